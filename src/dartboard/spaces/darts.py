@@ -1,0 +1,119 @@
+"""The convolutional space of DARTS (Liu, Simonyan, Yang: DARTS, ICLR 2019, section 2.1 and 3.1.1), as plain data.
+
+A cell has two inputs, node 0 (output of the cell before the last) and node 1 (output of the last cell), and
+intermediate nodes from 2 on. Each intermediate node adds the results of a few operations, each applied to an earlier
+node. The cell's output is the concatenation of the nodes in `concat`. An architecture has two cells: `normal` keeps
+the map size, `reduce` halves it.
+
+The value of the choice "normal.2" is the inputs of node 2: a tuple of (operation, predecessor) pairs. The value of
+"normal.concat" is a tuple of node numbers. Published cells with other node counts, other concat lists or one
+predecessor used twice are architectures too; they lie outside SPACE, and the networks build them all the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+
+from dartboard.errors import InputError, unknown
+from dartboard.search_space import Architecture, Choice, SearchSpace
+
+CELLS = ("normal", "reduce")
+NUM_INPUTS = 2
+NUM_NODES = 4
+# Operations in the id order of the official code.
+OPERATIONS = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+# Of published cells only. `noise` is read and drawn, never built.
+OTHER_OPERATIONS = ("sep_conv_7x7", "conv_7x1_1x7", "conv_3x1_1x3", "noise")
+MAX_NODES = 64  # more intermediate nodes than any published cell; larger files are refused
+
+Edge = tuple[str, int]  # (operation, predecessor)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """nodes[i]: the inputs of node i + 2; concat: the nodes that make the output."""
+
+    nodes: tuple[tuple[Edge, ...], ...]
+    concat: tuple[int, ...]
+
+
+def edges(num_nodes: int = NUM_NODES) -> tuple[tuple[int, int], ...]:
+    """(source, target) of every edge of the relaxed cell, by target, then source: 14 for four nodes."""
+    return tuple(
+        (source, target) for target in range(NUM_INPUTS, NUM_INPUTS + num_nodes) for source in range(target)
+    )
+
+
+def cell(architecture: Architecture, kind: str) -> Cell:
+    """The cell `normal` or `reduce` of an architecture."""
+    values = dict(architecture.choices)
+    nodes = []
+    while (name := f"{kind}.{len(nodes) + NUM_INPUTS}") in values:
+        nodes.append(values[name])
+    return Cell(tuple(nodes), values[f"{kind}.concat"])
+
+
+def architecture(cells: Mapping[str, Cell]) -> Architecture:
+    """The architecture made of the two cells, checked. Raises InputError."""
+    choices = []
+    for kind in CELLS:
+        for position, node in enumerate(cells[kind].nodes):
+            choices.append((f"{kind}.{position + NUM_INPUTS}", tuple((str(op), int(pred)) for op, pred in node)))
+        choices.append((f"{kind}.concat", tuple(cells[kind].concat)))
+    result = Architecture("darts", tuple(choices))
+    check(result)
+    return result
+
+
+def check(architecture: Architecture) -> None:
+    """Raises InputError unless every operation is known and every node reads earlier nodes only."""
+    for kind in CELLS:
+        nodes, concat = cell(architecture, kind).nodes, cell(architecture, kind).concat
+        if not 1 <= len(nodes) <= MAX_NODES:
+            raise InputError(f"the {kind} cell has {len(nodes)} intermediate nodes; give 1 to {MAX_NODES}")
+        for number, inputs in enumerate(nodes, start=NUM_INPUTS):
+            check_node(kind, number, inputs)
+        last = NUM_INPUTS + len(nodes) - 1
+        if not concat or len(set(concat)) < len(concat) or not all(NUM_INPUTS <= node <= last for node in concat):
+            raise InputError(f"{kind}_concat is {list(concat)}; give different intermediate nodes, {NUM_INPUTS} to {last}")
+
+
+def check_node(kind: str, number: int, inputs: Sequence[Edge]) -> None:
+    if not inputs:
+        raise InputError(f"node {number} of the {kind} cell has no input; give it one or more")
+    for operation, predecessor in inputs:
+        if operation not in OPERATIONS + OTHER_OPERATIONS:
+            raise unknown(f"operation in node {number} of the {kind} cell", operation, OPERATIONS + OTHER_OPERATIONS)
+        if not 0 <= predecessor < number:
+            raise InputError(f"node {number} of the {kind} cell reads node {predecessor}; it can read 0 to {number - 1}")
+
+
+def node_options(number: int, operations: Sequence[str]) -> tuple[tuple[Edge, ...], ...]:
+    """Every pair of different predecessors of node `number`, with every pair of operations."""
+    return tuple(
+        ((one, first), (other, second))
+        for first, second in combinations(range(number), 2)
+        for one, other in product(operations, repeat=2)
+    )
+
+
+def space(name: str, source: str, operations: Sequence[str]) -> SearchSpace:
+    """Two cells of four nodes with two inputs each, over the given operations (without `none`)."""
+    choices = []
+    for kind in CELLS:
+        numbers = range(NUM_INPUTS, NUM_INPUTS + NUM_NODES)
+        choices += [Choice(f"{kind}.{number}", node_options(number, operations)) for number in numbers]
+        choices.append(Choice(f"{kind}.concat", (tuple(numbers),)))
+    return SearchSpace(name, source, tuple(choices))
+
+
+SPACE = space("darts", "Liu et al., DARTS, ICLR 2019, section 3.1.1; quark0/darts", OPERATIONS[1:])
