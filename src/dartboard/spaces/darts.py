@@ -20,19 +20,24 @@ from dartboard.search_space import Architecture, Choice, SearchSpace
 CELLS = ("normal", "reduce")
 NUM_INPUTS = 2
 NUM_NODES = 4
-# Operations in the id order of the official code.
-OPERATIONS = (
-    "none",
-    "max_pool_3x3",
-    "avg_pool_3x3",
-    "skip_connect",
-    "sep_conv_3x3",
-    "sep_conv_5x5",
-    "dil_conv_3x3",
-    "dil_conv_5x5",
-)
-# Of published cells only. `noise` is read and drawn, never built.
-OTHER_OPERATIONS = ("sep_conv_7x7", "conv_7x1_1x7", "conv_3x1_1x3", "noise")
+# What each operation is: a chain of layers in the words of layers.py; "/" marks the layers that take the edge's stride.
+# The first eight are the candidates of the search, in the id order of the official code; the others occur in published
+# cells only. A new operation is one more line here (CONTRIBUTING.md shows it).
+RECIPES: dict[str, tuple[str, ...]] = {
+    "none": ("zero/",),
+    "max_pool_3x3": ("max_pool3/",),
+    "avg_pool_3x3": ("avg_pool3/",),
+    "skip_connect": ("skip/",),
+    "sep_conv_3x3": ("relu", "depthwise3/", "pointwise", "norm", "relu", "depthwise3", "pointwise", "norm"),
+    "sep_conv_5x5": ("relu", "depthwise5/", "pointwise", "norm", "relu", "depthwise5", "pointwise", "norm"),
+    "dil_conv_3x3": ("relu", "dilated3/", "pointwise", "norm"),
+    "dil_conv_5x5": ("relu", "dilated5/", "pointwise", "norm"),
+    "sep_conv_7x7": ("relu", "depthwise7/", "pointwise", "norm", "relu", "depthwise7", "pointwise", "norm"),
+    "conv_7x1_1x7": ("relu", "conv1x7/", "conv7x1/", "norm"),
+    "conv_3x1_1x3": ("relu", "conv1x3/", "conv3x1/", "norm"),
+}
+OPERATIONS = tuple(RECIPES)[:8]
+OTHER_OPERATIONS = (*tuple(RECIPES)[8:], "noise")  # `noise` is read and drawn, never built
 MAX_NODES = 64  # more intermediate nodes than any published cell; larger files are refused
 
 Edge = tuple[str, int]  # (operation, predecessor)

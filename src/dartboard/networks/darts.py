@@ -1,0 +1,269 @@
+"""The networks of the DARTS space: `Supernet` holds every architecture, `Network` is one of them, `inherit` cuts it out.
+
+Layout (DARTS section 3.1 and the official code): a stem, then `cells` cells, of which those at cells // 3 and
+2 * cells // 3 (counted from 0) are reduction cells that double the width; global average pooling; a linear classifier.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import add
+
+import torch
+from torch import Tensor, nn
+
+from dartboard.errors import InputError
+from dartboard.layers import FactorizedReduce, drop_path, operation, relu_conv_norm
+from dartboard.search_space import Architecture
+from dartboard.spaces import darts as space
+from dartboard.supernet import MixedCell
+
+STEM_MULTIPLIER = 3
+Choices = Mapping[str, Tensor] | Architecture
+
+
+def reductions(cells: int) -> tuple[int, int]:
+    """Positions of the two reduction cells. Raises InputError where the two would not fit."""
+    if cells < 3:
+        raise InputError(f"--cells {cells}: give 3 or more, two of them are reduction cells")
+    return cells // 3, 2 * cells // 3
+
+
+def conv_norm(in_channels: int, out_channels: int, stride: int = 1) -> list[nn.Module]:
+    return [nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False), nn.BatchNorm2d(out_channels)]
+
+
+class Supernet(nn.Module):
+    """All architectures of the space with shared weights."""
+
+    def __init__(
+        self,
+        *,
+        channels: int = 16,
+        cells: int = 8,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        operations: Sequence[str] = space.OPERATIONS,
+        num_nodes: int = space.NUM_NODES,
+    ) -> None:
+        super().__init__()
+        self.operations, self.num_nodes = tuple(operations), num_nodes
+        self.channels, self.num_classes, self.in_channels = channels, num_classes, in_channels
+        width = STEM_MULTIPLIER * channels
+        self.stem = nn.Sequential(*conv_norm(in_channels, width))
+        before_last, last = width, width
+        self.cells = nn.ModuleList()
+        for position in range(cells):
+            reduction = position in reductions(cells)
+            channels = channels * 2 if reduction else channels
+            after = position - 1 in reductions(cells)
+            self.cells.append(MixedCell(operations, num_nodes, (before_last, last, channels), reduction, after))
+            before_last, last = last, num_nodes * channels
+        self.classifier = nn.Linear(last, num_classes)
+
+    def choice_shapes(self) -> dict[str, tuple[int, int]]:
+        """(edges, operations) of the mixture weights of each kind of cell."""
+        shape = (len(space.edges(self.num_nodes)), len(self.operations))
+        return dict.fromkeys(space.CELLS, shape)
+
+    def forward(self, x: Tensor, choice: Choices) -> Tensor:
+        """Logits (B, classes) of images x: (B, in_channels, H, W).
+
+        choice: mixture weights by kind of cell, {"normal": (E, O), "reduce": (E, O)}, or an Architecture.
+        """
+        parts = {kind: choice[kind] for kind in space.CELLS} if isinstance(choice, Mapping) else cells_of(choice)
+        before_last = last = self.stem(x)
+        for cell in self.cells:
+            kind = "reduce" if cell.reduction else "normal"
+            before_last, last = last, cell(before_last, last, parts[kind])
+        return self.classifier(last.mean((2, 3)))  # type: ignore[no-any-return]
+
+
+def cells_of(architecture: Architecture) -> dict[str, space.Cell]:
+    return {kind: space.cell(architecture, kind) for kind in space.CELLS}
+
+
+class NetworkCell(nn.Module):
+    """One discrete cell. `search=True` gives the form inside a supernet (BatchNorm without scale and shift)."""
+
+    def __init__(
+        self, cell: space.Cell, widths: tuple[int, int, int], reduction: bool, after_reduction: bool, search: bool
+    ) -> None:
+        """widths: channels of the cell before the last, of the last cell, and of this cell's nodes."""
+        super().__init__()
+        before_last, last, channels = widths
+        self.preprocess0 = (
+            FactorizedReduce(before_last, channels, affine=not search)
+            if after_reduction
+            else relu_conv_norm(before_last, channels, affine=not search)
+        )
+        self.preprocess1 = relu_conv_norm(last, channels, affine=not search)
+        self.cell, self.reduction = cell, reduction
+        self.ops = nn.ModuleList(
+            operation(name, channels, 2 if reduction and pred < space.NUM_INPUTS else 1, search=search)
+            for node in cell.nodes
+            for name, pred in node
+        )
+
+    def forward(self, before_last: Tensor, last: Tensor, drop: float, generator: torch.Generator | None) -> Tensor:
+        states = [self.preprocess0(before_last), self.preprocess1(last)]
+        ops = iter(self.ops)
+        for node in self.cell.nodes:
+            results = []
+            for (_, pred), op in zip(node, ops, strict=False):
+                result = op(states[pred])
+                results.append(result if isinstance(op, nn.Identity) else drop_path(result, drop, generator))
+            states.append(reduce(add, results))
+        return torch.cat([states[node] for node in self.cell.concat], dim=1)
+
+
+class AuxiliaryHead(nn.Module):
+    """A second classifier on the map after the second reduction; helps training, is not part of the result."""
+
+    def __init__(self, in_channels: int, num_classes: int, map_size: int, stem: str) -> None:
+        super().__init__()
+        stride = 3 if stem == "cifar" else 2
+        fits = map_size >= 5 and (map_size - 5) // stride + 1 == 2
+        pool = nn.AvgPool2d(5, stride, count_include_pad=False) if fits else nn.AdaptiveAvgPool2d(2)
+        self.features = nn.Sequential(
+            nn.ReLU(),
+            pool,
+            nn.Conv2d(in_channels, 128, 1, bias=False),
+            nn.BatchNorm2d(128),
+            nn.ReLU(),
+            nn.Conv2d(128, 768, 2, bias=False),
+            # The official ImageNet network lacks this BatchNorm; its published results were made so.
+            nn.BatchNorm2d(768) if stem == "cifar" else nn.Identity(),
+            nn.ReLU(),
+        )
+        self.classifier = nn.Linear(768, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.features(x).flatten(1))  # type: ignore[no-any-return]
+
+
+def map_size(image_size: int, stem: str) -> int:
+    """Side of the map after the second reduction, in pixels."""
+    for _ in range(2 if stem == "cifar" else 5):
+        image_size = -(-image_size // 2)
+    return image_size
+
+
+SMALLEST_AUXILIARY_MAP = 5
+
+
+class Network(nn.Module):
+    """The network of one architecture, an ordinary module with no trace of the search.
+
+    stem: "cifar" keeps the image's size, "imagenet" divides it by 8. The auxiliary head is left out where the map
+    after the second reduction is smaller than 5x5 (`self.auxiliary_head is None` tells).
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        *,
+        channels: int = 36,
+        cells: int = 20,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        image_size: int = 32,
+        auxiliary: bool = True,
+        stem: str = "cifar",
+        search: bool = False,
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        before_last, last = self.build_stem(stem, channels, in_channels)
+        self.cells = nn.ModuleList()
+        parts, positions = cells_of(architecture), reductions(cells)
+        for position in range(cells):
+            reduction = position in positions
+            channels = channels * 2 if reduction else channels
+            after = position - 1 in positions or (stem == "imagenet" and position == 0)
+            part = parts["reduce" if reduction else "normal"]
+            self.cells.append(NetworkCell(part, (before_last, last, channels), reduction, after, search))
+            before_last, last = last, len(part.concat) * channels
+            if position == positions[1]:
+                side = map_size(image_size, stem)
+                wanted = auxiliary and side >= SMALLEST_AUXILIARY_MAP
+                self.auxiliary_head = AuxiliaryHead(last, num_classes, side, stem) if wanted else None
+        self.auxiliary_position = positions[1]
+        self.classifier = nn.Linear(last, num_classes)
+
+    def build_stem(self, stem: str, channels: int, in_channels: int) -> tuple[int, int]:
+        """Makes the stem and returns the widths of the first cell's two inputs."""
+        if stem == "cifar":
+            width = STEM_MULTIPLIER * channels
+            self.stem, self.stem1 = nn.Sequential(*conv_norm(in_channels, width)), None
+            return width, width
+        if stem != "imagenet":
+            raise InputError(f"stem {stem!r} is neither 'cifar' nor 'imagenet'")
+        half = channels // 2
+        self.stem = nn.Sequential(*conv_norm(in_channels, half, 2), nn.ReLU(), *conv_norm(half, channels, 2))
+        self.stem1 = nn.Sequential(nn.ReLU(), *conv_norm(channels, channels, 2))
+        return channels, channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (B, classes) of images x: (B, in_channels, H, W)."""
+        return self.logits(x)[0]
+
+    def logits(
+        self, x: Tensor, drop_path: float = 0.0, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Logits (B, classes) and, where the head exists and the network trains, the auxiliary head's.
+
+        drop_path: chance that a sample loses one operation's output (identities excepted), drawn from `generator`.
+        """
+        before_last = last = self.stem(x)
+        if self.stem1 is not None:
+            last = self.stem1(before_last)
+        auxiliary = None
+        for position, cell in enumerate(self.cells):
+            before_last, last = last, cell(before_last, last, drop_path if self.training else 0.0, generator)
+            if position == self.auxiliary_position and self.training and self.auxiliary_head is not None:
+                auxiliary = self.auxiliary_head(last)
+        return self.classifier(last.mean((2, 3))), auxiliary
+
+
+def inherit(supernet: Supernet, architecture: Architecture) -> Network:
+    """The architecture with its weights copied out of the supernet, in the supernet's form of BatchNorm.
+
+    Raises InputError where the architecture does not lie inside the supernet.
+    """
+    check_inside(supernet, architecture)
+    network = Network(
+        architecture,
+        channels=supernet.channels,
+        cells=len(supernet.cells),
+        num_classes=supernet.num_classes,
+        in_channels=supernet.in_channels,
+        auxiliary=False,
+        search=True,
+    ).to(next(supernet.parameters()))
+    pairs: list[tuple[nn.Module, nn.Module]] = [(network.stem, supernet.stem), (network.classifier, supernet.classifier)]
+    for cell, mixed in zip(network.cells, supernet.cells, strict=True):
+        pairs += [(cell.preprocess0, mixed.preprocess0), (cell.preprocess1, mixed.preprocess1)]
+        pairs += list(zip(cell.ops, chosen_operations(mixed, cell.cell), strict=True))
+    for target, source in pairs:
+        target.load_state_dict(source.state_dict())
+    return network.train(supernet.training)
+
+
+def chosen_operations(mixed: MixedCell, cell: space.Cell) -> list[nn.Module]:
+    """The supernet's modules of a discrete cell, in the cell's order."""
+    chosen = []
+    for node, inputs in enumerate(cell.nodes, start=space.NUM_INPUTS):
+        for name, pred in inputs:
+            edge = mixed.ops[mixed.edges.index((pred, node))]
+            chosen.append(edge.ops[edge.operations.index(name)])
+    return chosen
+
+
+def check_inside(supernet: Supernet, architecture: Architecture) -> None:
+    last = space.NUM_INPUTS + supernet.num_nodes
+    for kind, cell in cells_of(architecture).items():
+        if len(cell.nodes) != supernet.num_nodes or cell.concat != tuple(range(space.NUM_INPUTS, last)):
+            raise InputError(f"the {kind} cell has other nodes or another concat than the supernet's {supernet.num_nodes}")
+        for name, _ in (edge for node in cell.nodes for edge in node):
+            if name not in supernet.operations:
+                raise InputError(f"the supernet has no operation {name!r}, which the {kind} cell uses")
