@@ -6,6 +6,7 @@ mean is the business of the file in `spaces/` that wrote them, and of the file o
 
 import json
 import math
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -60,6 +61,7 @@ class SearchSpace:
         return math.prod(len(choice.options) for choice in self.choices)
 
     def build(self, values: Mapping[str, Value]) -> Architecture:
+        """The architecture of these values, in the space's order. Raises KeyError where a choice has no value."""
         return Architecture(self.name, tuple((choice.name, values[choice.name]) for choice in self.choices))
 
     def __contains__(self, architecture: object) -> bool:
@@ -73,7 +75,10 @@ class SearchSpace:
         return self.build({choice.name: rng.choice(choice.options) for choice in self.choices})
 
     def mutate(self, architecture: Architecture, rng: Random) -> Architecture:
-        """The architecture with one choice, of those that have an alternative, drawn anew and different."""
+        """The architecture with one choice, of those that have an alternative, drawn anew and different.
+
+        Raises IndexError where no choice has an alternative.
+        """
         choice = rng.choice([c for c in self.choices if len(c.options) > 1])
         others = [option for option in choice.options if option != architecture[choice.name]]
         return self.build({**dict(architecture.choices), choice.name: rng.choice(others)})
@@ -89,8 +94,18 @@ class SearchSpace:
 
 
 def as_lists(value: Value) -> Any:
+    """The value with tuples, at any depth, as lists."""
     return [as_lists(item) for item in value] if isinstance(value, tuple) else value
 
 
 def as_tuples(value: Any) -> Value:
+    """The value with lists, at any depth, as tuples."""
     return tuple(as_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def quote(value: Any) -> str:
+    """The value as Python writes it, on one line, cut to a few dozen characters: for messages."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxlist, short.maxtuple, short.maxdict, short.maxstring = 2, 6, 6, 2, 60
+    text = short.repr(value)
+    return text if len(text) <= 100 else text[:97] + "..."

@@ -1,6 +1,11 @@
-"""The search spaces, one file each; a plain table."""
+"""The search spaces, one file each; plain tables."""
 
-from dartboard.search_space import SearchSpace
+from collections.abc import Callable, Mapping
+
+from dartboard.search_space import Architecture, SearchSpace, Value
 from dartboard.spaces import darts
 
 SPACES: dict[str, SearchSpace] = {"darts": darts.SPACE}
+
+# What makes an architecture of {choice: value} as a file gives it, or raises InputError.
+READERS: dict[str, Callable[[Mapping[str, Value]], Architecture]] = {"darts": darts.from_choices}

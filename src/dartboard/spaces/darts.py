@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 
 from dartboard.errors import InputError, unknown
-from dartboard.search_space import Architecture, Choice, SearchSpace
+from dartboard.search_space import Architecture, Choice, SearchSpace, Value, quote
 
 CELLS = ("normal", "reduce")
 NUM_INPUTS = 2
@@ -61,45 +61,74 @@ def edges(num_nodes: int = NUM_NODES) -> tuple[tuple[int, int], ...]:
 def cell(architecture: Architecture, kind: str) -> Cell:
     """The cell `normal` or `reduce` of an architecture."""
     values = dict(architecture.choices)
-    nodes = []
+    nodes: list[Value] = []
     while (name := f"{kind}.{len(nodes) + NUM_INPUTS}") in values:
         nodes.append(values[name])
     return Cell(tuple(nodes), values[f"{kind}.concat"])
 
 
 def architecture(cells: Mapping[str, Cell]) -> Architecture:
-    """The architecture made of the two cells, checked. Raises InputError."""
-    choices = []
+    """The architecture made of the cells `normal` and `reduce`, checked. Raises InputError."""
+    choices: list[tuple[str, Value]] = []
     for kind in CELLS:
-        for position, node in enumerate(cells[kind].nodes):
-            choices.append((f"{kind}.{position + NUM_INPUTS}", tuple((str(op), int(pred)) for op, pred in node)))
-        choices.append((f"{kind}.concat", tuple(cells[kind].concat)))
-    result = Architecture("darts", tuple(choices))
-    check(result)
-    return result
+        check_cell(kind, cells[kind])
+        choices += [(f"{kind}.{number}", node) for number, node in enumerate(cells[kind].nodes, start=NUM_INPUTS)]
+        choices.append((f"{kind}.concat", cells[kind].concat))
+    return Architecture("darts", tuple(choices))
 
 
-def check(architecture: Architecture) -> None:
+def from_choices(values: Mapping[str, Value]) -> Architecture:
+    """The architecture of {"normal.2": ((operation, predecessor), ...), ..., "normal.concat": ...}, checked.
+
+    Raises InputError for a missing or unknown choice and for all that `architecture` refuses.
+    """
+    cells = {}
+    for kind in CELLS:
+        if f"{kind}.concat" not in values:
+            raise InputError(f"the choice '{kind}.concat' is missing; give the nodes that make the output")
+        count = sum(name.startswith(f"{kind}.") for name in values) - 1
+        names = [f"{kind}.{number}" for number in range(NUM_INPUTS, NUM_INPUTS + count)]
+        if missing := [name for name in names if name not in values]:
+            raise InputError(f"the choice '{missing[0]}' is missing; nodes count from {NUM_INPUTS} without a gap")
+        cells[kind] = Cell(tuple(values[name] for name in names), values[f"{kind}.concat"])
+    if others := [name for name in values if name.partition(".")[0] not in CELLS]:
+        raise InputError(f"unknown choice {quote(others[0])}; known: normal.2, ..., reduce.concat")
+    return architecture(cells)
+
+
+def check_cell(kind: str, cell: Cell) -> None:
     """Raises InputError unless every operation is known and every node reads earlier nodes only."""
-    for kind in CELLS:
-        nodes, concat = cell(architecture, kind).nodes, cell(architecture, kind).concat
-        if not 1 <= len(nodes) <= MAX_NODES:
-            raise InputError(f"the {kind} cell has {len(nodes)} intermediate nodes; give 1 to {MAX_NODES}")
-        for number, inputs in enumerate(nodes, start=NUM_INPUTS):
-            check_node(kind, number, inputs)
-        last = NUM_INPUTS + len(nodes) - 1
-        if not concat or len(set(concat)) < len(concat) or not all(NUM_INPUTS <= node <= last for node in concat):
-            raise InputError(f"{kind}_concat is {list(concat)}; give different intermediate nodes, {NUM_INPUTS} to {last}")
+    nodes, concat = cell.nodes, cell.concat
+    if not isinstance(nodes, tuple) or not 1 <= len(nodes) <= MAX_NODES:
+        found = f"{len(nodes)} intermediate nodes" if isinstance(nodes, tuple) else quote(nodes)
+        raise InputError(f"the {kind} cell has {found}; give 1 to {MAX_NODES} nodes")
+    for number, inputs in enumerate(nodes, start=NUM_INPUTS):
+        check_node(kind, number, inputs)
+    last = NUM_INPUTS + len(nodes) - 1
+    known = isinstance(concat, tuple) and all(is_int(node) and NUM_INPUTS <= node <= last for node in concat)
+    if not known or not concat or len(set(concat)) < len(concat):
+        hint = f"give different nodes from {NUM_INPUTS} to {last}"
+        raise InputError(f"the concat of the {kind} cell is {quote(concat)}; {hint}")
 
 
 def check_node(kind: str, number: int, inputs: Sequence[Edge]) -> None:
-    if not inputs:
-        raise InputError(f"node {number} of the {kind} cell has no input; give it one or more")
-    for operation, predecessor in inputs:
+    """Raises InputError unless `inputs` are one or more (operation, earlier node)."""
+    if not isinstance(inputs, tuple) or not 1 <= len(inputs) <= MAX_NODES:
+        raise InputError(f"node {number} of the {kind} cell has inputs {quote(inputs)}; give (operation, node) pairs")
+    for edge in inputs:
+        if not isinstance(edge, tuple) or len(edge) != 2 or not isinstance(edge[0], str) or not is_int(edge[1]):
+            raise InputError(f"node {number} of the {kind} cell has input {quote(edge)}; give (operation, node) pairs")
+        operation, predecessor = edge
         if operation not in OPERATIONS + OTHER_OPERATIONS:
             raise unknown(f"operation in node {number} of the {kind} cell", operation, OPERATIONS + OTHER_OPERATIONS)
         if not 0 <= predecessor < number:
-            raise InputError(f"node {number} of the {kind} cell reads node {predecessor}; it can read 0 to {number - 1}")
+            hint = f"it can read 0 to {number - 1}"
+            raise InputError(f"node {number} of the {kind} cell reads node {predecessor}; {hint}")
+
+
+def is_int(value: object) -> bool:
+    """True for whole numbers; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def node_options(number: int, operations: Sequence[str]) -> tuple[tuple[Edge, ...], ...]:

@@ -1,0 +1,45 @@
+"""The published architectures, shipped as data (published.json) with their sources."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from dartboard.search_space import Architecture, as_tuples
+from dartboard.spaces import darts
+
+
+@dataclass(frozen=True)
+class Published:
+    """An architecture somebody published.
+
+    source: repository and file; published: what its authors report ("" where nothing is recorded), CIFAR-10 figures
+    being test errors in percent unless said otherwise; counts: exact whole numbers that our networks reproduce,
+    {"cifar10_params": ...}, of networks of 36 channels and 20 cells (CIFAR) or 48 and 14 (ImageNet); note: remarks.
+    """
+
+    architecture: Architecture
+    source: str
+    published: str
+    counts: Mapping[str, int]
+    note: str
+
+
+@cache
+def published() -> Mapping[str, Published]:
+    """Every published architecture by its name, in the order of the file; the mapping cannot be changed."""
+    text = Path(__file__).with_name("published.json").read_text(encoding="utf-8")
+    return MappingProxyType({name: entry(record) for name, record in json.loads(text)["cells"].items()})
+
+
+def entry(record: Mapping[str, Any]) -> Published:
+    """One record of published.json as a value."""
+    cells = {
+        kind: darts.Cell(as_tuples(record[kind]), as_tuples(record[f"{kind}_concat"])) for kind in darts.CELLS
+    }
+    counts: Mapping[str, int] = MappingProxyType(record.get("counts", {}))
+    text = record.get("published", "")
+    return Published(darts.architecture(cells), record["source"], text, counts, record.get("note", ""))
