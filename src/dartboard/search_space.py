@@ -20,7 +20,7 @@ Value = Any  # a string, a number, or (nested) tuples of these: hashable, and JS
 class Architecture:
     """One point of a space: a value, hashable, comparable, written as JSON.
 
-    space: name of the space; choices: (name, value) pairs in the space's order.
+    space: family of the space (a file in `spaces/`); choices: (name, value) pairs in the space's order.
     """
 
     space: str
@@ -50,11 +50,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """A product of named choices, with the source it was taken from."""
+    """A product of named choices, with the source it was taken from.
+
+    family: the file in `spaces/` and `networks/` whose values and modules the space uses; its architectures carry it.
+    """
 
     name: str
     source: str
     choices: tuple[Choice, ...]
+    family: str
 
     def __len__(self) -> int:
         """Number of architectures; two that compute the same function count twice, as in the papers."""
@@ -62,10 +66,10 @@ class SearchSpace:
 
     def build(self, values: Mapping[str, Value]) -> Architecture:
         """The architecture of these values, in the space's order. Raises KeyError where a choice has no value."""
-        return Architecture(self.name, tuple((choice.name, values[choice.name]) for choice in self.choices))
+        return Architecture(self.family, tuple((choice.name, values[choice.name]) for choice in self.choices))
 
     def __contains__(self, architecture: object) -> bool:
-        if not isinstance(architecture, Architecture) or architecture.space != self.name:
+        if not isinstance(architecture, Architecture) or architecture.space != self.family:
             return False
         values = dict(architecture.choices)
         return set(values) == {c.name for c in self.choices} and all(values[c.name] in c.options for c in self.choices)

@@ -147,7 +147,13 @@ def space(name: str, source: str, operations: Sequence[str]) -> SearchSpace:
         numbers = range(NUM_INPUTS, NUM_INPUTS + NUM_NODES)
         choices += [Choice(f"{kind}.{number}", node_options(number, operations)) for number in numbers]
         choices.append(Choice(f"{kind}.concat", (tuple(numbers),)))
-    return SearchSpace(name, source, tuple(choices))
+    return SearchSpace(name, source, tuple(choices), family="darts")
+
+
+def candidates(space: SearchSpace) -> tuple[str, ...]:
+    """The operations of a relaxed edge: `none`, then those the space offers, in the order of RECIPES."""
+    offered = {op for choice in space.choices if "concat" not in choice.name for node in choice.options for op, _ in node}
+    return tuple(name for name in RECIPES if name == "none" or name in offered)
 
 
 SPACE = space("darts", "Liu et al., DARTS, ICLR 2019, section 3.1.1; quark0/darts", OPERATIONS[1:])
