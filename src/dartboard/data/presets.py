@@ -1,0 +1,38 @@
+"""What each data set changes in the defaults of a search and of a training. Needs no torch.
+
+The defaults themselves are the commands published with the official code, which are made for CIFAR; so the CIFAR
+presets are empty. A flag that is given wins over every preset.
+"""
+
+from typing import Any
+
+SEARCH: dict[str, dict[str, Any]] = {
+    "digits": {
+        "channels": 4,
+        "cells": 4,
+        "epochs": 20,
+        "batch_size": 64,
+        "crop_padding": 1,
+        "flip": False,
+        "cutout": 0,
+        "alpha_lr": 0.01,
+    },
+    "cifar10": {},
+    "cifar100": {},
+    "images": {},
+}
+TRAIN: dict[str, dict[str, Any]] = {
+    "digits": {
+        "channels": 8,
+        "cells": 5,
+        "epochs": 20,
+        "batch_size": 96,
+        "crop_padding": 1,
+        "flip": False,
+        "cutout": 2,
+        "auxiliary": False,
+    },
+    "cifar10": {},
+    "cifar100": {},
+    "images": {},
+}

@@ -1,0 +1,65 @@
+"""load_data: from a name, a folder, arrays or a torch Dataset to three splits."""
+
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import Dataset
+
+from dartboard.data.arrays import from_arrays, from_dataset
+from dartboard.data.cifar import load_cifar
+from dartboard.data.digits import load_digits
+from dartboard.data.names import check_name
+from dartboard.data.splits import Collection, Data, divide
+from dartboard.errors import InputError
+
+
+def load_data(
+    source: Any,
+    labels: Any = None,
+    *,
+    data_dir: str | Path | None = None,
+    seed: int = 0,
+    download: bool = False,
+    image_size: int | None = None,
+    official_split: bool = False,
+    max_images: int | None = None,
+    val_fraction: float = 0.5,
+    test: Any = None,
+) -> Data:
+    """One data set in three splits.
+
+    source: "digits", "cifar10", "cifar100" or "images:DIR"; or images with `labels` (see arrays.from_arrays); or a
+        torch Dataset of (image, label).
+    data_dir: where the CIFAR files are or, with `download`, are put; without it, a folder of the user's cache.
+    seed: divides the training images into train and val; the test images never depend on it.
+    image_size: pixels, of images:DIR (32 by default).
+    official_split: train and val are the first and the last images by index, as in the official code.
+    max_images: only so many training images (train and val together), in proportion to the classes.
+    val_fraction: share of the training images that becomes val, where the source has no val images of its own.
+    test: (images, labels) or a Dataset, beside arrays and Datasets; without it 20 % of the images are set aside.
+
+    Raises InputError, one line, for whatever is wrong with the source.
+    """
+    if isinstance(source, str):
+        if labels is not None or test is not None:
+            raise InputError(f"labels and test go with arrays; {source[:80]!r} brings its own")
+        collection = named(source, data_dir, download, image_size)
+    elif labels is None and isinstance(source, Dataset):
+        collection = from_dataset(source, test)
+    elif labels is None:
+        raise InputError("images without labels; give load_data(images, labels)")
+    else:
+        collection = from_arrays(source, labels, test)
+    size = collection.train.images.shape[-1]
+    if image_size is not None and image_size != size:
+        raise InputError(f"{collection.name} images are {size}x{size}; image_size is a choice for images:DIR only")
+    return divide(
+        collection, seed=seed, val_fraction=val_fraction, official_split=official_split, max_images=max_images
+    )
+
+
+def named(source: str, data_dir: str | Path | None, download: bool, image_size: int | None) -> Collection:
+    name, _ = check_name(source)
+    if name == "digits":
+        return load_digits()
+    return load_cifar(name, data_dir, download)
