@@ -1,0 +1,103 @@
+"""Checkpoints: one folder each, tensors and state, checked by digests, so that a torn one is known as such."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dartboard.durable import PART, sync, write_synced, writing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NAME = re.compile(r"step-(\d{9,})(?:\.(\d+))?")
+TENSORS, STATE = "tensors.safetensors", "state.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a run was when it was saved.
+
+    tensors: by name, on the CPU; step, epoch: those to go on with, as the method counted them; extra: JSON values of
+    the method; metrics_bytes: length of metrics.jsonl; elapsed_s: seconds worked so far.
+    """
+
+    tensors: "dict[str, Tensor]"
+    step: int
+    epoch: int
+    extra: dict[str, Any] = field(default_factory=dict)
+    metrics_bytes: int = 0
+    elapsed_s: float = 0.0
+
+
+def digest(state: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Writes folder/step-NNNNNNNNN whole or not at all; returns its path. Raises as `durable.writing`."""
+    from safetensors.torch import save
+
+    data = save({name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()})
+    state = {"step": checkpoint.step, "epoch": checkpoint.epoch, "extra": checkpoint.extra,
+             "metrics_bytes": checkpoint.metrics_bytes, "elapsed_s": checkpoint.elapsed_s,
+             "tensors_sha256": hashlib.sha256(data).hexdigest()}  # fmt: skip
+    state["digest"] = digest(state)
+    target = free_name(folder, checkpoint.step)
+    beside = folder / f".{target.name}{PART}"
+    with writing(folder):
+        shutil.rmtree(beside, ignore_errors=True)
+        try:
+            beside.mkdir(parents=True)
+            write_synced(beside / TENSORS, data)
+            write_synced(beside / STATE, (json.dumps(state) + "\n").encode())
+            sync(beside)
+            os.rename(beside, target)
+            sync(folder)
+        except OSError:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
+    return target
+
+
+def free_name(folder: Path, step: int) -> Path:
+    """step-000000012, or step-000000012.1 where that step was saved before: nothing intact is ever overwritten."""
+    target, again = folder / f"step-{step:09d}", 0
+    while target.exists():
+        again += 1
+        target = folder / f"step-{step:09d}.{again}"
+    return target
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, intact or not, oldest first."""
+    found = {}
+    for path in folder.glob("step-*"):
+        if match := NAME.fullmatch(path.name):
+            found[int(match[1]), int(match[2] or 0)] = path
+    return [found[key] for key in sorted(found)]
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """The checkpoint in a folder, or None where any byte of it is missing or wrong."""
+    from safetensors.torch import load
+
+    try:
+        data = (path / TENSORS).read_bytes()
+        state = json.loads((path / STATE).read_text())
+        if state.pop("digest") != digest(state) or state.pop("tensors_sha256") != hashlib.sha256(data).hexdigest():
+            return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return Checkpoint(tensors=load(data), **state)
+
+
+def prune(folder: Path, keep: list[Path]) -> None:
+    """Removes every checkpoint and leftover but those to keep."""
+    for path in folder.iterdir():
+        if path not in keep:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,110 @@
+"""What a run was made with: versions, device, threads, commit, command. Written once, compared on resume."""
+
+import os
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dartboard
+from dartboard.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def pick_device(name: str) -> "torch.device":
+    """The torch device of auto, cpu, cuda or mps. Raises InputError where it is not there."""
+    import torch
+
+    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
+    if name == "auto":
+        return torch.device(next(device for device, is_there in there.items() if is_there()))
+    if name not in there or not there[name]():
+        raise InputError(f"--device {name} is not there; use --device cpu, or install a torch that knows your device")
+    return torch.device(name)
+
+
+def device_name(device: "torch.device") -> str:
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return processor() if device.type == "cpu" else "Apple GPU"
+
+
+def processor() -> str:
+    """The processor's name where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def git(*words: str) -> str:
+    try:
+        done = subprocess.run(
+            ("git", "-C", str(Path(__file__).parent), *words), capture_output=True, timeout=5, text=True
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def commit() -> str | None:
+    """The last commit that touched this package, "+changes" where files differ from it; None outside of a checkout."""
+    last = git("log", "-1", "--format=%H", "--", ".")
+    if not last:
+        return None
+    return last + ("+changes" if git("status", "--porcelain", "--", ".") else "")
+
+
+def describe(device: "torch.device", parent: str | None) -> dict[str, Any]:
+    """The content of environment.json, all but `data`, which is added when the data is loaded."""
+    import torch
+
+    return {
+        "dartboard": dartboard.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": installed("numpy"),
+        "system": platform.platform(),
+        "device": device.type,
+        "device_name": device_name(device),
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "commit": commit(),
+        "command_line": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "parent": parent,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def describe_data(data: Any) -> dict[str, Any]:
+    """What environment.json keeps of a Data: enough to know it again."""
+    return {
+        "name": data.name,
+        "fingerprint": data.fingerprint,
+        "train": len(data.train),
+        "val": len(data.val),
+        "test": len(data.test),
+        "num_classes": data.num_classes,
+        "class_names": list(data.class_names),
+        "channels": data.channels,
+        "image_size": data.image_size,
+        "mean": list(data.mean),
+        "std": list(data.std),
+        "notes": list(data.notes),
+    }

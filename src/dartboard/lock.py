@@ -1,0 +1,38 @@
+"""One process a run folder: a lock that the system releases when its process dies, however it dies."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from dartboard.durable import writing
+from dartboard.errors import InputError
+
+LOCK = "lock"
+
+
+def take_lock(folder: Path) -> int:
+    """The descriptor that holds the folder's lock until it is closed. Raises InputError where it is in use."""
+    with writing(folder):
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        owner = os.read(descriptor, 20).decode(errors="replace").strip() or "another process"
+        os.close(descriptor)
+        who = (
+            "this process; call its run.close() first"
+            if owner == str(os.getpid())
+            else f"process {owner}; stop it first"
+        )
+        raise InputError(f"{folder} is in use by {who}") from error
+    except OSError as error:
+        os.close(descriptor)
+        raise InputError(f"cannot lock {folder}: {error.strerror}; put the run on a file system with locks") from error
+    try:
+        with writing(folder):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -1,0 +1,360 @@
+"""A run: one folder, one job. Its config, environment, metrics and checkpoints; how it is stopped and gone on with.
+
+All randomness of a run comes from `Run.generator(name, index)`, a function of (seed, name, index): no state of a
+random number generator is ever saved, and a run that goes on from a checkpoint repeats what an unstopped one does.
+The files are described in docs/run-folder.md.
+"""
+
+import hashlib
+import json
+import math
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from dartboard.checkpoint import Checkpoint, checkpoints, prune, read_checkpoint, write_checkpoint
+from dartboard.config import Setup, build, field_names, flat, from_toml, parse_duration, to_toml
+from dartboard.durable import PART, replace_file, writing
+from dartboard.environment import describe, describe_data, pick_device
+from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
+from dartboard.lock import LOCK, take_lock
+from dartboard.progress import Progress, progress_for
+from dartboard.search_space import Architecture, as_tuples
+from dartboard.stopping import Limits, limits_of, signals_noted
+
+if TYPE_CHECKING:
+    import torch
+
+CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl"
+ARCHITECTURE, CHECKPOINTS = "architecture.json", "checkpoint"
+MAX_JSON_BYTES = 10_000_000
+
+
+class Run:
+    """One run folder. Made by `create` (a new one) or `open` (one that is there); close it, or use it with `with`.
+
+    folder: its path; command: "search" or "train"; method: the search's method, or None; setup: data, device, seed;
+    settings: the fields of the method's Config; architecture: what a training trains, or a search has found.
+    """
+
+    def __init__(self, folder: Path, *, write: bool) -> None:
+        """Use `create` or `open`."""
+        table = from_toml(folder / CONFIG)
+        self.folder = folder
+        self.command: str = table.pop("command", "search")
+        self.method: str | None = table.pop("method", None)
+        self.setup = build(Setup, {name: table.pop(name) for name in field_names(Setup) if name in table})
+        self.settings: dict[str, Any] = table
+        self.limits = Limits()
+        self._lock = take_lock(folder) if write else None
+        self._kept: list[Path] = []
+        self._worked_s = 0.0
+        self._started = self._saved = time.monotonic()
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | Path,
+        config: Any,
+        *,
+        seed: int | None = None,
+        setup: Setup | None = None,
+        command: str | None = None,
+        method: str | None = None,
+        parent: "Run | str | Path | None" = None,
+        architecture: Architecture | None = None,
+    ) -> "Run":
+        """A new run in a folder that is empty or not there yet.
+
+        config: the method's or the training's frozen config; seed: short for setup=Setup(seed=seed); command and
+        method: told from the config's module where not given; parent: the search that a training's cell comes from.
+        Raises InputError (folder not empty, not writable or in use; device not there), CannotContinueError (disk full).
+        """
+        folder, setup = Path(folder), setup or Setup()
+        setup = setup if seed is None else replace(setup, seed=seed)
+        told_command, told_method = told_by_module(type(config).__module__)
+        settings = {"command": command or told_command, "method": method or told_method, **flat(setup)}
+        parent_folder = parent.folder if isinstance(parent, Run) else parent
+        environment = describe(pick_device(setup.device), None if parent_folder is None else str(parent_folder))
+        check_empty(folder)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        lock = take_lock(folder)
+        try:
+            check_empty(folder)
+            replace_file(folder / ENVIRONMENT, as_json(environment))
+            if architecture is not None:
+                replace_file(folder / ARCHITECTURE, as_json(architecture.to_json()))
+            replace_file(folder / CONFIG, to_toml({**settings, **flat(config)}))  # the last one: now it is a run
+        except BaseException:
+            os.close(lock)
+            raise
+        run = cls(folder, write=False)
+        run._lock, run.limits = lock, limits_of(setup)
+        return run
+
+    @classmethod
+    def open(cls, folder: str | Path, *, write: bool = False) -> "Run":
+        """The run in a folder; write=True to go on with it. Budgets of its config bound only its first process.
+
+        Raises InputError: no run there, its files damaged, or (write) in use or not writable.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise InputError(f"no run in {folder}: there is no such folder; give the folder of a run")
+        if not (folder / CONFIG).is_file():
+            raise InputError(f"no run in {folder}: it has no {CONFIG}; give the folder of a run")
+        return cls(folder, write=write)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the folder free for other processes."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    @property
+    def seed(self) -> int:
+        return self.setup.seed
+
+    @property
+    def device(self) -> "torch.device":
+        """The device to compute on. Raises InputError where it is not there."""
+        return pick_device(self.setup.device)
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """The content of environment.json. Raises InputError where it is damaged."""
+        return read_json(self.folder / ENVIRONMENT)
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """The architecture in architecture.json, or None while a search has none. Raises InputError."""
+        if not (self.folder / ARCHITECTURE).exists():
+            return None
+        content = read_json(self.folder / ARCHITECTURE)
+        try:
+            choices = content["choices"].items()
+            return Architecture(content["space"], tuple((name, as_tuples(value)) for name, value in choices))
+        except (KeyError, AttributeError) as error:
+            raise InputError(f"{self.folder / ARCHITECTURE} holds no architecture; restore it or run anew") from error
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds worked, those of earlier processes up to the loaded checkpoint included."""
+        return self._worked_s + time.monotonic() - self._started
+
+    @property
+    def done(self) -> bool:
+        """Whether the run has its result."""
+        metrics = self.metrics()
+        return bool(metrics) and metrics[-1].get("event") == "result"
+
+    @property
+    def resume_command(self) -> str:
+        return f"dartboard resume {shlex.quote(str(self.folder))}"
+
+    def generator(self, name: str, index: int = 0, device: str = "cpu") -> "torch.Generator":
+        """A generator that is a function of the run's seed, a name and a number (of an epoch, a step ...)."""
+        import torch
+
+        seed = int.from_bytes(hashlib.sha256(f"{self.seed}/{name}/{index}".encode()).digest()[:8], "big")
+        return torch.Generator(device=device).manual_seed(seed % 2**63)
+
+    def check_data(self, data: Any) -> None:
+        """Notes what data the run uses; on a later call checks that it is the same. Raises InputError if changed."""
+        environment = self.environment
+        if "data" not in environment:
+            replace_file(self.folder / ENVIRONMENT, as_json({**environment, "data": describe_data(data)}))
+        elif environment["data"].get("fingerprint") != data.fingerprint:
+            known = environment["data"].get("name")
+            raise InputError(
+                f"the data of {self.folder} has changed: it began with other images, labels or splits of {known}; "
+                "bring them back, or begin a new run"
+            )
+
+    def log(self, **fields: Any) -> None:
+        """Adds a line to metrics.jsonl: a flat object; numbers exact, NaN and infinity as null."""
+        line = json.dumps(finite(fields), separators=(", ", ": ")) + "\n"
+        with writing(self.folder), open(self.folder / METRICS, "ab") as file:
+            file.write(line.encode())
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a last line that is not whole yet is left out. Raises InputError if damaged."""
+        path = self.folder / METRICS
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError as error:
+            raise InputError(f"{path} is damaged: a line is not JSON; restore it or run anew") from error
+
+    def save(
+        self, state: "Mapping[str, torch.Tensor]", *, step: int, epoch: int, extra: dict[str, Any] | None = None
+    ) -> None:
+        """Writes a checkpoint, whole or not at all, and keeps the last two. extra: JSON values.
+
+        Raises CannotContinueError (disk full; the checkpoints before stay), InputError (not writable).
+        """
+        length = sync_length(self.folder / METRICS)
+        checkpoint = Checkpoint(dict(state), step, epoch, extra or {}, length, self.elapsed_s)
+        path = write_checkpoint(self.folder / CHECKPOINTS, checkpoint)
+        self._kept = [*self._kept[-1:], path]
+        prune(self.folder / CHECKPOINTS, self._kept)
+        self._saved = time.monotonic()
+
+    def load(self) -> Checkpoint | None:
+        """The newest intact checkpoint, or None to start anew. A word on stderr where a newer one is torn.
+
+        Where the run is open for writing, metrics.jsonl is cut to the length it had then.
+        Raises InputError where there are checkpoints and all are torn.
+        """
+        found = checkpoints(self.folder / CHECKPOINTS)
+        for position in reversed(range(len(found))):
+            checkpoint = read_checkpoint(found[position])
+            if checkpoint is not None and checkpoint.metrics_bytes <= length_of(self.folder / METRICS):
+                self._go_on_from(checkpoint, found[: position + 1])
+                return checkpoint
+            print(f"checkpoint {found[position]} is torn; going back to the one before", file=sys.stderr, flush=True)
+        if found:
+            where = self.folder / CHECKPOINTS
+            raise InputError(
+                f"no checkpoint in {where} is intact; delete that folder to start the run from its beginning"
+            )
+        self._go_on_from(Checkpoint({}, 0, 0), [])
+        return None
+
+    def _go_on_from(self, checkpoint: Checkpoint, kept: list[Path]) -> None:
+        if self._lock is None:
+            return
+        self._kept, self._worked_s = kept, checkpoint.elapsed_s
+        self._started = self._saved = time.monotonic()
+        if length_of(self.folder / METRICS) > checkpoint.metrics_bytes:
+            with writing(self.folder):
+                os.truncate(self.folder / METRICS, checkpoint.metrics_bytes)
+
+    def pulse(self, save: Callable[[], None], step: int) -> None:
+        """To be called after every step: saves when it is time to; after a signal or at a limit saves and stops.
+
+        save: writes a checkpoint from which the step after this one follows; step: steps done since the run began.
+        Raises InterruptedRunError with the exit code 130, 143, or 0 at a limit.
+        """
+        self.limits.steps_done += 1
+        reason = self.limits.reason()
+        if reason:
+            save()
+            message = f"stopped by {reason[0]} after step {step}, saved; go on with: {self.resume_command}"
+            raise InterruptedRunError(message, reason[1])
+        if time.monotonic() - self._saved >= parse_duration(self.setup.save_every, "--save-every"):
+            save()
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Around a loop: signals are noted for `pulse`; what stops the work ends with the words to go on with.
+
+        Raises CannotContinueError for a full disk and for want of memory.
+        """
+        with signals_noted(self.limits):
+            try:
+                with writing(self.folder):
+                    yield
+            except CannotContinueError as error:
+                raise CannotContinueError(self._with_resume(str(error))) from error
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
+                text = "out of memory; free some, or begin a new run with a smaller --batch-size or --channels"
+                raise CannotContinueError(self._with_resume(text)) from error
+
+    def _with_resume(self, message: str) -> str:
+        return message if self.resume_command in message else f"{message}; then go on with: {self.resume_command}"
+
+    def progress(self, *, total_steps: int, total_epochs: int) -> Progress:
+        """What is seen of the work, as a context manager: a bar on a terminal, a line an epoch elsewhere."""
+        return progress_for(total_steps, total_epochs)
+
+    def finish(self, architecture: Architecture | None = None, **result: Any) -> None:
+        """Writes the architecture a search has found, and the line "result", which marks the run as done."""
+        if architecture is not None:
+            replace_file(self.folder / ARCHITECTURE, as_json(architecture.to_json()))
+        self.log(event="result", **result)
+        sync_length(self.folder / METRICS)
+
+
+def told_by_module(module: str) -> tuple[str, str | None]:
+    """("search", "darts") of dartboard.methods.darts, ("train", None) of anything else."""
+    parts = module.split(".")
+    return ("search", parts[-1]) if "methods" in parts[:-1] else ("train", None)
+
+
+def check_empty(folder: Path) -> None:
+    """Raises InputError unless a run can begin there: no folder, an empty one, what a killed beginning left."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder} is a file; give another folder with --out")
+    names = {path.name for path in folder.iterdir()}
+    beginning = {LOCK, ENVIRONMENT, ARCHITECTURE}
+    if names and not (LOCK in names and all(name in beginning or name.endswith(PART) for name in names)):
+        raise InputError(
+            f"{folder} is not empty; give another folder with --out, or go on with: dartboard resume {folder}"
+        )
+
+
+def as_json(content: Any) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of ours. Raises InputError."""
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise InputError(f"{path} is larger than {MAX_JSON_BYTES} bytes; it is none of ours")
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: it is not JSON; restore it or run anew") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged: it holds no JSON object; restore it or run anew")
+    return content
+
+
+def finite(value: Any) -> Any:
+    """The value with tensors and tuples as lists, and NaN and infinity as None."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {name: finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def length_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def sync_length(path: Path) -> int:
+    """The file's length in bytes, after bringing it to the disk; 0 where there is none."""
+    if not path.exists():
+        return 0
+    with writing(path.parent), open(path, "rb") as file:
+        os.fsync(file.fileno())
+        return os.fstat(file.fileno()).st_size
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error tells that memory is used up: Python's, the GPU's, or the CPU allocator's."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)

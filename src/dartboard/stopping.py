@@ -1,0 +1,66 @@
+"""When a run stops before its end: signals, `--budget`, `--until`."""
+
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+from dartboard.config import Setup, parse_budget, parse_duration
+
+SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+
+@dataclass
+class Limits:
+    """What ends the work of this process early. seconds: of budget or until, the nearer; steps: of budget."""
+
+    seconds: float = math.inf
+    steps: int | None = None
+    started: float = field(default_factory=time.monotonic)
+    steps_done: int = 0
+    caught: signal.Signals | None = None
+
+    def reason(self) -> tuple[str, int] | None:
+        """(why to stop, exit code), or None to go on."""
+        if self.caught is not None:
+            return SIGNALS[self.caught], 128 + self.caught
+        if self.steps is not None and self.steps_done >= self.steps:
+            return f"budget of {self.steps} steps", 0
+        if time.monotonic() - self.started >= self.seconds:
+            return "time limit", 0
+        return None
+
+
+def limits_of(setup: Setup) -> Limits:
+    budget_s, steps = parse_budget(setup.budget) if setup.budget else (math.inf, None)
+    until_s = parse_duration(setup.until, "--until") if setup.until else math.inf
+    return Limits(min(budget_s, until_s), steps)
+
+
+@contextmanager
+def signals_noted(limits: Limits) -> Iterator[None]:
+    """SIGINT and SIGTERM only leave a note in `limits`; a second one raises KeyboardInterrupt at once.
+
+    Outside of the main thread, where Python allows no handlers, signals keep their meaning.
+    """
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if limits.caught is not None:
+            raise KeyboardInterrupt
+        limits.caught = signal.Signals(number)
+        print(f"{SIGNALS[limits.caught]}: saving after this step; once more stops at once", file=sys.stderr, flush=True)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
