@@ -37,9 +37,7 @@ def published() -> Mapping[str, Published]:
 
 def entry(record: Mapping[str, Any]) -> Published:
     """One record of published.json as a value."""
-    cells = {
-        kind: darts.Cell(as_tuples(record[kind]), as_tuples(record[f"{kind}_concat"])) for kind in darts.CELLS
-    }
+    cells = {kind: darts.Cell(as_tuples(record[kind]), as_tuples(record[f"{kind}_concat"])) for kind in darts.CELLS}
     counts: Mapping[str, int] = MappingProxyType(record.get("counts", {}))
     text = record.get("published", "")
     return Published(darts.architecture(cells), record["source"], text, counts, record.get("note", ""))

@@ -53,9 +53,7 @@ class Cell:
 
 def edges(num_nodes: int = NUM_NODES) -> tuple[tuple[int, int], ...]:
     """(source, target) of every edge of the relaxed cell, by target, then source: 14 for four nodes."""
-    return tuple(
-        (source, target) for target in range(NUM_INPUTS, NUM_INPUTS + num_nodes) for source in range(target)
-    )
+    return tuple((source, target) for target in range(NUM_INPUTS, NUM_INPUTS + num_nodes) for source in range(target))
 
 
 def cell(architecture: Architecture, kind: str) -> Cell:
@@ -120,7 +118,8 @@ def check_node(kind: str, number: int, inputs: Sequence[Edge]) -> None:
             raise InputError(f"node {number} of the {kind} cell has input {quote(edge)}; give (operation, node) pairs")
         operation, predecessor = edge
         if operation not in OPERATIONS + OTHER_OPERATIONS:
-            raise unknown(f"operation in node {number} of the {kind} cell", operation, OPERATIONS + OTHER_OPERATIONS)
+            error = unknown("operation", operation, OPERATIONS + OTHER_OPERATIONS)
+            raise InputError(f"node {number} of the {kind} cell: {error}")
         if not 0 <= predecessor < number:
             hint = f"it can read 0 to {number - 1}"
             raise InputError(f"node {number} of the {kind} cell reads node {predecessor}; {hint}")
@@ -152,7 +151,9 @@ def space(name: str, source: str, operations: Sequence[str]) -> SearchSpace:
 
 def candidates(space: SearchSpace) -> tuple[str, ...]:
     """The operations of a relaxed edge: `none`, then those the space offers, in the order of RECIPES."""
-    offered = {op for choice in space.choices if "concat" not in choice.name for node in choice.options for op, _ in node}
+    offered = {
+        op for choice in space.choices if "concat" not in choice.name for node in choice.options for op, _ in node
+    }
     return tuple(name for name in RECIPES if name == "none" or name in offered)
 
 

@@ -1,0 +1,53 @@
+"""JSON as architecture files have it: one object, each key once, whole numbers or ordinary fractions, no NaN."""
+
+import json
+import math
+from typing import Any
+
+from dartboard.errors import InputError
+from dartboard.formats.limits import MAX_DIGITS
+from dartboard.search_space import quote
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """The JSON object in the text, which must have passed `limits.check_text`. Raises InputError."""
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=unique,
+            parse_int=whole,
+            parse_float=fraction,
+            parse_constant=refuse_constant,
+        )
+    except json.JSONDecodeError as error:
+        raise InputError(f"line {error.lineno}, column {error.colno}: this is not JSON: {error.msg}") from error
+    if not isinstance(value, dict):
+        raise InputError(f"the JSON is {quote(value)}; give an object, {{...}}")
+    return value
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs; a key given twice is refused, where Python's reader keeps the last in silence."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise InputError(f"the key {quote(key)} is given twice; give it once")
+        found[key] = value
+    return found
+
+
+def whole(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise InputError(f"the number {quote(digits)} is too large; an architecture has small numbers")
+    return int(digits)
+
+
+def fraction(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise InputError(f"the number {quote(digits)} is too large; an architecture has small numbers")
+    return value
+
+
+def refuse_constant(name: str) -> float:
+    raise InputError(f"{name} is no number; an architecture has none")

@@ -1,0 +1,52 @@
+"""The notations, told by content: a plain table, and the two verbs `read` and `write`."""
+
+from collections.abc import Callable
+
+from dartboard.errors import InputError, unknown
+from dartboard.formats.choices import read_choices, write_choices
+from dartboard.formats.genotype import read_genotype, write_nested, write_quark0
+from dartboard.formats.json_text import parse_object
+from dartboard.formats.limits import check_text
+from dartboard.formats.nnabla import KEYS, read_nnabla, write_nnabla
+from dartboard.search_space import Architecture
+from dartboard.spaces import darts
+
+# name -> (one line, writer)
+NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
+    "quark0": ("Genotype(...) of quark0/darts: two inputs a node, in one flat list", write_quark0),
+    "nested": ("Genotype(...) of khanrc/pt.darts: a list of inputs for each node", write_nested),
+    "nnabla": ("JSON of the NNabla DARTS example: operation ids, arch_normal and arch_reduction", write_nnabla),
+    "json": ("our own JSON: space and choices; holds every architecture", write_choices),
+}
+EXPECTED = 'give Genotype(...), or JSON with "space" and "choices" or with "arch_normal" and "arch_reduction"'
+
+
+def read(text: str) -> tuple[Architecture, str]:
+    """The architecture in the text, and the notation it is in (a key of NOTATIONS), told by content.
+
+    Raises InputError, in one line, for everything else; nothing in the text is ever executed.
+    """
+    check_text(text)
+    text = text.strip("\ufeff \t\r\n")
+    if not text.startswith("{"):
+        if "Genotype" not in text:
+            raise InputError(f"no architecture found; {EXPECTED}")
+        return read_genotype(text)
+    record = parse_object(text)
+    if record.keys() & set(KEYS.values()):
+        return read_nnabla(record), "nnabla"
+    if record.keys() & {"space", "choices"}:
+        return read_choices(record), "json"
+    raise InputError(f"the JSON is no architecture; {EXPECTED}")
+
+
+def write(architecture: Architecture, notation: str) -> str:
+    """The architecture as one line in the notation (a key of NOTATIONS), without a line end.
+
+    Raises InputError for an unknown notation, and where the notation cannot hold the architecture, saying why.
+    """
+    if notation not in NOTATIONS:
+        raise unknown("notation", notation, NOTATIONS)
+    if notation != "json" and architecture.space != darts.SPACE.name:
+        raise InputError(f"the notation {notation!r} holds cells of the space 'darts', not of {architecture.space!r}")
+    return NOTATIONS[notation][1](architecture)
