@@ -1,3 +1,38 @@
-.PHONY: demo test test-slow check clean setup
+.PHONY: setup demo test test-slow check clean
+
 PYTHON ?= python3
 PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DEMO := runs/demo
+
+demo: $(INSTALLED)
+	rm -rf $(DEMO)
+	$(BIN)/dartboard search darts --data digits --out $(DEMO)/search
+	$(BIN)/dartboard train $(DEMO)/search --data digits --out $(DEMO)/train
+	$(BIN)/dartboard report $(DEMO)/search $(DEMO)/train --out $(DEMO)/report.html
+	@echo "open this page: $(CURDIR)/$(DEMO)/report.html"
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow --timeout 3600
+
+check: $(INSTALLED)
+	$(BIN)/ruff check src tests
+	$(BIN)/mypy
+
+setup: $(INSTALLED)
+
+# Once, and again when the dependencies change.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; give one with: make PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install $(PIP_ARGS) -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
