@@ -1,11 +1,10 @@
 """CIFAR-10 and CIFAR-100 from the official files, in their binary and their Python layout.
 
 A record of the binary layout is one label byte (CIFAR-100: coarse, then fine) and 3,072 pixels, channel by channel,
-row by row. Any positive whole number of records is accepted.
+row by row. A file of the Python layout is a pickle of a dict with `data` (N, 3072) and a list of labels. Any positive
+whole number of records is accepted.
 """
 
-import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,93 +12,92 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dartboard.data.download import fetch
+from dartboard.data.layouts import SETS, Cifar, Layout, check_files, find
+from dartboard.data.pickles import read_pickle
 from dartboard.data.splits import Collection, Split
 from dartboard.errors import InputError
 
 SIZE = 32
 PIXELS = 3 * SIZE * SIZE
-
-
-@dataclass(frozen=True)
-class Layout:
-    """folder: the folder's name in the archive; train, test: its files; label_bytes: before the pixels of a record."""
-
-    folder: str
-    train: tuple[str, ...]
-    test: str
-    label_bytes: int
-
-
-@dataclass(frozen=True)
-class Cifar:
-    """class_names in the order of the labels; mean, std of the training images, in [0, 1]."""
-
-    binary: Layout
-    class_names: tuple[str, ...]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-
-CLASSES_10 = "airplane automobile bird cat deer dog frog horse ship truck"
-CLASSES_100 = """
-apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
-caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant flatfish
-forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree motorcycle
-mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy porcupine
-possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider squirrel streetcar
-sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle wardrobe whale willow_tree
-wolf woman worm
-"""
-SETS = {
-    "cifar10": Cifar(
-        Layout("cifar-10-batches-bin", tuple(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin", 1),
-        tuple(CLASSES_10.split()),
-        (0.49139968, 0.48215827, 0.44653124),  # the constants of the official DARTS code
-        (0.24703233, 0.24348505, 0.26158768),
-    ),
-    "cifar100": Cifar(
-        Layout("cifar-100-binary", ("train.bin",), "test.bin", 2),
-        tuple(CLASSES_100.split()),
-        (0.5071, 0.4867, 0.4408),
-        (0.2675, 0.2565, 0.2761),
-    ),
-}
+NUM_COARSE = 20
+Records = tuple[NDArray[np.uint8], NDArray[np.int64]]  # pixels (N, 3072), labels (N,)
 
 
 def load_cifar(name: str, data_dir: str | Path | None, download: bool) -> Collection:
-    """The training and test images of `cifar10` or `cifar100`. Raises InputError for missing or broken files."""
-    cifar = SETS[name]
-    folder = find(cifar.binary, cache_folder() if data_dir is None else Path(data_dir).expanduser())
-    if folder is None:
+    """The training and test images of `cifar10` or `cifar100`.
+
+    Without `data_dir` the place is the user's cache, and missing files are downloaded there; a given folder is filled
+    only with `download`. Raises InputError for missing, broken or foreign files and for a download that fails.
+    """
+    cifar, place = SETS[name], check_files(name, data_dir, download)
+    found = find(name, place) or fetch(name, place)
+    folder, layout = found
+    there = [file for file in layout.train if (folder / file).is_file()]
+    notes = [f"{folder / file} is not there; the other files are used" for file in layout.train if file not in there]
+    train = read_files([folder / file for file in there], cifar, layout)
+    test = read_files([folder / layout.test], cifar, layout)
+    return Collection(
+        name,
+        train,
+        cifar.class_names,
+        test=test,
+        mean=cifar.mean,
+        std=cifar.std,
+        notes=tuple(notes),
+        lenient=True,
+    )
+
+
+def read_files(files: list[Path], cifar: Cifar, layout: Layout) -> Split:
+    """All records of the files, in order."""
+    parts = []
+    for file in files:
+        try:
+            pixels, labels = read_binary(file, layout) if layout.label_bytes else read_python(file, layout)
+        except OSError as error:
+            raise InputError(f"cannot read {file}: {error.strerror or error}") from error
+        check_labels(file, labels, len(cifar.class_names))
+        parts.append((pixels, labels))
+    images = np.concatenate([pixels for pixels, _ in parts]).reshape(-1, 3, SIZE, SIZE)
+    return Split(torch.from_numpy(images), torch.from_numpy(np.concatenate([labels for _, labels in parts])))
+
+
+def read_binary(file: Path, layout: Layout) -> Records:
+    """A file of the binary layout."""
+    record = layout.label_bytes + PIXELS
+    size = file.stat().st_size
+    if not size:
+        raise InputError(f"{file} is empty; copy or download it again")
+    if size % record:
         raise InputError(
-            f"no {name} files in {data_dir or cache_folder()}; give --data-dir the folder that holds {cifar.binary.folder}"
+            f"{file} has {size} bytes, no whole number of {record}-byte records; copy or download it again"
         )
-    train = read_files([folder / file for file in cifar.binary.train if (folder / file).exists()], cifar)
-    test = read_files([folder / cifar.binary.test], cifar)
-    return Collection(name, train, cifar.class_names, test=test, mean=cifar.mean, std=cifar.std, lenient=True)
+    records = np.fromfile(file, np.uint8).reshape(-1, record)
+    if layout.label_bytes == 2:
+        check_labels(file, records[:, 0].astype(np.int64), NUM_COARSE, "coarse label")
+    return records[:, layout.label_bytes :], records[:, layout.label_bytes - 1].astype(np.int64)
 
 
-def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/dartboard, or ~/.cache/dartboard."""
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if home else Path.home() / ".cache") / "dartboard"
+def read_python(file: Path, layout: Layout) -> Records:
+    """A file of the Python layout."""
+    content = read_pickle(file)
+    pixels, labels = content.get("data"), content.get(layout.label_key)
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (PIXELS,):
+        raise InputError(f"{file} has no 'data' of N x {PIXELS} bytes; copy or download it again")
+    if isinstance(labels, list) and all(type(label) is int for label in labels):
+        labels = np.array([min(max(label, -1), 256) for label in labels], np.int64)
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu" or labels.shape != pixels.shape[:1]:
+        raise InputError(f"{file} has no {layout.label_key!r}, one whole number an image; copy or download it again")
+    if not len(labels):
+        raise InputError(f"{file} holds no images; copy or download it again")
+    return pixels, labels.astype(np.int64)
 
 
-def find(layout: Layout, place: Path) -> Path | None:
-    """The folder of the layout: `place` itself or the one in it."""
-    for folder in (place, place / layout.folder):
-        if (folder / layout.test).is_file():
-            return folder
-    return None
-
-
-def read_files(files: list[Path], cifar: Cifar) -> Split:
-    records = np.concatenate([read_records(file, cifar.binary.label_bytes) for file in files])
-    labels = records[:, cifar.binary.label_bytes - 1].astype(np.int64)
-    images = np.ascontiguousarray(records[:, cifar.binary.label_bytes :]).reshape(-1, 3, SIZE, SIZE)
-    return Split(torch.from_numpy(images), torch.from_numpy(labels))
-
-
-def read_records(file: Path, label_bytes: int) -> NDArray[Any]:
-    """(N, label_bytes + 3072) uint8."""
-    return np.fromfile(file, np.uint8).reshape(-1, label_bytes + PIXELS)
+def check_labels(file: Path, labels: NDArray[Any], num_classes: int, what: str = "label") -> None:
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if len(wrong):
+        raise InputError(
+            f"{file}: record {wrong[0]} has the {what} {labels[wrong[0]]}, and {num_classes - 1} is the highest; "
+            "is it another data set's file?"
+        )

@@ -8,6 +8,7 @@ from torch.utils.data import Dataset
 from dartboard.data.arrays import from_arrays, from_dataset
 from dartboard.data.cifar import load_cifar
 from dartboard.data.digits import load_digits
+from dartboard.data.folders import load_folder
 from dartboard.data.names import check_name
 from dartboard.data.splits import Collection, Data, divide
 from dartboard.errors import InputError
@@ -59,7 +60,9 @@ def load_data(
 
 
 def named(source: str, data_dir: str | Path | None, download: bool, image_size: int | None) -> Collection:
-    name, _ = check_name(source)
+    name, folder = check_name(source)
     if name == "digits":
         return load_digits()
+    if name == "images":
+        return load_folder(folder, image_size)
     return load_cifar(name, data_dir, download)
