@@ -3,7 +3,7 @@
 The choice is passed in at every call and stored nowhere. This form is the oracle of every faster one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from operator import add
 
@@ -26,14 +26,20 @@ class MixedOperation(nn.Module):
         """x: (B, C, H, W); choice: weights (O,) that mix all operations (Eq. 2), or the name of a single one."""
         if isinstance(choice, str):
             return self.ops[self.operations.index(choice)](x)  # type: ignore[no-any-return]
-        return reduce(add, (weight * op(x) for weight, op in zip(choice, self.ops, strict=True)))
+        terms: Iterator[Tensor] = (weight * op(x) for weight, op in zip(choice, self.ops, strict=True))
+        return reduce(add, terms)
 
 
 class MixedCell(nn.Module):
     """A cell with every edge and every operation."""
 
     def __init__(
-        self, operations: Sequence[str], num_nodes: int, widths: tuple[int, int, int], reduction: bool, after_reduction: bool
+        self,
+        operations: Sequence[str],
+        num_nodes: int,
+        widths: tuple[int, int, int],
+        reduction: bool,
+        after_reduction: bool,
     ) -> None:
         """widths: channels of the cell before the last, of the last cell, and of this cell's nodes."""
         super().__init__()
@@ -56,16 +62,16 @@ class MixedCell(nn.Module):
         """choice: weights (E, O), one row an edge in the order of spaces.darts.edges, or a cell to be cut out."""
         states = [self.preprocess0(before_last), self.preprocess1(last)]
         for node in range(space.NUM_INPUTS, space.NUM_INPUTS + self.num_nodes):
-            states.append(self.mixed(states, node, choice) if isinstance(choice, Tensor) else self.cut(states, node, choice))
+            states.append(reduce(add, self.incoming(states, node, choice)))
         concat = range(space.NUM_INPUTS, len(states)) if isinstance(choice, Tensor) else choice.concat
         return torch.cat([states[node] for node in concat], dim=1)
 
-    def mixed(self, states: list[Tensor], node: int, weights: Tensor) -> Tensor:
-        """Eq. 1 with Eq. 2 in it: the sum over all edges that enter the node of their mixed operations."""
-        incoming = [edge for edge, (_, target) in enumerate(self.edges) if target == node]
-        return reduce(add, (self.ops[edge](states[self.edges[edge][0]], weights[edge]) for edge in incoming))
-
-    def cut(self, states: list[Tensor], node: int, cell: space.Cell) -> Tensor:
-        """Eq. 1 for a discrete cell: only the chosen edges and operations are computed."""
-        inputs = cell.nodes[node - space.NUM_INPUTS]
-        return reduce(add, (self.ops[self.edges.index((pred, node))](states[pred], op) for op, pred in inputs))
+    def incoming(self, states: list[Tensor], node: int, choice: Tensor | space.Cell) -> Iterator[Tensor]:
+        """The terms of Eq. 1: what each edge brings into the node. Of a discrete cell only the chosen are computed."""
+        if isinstance(choice, Tensor):
+            for edge, (source, target) in enumerate(self.edges):
+                if target == node:
+                    yield self.ops[edge](states[source], choice[edge])
+        else:
+            for name, pred in choice.nodes[node - space.NUM_INPUTS]:
+                yield self.ops[self.edges.index((pred, node))](states[pred], name)

@@ -1,1 +1,22 @@
-"""The networks of each space, under the space's name: Supernet, Network, inherit."""
+"""The networks of each space, in the file of the space's name: `Supernet`, `Network`, `inherit`."""
+
+from importlib import import_module
+from types import ModuleType
+
+from dartboard.errors import InputError, unknown
+
+FAMILIES = ("darts",)
+
+
+def module(family: str) -> ModuleType:
+    """The file of networks of a space's family. Raises InputError for an unknown one."""
+    if family not in FAMILIES:
+        raise unknown("space", family, FAMILIES)
+    return import_module(f"dartboard.networks.{family}")
+
+
+def check_cells(cells: int) -> tuple[int, int]:
+    """Positions of the two reduction cells. Raises InputError where the two would not fit."""
+    if cells < 3:
+        raise InputError(f"--cells {cells}: give 3 or more, two of them are reduction cells")
+    return cells // 3, 2 * cells // 3

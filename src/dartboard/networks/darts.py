@@ -1,4 +1,4 @@
-"""The networks of the DARTS space: `Supernet` holds every architecture, `Network` is one of them, `inherit` cuts it out.
+"""The networks of the DARTS space: `Supernet` holds every architecture, `Network` is one, `inherit` cuts it out.
 
 Layout (DARTS section 3.1 and the official code): a stem, then `cells` cells, of which those at cells // 3 and
 2 * cells // 3 (counted from 0) are reduction cells that double the width; global average pooling; a linear classifier.
@@ -13,19 +13,13 @@ from torch import Tensor, nn
 
 from dartboard.errors import InputError
 from dartboard.layers import FactorizedReduce, drop_path, operation, relu_conv_norm
+from dartboard.networks import check_cells
 from dartboard.search_space import Architecture
 from dartboard.spaces import darts as space
-from dartboard.supernet import MixedCell
+from dartboard.supernet import MixedCell, MixedOperation
 
 STEM_MULTIPLIER = 3
 Choices = Mapping[str, Tensor] | Architecture
-
-
-def reductions(cells: int) -> tuple[int, int]:
-    """Positions of the two reduction cells. Raises InputError where the two would not fit."""
-    if cells < 3:
-        raise InputError(f"--cells {cells}: give 3 or more, two of them are reduction cells")
-    return cells // 3, 2 * cells // 3
 
 
 def conv_norm(in_channels: int, out_channels: int, stride: int = 1) -> list[nn.Module]:
@@ -53,9 +47,9 @@ class Supernet(nn.Module):
         before_last, last = width, width
         self.cells = nn.ModuleList()
         for position in range(cells):
-            reduction = position in reductions(cells)
+            reduction = position in check_cells(cells)
             channels = channels * 2 if reduction else channels
-            after = position - 1 in reductions(cells)
+            after = position - 1 in check_cells(cells)
             self.cells.append(MixedCell(operations, num_nodes, (before_last, last, channels), reduction, after))
             before_last, last = last, num_nodes * channels
         self.classifier = nn.Linear(last, num_classes)
@@ -175,7 +169,7 @@ class Network(nn.Module):
         self.architecture = architecture
         before_last, last = self.build_stem(stem, channels, in_channels)
         self.cells = nn.ModuleList()
-        parts, positions = cells_of(architecture), reductions(cells)
+        parts, positions = cells_of(architecture), check_cells(cells)
         for position in range(cells):
             reduction = position in positions
             channels = channels * 2 if reduction else channels
@@ -240,10 +234,11 @@ def inherit(supernet: Supernet, architecture: Architecture) -> Network:
         auxiliary=False,
         search=True,
     ).to(next(supernet.parameters()))
-    pairs: list[tuple[nn.Module, nn.Module]] = [(network.stem, supernet.stem), (network.classifier, supernet.classifier)]
+    pairs = [(network.stem, supernet.stem), (network.classifier, supernet.classifier)]
     for cell, mixed in zip(network.cells, supernet.cells, strict=True):
+        assert isinstance(cell, NetworkCell) and isinstance(mixed, MixedCell)
         pairs += [(cell.preprocess0, mixed.preprocess0), (cell.preprocess1, mixed.preprocess1)]
-        pairs += list(zip(cell.ops, chosen_operations(mixed, cell.cell), strict=True))
+        pairs += zip(cell.ops, chosen_operations(mixed, cell.cell), strict=True)
     for target, source in pairs:
         target.load_state_dict(source.state_dict())
     return network.train(supernet.training)
@@ -255,6 +250,7 @@ def chosen_operations(mixed: MixedCell, cell: space.Cell) -> list[nn.Module]:
     for node, inputs in enumerate(cell.nodes, start=space.NUM_INPUTS):
         for name, pred in inputs:
             edge = mixed.ops[mixed.edges.index((pred, node))]
+            assert isinstance(edge, MixedOperation)
             chosen.append(edge.ops[edge.operations.index(name)])
     return chosen
 
@@ -263,7 +259,7 @@ def check_inside(supernet: Supernet, architecture: Architecture) -> None:
     last = space.NUM_INPUTS + supernet.num_nodes
     for kind, cell in cells_of(architecture).items():
         if len(cell.nodes) != supernet.num_nodes or cell.concat != tuple(range(space.NUM_INPUTS, last)):
-            raise InputError(f"the {kind} cell has other nodes or another concat than the supernet's {supernet.num_nodes}")
+            raise InputError(f"the {kind} cell has other nodes than the supernet, or does not concatenate all of them")
         for name, _ in (edge for node in cell.nodes for edge in node):
             if name not in supernet.operations:
                 raise InputError(f"the supernet has no operation {name!r}, which the {kind} cell uses")

@@ -1,0 +1,70 @@
+"""Scores of networks and supernets. Nothing here trains anything."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dartboard.data import Data, Split, normalise
+from dartboard.search_space import Architecture
+
+
+@contextmanager
+def kept_buffers(module: nn.Module) -> Iterator[None]:
+    """Restores all buffers of the module (BatchNorm's running statistics) bit for bit afterwards."""
+    buffers = list(module.buffers())
+    before = [buffer.clone() for buffer in buffers]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in zip(buffers, before, strict=True):
+                buffer.copy_(value)
+
+
+@torch.no_grad()
+def score(
+    predict: Callable[[Tensor], Tensor], split: Split, mean: tuple[float, ...], std: tuple[float, ...], batch_size: int
+) -> tuple[float, float]:
+    """Mean cross entropy (nats) and accuracy in [0, 1] of `predict`: images (B, C, H, W) to logits (B, classes).
+
+    The split is cut into batches of nearly equal size, none above batch_size, so that no batch is tiny.
+    """
+    pieces = -(-len(split) // batch_size)
+    loss, correct = 0.0, 0
+    for index in torch.arange(len(split), device=split.labels.device).tensor_split(pieces):
+        logits = predict(normalise(split.images[index], mean, std))
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        loss += float(F.cross_entropy(logits, split.labels[index], reduction="sum"))
+        correct += int((logits.argmax(1) == split.labels[index]).sum())
+    return loss / len(split), correct / len(split)
+
+
+def placed_like(module: nn.Module) -> Callable[[Tensor], Tensor]:
+    """Brings images to the module's number format."""
+    dtype = next(module.parameters()).dtype
+    return lambda images: images.to(dtype)
+
+
+def accuracy(network: nn.Module, split: Split, data: Data, batch_size: int = 256) -> tuple[float, float]:
+    """Loss and accuracy of a trained network in evaluation mode (running BatchNorm statistics)."""
+    was_training, place = network.training, placed_like(network)
+    network.eval()
+    result = score(lambda images: network(place(images)), split, data.mean, data.std, batch_size)
+    network.train(was_training)
+    return result
+
+
+def shared_weights_score(
+    supernet: nn.Module, choice: Mapping[str, Tensor] | Architecture, data: Data, batch_size: int
+) -> tuple[float, float]:
+    """Loss and accuracy on data.val of a choice in the supernet, by shared weights and batch statistics."""
+    place = placed_like(supernet)
+    was_training = supernet.training
+    supernet.train()
+    with kept_buffers(supernet):
+        result = score(lambda images: supernet(place(images), choice), data.val, data.mean, data.std, batch_size)
+    supernet.train(was_training)
+    return result

@@ -1,0 +1,408 @@
+"""DARTS: Differentiable Architecture Search (Liu, Simonyan, Yang; ICLR 2019, arXiv 1806.09055).
+
+The search is relaxed: every edge of the cell computes all operations and mixes them by a softmax over parameters
+alpha; alpha is learned by gradient descent on the validation loss, the weights w on the training loss (Eqs. 3, 4).
+
+Algorithm 1 of the paper, as `search` runs it:
+    create a mixed operation for each edge, with its alpha
+    while not converged:
+        1. update alpha by descending  grad_alpha L_val(w - xi grad_w L_train(w, alpha), alpha)   (xi = 0: first order)
+        2. update w by descending      grad_w L_train(w, alpha)
+    derive the final architecture from the learned alpha
+
+Symbols: alpha, logits of the operations of each edge; w, weights of the supernet; xi, learning rate of the inner step
+(here the weights' current one, as in the official code); w', the weights after that inner step; L_train and L_val,
+the losses on a training and a validation batch.
+
+Departures from the paper's text, all as in the official code, each with a field to undo it:
+    1. alpha starts at 1e-3 times normal noise, the paper says zero                      (alpha_init; --preset paper)
+    2. the learning rate of w falls to 0.001, the paper says to 0                         (lr_min; --preset paper)
+Departures from the official code:
+    3. BatchNorm's running statistics are restored after each update of alpha, and the supernet is scored with batch
+       statistics as the paper says; the official code scores it with running statistics.
+    4. The unrolled model is not a copy: the weights are moved in place and restored bit for bit.
+    5. A validation batch is drawn afresh at each step without rebuilding a loader; same distribution.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from dartboard import formats, loop, networks, train
+from dartboard.config import check_ranges, check_types
+from dartboard.data import Augmentation, Data, epoch_batches
+from dartboard.evaluate import kept_buffers, shared_weights_score
+from dartboard.progress import Progress
+from dartboard.run import Run
+from dartboard.search_space import Architecture, SearchSpace
+from dartboard.spaces import darts as cells_space
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a DARTS search. Defaults: the official code's CIFAR-10 search (quark0/darts, cnn/train_search.py)."""
+
+    channels: int = 16
+    """channels of the first cell's nodes (--init_channels 16)"""
+    cells: int = 8
+    """number of cells, two of them reductions (--layers 8)"""
+    epochs: int = 50
+    """passes over the training split (--epochs 50)"""
+    batch_size: int = 64
+    """images a batch, for the weights and for alpha alike (--batch_size 64)"""
+    second_order: bool = False
+    """the unrolled gradient of Eqs. 7 and 8 in place of first order (--unrolled)"""
+    lr: float = 0.025
+    """learning rate of the weights at the start (--learning_rate)"""
+    lr_min: float = 0.001
+    """learning rate of the weights at the end of the cosine (--learning_rate_min; the paper's text: 0)"""
+    momentum: float = 0.9
+    """momentum of the weights' SGD (--momentum)"""
+    weight_decay: float = 3e-4
+    """weight decay of the weights (--weight_decay)"""
+    grad_clip: float = 5.0
+    """largest global norm of the weights' gradient (--grad_clip)"""
+    alpha_lr: float = 3e-4
+    """learning rate of alpha's Adam (--arch_learning_rate)"""
+    alpha_beta1: float = 0.5
+    """first beta of alpha's Adam (official code; paper section 3.1.1)"""
+    alpha_beta2: float = 0.999
+    """second beta of alpha's Adam (official code; paper section 3.1.1)"""
+    alpha_weight_decay: float = 1e-3
+    """weight decay of alpha (--arch_weight_decay)"""
+    alpha_init: float = 1e-3
+    """scale of the normal noise alpha starts from (official code; the paper's text: 0)"""
+    epsilon: float = 0.01
+    """numerator of the finite difference's step, divided by the norm of the vector (paper, footnote 2)"""
+    crop_padding: int = 4
+    """pixels of padding before the random crop (official code)"""
+    flip: bool = True
+    """mirror half of the images (official code)"""
+    cutout: int = 0
+    """side of the square hole in pixels, 0 for none (--cutout is off in the published search)"""
+    channels_last: bool = True
+    """memory layout of images and weights: faster on CPU, same function up to rounding"""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_ranges(self, channels="[1, inf)", epochs="[1, inf)", batch_size="[1, inf)")
+        check_ranges(self, lr="(0, inf)", grad_clip="(0, inf)", alpha_lr="(0, inf)", epsilon="(0, inf)")
+        check_ranges(self, lr_min="[0, inf)", weight_decay="[0, inf)", alpha_weight_decay="[0, inf)")
+        check_ranges(self, alpha_init="[0, inf)")
+        check_ranges(self, crop_padding="[0, inf)", cutout="[0, inf)", momentum="[0, 1)")
+        check_ranges(self, alpha_beta1="[0, 1)", alpha_beta2="[0, 1)")
+        networks.check_cells(self.cells)
+
+
+# --preset paper: where the paper's text differs from the official code.
+PAPER = {"alpha_init": 0.0, "lr_min": 0.0}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search found, with its evidence: accuracies on the validation split, in [0, 1]."""
+
+    architecture: Architecture
+    alpha: dict[str, Tensor]
+    supernet: nn.Module
+    val_accuracy: float
+    derived_val_accuracy: float
+
+
+@dataclass
+class State:
+    """Everything that changes during the search."""
+
+    supernet: nn.Module
+    alpha: dict[str, Tensor]
+    w_optimizer: torch.optim.Optimizer
+    alpha_optimizer: torch.optim.Optimizer
+    place: loop.Place
+
+    def parts(self) -> dict[str, loop.Savable]:
+        """What a checkpoint holds."""
+        optimizers = {"w": self.w_optimizer, "alpha_adam": self.alpha_optimizer}
+        return {"supernet": self.supernet, "alpha": self.alpha, **optimizers}
+
+
+def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet: nn.Module | None = None) -> Result:
+    """Algorithm 1. Begins, or goes on from the run's checkpoint; reads data.train and data.val, never data.test.
+
+    supernet: another module than the space's, with its interface (`choice_shapes`, `forward(x, choice)`).
+    Raises InputError for a batch larger than a split, CannotContinueError where the loss is no longer finite.
+    """
+    loop.check_batch(config.batch_size, train=len(data.train), val=len(data.val))
+    data = data.to(run.device)
+    state = begin(config, space, data, run, supernet)
+    num_steps = len(train_batches(config, data, run, 0))
+    with run.guarded(), run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs) as progress:
+        log_start(state, run)
+        for epoch in range(state.place.epoch, config.epochs):
+            lr = train.cosine(config.lr, config.lr_min, epoch, config.epochs)  # per epoch, as in the official code
+            for index in train_batches(config, data, run, epoch)[state.place.step_in_epoch :]:
+                step = state.place.step
+                x_train, y_train = batch(config, data, "train", index, run, state)
+                x_val, y_val = batch(config, data, "val", val_index(config, data, run, step), run, state)
+
+                def loss_train(x: Tensor = x_train, y: Tensor = y_train) -> Tensor:
+                    return loss_of(state, x, y, run)
+
+                def loss_val(x: Tensor = x_val, y: Tensor = y_val) -> Tensor:
+                    return loss_of(state, x, y, run)
+
+                # 1. update alpha by descending grad_alpha L_val(w - xi grad_w L_train(w, alpha), alpha)
+                val_loss = update_alpha(config, state, loss_train, loss_val, xi=lr)
+                # 2. update w by descending grad_w L_train(w, alpha)
+                train_loss, correct = update_weights(config, state, x_train, y_train, run, lr)
+
+                state.place.advance(len(index), train_loss, correct)
+                loop.check_finite(step, lr, train_loss=train_loss, val_loss=val_loss)
+                progress.step(state.place.step, train_loss=train_loss, val_loss=val_loss, lr=lr)
+                run.pulse(lambda: save(state, run), state.place.step)
+            finish_epoch(config, state, data, run, lr, progress)
+            state.place.next_epoch()
+            save(state, run)
+    return finish(config, state, data, run)
+
+
+# --- The equations -------------------------------------------------------------------------------------------------
+
+
+def mixture(alpha: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Eq. 2: each edge mixes its operations by a softmax over its alpha. Shapes (E, O) in and out."""
+    return {kind: logits.softmax(dim=-1) for kind, logits in alpha.items()}
+
+
+def first_order_gradient(alpha: Sequence[Tensor], loss_val: Callable[[], Tensor]) -> tuple[list[Tensor], Tensor]:
+    """Eq. 6 with xi = 0: grad_alpha L_val(w, alpha). Returns it with the loss."""
+    loss = loss_val()
+    return list(torch.autograd.grad(loss, alpha)), loss.detach()
+
+
+def second_order_gradient(
+    w: Sequence[Tensor],
+    alpha: Sequence[Tensor],
+    loss_train: Callable[[], Tensor],
+    loss_val: Callable[[], Tensor],
+    *,
+    xi: float,
+    momentum: float,
+    weight_decay: float,
+    buffers: Sequence[Tensor],
+    epsilon: float,
+) -> tuple[list[Tensor], Tensor]:
+    """Eq. 7 with Eq. 8 in it: the gradient in alpha of L_val(w', alpha). Returns it with L_val(w', alpha).
+
+    w, alpha: tensors that require gradients; buffers: SGD's momentum buffers of w, or empty; the two losses are
+    computed anew at each call, from what w and alpha then hold. w is moved in place and restored bit for bit.
+    """
+    original = [tensor.detach().clone() for tensor in w]
+    # w' = w - xi * (momentum * buffer + grad_w L_train(w, alpha) + weight_decay * w): one step of the weights' SGD
+    move(w, original, sgd_direction(original, gradient(loss_train(), w), momentum, weight_decay, buffers), -xi)
+    loss = loss_val()
+    gradients = gradient(loss, [*alpha, *w])
+    # First term of Eq. 7: grad_alpha L_val(w', alpha); v = grad_w' L_val(w', alpha)
+    direct, v = gradients[: len(alpha)], gradients[len(alpha) :]
+    # Eq. 8: (grad_alpha L_train(w+, alpha) - grad_alpha L_train(w-, alpha)) / (2 R), with w+- = original w +- R v
+    radius = finite_difference_radius(v, epsilon)
+    move(w, original, v, radius)
+    above = gradient(loss_train(), alpha)
+    move(w, original, v, -radius)
+    below = gradient(loss_train(), alpha)
+    move(w, original, v, 0.0)
+    # Eq. 7: grad_alpha L_val(w', alpha) - xi * (the product of Eq. 8)
+    product = [(plus - minus) / (2 * radius) for plus, minus in zip(above, below, strict=True)]
+    return [first - xi * second for first, second in zip(direct, product, strict=True)], loss.detach()
+
+
+def finite_difference_radius(v: Sequence[Tensor], epsilon: float) -> float:
+    """R = epsilon / ||v||, with one norm over all tensors (footnote 2 of the paper)."""
+    norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(tensor) for tensor in v])))
+    return epsilon / norm if norm > 0.0 else epsilon
+
+
+def sgd_direction(
+    w: Sequence[Tensor], grads: Sequence[Tensor], momentum: float, weight_decay: float, buffers: Sequence[Tensor]
+) -> list[Tensor]:
+    """momentum * buffer + gradient + weight_decay * w: what one step of SGD subtracts, but for the learning rate."""
+    direction = [grad + weight_decay * tensor for grad, tensor in zip(grads, w, strict=True)]
+    return list(torch._foreach_add(direction, list(buffers), alpha=momentum)) if buffers else direction
+
+
+@torch.no_grad()
+def move(w: Sequence[Tensor], original: Sequence[Tensor], direction: Sequence[Tensor], scale: float) -> None:
+    """w = original + scale * direction, in place; scale 0 restores w bit for bit."""
+    torch._foreach_copy_(list(w), list(original))
+    if scale != 0.0:
+        torch._foreach_add_(list(w), list(direction), alpha=scale)
+
+
+def gradient(loss: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Gradients, zero for what the loss does not depend on."""
+    return list(torch.autograd.grad(loss, tensors, allow_unused=True, materialize_grads=True))
+
+
+def derive(weights: Mapping[str, Sequence[Sequence[float]]], operations: Sequence[str]) -> Architecture:
+    """Section 2.4: for each node the two strongest predecessors, on each the strongest operation that is not `none`.
+
+    weights: by kind of cell, one row an edge, one number an operation, softmaxed. An edge is as strong as its
+    strongest operation other than `none`. Ties: the operation with the lower id, the earlier predecessor. The two
+    inputs of a node are written in the order of their predecessors; the order has no meaning.
+    """
+    allowed = [index for index, name in enumerate(operations) if name != "none"]
+    found = {}
+    for kind, rows in weights.items():
+        nodes: list[tuple[cells_space.Edge, ...]] = []
+        first = 0
+        while first < len(rows):
+            number = cells_space.NUM_INPUTS + len(nodes)
+            best = [max(allowed, key=lambda index, row=row: row[index]) for row in rows[first : first + number]]  # type: ignore[misc]
+            strongest = sorted(range(number), key=lambda pred: -rows[first + pred][best[pred]])[:2]
+            nodes.append(tuple((operations[best[pred]], pred) for pred in sorted(strongest)))
+            first += number
+        concat = range(cells_space.NUM_INPUTS, cells_space.NUM_INPUTS + len(nodes))
+        found[kind] = cells_space.Cell(tuple(nodes), tuple(concat))
+    return cells_space.architecture(found)
+
+
+# --- The steps of the loop -----------------------------------------------------------------------------------------
+
+
+def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn.Module | None) -> State:
+    """The supernet with its alpha and both optimizers, as at the start or as in the run's checkpoint."""
+    device, dtype = loop.prepare(run)
+    if supernet is None:
+        operations = cells_space.candidates(space)
+        make = partial(networks.module(space.family).Supernet, channels=config.channels, cells=config.cells)
+        make = partial(make, num_classes=data.num_classes, in_channels=data.channels, operations=operations)
+        supernet = loop.seeded(run, "weights", make)
+    supernet = loop.place_module(supernet, device, dtype, config.channels_last).train()
+    noise = run.generator("alpha", 0)
+    alpha = {
+        kind: (config.alpha_init * torch.randn(shape, generator=noise)).to(device, dtype).requires_grad_()
+        for kind, shape in supernet.choice_shapes().items()  # type: ignore[operator]
+    }
+    w_optimizer = torch.optim.SGD(
+        supernet.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+    )
+    betas = (config.alpha_beta1, config.alpha_beta2)
+    alpha_optimizer = torch.optim.Adam(
+        list(alpha.values()), config.alpha_lr, betas=betas, weight_decay=config.alpha_weight_decay
+    )
+    state = State(supernet, alpha, w_optimizer, alpha_optimizer, loop.Place())
+    if (checkpoint := run.load()) is not None:
+        loop.restore(checkpoint, state.place, **state.parts())
+    return state
+
+
+def save(state: State, run: Run) -> None:
+    loop.save(run, state.place, **state.parts())
+
+
+def update_alpha(
+    config: Config, state: State, loss_train: Callable[[], Tensor], loss_val: Callable[[], Tensor], xi: float
+) -> float:
+    """Line 1 of the loop. Returns the validation loss; leaves w and the BatchNorm buffers as they were."""
+    alpha, w = list(state.alpha.values()), list(state.supernet.parameters())
+    with kept_buffers(state.supernet):
+        if config.second_order:
+            buffers = [state.w_optimizer.state[p]["momentum_buffer"] for p in w if p in state.w_optimizer.state]
+            grads, loss = second_order_gradient(
+                w,
+                alpha,
+                loss_train,
+                loss_val,
+                xi=xi,
+                momentum=config.momentum,
+                weight_decay=config.weight_decay,
+                buffers=buffers,
+                epsilon=config.epsilon,
+            )
+        else:
+            grads, loss = first_order_gradient(alpha, loss_val)
+    for tensor, grad in zip(alpha, grads, strict=True):
+        tensor.grad = grad
+    state.alpha_optimizer.step()
+    return float(loss)
+
+
+def update_weights(config: Config, state: State, x: Tensor, y: Tensor, run: Run, lr: float) -> tuple[float, int]:
+    """Line 2 of the loop: one step of SGD on a training batch. Returns its loss and the number of right answers."""
+    with loop.autocast(run):
+        logits = state.supernet(x, {kind: weights.detach() for kind, weights in mixture(state.alpha).items()})
+    loss = train.cross_entropy(logits, y)
+    train.step(loss, state.w_optimizer, lr, config.grad_clip)
+    return float(loss.detach()), int((logits.argmax(1) == y).sum())
+
+
+def loss_of(state: State, x: Tensor, y: Tensor, run: Run) -> Tensor:
+    """Cross entropy of a batch at what w and alpha hold now."""
+    with loop.autocast(run):
+        logits = state.supernet(x, mixture(state.alpha))
+    return train.cross_entropy(logits, y)
+
+
+def train_batches(config: Config, data: Data, run: Run, epoch: int) -> list[Tensor]:
+    return epoch_batches(len(data.train), config.batch_size, run.generator("train-order", epoch))
+
+
+def val_index(config: Config, data: Data, run: Run, step: int) -> Tensor:
+    """A fresh random batch of the validation split."""
+    return epoch_batches(len(data.val), config.batch_size, run.generator("val-order", step))[0]
+
+
+def batch(config: Config, data: Data, split: str, index: Tensor, run: Run, state: State) -> tuple[Tensor, Tensor]:
+    """Augmented images (B, C, H, W) and labels (B,) of one step, of the split "train" or "val"."""
+    part = {"train": data.train, "val": data.val}[split]
+    augmentation = Augmentation(config.crop_padding, config.flip, config.cutout, data.mean, data.std)
+    generator = run.generator(f"{split}-augment", state.place.step)
+    return loop.augmented(part, index, augmentation, generator, state.supernet, config.channels_last)
+
+
+def relaxed(state: State) -> tuple[dict[str, Tensor], Architecture]:
+    """The mixture weights as they stand, and the architecture they would give."""
+    with torch.no_grad():
+        weights = mixture(state.alpha)
+    operations = getattr(state.supernet, "operations", cells_space.OPERATIONS)
+    return weights, derive({kind: rows.tolist() for kind, rows in weights.items()}, operations)
+
+
+def alpha_fields(state: State) -> dict[str, object]:
+    """What each epoch's line of metrics says of alpha."""
+    _, architecture = relaxed(state)
+    values: dict[str, object] = {f"alpha_{kind}": logits.detach().tolist() for kind, logits in state.alpha.items()}
+    return {**values, "architecture": formats.write(architecture, "quark0")}
+
+
+def log_start(state: State, run: Run) -> None:
+    if state.place.step == 0:
+        run.log(event="start", **alpha_fields(state))
+
+
+def scores(config: Config, state: State, data: Data) -> dict[str, float]:
+    """Loss and accuracy on the validation split of the mixed supernet, and accuracy of the cell cut out of it."""
+    weights, architecture = relaxed(state)
+    loss, accuracy = shared_weights_score(state.supernet, weights, data, config.batch_size)
+    _, derived = shared_weights_score(state.supernet, architecture, data, config.batch_size)
+    return {"val_loss": loss, "val_accuracy": accuracy, "derived_val_accuracy": derived}
+
+
+def finish_epoch(config: Config, state: State, data: Data, run: Run, lr: float, progress: Progress) -> None:
+    place = state.place
+    numbers = {"lr": lr, **place.means(), **scores(config, state, data)}
+    times = {**place.times(), "elapsed_s": run.elapsed_s}
+    run.log(event="epoch", epoch=place.epoch, step=place.step, **numbers, **alpha_fields(state), **times)
+    progress.epoch(place.epoch, loop.in_words(numbers), formats.write(relaxed(state)[1], "quark0"))
+
+
+def finish(config: Config, state: State, data: Data, run: Run) -> Result:
+    _, architecture = relaxed(state)
+    last = [line for line in run.metrics() if line["event"] == "epoch"][-1]
+    evidence = {name: last[name] for name in ("val_accuracy", "derived_val_accuracy")}
+    if not run.done:
+        run.finish(architecture, **evidence, elapsed_s=run.elapsed_s)
+    alpha = {kind: logits.detach() for kind, logits in state.alpha.items()}
+    return Result(architecture, alpha, state.supernet, **evidence)
