@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dartboard.errors import InputError
-from dartboard.formats.limits import MAX_DIGITS
+from dartboard.formats.limits import MAX_DIGITS, check_depth
 from dartboard.search_space import quote
 
 TOKEN = re.compile(
@@ -25,7 +25,7 @@ TOKEN = re.compile(
     | (?P<mark>[=(),\[\]])""",
     re.VERBOSE,
 )
-MAX_RANGE = 1000
+MAX_RANGE = 100
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,11 @@ class Token:
 def parse_genotype(text: str) -> dict[str, Any]:
     """The arguments of `Genotype(...)`: strings, numbers and (nested) lists by name. Raises InputError.
 
-    The text must have passed `limits.check_text`, which bounds the recursion here.
+    The text must have passed `limits.check_text`; the depth of brackets bounds the recursion here.
     """
-    reader = Reader(text, tokens(text))
+    found = tokens(text)
+    check_depth(token.text for token in found if token.kind == "mark")
+    reader = Reader(text, found)
     if reader.next_is("name") and not reader.next_is("name", "Genotype"):
         reader.take("name")
         reader.take("mark", "=")

@@ -2,15 +2,20 @@
 
 import json
 import math
+import re
 from typing import Any
 
 from dartboard.errors import InputError
-from dartboard.formats.limits import MAX_DIGITS
+from dartboard.formats.limits import MAX_DIGITS, check_depth
 from dartboard.search_space import quote
+
+# A string (also one that is cut off), or a bracket. It matches at every quote, so that the time stays linear.
+STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 
 
 def parse_object(text: str) -> dict[str, Any]:
     """The JSON object in the text, which must have passed `limits.check_text`. Raises InputError."""
+    check_depth(match for match in STRING_OR_BRACKET.findall(text) if len(match) == 1)
     try:
         value = json.loads(
             text,

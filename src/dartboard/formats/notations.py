@@ -47,6 +47,6 @@ def write(architecture: Architecture, notation: str) -> str:
     """
     if notation not in NOTATIONS:
         raise unknown("notation", notation, NOTATIONS)
-    if notation != "json" and architecture.space != darts.SPACE.name:
+    if notation != "json" and architecture.space != darts.SPACE.family:
         raise InputError(f"the notation {notation!r} holds cells of the space 'darts', not of {architecture.space!r}")
     return NOTATIONS[notation][1](architecture)

@@ -88,7 +88,7 @@ def damaged(path: str | os.PathLike[str], error: Exception) -> InputError:
     if asked:
         reason = f"it asks for {quote(asked[1])}, and only tensors are read; save the state_dict alone"
         return InputError(f"{shown(path)} is refused: {reason}")
-    reason = " ".join(str(error).split())[:100] or type(error).__name__
+    reason = " ".join(str(error).rpartition("WeightsUnpickler error:")[2].split())[:100] or type(error).__name__
     return InputError(f"{shown(path)} cannot be read as weights; it is cut off or damaged ({reason})")
 
 

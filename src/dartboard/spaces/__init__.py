@@ -7,5 +7,5 @@ from dartboard.spaces import darts
 
 SPACES: dict[str, SearchSpace] = {"darts": darts.SPACE}
 
-# What makes an architecture of {choice: value} as a file gives it, or raises InputError.
+# By family: what makes an architecture of {choice: value} as a file gives it, or raises InputError.
 READERS: dict[str, Callable[[Mapping[str, Value]], Architecture]] = {"darts": darts.from_choices}

@@ -75,6 +75,19 @@ def architecture(cells: Mapping[str, Cell]) -> Architecture:
     return Architecture("darts", tuple(choices))
 
 
+def canonical(architecture: Architecture) -> Architecture:
+    """The same cells with each node's inputs, and each concat, in the order of the nodes, as SPACE has them.
+
+    Everywhere else the order is kept as given: it numbers the operations in weight files, and the channels.
+    """
+    return Architecture(architecture.space, tuple((name, ordered(value)) for name, value in architecture.choices))
+
+
+def ordered(value: Value) -> Value:
+    """Pairs by predecessor, those of one predecessor by operation; numbers by size."""
+    return tuple(sorted(value, key=lambda item: (item[1], item[0]) if isinstance(item, tuple) else item))
+
+
 def from_choices(values: Mapping[str, Value]) -> Architecture:
     """The architecture of {"normal.2": ((operation, predecessor), ...), ..., "normal.concat": ...}, checked.
 
@@ -89,7 +102,8 @@ def from_choices(values: Mapping[str, Value]) -> Architecture:
         if missing := [name for name in names if name not in values]:
             raise InputError(f"the choice '{missing[0]}' is missing; nodes count from {NUM_INPUTS} without a gap")
         cells[kind] = Cell(tuple(values[name] for name in names), values[f"{kind}.concat"])
-    if others := [name for name in values if name.partition(".")[0] not in CELLS]:
+    prefixes = tuple(f"{kind}." for kind in CELLS)
+    if others := [name for name in values if not name.startswith(prefixes)]:
         raise InputError(f"unknown choice {quote(others[0])}; known: normal.2, ..., reduce.concat")
     return architecture(cells)
 
