@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -179,6 +180,10 @@ def test_a_node_that_reads_itself_or_a_later_node_is_refused_by_its_number() -> 
         ('{"arch_normal": {"2": [[0, 0], [1.0, 1]]}, "arch_reduction": {"2": 1}}', "has input [1.0, 1]"),
         ('{"arch_normal": {"2": [[0, 0], [0, true]]}, "arch_reduction": {"2": [[0, 0], [0, 0]]}}', "has input"),
         ('{"arch_normal": {"2": [[0, 0]]}, "arch_reduction": {"2": 1}}', "give two"),
+        (
+            '{"arch_normal": {"2": [[0, 0], [0, 1]], "3": [[0, 0], [0, 1]]}, "arch_reduction": {"2": [[0, 0], [0, 1]]}}',
+            "number of nodes",
+        ),
         ('{"arch_normal": 1, "arch_normal": 2}', "'arch_normal' is given twice"),
         ('{"arch_normal": {"2": 1, "2": 2}}', "'2' is given twice"),
         ('{"arch_normal": NaN}', "NaN is no number"),
@@ -226,6 +231,16 @@ def test_what_is_wrong_is_said_in_one_line(text: str, words: str) -> None:
 
 def test_a_place_in_the_text_is_counted_as_people_count() -> None:
     assert refusal("# one\nx = Genotype(\n  normal=?)").startswith("line 3, column 10: '?'")
+
+
+def test_every_example_of_the_documentation_is_read_as_its_heading_says() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "notations.md").read_text(encoding="utf-8")
+    found = []
+    for section in text.split("\n## ")[1:]:
+        heading = section.partition("\n")[0]
+        for block in section.split("```")[1::2]:
+            found.append((heading, read(block.removeprefix("json"))[1]))
+    assert found == [(notation, notation) for notation in NOTATIONS]
 
 
 def test_code_in_a_genotype_is_not_run() -> None:

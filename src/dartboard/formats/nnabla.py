@@ -6,6 +6,7 @@ the architectures the notation can hold; and only the eight operations below hav
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from dartboard.errors import InputError
@@ -32,7 +33,9 @@ def read_nnabla(record: dict[str, Any]) -> Architecture:
             raise InputError(f"{key!r} is missing or no object; give an object of nodes")
     if others := set(record) - set(KEYS.values()):
         raise InputError(f"unknown key {quote(min(others))}; known: {', '.join(KEYS.values())}")
-    return darts.architecture({kind: read_cell(kind, record[key]) for kind, key in KEYS.items()})
+    cells = {kind: read_cell(kind, record[key]) for kind, key in KEYS.items()}
+    check_sizes(cells)
+    return darts.architecture(cells)
 
 
 def read_cell(kind: str, nodes: dict[str, Any]) -> darts.Cell:
@@ -60,9 +63,14 @@ def write_nnabla(architecture: Architecture) -> str:
     cells = {kind: darts.cell(architecture, kind) for kind in darts.CELLS}
     for kind, cell in cells.items():
         check_holds(kind, cell)
+    check_sizes(cells)
+    return json.dumps({KEYS[kind]: node_ids(cell) for kind, cell in cells.items()})
+
+
+def check_sizes(cells: Mapping[str, darts.Cell]) -> None:
+    """Raises InputError unless both cells have the same number of nodes."""
     if len(cells["normal"].nodes) != len(cells["reduce"].nodes):
         raise InputError("the cells differ in their number of nodes; the NNabla notation has one number for both")
-    return json.dumps({KEYS[kind]: node_ids(cell) for kind, cell in cells.items()})
 
 
 def check_holds(kind: str, cell: darts.Cell) -> None:
