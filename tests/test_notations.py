@@ -181,7 +181,7 @@ def test_a_node_that_reads_itself_or_a_later_node_is_refused_by_its_number() -> 
         ('{"arch_normal": {"2": [[0, 0], [0, true]]}, "arch_reduction": {"2": [[0, 0], [0, 0]]}}', "has input"),
         ('{"arch_normal": {"2": [[0, 0]]}, "arch_reduction": {"2": 1}}', "give two"),
         (
-            '{"arch_normal": {"2": [[0, 0], [0, 1]], "3": [[0, 0], [0, 1]]}, "arch_reduction": {"2": [[0, 0], [0, 1]]}}',
+            '{"arch_normal": {"2": [[0, 0], [0, 0]], "3": [[0,0],[0,0]]}, "arch_reduction": {"2": [[0, 0], [0, 0]]}}',
             "number of nodes",
         ),
         ('{"arch_normal": 1, "arch_normal": 2}', "'arch_normal' is given twice"),
