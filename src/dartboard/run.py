@@ -39,7 +39,7 @@ MAX_JSON_BYTES = 10_000_000
 class Run:
     """One run folder. Made by `create` (a new one) or `open` (one that is there); close it, or use it with `with`.
 
-    folder: its path; command: "search" or "train"; method: the search's method, or None; setup: data, device, seed;
+    folder: its path; command: "search" or "train"; method, space: of a search, or None; setup: data, device, seed;
     settings: the fields of the method's Config; architecture: what a training trains, or a search has found.
     """
 
@@ -50,9 +50,11 @@ class Run:
         self.command: str = table.pop("command", "search")
         self.method: str | None = table.pop("method", None)
         self.setup = build(Setup, {name: table.pop(name) for name in field_names(Setup) if name in table})
+        self.space: str | None = table.pop("space", None)
         self.settings: dict[str, Any] = table
         self.limits = Limits()
         self._lock = take_lock(folder) if write else None
+        self._made: list[Path] = []  # folders, the innermost first
         self._kept: list[Path] = []
         self._worked_s = 0.0
         self._started = self._saved = time.monotonic()
@@ -67,6 +69,7 @@ class Run:
         setup: Setup | None = None,
         command: str | None = None,
         method: str | None = None,
+        space: str | None = None,
         parent: "Run | str | Path | None" = None,
         architecture: Architecture | None = None,
     ) -> "Run":
@@ -79,10 +82,11 @@ class Run:
         folder, setup = Path(folder), setup or Setup()
         setup = setup if seed is None else replace(setup, seed=seed)
         told_command, told_method = told_by_module(type(config).__module__)
-        settings = {"command": command or told_command, "method": method or told_method, **flat(setup)}
+        header = {"command": command or told_command, "method": method or told_method, "space": space}
         parent_folder = parent.folder if isinstance(parent, Run) else parent
         environment = describe(pick_device(setup.device), None if parent_folder is None else str(parent_folder))
         check_empty(folder)
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         lock = take_lock(folder)
@@ -91,12 +95,14 @@ class Run:
             replace_file(folder / ENVIRONMENT, as_json(environment))
             if architecture is not None:
                 replace_file(folder / ARCHITECTURE, as_json(architecture.to_json()))
-            replace_file(folder / CONFIG, to_toml({**settings, **flat(config)}))  # the last one: now it is a run
+            replace_file(
+                folder / CONFIG, to_toml({**header, **flat(setup), **flat(config)})
+            )  # the last one: now it is a run
         except BaseException:
             os.close(lock)
             raise
         run = cls(folder, write=False)
-        run._lock, run.limits = lock, limits_of(setup)
+        run._lock, run._made, run.limits = lock, made, limits_of(setup.budget, setup.until)
         return run
 
     @classmethod
@@ -123,6 +129,16 @@ class Run:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def discard(self) -> None:
+        """Takes a run that this process made, and that has done nothing yet, off the disk."""
+        if (self.folder / METRICS).exists() or (self.folder / CHECKPOINTS).exists():
+            return
+        for name in (CONFIG, ENVIRONMENT, ARCHITECTURE, LOCK):
+            (self.folder / name).unlink(missing_ok=True)
+        for folder in self._made:
+            if not any(folder.iterdir()):
+                folder.rmdir()
 
     @property
     def seed(self) -> int:
@@ -249,7 +265,7 @@ class Run:
         save: writes a checkpoint from which the step after this one follows; step: steps done since the run began.
         Raises InterruptedRunError with the exit code 130, 143, or 0 at a limit.
         """
-        self.limits.steps_done += 1
+        self.limits.note_step()
         reason = self.limits.reason()
         if reason:
             save()

@@ -10,9 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-from dartboard.config import Setup, parse_budget, parse_duration
+from dartboard.config import parse_budget, parse_duration
 
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+
+class Terminated(BaseException):
+    """SIGTERM outside of a loop that saves; as KeyboardInterrupt is Ctrl-C."""
 
 
 @dataclass
@@ -23,7 +27,23 @@ class Limits:
     steps: int | None = None
     started: float = field(default_factory=time.monotonic)
     steps_done: int = 0
+    first_step_ended: float = math.nan
+    last_step_ended: float = math.nan
     caught: signal.Signals | None = None
+
+    def note_step(self) -> None:
+        """One more step is done."""
+        self.steps_done += 1
+        self.last_step_ended = time.monotonic()
+        if self.steps_done == 1:
+            self.first_step_ended = self.last_step_ended
+
+    @property
+    def step_s(self) -> float | None:
+        """Seconds a step, the first one left out; None after fewer than two."""
+        if self.steps_done < 2:
+            return None
+        return (self.last_step_ended - self.first_step_ended) / (self.steps_done - 1)
 
     def reason(self) -> tuple[str, int] | None:
         """(why to stop, exit code), or None to go on."""
@@ -36,9 +56,10 @@ class Limits:
         return None
 
 
-def limits_of(setup: Setup) -> Limits:
-    budget_s, steps = parse_budget(setup.budget) if setup.budget else (math.inf, None)
-    until_s = parse_duration(setup.until, "--until") if setup.until else math.inf
+def limits_of(budget: str | None, until: str | None) -> Limits:
+    """The limits of a process that starts now, from the words of --budget and --until. Raises InputError."""
+    budget_s, steps = parse_budget(budget) if budget else (math.inf, None)
+    until_s = parse_duration(until, "--until") if until else math.inf
     return Limits(min(budget_s, until_s), steps)
 
 

@@ -1,0 +1,144 @@
+"""The command line: which command, and errors as one line on stderr with an exit code (docs/commands.md)."""
+
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+
+from dartboard import __version__
+from dartboard.errors import CannotContinueError, InputError, InterruptedRunError, unknown
+from dartboard.stopping import Terminated
+
+# command -> (its file in commands/, what it does)
+COMMANDS = {
+    "search": ("search", "search an architecture:  dartboard search darts --data digits"),
+    "resume": ("resume", "go on with a stopped run:  dartboard resume RUN"),
+    "train": ("train", "train an architecture from scratch:  dartboard train RUN_OR_FILE_OR_NAME --data digits"),
+    "evaluate": ("evaluate", "score trained weights on the test images:  dartboard evaluate RUN_OR_WEIGHTS"),
+    "show": ("show", "a cell as text, picture and counts:  dartboard show DARTS_V2 --image cell.svg"),
+    "report": ("report", "write the page over one run or several:  dartboard report RUN..."),
+    "export": ("export", "an architecture in another notation:  dartboard export RUN_OR_NAME --to quark0"),
+    "list": ("listing", "what there is:  dartboard list methods|spaces|data|architectures"),
+}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0, 1, 2, 3, 130 or 143."""
+    words = list(sys.argv[1:] if words is None else words)
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        code = run_command(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader of our output has left, as in `dartboard list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def run_command(words: Sequence[str]) -> int:
+    """The exit code of a command; its errors are told."""
+    try:
+        dispatch(words)
+        return 0
+    except InputError as error:
+        return tell(f"dartboard: {error}", 2)
+    except CannotContinueError as error:
+        return tell_stop(error, 3)
+    except InterruptedRunError as error:
+        return tell_stop(error, error.exit_code)
+    except KeyboardInterrupt:
+        return tell("dartboard: stopped by Ctrl-C", 130)
+    except Terminated:
+        return tell("dartboard: stopped by SIGTERM", 143)
+    except SystemExit as exit_:
+        return exit_.code if isinstance(exit_.code, int) else 0
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return tell(f"dartboard: a defect of ours, {type(error).__name__}: {error}; {where_noted(error)}", 1)
+
+
+def dispatch(words: Sequence[str]) -> None:
+    """Runs the command that the first word names."""
+    if not words:
+        return print(first_steps())
+    if words[0] in ("--help", "-h", "help"):
+        return print(usage())
+    if words[0] in ("--version", "-V"):
+        return print(versions())
+    if words[0] not in COMMANDS:
+        raise unknown("flag" if words[0].startswith("-") else "command", words[0], [*COMMANDS, "--help", "--version"])
+    command = import_module(f"dartboard.commands.{COMMANDS[words[0]][0]}")
+    command.execute(list(words[1:]))
+
+
+def tell(message: str, code: int) -> int:
+    """Prints one line on stderr, whatever the message holds."""
+    print(" ".join(message.split()), file=sys.stderr, flush=True)
+    return code
+
+
+def tell_stop(error: Exception, code: int) -> int:
+    """One line on stderr; the words to go on with once more on stdout where a program reads it."""
+    tell(f"dartboard: {error}", code)
+    _, found, command = str(error).partition("dartboard resume ")
+    if found and not sys.stdout.isatty():
+        print(found + command, flush=True)
+    return code
+
+
+def where_noted(error: BaseException) -> str:
+    """Where the traceback is: in the run folder if a run was at work, else in a file of its own."""
+    for note in getattr(error, "__notes__", ()):
+        if note.startswith("traceback in "):
+            return str(note)
+    with tempfile.NamedTemporaryFile("w", prefix="dartboard-traceback-", suffix=".txt", delete=False) as file:
+        file.write("".join(traceback.format_exception(error)))
+    return f"traceback in {file.name}"
+
+
+def first_steps() -> str:
+    return """Nothing to do yet. Type one of these first:
+
+  dartboard search darts --data digits      find a cell on 1,797 small images that are shipped here; minutes
+  dartboard show DARTS_V2                   look at a published cell
+  dartboard --help                          all commands"""
+
+
+def usage() -> str:
+    lines = [f"  {name:10}{about}" for name, (_, about) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: dartboard COMMAND ...     neural architecture search that a person can run, trust, watch and ship",
+            "",
+            *lines,
+            "",
+            "dartboard COMMAND --help tells a command's flags; dartboard --version the versions.",
+            "Exit codes: 0 done, 2 wrong input, 3 could not go on, 130 and 143 stopped and saved, 1 a defect of ours.",
+        ]
+    )
+
+
+def versions() -> str:
+    """Versions of dartboard, Python and torch, and the device that `--device auto` takes."""
+    import platform
+
+    import torch
+
+    from dartboard.environment import device_name, pick_device
+
+    device = pick_device("auto")
+    return (
+        f"dartboard {__version__}\npython {platform.python_version()}\ntorch {torch.__version__}\n"
+        f"device {device.type} ({device_name(device)})"
+    )

@@ -1,0 +1,127 @@
+"""Words of the command line to frozen dataclasses. The only file that knows tyro; its long messages become one line."""
+
+import re
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import redirect_stderr
+from dataclasses import fields, is_dataclass
+from io import StringIO
+from typing import Any, TypeVar
+
+import tyro
+
+from dartboard.config import Setup, build, field_names, flag, flat, from_toml, to_toml
+from dartboard.data.names import check_name
+from dartboard.errors import InputError, unknown
+
+Flags = TypeVar("Flags")
+Config = TypeVar("Config")
+WRONG_NUMBER = re.compile(r"Error parsing (\S+?):? .*?(?:for int\(\) with base 10|to float): (.*)")
+HEADER = ("command", "method", "space")  # of a run's config.toml, beside its settings
+
+
+def parse(cls: type[Flags], words: Sequence[str], name: str, default: Flags | None = None) -> Flags:
+    """The flags of a command. name: the command's, for --help; default: what holds where a flag is not given.
+
+    Raises InputError in one line; leaves by SystemExit(0) after --help.
+    """
+    said = StringIO()
+    try:
+        with redirect_stderr(said):
+            if default is None:
+                return tyro.cli(cls, args=list(words), prog=f"dartboard {name}", compact_help=True)
+            return tyro.cli(cls, args=list(words), prog=f"dartboard {name}", default=default)
+    except SystemExit as exit_:
+        if exit_.code in (0, None):
+            raise
+        raise in_one_line(said.getvalue(), cls, name) from None
+
+
+def in_one_line(message: str, cls: Any, name: str) -> InputError:
+    """The parser's panel as one line: its first paragraph, with the nearest flag for an unknown one."""
+    lines = [line.strip("│ ").strip() for line in message.splitlines() if not line.startswith(("╭", "╰"))]
+    end = next((index for index, line in enumerate(lines) if line.startswith("───")), len(lines))
+    text = " ".join(lines[:end]).strip()
+    if text.startswith("Unrecognized options:"):
+        words = text.removeprefix("Unrecognized options:").strip().split(", ")
+        wrong = next((word for word in words if word.startswith("-")), None)
+        if wrong is not None:
+            return unknown("flag", wrong.split("=")[0], flags_of(cls))
+        return InputError(f"unexpected word {words[0][:60]!r}; see dartboard {name} --help")
+    if match := WRONG_NUMBER.search(text):
+        return InputError(f"{match[1].rstrip(':')} is {match[2][:60]}; give a number (whole where it counts something)")
+    return InputError(f"{text[:300].rstrip('.')}; see dartboard {name} --help")
+
+
+def flags_of(cls: Any) -> list[str]:
+    """Every flag of a dataclass and of the dataclasses inside it, as typed."""
+    found = ["--help"]
+    hints = typing.get_type_hints(cls)
+    for field in fields(cls):
+        if is_dataclass(hints[field.name]):
+            found += flags_of(hints[field.name])
+        else:
+            found += [flag(field.name)] + ([flag("no_" + field.name)] if hints[field.name] is bool else [])
+    return found
+
+
+def given(words: Sequence[str], name: str) -> str | None:
+    """The value of a flag in the words, before they are parsed: `--data X` or `--data=X`, the last one; or None."""
+    value = None
+    for position, word in enumerate(words):
+        if word == "--":
+            break
+        if word == name and position + 1 < len(words):
+            value = words[position + 1]
+        elif word.startswith(name + "="):
+            value = word[len(name) + 1 :]
+    return value
+
+
+def first_word(words: Sequence[str], switches: Iterable[str] = ()) -> str | None:
+    """The first word that is neither a flag nor surely a flag's value. switches: flags known to take no value."""
+    takes_value = False
+    for word in words:
+        if word.startswith("-"):
+            takes_value = "=" not in word and word not in switches
+        elif not takes_value:
+            return word
+        else:
+            takes_value = False
+    return None
+
+
+def settings(path: str, header: Mapping[str, str | None]) -> dict[str, Any]:
+    """The settings in a --config file; it may be a run's config.toml of the same command, method and space."""
+    table = from_toml(path)
+    for name in HEADER:
+        found, wanted = table.pop(name, None), header.get(name)
+        if found is not None and found != wanted:
+            raise InputError(f"{path} holds settings for {name} = {found!r}, not {wanted!r}; give another --config")
+    return table
+
+
+def layered(
+    cls: type[Config],
+    words: Sequence[str],
+    header: Mapping[str, str | None],
+    presets: Mapping[str, Mapping[str, Any]],
+    paper: Mapping[str, Any],
+) -> tuple[Setup, Config]:
+    """What holds where no flag is given: defaults < data preset < --preset paper < --config FILE. Raises InputError."""
+    path = given(words, "--config")
+    from_file = settings(path, header) if path is not None else {}
+    known = (*field_names(Setup), *field_names(cls))
+    for name in from_file:
+        if name not in known:
+            raise unknown(f"setting in {path}", name, known)
+    kind, _ = check_name(str(given(words, "--data") or from_file.get("data") or Setup.data))
+    of_paper = paper if given(words, "--preset") == "paper" else {}
+    values = {**presets.get(kind, {}), **of_paper, **from_file}
+    setup = build(Setup, {name: value for name, value in values.items() if name in field_names(Setup)})
+    return setup, build(cls, {name: value for name, value in values.items() if name not in field_names(Setup)})
+
+
+def resolved(header: Mapping[str, str | None], setup: Setup, config: Any) -> str:
+    """The resolved settings as TOML, fit for --config."""
+    return to_toml({**header, **flat(setup), **flat(config)})

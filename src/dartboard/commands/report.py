@@ -1,0 +1,30 @@
+"""dartboard report: (re)writes the page over one run or several, from nothing but their files."""
+
+from dataclasses import dataclass
+
+from tyro.conf import Positional
+
+from dartboard.commands.flags import parse
+from dartboard.errors import InputError
+from dartboard.run import Run
+
+
+@dataclass(frozen=True)
+class ReportFlags:
+    """Write one HTML page over a run, or over several runs side by side."""
+
+    runs: Positional[tuple[str, ...]] = ()
+    """run folders"""
+    out: str | None = None
+    """The page's file; report.html in the run's folder, or in the folder that holds all runs, where not given."""
+
+
+def execute(words: list[str]) -> None:
+    """Raises InputError for a folder that is missing or no run."""
+    flags = parse(ReportFlags, words, "report")
+    if not flags.runs:
+        raise InputError("name one run folder or several: dartboard report runs/darts-digits-s0")
+    runs = [Run.open(folder) for folder in flags.runs]
+    from dartboard.report import write_report
+
+    print(write_report([run.folder for run in runs], out=flags.out))

@@ -1,0 +1,56 @@
+"""dartboard resume: goes on with a stopped run, with the settings it was begun with."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from dartboard.commands import work
+from dartboard.commands.flags import first_word, parse
+from dartboard.config import parse_budget, parse_duration
+from dartboard.errors import InputError, unknown
+from dartboard.run import Run
+from dartboard.stopping import limits_of
+
+
+@dataclass(frozen=True)
+class ResumeFlags:
+    """Go on with a stopped run, search or training, exactly: it ends as if it had never been stopped."""
+
+    run: Positional[str] = ""
+    """the run's folder"""
+    budget: str | None = None
+    """How much work this process does before it stops, resumable: 4h or 500steps."""
+    until: str | None = None
+    """Stop, resumable, so long after the start: 7h30m."""
+
+    def __post_init__(self) -> None:
+        if self.budget is not None:
+            parse_budget(self.budget)
+        if self.until is not None:
+            parse_duration(self.until, "--until")
+
+
+def execute(words: list[str]) -> None:
+    """Raises InputError (no run there, in use, changed data ...), CannotContinueError, InterruptedRunError."""
+    folder = first_word(words)
+    if folder is not None:
+        Run.open(folder)  # refused, where it must be, before the flags are looked at
+    flags = parse(ResumeFlags, words, "resume")
+    if not flags.run:
+        raise InputError("name the run's folder: dartboard resume runs/darts-digits-s0")
+    run = Run.open(Path(flags.run), write=True)
+    run.limits = limits_of(flags.budget, flags.until)
+    work.use_threads(run.setup.threads or run.environment.get("threads"))
+    if run.done:
+        print(f"{run.folder} is finished already")
+    if run.command == "search":
+        from dartboard.commands import search
+
+        search.resume(run)
+    elif run.command == "train":
+        from dartboard.commands import train
+
+        train.resume(run)
+    else:
+        raise unknown(f"command in {run.folder}", run.command, ("search", "train"))

@@ -1,0 +1,120 @@
+"""dartboard search: finds an architecture, and writes it with the page that shows how."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from dartboard.commands import dryrun, work
+from dartboard.commands.flags import first_word, given, layered, parse, resolved
+from dartboard.config import Setup, build
+from dartboard.data import presets
+from dartboard.data.names import check_name
+from dartboard.errors import InputError, unknown
+from dartboard.methods import METHODS
+from dartboard.run import Run
+from dartboard.spaces import SPACES
+
+if TYPE_CHECKING:
+    from dartboard.data import Data
+
+SWITCHES = ("--dry-run", "--print-config", "--download", "--official-split", "--second-order", "--help", "-h")
+
+
+def execute(words: list[str]) -> None:
+    """Searches once a seed. Raises InputError, CannotContinueError, InterruptedRunError."""
+    method = method_of(words)
+    space = given(words, "--space") or "darts"
+    refuse_early(words, space)
+    module = method_module(method)
+    header = {"command": "search", "method": method, "space": space}
+    setup, config = layered(module.Config, words, header, presets.SEARCH, getattr(module, "PAPER", {}))
+    cls = flags_class(module.Config)
+    flags = parse(cls, words, "search", cls(method, work.NewRun(), space, setup, config))
+    if flags.new.print_config:
+        print(resolved(header, work.anchored(flags.setup), flags.config), end="")
+    elif flags.new.dry_run:
+        dryrun.search(header, work.anchored(flags.setup), flags.config)
+    else:
+        for one in work.setups(flags.new, flags.setup):
+            begin(flags.new, header, one, flags.config)
+
+
+def flags_class(settings: type[Any]) -> Any:
+    """The flags of a search with a method's Config."""
+
+    @dataclass(frozen=True)
+    class SearchFlags:
+        """Search an architecture: print it, and write it with metrics, checkpoints and page into the run folder."""
+
+        method: Positional[str]
+        """a method of `dartboard list methods`"""
+        new: OmitArgPrefixes[work.NewRun]
+        space: str
+        """A space of `dartboard list spaces`."""
+        setup: OmitArgPrefixes[Setup]
+        config: OmitArgPrefixes[settings]  # type: ignore[valid-type]
+
+    return SearchFlags
+
+
+def method_of(words: list[str]) -> str:
+    """The method that the words name. Raises InputError, without importing torch."""
+    name = first_word(words, SWITCHES) or next((word for word in words if word in METHODS), None)
+    if name in METHODS:
+        return name
+    if name is None and ("--help" in words or "-h" in words):
+        return "darts"
+    if name is None:
+        raise InputError("name a method first: dartboard search darts --data digits")
+    raise unknown("method", name, METHODS)
+
+
+def refuse_early(words: list[str], space: str) -> None:
+    """Raises InputError for unknown names and paths, before torch is imported."""
+    if space not in SPACES:
+        raise unknown("space", space, SPACES)
+    if (data := given(words, "--data")) is not None:
+        check_name(data)
+
+
+def method_module(method: str) -> ModuleType:
+    return import_module(f"dartboard.methods.{method}")
+
+
+def begin(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any) -> None:
+    """One new run."""
+    work.use_threads(setup.threads)
+    data = work.load(setup)
+    folder = work.run_folder(flags, header["method"], setup)
+    run = Run.create(folder, config, setup=setup, method=header["method"], space=header["space"])
+    with work.attended(run, fresh=True):
+        go_on(run, config, data)
+
+
+def go_on(run: Run, config: Any, data: "Data") -> None:
+    """Begins or goes on with the search of a run; prints and writes what it found."""
+    from dartboard import formats
+    from dartboard.report import write_report
+
+    run.check_data(data)
+    if not run.done:
+        print(f"search {run.method} on {data.name}, seed {run.seed}, in {run.folder}", flush=True)
+        method_module(str(run.method)).search(config, SPACES[run.space or "darts"], data, run)
+    architecture = run.architecture
+    if architecture is None:
+        raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search anew")
+    print(formats.write(architecture, "quark0"))
+    print(f"report: {write_report([run.folder])}")
+    print(f"train it: dartboard train {run.folder} --data {run.setup.data}")
+
+
+def resume(run: Run) -> None:
+    """Goes on with a stopped search."""
+    if run.method not in METHODS:
+        raise unknown(f"method in {run.folder}", str(run.method), METHODS)
+    config = build(method_module(run.method).Config, run.settings)
+    with work.attended(run, fresh=False):
+        go_on(run, config, work.load(run.setup))

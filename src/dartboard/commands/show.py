@@ -1,0 +1,178 @@
+"""dartboard show: an architecture as text, as a picture, and its exact counts."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tyro.conf import Positional
+
+from dartboard import formats
+from dartboard.commands.flags import first_word, given, parse
+from dartboard.config import check_ranges
+from dartboard.errors import InputError
+from dartboard.formats import published
+from dartboard.run import Run
+from dartboard.search_space import Architecture
+from dartboard.spaces import darts
+
+SWITCHES = ("--json", "--counts", "--no-counts", "--help", "-h")
+SIZES = {  # of the networks that papers count: channels, cells, classes, image size
+    "cifar": {"channels": 36, "cells": 20, "classes": 10, "image_size": 32},
+    "imagenet": {"channels": 48, "cells": 14, "classes": 1000, "image_size": 224},
+}
+PICTURES = (".svg", ".png", ".pdf")
+
+
+@dataclass(frozen=True)
+class ShowFlags:
+    """Show an architecture: its cells as text, as a picture, and the exact counts of its network."""
+
+    arch: Positional[str] = ""
+    """a run folder, a file in any notation, or a name of `dartboard list architectures`"""
+    json: bool = False
+    """Print one JSON object instead of text."""
+    counts: bool = True
+    """Count parameters and multiply-adds; --no-counts answers at once."""
+    network: Literal["cifar", "imagenet"] = "cifar"
+    """The network whose counts are told: cifar is 36 channels and 20 cells, imagenet 48 and 14."""
+    channels: int | None = None
+    """Channels of its first cell."""
+    cells: int | None = None
+    """Number of its cells."""
+    classes: int | None = None
+    """Number of its classes."""
+    image_size: int | None = None
+    """Height and width of its images."""
+    image: str | None = None
+    """Draw the cells into this file: .svg, .png or .pdf."""
+    epoch: int | None = None
+    """Of a search's run: the cell that this epoch, counted from 0, would have given."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, channels="[1, 4096]", cells="[3, 1000]", classes="[1, 1e6]", image_size="[1, 4096]")
+        check_ranges(self, epoch="[0, inf)")
+        if self.image is not None and Path(self.image).suffix.lower() not in PICTURES:
+            raise InputError(f"--image is {self.image[:100]!r}; give a file that ends in .svg, .png or .pdf")
+        if self.json and not self.counts:
+            raise InputError("--json holds the counts; leave --no-counts away")
+
+
+def execute(words: list[str]) -> None:
+    """Raises InputError for what is no architecture, or cannot be built where counts are asked for."""
+    name = first_word(words, SWITCHES)
+    if name is not None and given(words, "--epoch") is None:
+        formats.resolve(name)  # refused, where it must be, before the flags are looked at
+    flags = parse(ShowFlags, words, "show")
+    if not flags.arch:
+        raise InputError("name an architecture: dartboard show DARTS_V2, or a run folder, or a file")
+    architecture, notation, label = chosen(flags)
+    found = counts(architecture, flags) if flags.counts else None
+    if flags.image is not None:
+        picture(architecture, flags.image, label)
+    if flags.json:
+        print(json.dumps(as_object(architecture, notation, flags, found or {})))
+    else:
+        print(as_text(architecture, notation, label, flags, found))
+
+
+def chosen(flags: ShowFlags) -> tuple[Architecture, str, str]:
+    """(architecture, notation, label) of what is to be shown. Raises InputError."""
+    if flags.epoch is None:
+        return formats.resolve(flags.arch)
+    run = Run.open(flags.arch)
+    lines = {
+        line.get("epoch"): line for line in run.metrics() if line.get("event") == "epoch" and "architecture" in line
+    }
+    if not lines:
+        raise InputError(f"{run.folder} has no finished epoch of a search; leave --epoch away")
+    if flags.epoch not in lines:
+        raise InputError(f"{run.folder} has no epoch {flags.epoch}; give {min(lines)} to {max(lines)}")
+    architecture, notation = formats.read(lines[flags.epoch]["architecture"])
+    return architecture, notation, f"{run.folder.name}, epoch {flags.epoch}"
+
+
+def sizes(flags: ShowFlags) -> dict[str, int]:
+    """The sizes of the network whose counts are told."""
+    return {
+        name: getattr(flags, name) if getattr(flags, name) is not None else usual
+        for name, usual in SIZES[flags.network].items()
+    }
+
+
+def counts(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
+    """params, params_with_auxiliary and macs: from the table of published cells if it has all three, else counted."""
+    if sizes(flags) == SIZES["cifar"] and flags.network == "cifar":
+        for entry in published().values():
+            names = ("cifar10_params", "cifar10_params_with_aux", "cifar10_macs")
+            if entry.architecture == architecture and all(name in entry.counts for name in names):
+                params, with_auxiliary, macs = (entry.counts[name] for name in names)
+                return {"params": params, "params_with_auxiliary": with_auxiliary, "macs": macs}
+    from dartboard.cost import count
+
+    own = sizes(flags)
+    cost = count(
+        architecture,
+        network=flags.network,
+        channels=own["channels"],
+        cells=own["cells"],
+        num_classes=own["classes"],
+        image_size=own["image_size"],
+    )
+    return {"params": cost.params, "params_with_auxiliary": cost.params_with_auxiliary, "macs": cost.macs}
+
+
+def as_object(architecture: Architecture, notation: str, flags: ShowFlags, found: dict[str, int]) -> dict[str, Any]:
+    """What --json prints."""
+    header = {"space": architecture.space, "notation": notation, "genotype": architecture.to_json()}
+    return {**header, **found, "network": flags.network, **sizes(flags)}
+
+
+def as_text(
+    architecture: Architecture, notation: str, label: str, flags: ShowFlags, found: dict[str, int] | None
+) -> str:
+    """The cells line by line, and the counts."""
+    lines = [f"{label}  (space {architecture.space}, notation {notation})"]
+    if label in published() and notation == "published":
+        entry = published()[label]
+        lines += [f"source: {entry.source}"] + ([f"published: {entry.published}"] if entry.published else [])
+    for kind in darts.CELLS:
+        lines += ["", f"{kind} cell", *cell_lines(darts.cell(architecture, kind))]
+    if found is not None:
+        lines += ["", counts_line(found, flags)]
+    if flags.image is not None:
+        lines += ["", f"picture: {flags.image}"]
+    return "\n".join(lines)
+
+
+def cell_lines(cell: darts.Cell) -> list[str]:
+    """One line a node: what it adds up."""
+    lines = []
+    for number, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS):
+        terms = " + ".join(f"{operation}({node_name(source)})" for operation, source in inputs)
+        lines.append(f"  {node_name(number)} = {terms}")
+    return [*lines, f"  out = concat({', '.join(node_name(node) for node in cell.concat)})"]
+
+
+def node_name(number: int) -> str:
+    """c[k-2] and c[k-1], the outputs of the two cells before; n2, n3 ... inside the cell."""
+    return ("c[k-2]", "c[k-1]")[number] if number < darts.NUM_INPUTS else f"n{number}"
+
+
+def counts_line(found: dict[str, int], flags: ShowFlags) -> str:
+    own = sizes(flags)
+    where = f"{flags.network} network, {own['channels']} channels, {own['cells']} cells, {own['classes']} classes"
+    params, with_auxiliary, macs = found["params"], found["params_with_auxiliary"], found["macs"]
+    return (
+        f"{where}, {own['image_size']}x{own['image_size']}: {params:,} parameters "
+        f"({with_auxiliary:,} with the auxiliary head), {macs:,} multiply-adds"
+    )
+
+
+def picture(architecture: Architecture, path: str, label: str) -> None:
+    """Draws the cells into a file. Raises InputError."""
+    from dartboard.report.drawing import draw
+
+    if not Path(path).absolute().parent.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {Path(path).parent}; make it first")
+    draw(architecture, path, title=label)

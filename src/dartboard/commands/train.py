@@ -1,0 +1,123 @@
+"""dartboard train: trains an architecture from scratch and scores it on the test images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tyro.conf import OmitArgPrefixes, Positional
+
+from dartboard import formats
+from dartboard.commands import dryrun, work
+from dartboard.commands.flags import first_word, given, layered, parse, resolved
+from dartboard.config import Setup, build
+from dartboard.data import presets
+from dartboard.data.names import check_name
+from dartboard.errors import InputError
+from dartboard.run import Run
+from dartboard.search_space import Architecture
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from dartboard.data import Data
+
+SWITCHES = ("--dry-run", "--print-config", "--download", "--official-split", "--auxiliary", "--help", "-h")
+
+
+def execute(words: list[str]) -> None:
+    """Trains once a seed. Raises InputError, CannotContinueError, InterruptedRunError."""
+    refuse_early(words)
+    from dartboard import train
+
+    header = {"command": "train", "method": None}
+    setup, config = layered(train.Config, words, header, presets.TRAIN, getattr(train, "PAPER", {}))
+    cls = flags_class(train.Config)
+    flags = parse(cls, words, "train", cls("", work.NewRun(), setup, config))
+    if flags.new.print_config:
+        return print(resolved(header, work.anchored(flags.setup), flags.config), end="")
+    if not flags.arch:
+        raise InputError("name an architecture: dartboard train DARTS_V2, or a run folder, or a file")
+    architecture, _, label = formats.resolve(flags.arch)
+    if flags.new.dry_run:
+        return dryrun.train(architecture, header, work.anchored(flags.setup), flags.config)
+    for one in work.setups(flags.new, flags.setup):
+        begin(flags, label, architecture, one)
+
+
+def flags_class(settings: type[Any]) -> Any:
+    """The flags of a training with its Config."""
+
+    @dataclass(frozen=True)
+    class TrainFlags:
+        """Train an architecture from scratch, on the train and val images together; score it on the test images."""
+
+        arch: Positional[str]
+        """a run folder, a file in any notation, or a name of `dartboard list architectures`"""
+        new: OmitArgPrefixes[work.NewRun]
+        setup: OmitArgPrefixes[Setup]
+        config: OmitArgPrefixes[settings]  # type: ignore[valid-type]
+
+    return TrainFlags
+
+
+def refuse_early(words: list[str]) -> None:
+    """Raises InputError for unknown names and paths, before torch is imported."""
+    if (data := given(words, "--data")) is not None:
+        check_name(data)
+    if (name := first_word(words, SWITCHES)) is not None:
+        formats.resolve(name)
+
+
+def begin(flags: Any, label: str, architecture: Architecture, setup: Setup) -> None:
+    """One new run."""
+    work.use_threads(setup.threads)
+    data = work.load(setup)
+    network = build_network(architecture, flags.config, data)
+    parent = flags.arch if Path(flags.arch).is_dir() else None
+    folder = work.run_folder(flags.new, f"train-{label}", setup)
+    run = Run.create(folder, flags.config, setup=setup, command="train", parent=parent, architecture=architecture)
+    with work.attended(run, fresh=True):
+        go_on(run, flags.config, network, data)
+
+
+def build_network(architecture: Architecture, config: Any, data: "Data") -> "nn.Module":
+    """The network of an architecture at the sizes of a training's config and of the data. Raises InputError."""
+    from dartboard.networks.darts import Network
+
+    return Network(
+        architecture,
+        channels=config.channels,
+        cells=config.cells,
+        num_classes=data.num_classes,
+        in_channels=data.channels,
+        image_size=data.image_size,
+        auxiliary=config.auxiliary,
+        stem=config.stem,
+    )
+
+
+def go_on(run: Run, config: Any, network: "nn.Module", data: "Data") -> None:
+    """Begins or goes on with the training of a run; prints what it reached."""
+    from dartboard.report import write_report
+    from dartboard.train import fit
+
+    run.check_data(data)
+    if not run.done:
+        print(f"train on {data.name}, seed {run.seed}, in {run.folder}", flush=True)
+        fit(config, network, data, run)
+    result = run.metrics()[-1]
+    print(f"test accuracy {100 * result['test_accuracy']:.2f} %, test loss {result['test_loss']:.4f}")
+    print(f"report: {write_report([run.folder])}")
+
+
+def resume(run: Run) -> None:
+    """Goes on with a stopped training."""
+    from dartboard.train import Config
+
+    config = build(Config, run.settings)
+    architecture = run.architecture
+    if architecture is None:
+        raise InputError(f"{run.folder} has no architecture.json; restore it or train anew")
+    with work.attended(run, fresh=False):
+        data = work.load(run.setup)
+        go_on(run, config, build_network(architecture, config, data), data)

@@ -1,0 +1,131 @@
+"""What search, train and resume share: flags of a new run, its name, its data, and what is said where it stops."""
+
+import re
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from dartboard.config import Setup, check_ranges
+from dartboard.data.names import FOLDER_PREFIX
+from dartboard.durable import replace_file
+from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
+from dartboard.run import Run
+from dartboard.stopping import Terminated
+
+if TYPE_CHECKING:
+    from dartboard.data import Data
+
+TRACEBACK = "traceback.txt"
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """Where a new run goes, and what it starts from."""
+
+    out: str | None = None
+    """The run's folder; runs/WHAT-DATA-sSEED where not given."""
+    seeds: int = 1
+    """So many runs, one folder each, with the seeds S, S+1, ..."""
+    preset: Literal["paper"] | None = None
+    """paper: the values of the paper's text where the official code differs."""
+    config: str | None = None
+    """A TOML file of settings, such as a run's config.toml; flags win over it."""
+    print_config: bool = False
+    """Print the resolved settings as TOML, and do nothing else."""
+    dry_run: bool = False
+    """Print what would be done, and how long it would take, without making a folder."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, seeds="[1, 1000]")
+        if self.out is not None and not self.out.strip():
+            raise InputError("--out is empty; give a folder")
+
+
+def anchored(setup: Setup) -> Setup:
+    """The setup with its paths made absolute, so that the run can be resumed from any folder."""
+    data, data_dir = setup.data, setup.data_dir
+    if data.startswith(FOLDER_PREFIX):
+        data = FOLDER_PREFIX + str(Path(data.removeprefix(FOLDER_PREFIX)).expanduser().absolute())
+    if data_dir is not None:
+        data_dir = str(Path(data_dir).expanduser().absolute())
+    return replace(setup, data=data, data_dir=data_dir)
+
+
+def run_folder(flags: NewRun, what: str, setup: Setup) -> Path:
+    """--out (with -sSEED where there are several seeds), or the first free runs/WHAT-DATA-sSEED[-N]."""
+    if flags.out is not None:
+        return Path(flags.out if flags.seeds == 1 else f"{flags.out}-s{setup.seed}")
+    data = setup.data
+    if data.startswith(FOLDER_PREFIX):
+        data = f"images-{Path(data.removeprefix(FOLDER_PREFIX)).name}"
+    name = re.sub(r"[^\w.-]+", "_", f"{what}-{data}")[:100] + f"-s{setup.seed}"
+    folder, again = Path("runs") / name, 1
+    while folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        again += 1
+        folder = Path("runs") / f"{name}-{again}"
+    return folder
+
+
+def setups(flags: NewRun, setup: Setup) -> list[Setup]:
+    """One setup a seed."""
+    return [replace(anchored(setup), seed=setup.seed + offset) for offset in range(flags.seeds)]
+
+
+def load(setup: Setup) -> "Data":
+    """The data a setup names. Raises InputError."""
+    from dartboard.data import load_data
+
+    return load_data(
+        setup.data,
+        data_dir=setup.data_dir,
+        seed=setup.seed,
+        download=setup.download,
+        image_size=setup.image_size,
+        official_split=setup.official_split,
+        max_images=setup.max_images,
+    )
+
+
+def use_threads(threads: int | None) -> None:
+    """Makes torch compute with so many CPU threads; None leaves it as it is."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def attended(run: Run, *, fresh: bool) -> Iterator[None]:
+    """Around the work on a run: gives its folder free afterwards, tells how to go on, keeps the traceback of a defect.
+
+    fresh: the run was made by this process; input that turns out wrong before any work leaves no folder behind.
+    """
+    try:
+        with run:
+            yield
+    except (KeyboardInterrupt, Terminated) as error:
+        code, name = (130, "Ctrl-C") if isinstance(error, KeyboardInterrupt) else (143, "SIGTERM")
+        text = f"stopped by {name} at once, checkpoints are intact; go on with: {run.resume_command}"
+        raise InterruptedRunError(text, code) from error
+    except InputError:
+        if fresh:
+            run.discard()
+        raise
+    except (CannotContinueError, InterruptedRunError, BrokenPipeError):
+        raise
+    except Exception as error:
+        replace_file(run.folder / TRACEBACK, "".join(traceback.format_exception(error)))
+        error.add_note(f"traceback in {run.folder / TRACEBACK}")
+        raise
+
+
+def seconds_in_words(seconds: float) -> str:
+    """45 s, 12 min, 3.4 h, 2.1 days."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} days"
