@@ -1,0 +1,24 @@
+"""Pictures of architectures, and one self-contained page over one run or several. Nothing here imports torch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+
+class HasFolder(Protocol):
+    """A run, or anything else that knows its run folder."""
+
+    @property
+    def folder(self) -> Path: ...
+
+
+def write_report(folders: Sequence[Path | str | HasFolder], out: Path | str | None = None) -> Path:
+    """Write one HTML page over the given run folders (or runs) and return its path.
+
+    Without `out` the page of one run is `report.html` in its folder, the page of several `report.html` in the folder
+    that holds them all. Raises InputError where a folder is missing or no run, or the page cannot be written.
+    """
+    from dartboard.report import page  # draws: loads matplotlib and Graphviz, so only when a page is asked for
+
+    paths = [Path(item) if isinstance(item, str | Path) else item.folder for item in folders]
+    return page.write(paths, None if out is None else Path(out))

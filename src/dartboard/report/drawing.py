@@ -1,0 +1,235 @@
+"""Cells as pictures, laid out by Graphviz: files (SVG, PNG, PDF) and SVG elements for the page.
+
+Nodes bear the numbers of the genotype: c_{k-2} and c_{k-1} are its nodes 0 and 1, then 2, 3, ..., then the output c_k.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pygraphviz
+
+from dartboard.errors import InputError
+from dartboard.report import palette
+from dartboard.report.markup import Html, text
+from dartboard.report.measures import difference, has_cells, operations_of
+from dartboard.search_space import Architecture
+from dartboard.spaces import darts
+
+SUFFIXES = (".svg", ".png", ".pdf")
+FONT = "Helvetica,Arial,sans-serif"
+OUTPUT = "c_{k}"
+TITLES = {"normal": "normal cell", "reduce": "reduction cell"}
+GRAPH = {"bgcolor": "transparent", "outputorder": "edgesfirst", "pad": "0.06", "nodesep": "0.14", "ranksep": "0.26"}
+NODE = {
+    "fontname": FONT,
+    "fontsize": "13",
+    "penwidth": "1.1",
+    "style": "filled",
+    "color": palette.LINE,
+    "fontcolor": palette.INK,
+}
+PORT = {
+    "shape": "box",
+    "style": "filled,rounded",
+    "fillcolor": palette.PANEL,
+    "width": "0.52",
+    "height": "0.36",
+    "margin": "0.09,0.03",
+}
+STATE = {"shape": "circle", "fillcolor": palette.PANEL, "width": "0.36", "margin": "0.02"}
+PILL = {"shape": "box", "style": "filled,rounded", "fillcolor": palette.PAPER, "fontsize": "10.5", "penwidth": "1.4",
+        "height": "0.24", "margin": "0.07,0.02"}  # fmt: skip
+EDGE = {"penwidth": "2.4", "arrowsize": "0.65"}
+CONCAT = {"class": "concat", "color": palette.LINE, "penwidth": "1.1", "arrowsize": "0.5"}
+# Colours of a file of its own, which cannot know the page that shows it.
+FILE_STYLE = f"""<style>
+text {{ fill: {palette.INK} }}
+@media (prefers-color-scheme: dark) {{
+  text {{ fill: {palette.DARK_INK} }}
+  .state path, .state ellipse {{ fill: {palette.DARK_PANEL}; stroke: {palette.DARK_LINE} }}
+  .pill path {{ fill: {palette.DARK_PAPER} }}
+  .concat path {{ stroke: {palette.DARK_LINE} }}
+  .concat polygon {{ fill: {palette.DARK_LINE}; stroke: {palette.DARK_LINE} }}
+}}
+</style>"""
+
+
+def draw(architecture: Architecture, path: Path | str, *, title: str | None = None) -> Path:
+    """Draw both cells with a legend into a file; the suffix (.svg, .png or .pdf) tells the format. Returns the path.
+
+    Raises InputError for another suffix, a place that cannot be written, and an architecture that is no pair of cells.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"cannot draw {str(path)!r}: give a file name that ends in {', '.join(SUFFIXES)}")
+    if not has_cells(architecture):
+        raise InputError(
+            f"cannot draw an architecture of the space {architecture.space!r}; it has no normal and reduction cell"
+        )
+    picture = render(pair_graph(architecture, title, paper=suffix != ".svg"), suffix[1:])
+    if suffix == ".svg":
+        picture = picture.replace(b"<g ", FILE_STYLE.encode() + b"\n<g ", 1)
+    try:
+        path.write_bytes(picture)
+    except OSError as error:
+        raise InputError(f"cannot write the picture {str(path)!r}: {error.strerror or error}") from None
+    return path
+
+
+def cell_svg(cell: darts.Cell, kind: str) -> Html:
+    """A discrete cell as an <svg> element."""
+    graph = new_graph()
+    add_cell(graph, cell, "")
+    return element(graph, describe(cell, kind))
+
+
+def relaxed_svg(num_nodes: int, kind: str) -> Html:
+    """The relaxed cell as an <svg> element: one edge a pair of nodes, of the class "edge relaxed e-SOURCE-TARGET"."""
+    graph = new_graph(nodesep="0.3", ranksep="0.5")
+    add_nodes(graph, num_nodes, "")
+    for source, target in darts.edges(num_nodes):
+        look = {"class": f"relaxed e-{source}-{target}", "arrowhead": "none", "color": palette.LINE}
+        graph.add_edge(node_name(source), node_name(target), **look)
+    add_concat(graph, range(darts.NUM_INPUTS, darts.NUM_INPUTS + num_nodes), "")
+    return element(graph, f"The relaxed {TITLES[kind]}: every edge with its strongest operation")
+
+
+def difference_svg(one: darts.Cell, other: darts.Cell, kind: str) -> Html:
+    """Two cells in one picture: kept inputs grey, those of the first alone dashed, those of the second alone thick."""
+    graph = new_graph()
+    add_nodes(graph, max(len(one.nodes), len(other.nodes)), "")
+    change = difference(one, other)
+    looks = (
+        (change.kept, "", {"class": "kept", "color": palette.LINE, "penwidth": "1.5", "style": "solid"}),
+        (change.gone, "− ", {"class": "gone", "color": palette.GONE, "penwidth": "2", "style": "dashed"}),
+        (change.new, "+ ", {"class": "new", "color": palette.NEW, "penwidth": "3", "style": "solid"}),
+    )
+    for inputs, sign, look in looks:
+        for number, (source, target, operation) in enumerate(inputs):
+            add_input(
+                graph, node_name(source), node_name(target), f"{sign}{operation}", f"{look['class']} {number} ", look
+            )
+    add_concat(graph, sorted({*one.concat, *other.concat}), "")
+    counts = f"{len(change.kept)} inputs kept, {len(change.gone)} gone, {len(change.new)} new"
+    return element(graph, f"Difference of two {TITLES[kind]}s: {counts}")
+
+
+def describe(cell: darts.Cell, kind: str) -> str:
+    """The cell in words, for those who do not see the picture."""
+    nodes = [
+        f"node {number} adds " + " and ".join(f"{operation} of {node_name(source)}" for operation, source in inputs)
+        for number, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS)
+    ]
+    joined = ", ".join(map(str, cell.concat))
+    return f"The {TITLES[kind]}: {'; '.join(nodes)}; the output joins {joined}."
+
+
+def node_name(number: int) -> str:
+    return {0: "c_{k-2}", 1: "c_{k-1}"}.get(number, str(number))
+
+
+def node_label(number: int) -> str:
+    """Typeset; the plain name stays in the node's <title>."""
+    return {0: "<c<SUB>k-2</SUB>>", 1: "<c<SUB>k-1</SUB>>"}.get(number, str(number))
+
+
+def new_graph(**attributes: str) -> pygraphviz.AGraph:
+    graph = pygraphviz.AGraph(directed=True, strict=False, rankdir="LR", **{**GRAPH, **attributes})
+    graph.node_attr.update(NODE)
+    graph.edge_attr.update(EDGE)
+    return graph
+
+
+def add_cell(graph: pygraphviz.AGraph, cell: darts.Cell, prefix: str) -> None:
+    add_nodes(graph, len(cell.nodes), prefix)
+    for target, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS):
+        for number, (operation, source) in enumerate(inputs):
+            look = {
+                "class": f"op-{operation}", "color": palette.colour(operation), "style": palette.style(operation)
+            }  # fmt: skip
+            add_input(
+                graph, prefix + node_name(source), prefix + node_name(target), operation, f"{prefix}{number} ", look
+            )
+    add_concat(graph, cell.concat, prefix)
+
+
+def add_nodes(graph: pygraphviz.AGraph, num_nodes: int, prefix: str) -> None:
+    for number in range(darts.NUM_INPUTS + num_nodes):
+        look = PORT if number < darts.NUM_INPUTS else STATE
+        graph.add_node(prefix + node_name(number), label=node_label(number), **{"class": "state", **look})
+    graph.add_node(prefix + OUTPUT, label="<c<SUB>k</SUB>>", **{"class": "state", **PORT})
+    first, second = prefix + node_name(0), prefix + node_name(1)
+    graph.add_subgraph([first, second], rank="same")
+    graph.add_edge(first, second, style="invis")  # keeps the older input above
+
+
+def add_input(
+    graph: pygraphviz.AGraph, source: str, target: str, label: str, mark: str, look: Mapping[str, str]
+) -> None:
+    """An edge whose label is a pill in its middle, so that no line runs through a word. `mark` tells twins apart."""
+    pill = f"{mark}{source} to {target}: {label}"
+    graph.add_node(pill, label=label, **{**PILL, "class": f"pill {look['class']}", "color": look["color"]})
+    graph.add_edge(source, pill, arrowhead="none", headport="w", **look)
+    graph.add_edge(pill, target, tailport="e", **look)
+
+
+def add_concat(graph: pygraphviz.AGraph, concat: Iterable[int], prefix: str) -> None:
+    for number in concat:
+        graph.add_edge(prefix + node_name(number), prefix + OUTPUT, **CONCAT)
+
+
+def pair_graph(architecture: Architecture, title: str | None, paper: bool) -> pygraphviz.AGraph:
+    """Both cells, each in its own frame, and the legend of the operations they use."""
+    used = [operation for kind in darts.CELLS for operation in operations_of(darts.cell(architecture, kind))]
+    graph = new_graph(
+        label=legend_label(used), labelloc="b", newrank="true", fontname=FONT, fontsize="11", fontcolor=palette.INK
+    )
+    if paper:
+        graph.graph_attr.update(bgcolor=palette.PAPER, dpi="144")
+    frame = graph
+    if title:
+        frame = graph.add_subgraph(name="cluster_title", label=title, labelloc="t", fontsize="17", color="transparent")
+    for kind in reversed(darts.CELLS):  # Graphviz stacks from below
+        add_cell(graph, darts.cell(architecture, kind), f"{kind} ")
+        members = [node for node in graph.nodes() if node.startswith(f"{kind} ")]
+        look = {
+            "label": TITLES[kind],
+            "labeljust": "l",
+            "labelloc": "t",
+            "color": "transparent",
+            "fontsize": "14",
+            "margin": "6",
+        }
+        frame.add_nodes_from(members)
+        frame.add_subgraph(members, name=f"cluster_{kind}", **look)
+    return graph
+
+
+def legend_label(operations: Sequence[str]) -> str:
+    known = [*darts.OPERATIONS, *darts.OTHER_OPERATIONS]
+    rows = [
+        f'<TD BGCOLOR="{palette.colour(name)}" WIDTH="18" HEIGHT="6" FIXEDSIZE="TRUE"></TD><TD ALIGN="LEFT">{name}  </TD>'
+        for name in known
+        if name in operations
+    ]
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="3"><TR>{"".join(rows)}</TR></TABLE>>'
+
+
+def render(graph: pygraphviz.AGraph, form: str) -> bytes:
+    picture = graph.draw(format=form, prog="dot")
+    assert isinstance(picture, bytes)
+    return picture
+
+
+def element(graph: pygraphviz.AGraph, label: str) -> Html:
+    """The graph as an <svg> element without ids, scaled by CSS, with its description for screen readers."""
+    picture = render(graph, "svg").decode()
+    picture = picture[picture.index("<svg") :]
+    picture = re.sub(r"<!--.*?-->\n?", "", picture, flags=re.DOTALL)
+    picture = re.sub(r' (?:id|xml:space|font-family|xmlns:xlink)="[^"]*"', "", picture)
+    width = re.search(r'width="([\d.]+)pt"', picture)
+    points = float(width.group(1)) if width else 400.0
+    start = f'<svg class="cell" role="img" aria-label="{text(label)}" style="--natural:{points:.0f}pt"'
+    return Html(re.sub(r'<svg width="[^"]*" height="[^"]*"', lambda _: start, picture, count=1).strip())

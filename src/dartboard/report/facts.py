@@ -1,0 +1,219 @@
+"""What a run folder says, as frozen values: config.toml, environment.json, metrics.jsonl and architecture.json, no more.
+
+Loads no torch. A torn last line of metrics.jsonl is what a killed process leaves behind: it is left out. Any other line
+that is not a JSON object is counted in `unreadable`, and the page says so.
+"""
+
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dartboard.errors import InputError
+from dartboard.search_space import Architecture
+from dartboard.spaces import darts
+
+Table = tuple[tuple[float, ...], ...]  # edges x operations
+NUMBERS = (
+    "lr", "drop_path", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "derived_val_accuracy", "test_loss",
+    "test_accuracy", "elapsed_s", "epoch_s", "images_per_s",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of metrics.jsonl of the event "start" (epoch -1), "step" or "epoch".
+
+    numbers: those of NUMBERS that the line has and that are finite; accuracies in [0, 1], times in seconds.
+    weights: {"normal" | "reduce": softmax of alpha, edges x operations}, empty where the line has no alpha.
+    architecture: the architecture that would be derived at this moment.
+    """
+
+    epoch: int
+    step: int
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, Table] = field(default_factory=dict)
+    architecture: Architecture | None = None
+
+    def get(self, name: str) -> float | None:
+        return self.numbers.get(name)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One run folder. `history` is the start (if logged) and the epochs; `result` is empty until the run has finished."""
+
+    folder: Path
+    command: str
+    method: str | None
+    config: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    start: Epoch | None
+    steps: tuple[Epoch, ...]
+    epochs: tuple[Epoch, ...]
+    result: Mapping[str, Any]
+    final: Architecture | None
+    unreadable: int
+
+    @property
+    def name(self) -> str:
+        return self.folder.resolve().name
+
+    @property
+    def done(self) -> bool:
+        return bool(self.result)
+
+    @property
+    def history(self) -> tuple[Epoch, ...]:
+        return ((self.start,) if self.start else ()) + self.epochs
+
+    @property
+    def architecture(self) -> Architecture | None:
+        """What the run found or trained; while a search is unfinished, what it would give now."""
+        if self.final is not None or not self.epochs:
+            return self.final
+        return self.epochs[-1].architecture
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The data set's entry of environment.json: name, fingerprint, sizes of the splits, classes."""
+        entry = self.environment.get("data")
+        return entry if isinstance(entry, dict) else {}
+
+    def number(self, name: str) -> float | None:
+        """A finite number of the result line or, failing that, of the last epoch."""
+        value = finite(self.result.get(name))
+        if value is None and self.epochs:
+            value = self.epochs[-1].get(name)
+        return value
+
+
+def read_facts(folder: Path) -> Facts:
+    """Read one run folder. Raises InputError where it is missing, no run, or a file of it cannot be read."""
+    if not folder.is_dir():
+        raise InputError(f"no folder {str(folder)!r}; give a run folder, such as runs/demo/search")
+    if not (folder / "config.toml").is_file():
+        raise InputError(
+            f"{str(folder)!r} is no run folder (it has no config.toml); give the folder of a search or a training"
+        )
+    config = read_config(folder / "config.toml")
+    lines, unreadable = read_lines(folder / "metrics.jsonl")
+    where = str(folder / "metrics.jsonl")
+    epochs = {event.epoch: event for event in (to_epoch(line, where) for line in lines if line.get("event") == "epoch")}
+    starts = [to_epoch(line, where) for line in lines if line.get("event") == "start"]
+    results = [line for line in lines if line.get("event") == "result"]
+    return Facts(
+        folder=folder,
+        command=str(config.get("command", "search")),
+        method=str(config["method"]) if config.get("method") else None,
+        config=config,
+        environment=read_environment(folder / "environment.json"),
+        start=starts[-1] if starts else None,
+        steps=tuple(to_epoch(line, where) for line in lines if line.get("event") == "step"),
+        epochs=tuple(epochs[number] for number in sorted(epochs)),
+        result=results[-1] if results else {},
+        final=read_architecture(folder / "architecture.json"),
+        unreadable=unreadable,
+    )
+
+
+def read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(read_bytes(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{str(path)!r} is not TOML ({error}); is the folder a run?") from None
+
+
+def read_environment(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        value = json.loads(read_bytes(path))
+    except (ValueError, RecursionError):
+        raise InputError(f"{str(path)!r} is not JSON; is the folder a run?") from None
+    return value if isinstance(value, dict) else {}
+
+
+def read_architecture(path: Path) -> Architecture | None:
+    from dartboard import formats
+
+    return formats.load(path)[0] if path.exists() else None
+
+
+def read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The JSON objects of metrics.jsonl, and how many lines before the last were something else."""
+    if not path.exists():
+        return [], 0
+    lines = read_bytes(path).split(b"\n")
+    objects = [to_object(line) for line in lines if line.strip()]
+    torn = 1 if objects and objects[-1] is None and lines[-1].strip() else 0
+    unreadable = sum(value is None for value in objects) - torn
+    return [value for value in objects if value is not None], unreadable
+
+
+def to_object(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def to_epoch(line: Mapping[str, Any], where: str) -> Epoch:
+    numbers = {name: value for name in NUMBERS if (value := finite(line.get(name))) is not None}
+    weights = {
+        kind: to_weights(line[f"alpha_{kind}"], f"{where}: alpha_{kind}")
+        for kind in darts.CELLS
+        if line.get(f"alpha_{kind}") is not None
+    }
+    first = -1 if line.get("event") == "start" else 0
+    return Epoch(
+        whole(line.get("epoch"), first),
+        whole(line.get("step"), 0),
+        numbers,
+        weights,
+        to_architecture(line.get("architecture")),
+    )
+
+
+def to_architecture(value: object) -> Architecture | None:
+    from dartboard import formats
+
+    return formats.read(value)[0] if isinstance(value, str) and value else None
+
+
+def to_weights(value: object, where: str) -> Table:
+    """Softmax over each row of logits; rows of an alpha that is not finite become NaN. Raises InputError."""
+    if not isinstance(value, list) or not all(isinstance(row, list) and row for row in value):
+        raise InputError(f"{where} is not a table of numbers")
+    if any(isinstance(item, bool) or not isinstance(item, int | float) for row in value for item in row):
+        raise InputError(f"{where} is not a table of numbers")
+    return tuple(softmax(row) for row in value)
+
+
+def softmax(logits: list[float]) -> tuple[float, ...]:
+    if not all(math.isfinite(logit) for logit in logits):
+        return tuple(math.nan for _ in logits)
+    peak = max(logits)
+    powers = [math.exp(logit - peak) for logit in logits]
+    return tuple(power / sum(powers) for power in powers)
+
+
+def finite(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def whole(value: object, default: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else default

@@ -1,0 +1,110 @@
+"""Numbers that the page tells and the run folder does not hold: pure functions of facts."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from dartboard.report.facts import Epoch, Table
+from dartboard.search_space import Architecture
+from dartboard.spaces import darts
+
+PARAMETER_FREE = ("max_pool_3x3", "avg_pool_3x3", "skip_connect")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """n values; std with n - 1 in the denominator, None for one value."""
+
+    n: int
+    mean: float
+    std: float | None
+    minimum: float
+    maximum: float
+
+
+def spread(values: Iterable[float | None]) -> Spread | None:
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    return Spread(len(known), fmean(known), stdev(known) if len(known) > 1 else None, min(known), max(known))
+
+
+def entropy_bits(table: Table) -> float:
+    """Mean over the edges of the entropy of the operations' weights, in bits: 3 for eight equal weights, 0 for one."""
+    return fmean(-sum(weight * math.log2(weight) for weight in row if weight > 0) for row in table)
+
+
+def operations_of(cell: darts.Cell) -> list[str]:
+    return [operation for inputs in cell.nodes for operation, _ in inputs]
+
+
+def num_skips(cell: darts.Cell) -> int:
+    return operations_of(cell).count("skip_connect")
+
+
+def has_cells(architecture: Architecture | None) -> bool:
+    """Whether the architecture is a pair of DARTS cells, which can be drawn."""
+    return architecture is not None and all(f"{kind}.concat" in architecture for kind in darts.CELLS)
+
+
+def last_change(history: Sequence[Epoch], kind: str | None = None) -> int | None:
+    """Epoch at which the derived cell (of one kind, or either) last became another; None if it never did."""
+    changed = None
+    known = [epoch for epoch in history if has_cells(epoch.architecture)]
+    for before, after in zip(known, known[1:], strict=False):
+        kinds = darts.CELLS if kind is None else (kind,)
+        if any(cell_of(before, each) != cell_of(after, each) for each in kinds):
+            changed = after.epoch
+    return changed
+
+
+def num_changes(history: Sequence[Epoch]) -> int:
+    """At how many epochs the derived architecture was another than at the one before."""
+    known = [epoch.architecture for epoch in history if has_cells(epoch.architecture)]
+    return sum(before != after for before, after in zip(known, known[1:], strict=False))
+
+
+def cell_of(epoch: Epoch, kind: str) -> darts.Cell:
+    if epoch.architecture is None:
+        raise ValueError(f"epoch {epoch.epoch} has no architecture")
+    return darts.cell(epoch.architecture, kind)
+
+
+def num_nodes(table: Table) -> int | None:
+    """Intermediate nodes of a relaxed cell with as many edges as the table has rows; None if no cell has so many."""
+    return next((nodes for nodes in range(1, darts.MAX_NODES + 1) if len(darts.edges(nodes)) == len(table)), None)
+
+
+def kept_edges(cell: darts.Cell) -> set[tuple[int, int, str]]:
+    """(source, target, operation) of every input of the cell."""
+    return {
+        (source, target, operation)
+        for target, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS)
+        for operation, source in inputs
+    }
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Inputs (source, target, operation) that two cells share, that only the first has, that only the second has."""
+
+    kept: tuple[tuple[int, int, str], ...]
+    gone: tuple[tuple[int, int, str], ...]
+    new: tuple[tuple[int, int, str], ...]
+
+
+def difference(one: darts.Cell, other: darts.Cell) -> Difference:
+    before, after = counted(one), counted(other)
+    parts = (before & after, before - after, after - before)
+    kept, gone, new = (tuple(sorted(part.elements(), key=lambda edge: (edge[1], edge[0], edge[2]))) for part in parts)
+    return Difference(kept, gone, new)
+
+
+def counted(cell: darts.Cell) -> Counter[tuple[int, int, str]]:
+    return Counter(
+        (source, target, operation)
+        for target, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS)
+        for operation, source in inputs
+    )

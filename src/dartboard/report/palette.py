@@ -1,0 +1,42 @@
+"""One colour an operation, the same in every picture.
+
+Each colour has a contrast of at least 3 to white and to the dark page, so one value serves both. The seven operations
+of the DARTS space differ from each other by at least 10 (OKLab distance x 100) for normal sight and for simulated
+deuteranopia, protanopia and tritanopia; pools and skips are dashed as well, so that print in grey still tells them apart.
+"""
+
+COLOURS = {
+    "none": "#878c96",
+    "max_pool_3x3": "#929123",
+    "avg_pool_3x3": "#a64a08",
+    "skip_connect": "#da0085",
+    "sep_conv_3x3": "#0898fd",
+    "sep_conv_5x5": "#2d5fff",
+    "dil_conv_3x3": "#007362",
+    "dil_conv_5x5": "#ca65c9",
+    "sep_conv_7x7": "#6c6fd8",
+    "conv_7x1_1x7": "#7d6a52",
+    "conv_3x1_1x3": "#a98467",
+    "noise": "#6b7a8a",
+}
+UNKNOWN = "#878c96"
+# Graphviz words for line styles; solid where not listed.
+STYLES = {
+    "max_pool_3x3": "dashed",
+    "avg_pool_3x3": "dashed",
+    "skip_connect": "dotted",
+    "noise": "dotted",
+    "none": "dotted",
+}
+
+INK, MUTED, LINE, PAPER, PANEL = "#1b1d23", "#5c6270", "#a3a8b3", "#ffffff", "#eef0f4"
+DARK_INK, DARK_MUTED, DARK_LINE, DARK_PAPER, DARK_PANEL = "#eceae4", "#a2a7b3", "#6b717e", "#15171c", "#2a2e37"
+GONE, NEW = "#d55e00", "#0072b2"
+
+
+def colour(operation: str) -> str:
+    return COLOURS.get(operation, UNKNOWN)
+
+
+def style(operation: str) -> str:
+    return STYLES.get(operation, "solid")
