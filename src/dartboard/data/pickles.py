@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from dartboard.errors import InputError
 
 MAX_BYTES = 256 * 1024 * 1024  # the largest official file has 155 MB
+MAX_INSTRUCTIONS = 2_000_000  # the largest official file has some 300,000
 MAX_LOOSE_TUPLES = 1000
 MEMO = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")
 TUPLES = ("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3")
@@ -95,7 +96,7 @@ def text(value: Any) -> str:
         return value.decode("latin1")
     if isinstance(value, str):
         return value
-    raise RefusedError("a text that is none")
+    raise RefusedError("something else where a text belongs")
 
 
 def make_kind(code: Any, align: Any = False, copy: Any = False) -> Kind:
@@ -114,12 +115,6 @@ def array_from_buffer(raw: Any, kind: Any, shape: Any, order: Any) -> Array:
     return array
 
 
-def encode(value: Any, codec: Any) -> bytes:
-    if not isinstance(value, str) or text(codec) not in ("latin1", "latin-1"):
-        raise RefusedError("another text encoding than latin1")
-    return value.encode("latin1")
-
-
 NAMES: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): make_array,
     ("numpy", "dtype"): make_kind,
@@ -127,14 +122,28 @@ NAMES: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy._core.multiarray", "_reconstruct"): make_array,
     ("numpy.core.numeric", "_frombuffer"): array_from_buffer,
     ("numpy._core.numeric", "_frombuffer"): array_from_buffer,
-    ("_codecs", "encode"): encode,
 }
 
 
 class Reader(pickle.Unpickler):
-    """An unpickler in which every admitted name is one of the functions above."""
+    """An unpickler in which every admitted name is one of the functions above, or its own `encode`."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="bytes")
+        self.left = len(content)  # bytes that may still be made of texts: no text need be used twice
+
+    def encode(self, value: Any, codec: Any) -> bytes:
+        """Python 3 writes bytes in the older protocols as a text with this call."""
+        if not isinstance(value, str) or text(codec) not in ("latin1", "latin-1"):
+            raise RefusedError("another text encoding than latin1")
+        self.left -= len(value)
+        if self.left < 0:
+            raise RefusedError("texts that are used many times")
+        return value.encode("latin1")
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
+        if (module_name, global_name) == ("_codecs", "encode"):
+            return Name(self.encode)
         if (module_name, global_name) not in NAMES:
             raise RefusedError(f"the name {f'{module_name}.{global_name}'[:80]!r}")
         return Name(NAMES[module_name, global_name])
@@ -147,6 +156,8 @@ def check_instructions(content: bytes) -> None:
     before = ""
     for number, (instruction, argument, _) in enumerate(pickletools.genops(content)):
         name = instruction.name
+        if number > MAX_INSTRUCTIONS:
+            raise RefusedError("too many instructions")
         if name not in ALLOWED:
             raise RefusedError(f"the instruction {name}")
         if name in MEMO:
@@ -169,7 +180,7 @@ def read_pickle(file: Path) -> dict[str, Any]:
     content = file.read_bytes()
     try:
         check_instructions(content)
-        value = Reader(io.BytesIO(content), encoding="bytes").load()
+        value = Reader(content).load()
         if not isinstance(value, dict):
             raise RefusedError("something that is no dict")
         return {text(key): item.value if isinstance(item, Array) else item for key, item in value.items()}
