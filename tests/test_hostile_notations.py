@@ -92,6 +92,12 @@ def test_a_file_of_any_bytes_is_answered(tmp_path_factory: pytest.TempPathFactor
         load(path)
 
 
+def test_a_text_of_more_than_64_kb_is_refused_before_it_is_parsed() -> None:
+    text = write(published()["PDARTS"].architecture, "quark0")
+    assert read(text + " " * (KB64 - len(text)))[1] == "quark0"
+    assert "longer than 64 kB" in outcome(text + " " * (KB64 - len(text) + 1))
+
+
 @pytest.mark.parametrize("notation", NOTATIONS)
 def test_a_text_cut_off_anywhere_is_refused(notation: str) -> None:
     text = write(published()["PDARTS"].architecture, notation)

@@ -6,12 +6,14 @@ import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from dartboard.errors import InputError
-from dartboard.formats import load_weights
+from dartboard.formats import load_weights, published
+from dartboard.networks.darts import Network, Supernet
 
 THEIRS = {
     "stem.0.weight": torch.arange(6.0).reshape(2, 3),
@@ -19,7 +21,18 @@ THEIRS = {
     "cells.3._ops.13._ops.7.op.2.weight": torch.full((1, 2), 7.0),
     "cells.3._ops.5.op.2.num_batches_tracked": torch.tensor(3),
 }
-OURS = {name.replace("_ops", "ops"): tensor for name, tensor in THEIRS.items()}
+OURS = dict(
+    zip(
+        (
+            "stem.0.weight",
+            "cells.0.preprocess0.1.weight",
+            "cells.3.ops.13.ops.7.2.weight",
+            "cells.3.ops.5.2.num_batches_tracked",
+        ),
+        THEIRS.values(),
+        strict=True,
+    )
+)
 
 
 def refusal(path: Path) -> str:
@@ -54,6 +67,33 @@ def test_a_checkpoint_is_unwrapped_and_the_prefix_of_parallel_training_goes(tmp_
     state = {f"module.{name}": tensor for name, tensor in THEIRS.items()}
     torch.save({"epoch": 600, "state_dict": state, "best_acc_top1": 97.2}, path)
     assert_ours(load_weights(path))
+
+
+def test_safetensors_of_our_own_names_keep_them(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file(OURS, path)
+    assert_ours(load_weights(path))
+
+
+@pytest.mark.usefixtures("global_rng")
+def test_weights_of_the_original_code_fill_our_network_and_give_its_answers(tmp_path: Path, reference: Path) -> None:
+    with numpy.load(reference / "reference" / "darts_v2_network.npz") as golden:
+        state = {name.removeprefix("state/"): torch.from_numpy(golden[name]) for name in golden if "state/" in name}
+        x, expected = torch.from_numpy(golden["x"]), torch.from_numpy(golden["logits_eval"])
+    torch.save(state, tmp_path / "weights.pt")
+    network = Network(published()["DARTS_V2"].architecture, channels=4, cells=5).double().eval()
+    network.load_state_dict(load_weights(tmp_path / "weights.pt"))
+    with torch.no_grad():
+        logits = network(x)
+    torch.testing.assert_close(logits[0] if isinstance(logits, tuple) else logits, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.usefixtures("global_rng")
+def test_search_weights_of_the_original_code_have_the_names_of_our_supernet(tmp_path: Path, reference: Path) -> None:
+    with numpy.load(reference / "reference" / "darts_supernet.npz") as golden:
+        state = {name.removeprefix("state/"): torch.from_numpy(golden[name]) for name in golden if "state/" in name}
+    torch.save(state, tmp_path / "weights.pt")
+    Supernet(channels=4, cells=5).load_state_dict(load_weights(tmp_path / "weights.pt"))
 
 
 class Hostile:
@@ -123,7 +163,7 @@ def test_a_compressed_archive_is_refused_before_it_unpacks(tmp_path: Path) -> No
     path = tmp_path / "bomb.pt"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb/data.pkl", bytes(10_000_000))
-    assert "compressed" in refusal(path)
+    assert "is a compressed archive" in refusal(path)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Weight files: safetensors, and torch files by the reader that makes tensors and nothing else.
 
-Names of the original DARTS code become ours: `cells.K._ops.E._ops.O.op.I` -> `cells.K.ops.E.ops.O.op.I`; the prefix
+Names of the original DARTS code become ours: `cells.K._ops.E._ops.O.op.I` -> `cells.K.ops.E.ops.O.I`; the prefix
 `module.` of parallel training goes; a "state_dict" inside a checkpoint is unwrapped.
 """
 
@@ -121,4 +121,4 @@ def check_tensor(path: str | os.PathLike[str], name: str, tensor: "Tensor") -> N
 
 def our_name(name: str) -> str:
     """The name of a tensor in our networks, from its name in the original code's."""
-    return name.removeprefix("module.").replace("._ops.", ".ops.")
+    return name.removeprefix("module.").replace("._ops.", ".ops.").replace(".op.", ".")
