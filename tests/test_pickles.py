@@ -20,10 +20,10 @@ def refused(tmp_path, content):
     """The one line with which a file of these bytes is refused, quickly."""
     file = tmp_path / "data_batch_1"
     file.write_bytes(content)
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(InputError) as caught:
         read_pickle(file)
-    assert time.monotonic() - begin < 1 and "\n" not in str(caught.value) and len(str(caught.value)) < 400
+    assert time.process_time() - begin < 1 and "\n" not in str(caught.value) and len(str(caught.value)) < 400
     return str(caught.value)
 
 

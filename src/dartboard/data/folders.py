@@ -6,15 +6,16 @@ DIR/train/cat/1.jpg  DIR/train/dog/2.png ...        (and DIR/val/..., DIR/test/.
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dartboard.data.splits import Collection, Split
 from dartboard.data.waiting import waiting
@@ -149,27 +150,36 @@ def read_images(files: list[Path], size: int) -> tuple[torch.Tensor, list[str]]:
     try:
         pixels = np.zeros((len(files), 3, size, size), np.uint8)
     except MemoryError as error:
-        raise InputError(
-            f"{len(files)} images of {size}x{size} do not fit into memory; give a smaller image size"
-        ) from error
-
-    def read_into(index: int) -> str:
-        try:
-            pixels[index] = read_image(files[index], size)
-        except Exception as error:  # damaged bytes can make an image decoder raise anything; the reason is told
-            return (str(error).splitlines() or [type(error).__name__])[0].replace(str(files[index]), "it")[:80]
-        return ""
-
-    with warnings.catch_warnings(), ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        text = f"{len(files)} images of {size}x{size} do not fit into memory; give a smaller image size"
+        raise InputError(text) from error
+    reasons: list[str] = []
+    pool = ThreadPoolExecutor(min(32, os.cpu_count() or 1))
+    with warnings.catch_warnings(), announced(len(files)) as advance:
         warnings.simplefilter("ignore")
-        if len(files) < MANY:
-            return torch.from_numpy(pixels), list(pool.map(read_into, range(len(files))))
-        reasons = []
-        with waiting(f"reading {len(files)} images", len(files)) as advance:
-            for reason in pool.map(read_into, range(len(files))):
+        try:
+            for reason in pool.map(lambda index: read_into(pixels[index], files[index]), range(len(files))):
                 reasons.append(reason)
                 advance(1)
+        finally:
+            pool.shutdown(cancel_futures=True)
     return torch.from_numpy(pixels), reasons
+
+
+def announced(num_images: int) -> AbstractContextManager[Callable[[int], None]]:
+    if num_images < MANY:
+        return nullcontext(lambda amount: None)
+    return waiting(f"reading {num_images} images", num_images)
+
+
+def read_into(pixels: NDArray[np.uint8], file: Path) -> str:
+    """Fills `pixels` (3, size, size) from the file; the reason why that cannot be done, or ""."""
+    try:
+        pixels[:] = read_image(file, pixels.shape[-1])
+    except UnidentifiedImageError:
+        return "no JPEG, PNG or WebP image"
+    except Exception as error:  # damaged bytes can make an image decoder raise anything; the reason is told
+        return (str(error).splitlines() or [type(error).__name__])[0][:80]
+    return ""
 
 
 def read_image(file: Path, size: int) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """load_data: from a name, a folder, arrays or a torch Dataset to three splits."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from dartboard.data.arrays import from_arrays, from_dataset
 from dartboard.data.cifar import load_cifar
 from dartboard.data.digits import load_digits
 from dartboard.data.folders import load_folder
+from dartboard.data.layouts import SETS
 from dartboard.data.names import check_name
 from dartboard.data.splits import Collection, Data, divide
 from dartboard.errors import InputError
@@ -51,6 +53,8 @@ def load_data(
         raise InputError("images without labels; give load_data(images, labels)")
     else:
         collection = from_arrays(source, labels, test)
+    if data_dir is not None and collection.name not in SETS:
+        collection = replace(collection, notes=(*collection.notes, f"{collection.name} makes no use of data_dir"))
     size = collection.train.images.shape[-1]
     if image_size is not None and image_size != size:
         raise InputError(f"{collection.name} images are {size}x{size}; image_size is a choice for images:DIR only")
