@@ -121,4 +121,6 @@ def check_tensor(path: str | os.PathLike[str], name: str, tensor: "Tensor") -> N
 
 def our_name(name: str) -> str:
     """The name of a tensor in our networks, from its name in the original code's."""
-    return name.removeprefix("module.").replace("._ops.", ".ops.").replace(".op.", ".")
+    words = name.removeprefix("module.").split(".")
+    ours = {"_ops": "ops", "stem0": "stem"}
+    return ".".join(ours.get(word, word) for word in words if word != "op")
