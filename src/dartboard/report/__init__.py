@@ -18,7 +18,7 @@ def write_report(folders: Sequence[Path | str | HasFolder], out: Path | str | No
     Without `out` the page of one run is `report.html` in its folder, the page of several `report.html` in the folder
     that holds them all. Raises InputError where a folder is missing or no run, or the page cannot be written.
     """
-    from dartboard.report import page  # draws: loads matplotlib and Graphviz, so only when a page is asked for
+    from dartboard.report.page import write  # draws: loads matplotlib and Graphviz, so only when a page is asked for
 
     paths = [Path(item) if isinstance(item, str | Path) else item.folder for item in folders]
-    return page.write(paths, None if out is None else Path(out))
+    return write(paths, None if out is None else Path(out))

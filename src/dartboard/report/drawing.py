@@ -38,8 +38,15 @@ PORT = {
     "margin": "0.09,0.03",
 }
 STATE = {"shape": "circle", "fillcolor": palette.PANEL, "width": "0.36", "margin": "0.02"}
-PILL = {"shape": "box", "style": "filled,rounded", "fillcolor": palette.PAPER, "fontsize": "10.5", "penwidth": "1.4",
-        "height": "0.24", "margin": "0.07,0.02"}  # fmt: skip
+PILL = {
+    "shape": "box",
+    "style": "filled,rounded",
+    "fillcolor": palette.PAPER,
+    "fontsize": "10.5",
+    "penwidth": "1.4",
+    "height": "0.24",
+    "margin": "0.07,0.02",
+}
 EDGE = {"penwidth": "2.4", "arrowsize": "0.65"}
 CONCAT = {"class": "concat", "color": palette.LINE, "penwidth": "1.1", "arrowsize": "0.5"}
 # Colours of a file of its own, which cannot know the page that shows it.
@@ -132,7 +139,11 @@ def node_name(number: int) -> str:
 
 def node_label(number: int) -> str:
     """Typeset; the plain name stays in the node's <title>."""
-    return {0: "<c<SUB>k-2</SUB>>", 1: "<c<SUB>k-1</SUB>>"}.get(number, str(number))
+    return {0: typeset("k-2"), 1: typeset("k-1")}.get(number, str(number))
+
+
+def typeset(index: str) -> str:
+    return f'<c<SUB><FONT POINT-SIZE="9">{index}</FONT></SUB>>'
 
 
 def new_graph(**attributes: str) -> pygraphviz.AGraph:
@@ -146,9 +157,7 @@ def add_cell(graph: pygraphviz.AGraph, cell: darts.Cell, prefix: str) -> None:
     add_nodes(graph, len(cell.nodes), prefix)
     for target, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS):
         for number, (operation, source) in enumerate(inputs):
-            look = {
-                "class": f"op-{operation}", "color": palette.colour(operation), "style": palette.style(operation)
-            }  # fmt: skip
+            look = {"class": f"op-{operation}", "color": palette.colour(operation), "style": palette.style(operation)}
             add_input(
                 graph, prefix + node_name(source), prefix + node_name(target), operation, f"{prefix}{number} ", look
             )
@@ -159,10 +168,11 @@ def add_nodes(graph: pygraphviz.AGraph, num_nodes: int, prefix: str) -> None:
     for number in range(darts.NUM_INPUTS + num_nodes):
         look = PORT if number < darts.NUM_INPUTS else STATE
         graph.add_node(prefix + node_name(number), label=node_label(number), **{"class": "state", **look})
-    graph.add_node(prefix + OUTPUT, label="<c<SUB>k</SUB>>", **{"class": "state", **PORT})
+    graph.add_node(prefix + OUTPUT, label=typeset("k"), **{"class": "state", **PORT})
     first, second = prefix + node_name(0), prefix + node_name(1)
     graph.add_subgraph([first, second], rank="same")
-    graph.add_edge(first, second, style="invis")  # keeps the older input above
+    upper, lower = (second, first) if prefix else (first, second)  # in a frame, Graphviz turns the order round
+    graph.add_edge(upper, lower, style="invis")  # keeps the older input above
 
 
 def add_input(
@@ -192,25 +202,17 @@ def pair_graph(architecture: Architecture, title: str | None, paper: bool) -> py
     if title:
         frame = graph.add_subgraph(name="cluster_title", label=title, labelloc="t", fontsize="17", color="transparent")
     for kind in reversed(darts.CELLS):  # Graphviz stacks from below
-        add_cell(graph, darts.cell(architecture, kind), f"{kind} ")
-        members = [node for node in graph.nodes() if node.startswith(f"{kind} ")]
-        look = {
-            "label": TITLES[kind],
-            "labeljust": "l",
-            "labelloc": "t",
-            "color": "transparent",
-            "fontsize": "14",
-            "margin": "6",
-        }
-        frame.add_nodes_from(members)
-        frame.add_subgraph(members, name=f"cluster_{kind}", **look)
+        look = {"label": TITLES[kind], "labeljust": "l", "labelloc": "t", "color": "transparent", "fontsize": "14"}
+        cluster = frame.add_subgraph(name=f"cluster_{kind}", margin="6", **look)
+        add_cell(cluster, darts.cell(architecture, kind), f"{kind} ")
     return graph
 
 
 def legend_label(operations: Sequence[str]) -> str:
     known = [*darts.OPERATIONS, *darts.OTHER_OPERATIONS]
     rows = [
-        f'<TD BGCOLOR="{palette.colour(name)}" WIDTH="18" HEIGHT="6" FIXEDSIZE="TRUE"></TD><TD ALIGN="LEFT">{name}  </TD>'
+        f'<TD BGCOLOR="{palette.colour(name)}" WIDTH="18" HEIGHT="6" FIXEDSIZE="TRUE"></TD>'
+        f'<TD ALIGN="LEFT">{name}  </TD>'
         for name in known
         if name in operations
     ]

@@ -1,4 +1,4 @@
-"""What a run folder says, as frozen values: config.toml, environment.json, metrics.jsonl and architecture.json, no more.
+"""What config.toml, environment.json, metrics.jsonl and architecture.json of a run folder say, as frozen values.
 
 Loads no torch. A torn last line of metrics.jsonl is what a killed process leaves behind: it is left out. Any other line
 that is not a JSON object is counted in `unreadable`, and the page says so.
@@ -14,7 +14,7 @@ from typing import Any
 
 from dartboard.errors import InputError
 from dartboard.search_space import Architecture
-from dartboard.spaces import darts
+from dartboard.spaces import SPACES, darts
 
 Table = tuple[tuple[float, ...], ...]  # edges x operations
 NUMBERS = (
@@ -44,7 +44,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Facts:
-    """One run folder. `history` is the start (if logged) and the epochs; `result` is empty until the run has finished."""
+    """One run folder. `history` is the start (if logged) and the epochs; `result` is empty until the run is done."""
 
     folder: Path
     command: str
@@ -69,6 +69,12 @@ class Facts:
     @property
     def history(self) -> tuple[Epoch, ...]:
         return ((self.start,) if self.start else ()) + self.epochs
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The columns of the weights: the candidate operations of the run's space."""
+        space = SPACES.get(str(self.config.get("space", "darts")))
+        return darts.candidates(space) if space is not None and space.family == "darts" else darts.OPERATIONS
 
     @property
     def architecture(self) -> Architecture | None:

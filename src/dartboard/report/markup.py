@@ -21,16 +21,16 @@ def join(children: Iterable[object]) -> Html:
     return Html("".join(text(child) for child in children if child is not None))
 
 
-def tag(name: str, *children: object, **attributes: object) -> Html:
-    """One element. `class_` is class, `aria_label` is aria-label; None and False leave an attribute out, True has no value."""
-    words = [name]
+def tag(element: str, /, *children: object, **attributes: object) -> Html:
+    """One element. `class_` is class, `aria_label` aria-label; None and False leave an attribute out, True is bare."""
+    words = [element]
     for key, value in attributes.items():
         if value is None or value is False:
             continue
         attribute = key.rstrip("_").replace("_", "-")
         words.append(attribute if value is True else f'{attribute}="{escape(str(value), quote=True)}"')
     opening = f"<{' '.join(words)}>"
-    return Html(opening) if name in VOID else Html(f"{opening}{join(children)}</{name}>")
+    return Html(opening) if element in VOID else Html(f"{opening}{join(children)}</{element}>")
 
 
 def embedded_json(value: Any, **attributes: object) -> Html:

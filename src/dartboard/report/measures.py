@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean, stdev
 
 from dartboard.report.facts import Epoch, Table
@@ -32,7 +33,9 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 
 
 def entropy_bits(table: Table) -> float:
-    """Mean over the edges of the entropy of the operations' weights, in bits: 3 for eight equal weights, 0 for one."""
+    """Mean over the edges of the entropy of the operations' weights, in bits: 3 for eight equal weights, 0 for one; NaN stays."""
+    if any(math.isnan(weight) for row in table for weight in row):
+        return math.nan
     return fmean(-sum(weight * math.log2(weight) for weight in row if weight > 0) for row in table)
 
 
@@ -53,7 +56,7 @@ def last_change(history: Sequence[Epoch], kind: str | None = None) -> int | None
     """Epoch at which the derived cell (of one kind, or either) last became another; None if it never did."""
     changed = None
     known = [epoch for epoch in history if has_cells(epoch.architecture)]
-    for before, after in zip(known, known[1:], strict=False):
+    for before, after in pairwise(known):
         kinds = darts.CELLS if kind is None else (kind,)
         if any(cell_of(before, each) != cell_of(after, each) for each in kinds):
             changed = after.epoch
@@ -63,7 +66,7 @@ def last_change(history: Sequence[Epoch], kind: str | None = None) -> int | None
 def num_changes(history: Sequence[Epoch]) -> int:
     """At how many epochs the derived architecture was another than at the one before."""
     known = [epoch.architecture for epoch in history if has_cells(epoch.architecture)]
-    return sum(before != after for before, after in zip(known, known[1:], strict=False))
+    return sum(before != after for before, after in pairwise(known))
 
 
 def cell_of(epoch: Epoch, kind: str) -> darts.Cell:

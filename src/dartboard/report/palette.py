@@ -2,8 +2,10 @@
 
 Each colour has a contrast of at least 3 to white and to the dark page, so one value serves both. The seven operations
 of the DARTS space differ from each other by at least 10 (OKLab distance x 100) for normal sight and for simulated
-deuteranopia, protanopia and tritanopia; pools and skips are dashed as well, so that print in grey still tells them apart.
+deuteranopia, protanopia and tritanopia; pools and skips are dashed as well, for print in grey.
 """
+
+from zlib import crc32
 
 COLOURS = {
     "none": "#878c96",
@@ -19,7 +21,7 @@ COLOURS = {
     "conv_3x1_1x3": "#a98467",
     "noise": "#6b7a8a",
 }
-UNKNOWN = "#878c96"
+SPARE = ("#b0703a", "#7c7fae", "#5d8a66", "#b86a7d", "#4f8a9e")  # for operations that are not listed
 # Graphviz words for line styles; solid where not listed.
 STYLES = {
     "max_pool_3x3": "dashed",
@@ -35,7 +37,7 @@ GONE, NEW = "#d55e00", "#0072b2"
 
 
 def colour(operation: str) -> str:
-    return COLOURS.get(operation, UNKNOWN)
+    return COLOURS.get(operation) or SPARE[crc32(operation.encode()) % len(SPARE)]
 
 
 def style(operation: str) -> str:

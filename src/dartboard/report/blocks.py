@@ -1,0 +1,86 @@
+"""Building blocks of the page: pictures with captions, key figures, tables, boxes."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from dartboard.report import palette
+from dartboard.report.markup import Html, join, tag
+
+
+def section(identity: str, title: str, *children: object, lead: object = None) -> Html:
+    opening = tag("p", lead, class_="lead") if lead is not None else None
+    return tag("section", tag("h2", title), opening, *children, id=identity, class_="part")
+
+
+def pair(*pictures: Html) -> Html:
+    """Pictures of cells side by side where they fit at a size that can be read, else one below the other."""
+    naturals = [float(found) for one in pictures for found in re.findall(r"--natural:([\d.]+)pt", one)]
+    need = 1.05 * max(naturals, default=300) + 42
+    return tag("div", *pictures, class_="cells", style=f"--need:{need:.0f}px")
+
+
+def picture(svg: Html, caption: object, file_name: str, *, title: str | None = None, wide: bool = False) -> Html:
+    """A picture that can be saved. A wide one scrolls inside its box where the screen is narrow."""
+    box = tag("div", svg, class_="scroll", tabindex=0, role="group", aria_label=title or file_name) if wide else svg
+    save = tag("button", "Save SVG", type="button", class_="save", data_name=f"{file_name}.svg")
+    heading = tag("div", tag("h3", title), save, class_="picture-head") if title else save
+    return tag("figure", heading, box, tag("figcaption", caption), class_="picture")
+
+
+def tiles(items: Iterable[tuple[str, str, object]]) -> Html:
+    """Key figures: (what, number, remark)."""
+    found = [
+        tag("div", tag("dt", what), tag("dd", number), tag("dd", remark, class_="remark"))
+        for what, number, remark in items
+    ]
+    return tag("dl", *found, class_="tiles")
+
+
+def command(line: str, purpose: str) -> Html:
+    copy = tag("button", "Copy", type="button", class_="copy")
+    return tag("div", tag("p", purpose), tag("div", tag("pre", tag("code", line), tabindex=0), copy), class_="command")
+
+
+def box(kind: str, title: str, *children: object) -> Html:
+    """A remark that stands out: "warning", "note" or "good"."""
+    return tag("aside", tag("h3", title), *(tag("p", child) for child in children), class_=f"box-{kind}")
+
+
+def legend(operations: Iterable[str]) -> Html:
+    used = sorted(
+        set(operations), key=lambda name: list(palette.COLOURS).index(name) if name in palette.COLOURS else 99
+    )
+    items = [tag("li", swatch(name), name) for name in used]
+    return tag("ul", *items, class_="legend", aria_label="Operations and their colours")
+
+
+def swatch(operation: str) -> Html:
+    dash = {"dashed": "6 3", "dotted": "1.5 3"}.get(palette.style(operation))
+    line = tag(
+        "line", x1=1, y1=4, x2=23, y2=4, stroke=palette.colour(operation), stroke_width=3.4, stroke_dasharray=dash
+    )
+    return tag("svg", line, viewBox="0 0 24 8", class_="swatch", aria_hidden="true")
+
+
+def table(
+    head: Sequence[object], rows: Iterable[Sequence[object]], *, caption: str, foot: Iterable[Sequence[object]] = ()
+) -> Html:
+    """A table that scrolls inside its box; the first column names the row."""
+    top = tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head)))
+    bottom = [row_of(row) for row in foot]
+    low = tag("tfoot", *bottom) if bottom else None
+    whole = tag("table", tag("caption", caption), top, tag("tbody", *map(row_of, rows)), low)
+    return tag("div", whole, class_="scroll table", tabindex=0, role="group", aria_label=caption)
+
+
+def row_of(cells: Sequence[object]) -> Html:
+    return tag("tr", tag("th", cells[0], scope="row"), *(tag("td", cell) for cell in cells[1:]))
+
+
+def pairs(items: Iterable[tuple[str, object]]) -> Html:
+    return tag("dl", *(tag("div", tag("dt", key), tag("dd", value)) for key, value in items), class_="pairs")
+
+
+def sentences(*parts: object) -> Html:
+    """Parts joined by spaces; None and empty ones are left out."""
+    return join(item for part in parts if part for item in (part, " "))

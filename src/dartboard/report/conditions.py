@@ -1,0 +1,79 @@
+"""The part of the page that tells under what conditions the numbers hold."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dartboard.report import words
+from dartboard.report.blocks import pairs, section
+from dartboard.report.checklist import checklist
+from dartboard.report.facts import Facts
+from dartboard.report.markup import Html, join, tag
+
+ANSWERS = {"yes": "yes", "no": "no", "partly": "partly", "unknown": "not known"}
+
+
+def conditions(runs: Sequence[Facts]) -> Html:
+    """Settings, data, environment and command of every run, and the checklist."""
+    return section(
+        "conditions", "Conditions", *(run_conditions(facts, folded=len(runs) > 2) for facts in runs), practice(runs)
+    )
+
+
+def run_conditions(facts: Facts, *, folded: bool) -> Html:
+    """One run; its tables are folded where there are many runs."""
+    environment = {key: value for key, value in facts.environment.items() if key not in ("data", "command_line")}
+    blocks = [block("Settings", facts.config), block("Data", facts.data), block("Environment", environment)]
+    unreadable = f"{words.plural(facts.unreadable, 'line')} of metrics.jsonl could not be read and were left out."
+    return tag(
+        "div",
+        tag("h3", "Run ", tag("code", str(facts.folder))),
+        tag("p", state_words(facts)),
+        tag("p", unreadable, class_="small") if facts.unreadable else None,
+        tag("p", "Command: ", tag("code", words.command_words(facts.environment.get("command_line")))),
+        tag("details", tag("summary", "Settings, data, environment"), *blocks) if folded else join(blocks),
+        class_="conditions",
+    )
+
+
+def state_words(facts: Facts) -> str:
+    epochs = words.plural(len(facts.epochs), "epoch")
+    took = words.duration(facts.number("elapsed_s"))
+    if facts.done:
+        return f"Finished: {epochs} in {took}."
+    planned = facts.config.get("epochs")
+    of = f" of {planned}" if isinstance(planned, int) else ""
+    return f"Not finished: {epochs}{of} so far, {took}. Go on with: dartboard resume {facts.folder}"
+
+
+def block(title: str, values: Mapping[str, Any]) -> Html:
+    items = [(key, tag("code", value_words(value))) for key, value in values.items()]
+    return tag("div", tag("h4", title), pairs(items) if items else tag("p", "Not recorded."), class_="block")
+
+
+def value_words(value: object) -> str:
+    """A value on one line; long lists are cut."""
+    if isinstance(value, list):
+        shown = ", ".join(str(item) for item in value[:12])
+        return f"{shown}, … ({len(value)})" if len(value) > 12 else shown or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
+def practice(runs: Sequence[Facts]) -> Html:
+    """The checklist as a list of questions with their answers."""
+    items = [
+        tag(
+            "li",
+            tag("span", ANSWERS[item.answer], class_=f"verdict {item.answer}"),
+            tag("div", tag("strong", item.question), tag("p", item.evidence)),
+        )
+        for item in checklist(runs)
+    ]
+    source = (
+        "After Lindauer and Hutter, Best Practices for Scientific Research on Neural Architecture Search (JMLR 2020), "
+        "in our own words, answered from the files of these runs alone. A “no” is no fault of a run; it says what a "
+        "paper would still need."
+    )
+    heading = tag("h3", "Good practice, asked and answered")
+    return tag("div", heading, tag("p", source, class_="prose"), tag("ul", *items, class_="practice"))

@@ -1,0 +1,194 @@
+"""Curves as <svg> elements, drawn by matplotlib without its global state.
+
+Colours are written as stand-ins and then replaced by CSS variables, so that one picture serves light, dark and print.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from dartboard.report.markup import Html, text
+
+# CSS variable -> the colour that stands for it until the SVG is written.
+STAND_INS = {
+    "--ink": "#010203",
+    "--muted": "#010204",
+    "--rule": "#010205",
+    "--one": "#010206",
+    "--two": "#010207",
+    "--three": "#010208",
+    "--four": "#010209",
+}
+WIDTH_IN, HEIGHT_IN = 4.3, 2.5
+SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "dartboard", "font.family": "sans-serif", "font.size": 8.5}
+MAX_POINTS = 400
+
+
+@dataclass(frozen=True)
+class Series:
+    """A line: numbers over epochs, in a colour of the page ("--one" ... "--four", "--muted")."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    colour: str = "--one"
+    dashed: bool = False
+    faint: bool = False
+
+
+def curves(
+    series: Sequence[Series],
+    label: str,
+    *,
+    percent: bool = False,
+    whole: bool = False,
+    marks: Sequence[tuple[float, str]] = (),
+    x_label: str = "epoch",
+    gap: bool = False,
+) -> Html:
+    """The lines in one frame as an <svg> element; `label` says in words what is seen.
+
+    percent: y in [0, 1] is written as percent; whole: y counts things; marks: horizontal lines (y, word);
+    gap: the space between the first two series is tinted.
+    """
+    with matplotlib.rc_context(SETTINGS):
+        figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), facecolor="none")
+        axes = figure.add_axes((0.115, 0.165, 0.865, 0.715), facecolor="none")
+        for line in series:
+            add_line(axes, line)
+        for height, word in marks:
+            add_mark(axes, height, word)
+        if gap and len(series) > 1 and list(series[0].x) == list(series[1].x):
+            axes.fill_between(series[0].x, series[0].y, series[1].y, color=STAND_INS["--one"], alpha=0.1, linewidth=0)
+        dress(axes, x_label, percent, whole)
+        frame = place_of(figure, axes)
+        return element(written(figure), label, frame, HEIGHT_IN)
+
+
+def dots(groups: Sequence[tuple[str, Sequence[float]]], label: str) -> Html:
+    """A row a group, a dot a value, a bar at the mean; the values are shares and written as percent."""
+    with matplotlib.rc_context(SETTINGS):
+        height = 0.62 + 0.3 * len(groups)
+        figure = Figure(figsize=(WIDTH_IN, height), facecolor="none")
+        axes = figure.add_axes((0.3, 0.42 / height, 0.66, 1 - 0.5 / height), facecolor="none")
+        for row, (_, values) in enumerate(groups):
+            axes.plot(values, [row] * len(values), "o", color=STAND_INS["--one"], alpha=0.6, markersize=5, zorder=3)
+            axes.plot([sum(values) / len(values)], [row], "|", color=STAND_INS["--ink"], markersize=13, zorder=4)
+        axes.set_yticks(range(len(groups)), [name if len(name) < 24 else name[:23] + "…" for name, _ in groups])
+        axes.set_ylim(len(groups) - 0.4, -0.6)
+        dress(axes, "", percent=False, whole=False, ticks=False)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None, symbol="%"))
+        return element(written(figure), label, {}, height)
+
+
+def add_line(axes: Axes, line: Series) -> None:
+    x, y = thinned(line.x, line.y)
+    single = len(x) == 1
+    axes.plot(
+        x,
+        y,
+        color=STAND_INS[line.colour],
+        linewidth=0.7 if line.faint else 1.7,
+        alpha=0.45 if line.faint else 1,
+        linestyle=(0, (4, 2)) if line.dashed else "-",
+        marker="o" if single else None,
+        markersize=4,
+        label="_" if line.faint else line.name,
+        solid_joinstyle="round",
+        zorder=2 if line.faint else 3,
+    )
+
+
+def add_mark(axes: Axes, height: float, word: str) -> None:
+    axes.axhline(height, color=STAND_INS["--muted"], linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+    place = axes.get_yaxis_transform()
+    axes.text(0.99, height, word, transform=place, ha="right", va="top", color=STAND_INS["--muted"], fontsize=7.5)
+
+
+def thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+    """At most MAX_POINTS points, the last one among them."""
+    stride = -(-len(x) // MAX_POINTS) or 1
+    kept = sorted({*range(0, len(x), stride), *([len(x) - 1] if len(x) else [])})
+    return [x[index] for index in kept], [y[index] for index in kept]
+
+
+def dress(axes: Axes, x_label: str, percent: bool, whole: bool, *, ticks: bool = True) -> None:
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(STAND_INS["--rule"])
+    axes.grid(axis="y", color=STAND_INS["--rule"], linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, colors=STAND_INS["--muted"], pad=4)
+    if ticks:
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=whole, min_n_ticks=3))
+    if percent:
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None, symbol="%"))
+    axes.set_xlabel(x_label, color=STAND_INS["--muted"], loc="right", labelpad=1)
+    handles, labels = axes.get_legend_handles_labels()
+    if labels:
+        axes.legend(
+            handles,
+            labels,
+            loc="lower left",
+            bbox_to_anchor=(-0.01, 1.0),
+            ncols=4,
+            frameon=False,
+            borderpad=0.1,
+            borderaxespad=0.3,
+            handlelength=1.4,
+            columnspacing=1.2,
+            labelcolor=STAND_INS["--ink"],
+        )
+
+
+def place_of(figure: Figure, axes: Axes) -> dict[str, float]:
+    """Where epochs 0 and 1 and the frame lie, in the units of the picture: for the line that follows the slider."""
+    height = figure.get_figheight() * 72
+    scale = 72 / figure.dpi
+    (x0, _), (x1, _) = axes.transData.transform([(0, axes.get_ylim()[0]), (1, axes.get_ylim()[0])])
+    box = axes.get_window_extent()
+    return {
+        "x0": x0 * scale,
+        "x1": x1 * scale,
+        "top": height - box.y1 * scale,
+        "bottom": height - box.y0 * scale,
+        "left": box.x0 * scale,
+        "right": box.x1 * scale,
+    }
+
+
+def written(figure: Figure) -> str:
+    """The figure as matplotlib's own SVG file."""
+    text_file = StringIO()
+    FigureCanvasSVG(figure)
+    figure.savefig(text_file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return text_file.getvalue()
+
+
+def element(file: str, label: str, frame: dict[str, float], height_in: float) -> Html:
+    """matplotlib's file as an <svg> element of the page: no prolog, fonts of the page, ids that cannot meet others."""
+    picture = file[file.index("<svg") :]
+    picture = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", picture, flags=re.DOTALL)
+    picture = re.sub(r"<title>.*?</title>", "", picture, flags=re.DOTALL)
+    picture = re.sub(r' id="[a-z0-9_.]*_\d+"', "", picture)
+    for variable, stand_in in STAND_INS.items():
+        picture = picture.replace(stand_in, f"var({variable})")
+    picture = re.sub(
+        r"font: ([\d.]+px) [^;\"]*|font-family: [^;]*; ?", lambda f: f"font-size: {f[1]}" if f[1] else "", picture
+    )
+    places = " ".join(f'data-{name}="{value:.2f}"' for name, value in frame.items())
+    view = f'viewBox="0 0 {WIDTH_IN * 72:g} {height_in * 72:g}" xmlns="http://www.w3.org/2000/svg"'
+    links = 'xmlns:xlink="http://www.w3.org/1999/xlink"'
+    start = f'<svg class="curves" role="img" aria-label="{text(label)}" {places} {view} {links}>'
+    picture = start + picture[picture.index(">") + 1 :]
+    return Html(re.sub(r"\n\s*", "\n", picture).strip())

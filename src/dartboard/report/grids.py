@@ -1,0 +1,168 @@
+"""Two pictures that follow the slider: the heat map of alpha, and the history of the derived cell. Plain <svg>."""
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+
+from dartboard.report import palette
+from dartboard.report.drawing import TITLES, node_name
+from dartboard.report.facts import Epoch, Table
+from dartboard.report.markup import Html, join, tag, text
+from dartboard.report.measures import cell_of, has_cells, kept_edges
+from dartboard.spaces import darts
+
+LABEL_WIDTH, GAP = 72, 5  # GAP: between the edges of two target nodes
+BOX_WIDTH, BOX_HEIGHT, HEAD_HEIGHT = 38, 22, 78
+HISTORY_WIDTH, BAR_HEIGHT, FOOT_HEIGHT = 560, 15, 20
+
+
+def edge_name(source: int, target: int) -> str:
+    return f"{node_name(source)} → {target}"
+
+
+def typeset_edge(source: int, target: int) -> Html:
+    """The edge's name with the index of an input set low."""
+    if source >= darts.NUM_INPUTS:
+        return text(edge_name(source, target))
+    index = tag("tspan", "k−2" if source == 0 else "k−1", dy=3, font_size=8)
+    return join(["c", index, tag("tspan", f" → {target}", dy=-3)])
+
+
+def row_tops(edges: Sequence[tuple[int, int]], height: int) -> list[int]:
+    """Upper side of each edge's row: rows of one target node stand together."""
+    return [row * height + (target - darts.NUM_INPUTS) * GAP for row, (_, target) in enumerate(edges)]
+
+
+def heat_map(table: Table, edges: Sequence[tuple[int, int]], operations: Sequence[str], peak: float, kind: str) -> Html:
+    """Weights, edges x operations, in percent; the darkest box is `peak`. Boxes bear data-edge and data-operation."""
+    tops = row_tops(edges, BOX_HEIGHT)
+    heads = [head(column, operation) for column, operation in enumerate(operations)]
+    rows = [
+        join([row_label(edge, HEAD_HEIGHT + top + BOX_HEIGHT / 2), *boxes(row, table[row], top, peak)])
+        for row, (edge, top) in enumerate(zip(edges, tops, strict=True))
+    ]
+    width, height = LABEL_WIDTH + BOX_WIDTH * len(operations) + 34, HEAD_HEIGHT + tops[-1] + BOX_HEIGHT + 2
+    label = f"Heat map of the {TITLES[kind]}: weight of each of {len(operations)} operations on {len(edges)} edges"
+    return frame(width, height, label, "heat", *heads, *rows)
+
+
+def head(column: int, operation: str) -> Html:
+    x, y = LABEL_WIDTH + BOX_WIDTH * (column + 0.42), HEAD_HEIGHT - 10
+    dot = tag("circle", cx=f"{x + 1:.1f}", cy=y + 3, r=3.2, fill=palette.colour(operation))
+    word = tag("text", operation, transform=f"translate({x + 5:.1f} {y - 4}) rotate(-40)", class_="head")
+    return join([dot, word])
+
+
+def row_label(edge: tuple[int, int], middle: float) -> Html:
+    return tag("text", typeset_edge(*edge), x=LABEL_WIDTH - 8, y=f"{middle + 3.5:g}", class_="row")
+
+
+def boxes(row: int, weights: Sequence[float], top: int, peak: float) -> list[Html]:
+    found = []
+    for column, weight in enumerate(weights):
+        x, y = LABEL_WIDTH + BOX_WIDTH * column, HEAD_HEIGHT + top
+        share = 0.0 if math.isnan(weight) else weight / peak
+        box = tag(
+            "rect",
+            x=x + 1,
+            y=y + 1,
+            width=BOX_WIDTH - 2,
+            height=BOX_HEIGHT - 2,
+            rx=3,
+            style=f"fill-opacity:{share:.3f}",
+        )
+        word = tag("text", "–" if math.isnan(weight) else f"{100 * weight:.0f}", x=x + BOX_WIDTH / 2, y=y + 14.5)
+        strong = " strong" if share > 0.55 else ""
+        found.append(tag("g", box, word, class_=f"box{strong}", data_edge=row, data_operation=column))
+    return found
+
+
+def history(epochs: Sequence[Epoch], edges: Sequence[tuple[int, int]], kind: str) -> Html:
+    """What would have been derived: a row an edge, a column an epoch, coloured where the edge is in the cell."""
+    columns = [kept_edges(cell_of(epoch, kind)) if has_cells(epoch.architecture) else set() for epoch in epochs]
+    step = HISTORY_WIDTH / len(epochs)
+    tops = row_tops(edges, BAR_HEIGHT)
+    bottom = tops[-1] + BAR_HEIGHT
+    rows = [
+        join(
+            [
+                tag("text", typeset_edge(*edge), x=LABEL_WIDTH - 8, y=top + 11, class_="row"),
+                tag("rect", x=LABEL_WIDTH, y=top + 1, width=HISTORY_WIDTH, height=BAR_HEIGHT - 2, rx=2, class_="empty"),
+                *bars(edge, columns, epochs, step, top),
+            ]
+        )
+        for edge, top in zip(edges, tops, strict=True)
+    ]
+    cursor = tag(
+        "rect",
+        x=f"{LABEL_WIDTH + step * (len(epochs) - 1):.2f}",
+        y=0,
+        width=f"{step:.2f}",
+        height=bottom,
+        rx=2,
+        class_="cursor",
+        data_left=LABEL_WIDTH,
+        data_step=f"{step:.4f}",
+    )
+    label = f"The derived {TITLES[kind]} at every epoch: which edges it keeps, coloured by their operation"
+    width, height = LABEL_WIDTH + HISTORY_WIDTH + 4, bottom + FOOT_HEIGHT
+    return frame(width, height, label, "history", *rows, *ticks(epochs, step, bottom), cursor)
+
+
+def bars(
+    edge: tuple[int, int], columns: Sequence[set[tuple[int, int, str]]], epochs: Sequence[Epoch], step: float, top: int
+) -> list[Html]:
+    """One rectangle for each run of epochs in which the edge keeps its operation."""
+    chosen = ["+".join(sorted(op for source, target, op in column if (source, target) == edge)) for column in columns]
+    found, start = [], 0
+    for operation, run in groupby(chosen):
+        length = len(list(run))
+        if operation:
+            first, last = epoch_word(epochs[start]), epoch_word(epochs[start + length - 1])
+            during = first if length == 1 else f"{first} to {last}"
+            found.append(
+                tag(
+                    "rect",
+                    tag("title", f"{edge_name(*edge)}: {operation}, {during}"),
+                    x=f"{LABEL_WIDTH + start * step + 0.5:.2f}",
+                    y=top + 1,
+                    width=f"{max(length * step - 1, 1):.2f}",
+                    height=BAR_HEIGHT - 2,
+                    rx=2,
+                    fill=palette.colour(operation.split("+")[0]),
+                )
+            )
+        start += length
+    return found
+
+
+def epoch_word(epoch: Epoch) -> str:
+    return "start" if epoch.epoch < 0 else f"epoch {epoch.epoch}"
+
+
+def ticks(epochs: Sequence[Epoch], step: float, bottom: int) -> list[Html]:
+    stride = next(size for size in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if len(epochs) <= 14 * size)
+    return [
+        tag(
+            "text",
+            "start" if epoch.epoch < 0 else epoch.epoch,
+            x=f"{LABEL_WIDTH + (index + 0.5) * step:.2f}",
+            y=bottom + 14,
+            class_="tick",
+        )
+        for index, epoch in enumerate(epochs)
+        if (epoch.epoch < 0 and stride == 1) or (epoch.epoch >= 0 and epoch.epoch % stride == 0)
+    ]
+
+
+def frame(width: float, height: float, label: str, name: str, *children: Html) -> Html:
+    return tag(
+        "svg",
+        *children,
+        class_=f"grid {name}",
+        role="img",
+        aria_label=label,
+        viewBox=f"0 0 {width:g} {height:g}",
+        xmlns="http://www.w3.org/2000/svg",
+        style=f"--natural:{width:g}px",
+    )

@@ -1,0 +1,173 @@
+"use strict";
+// The slider over the epochs, and the small buttons. All numbers come from the JSON beside the pictures.
+
+const SAVED_STYLES = [
+  "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap",
+  "stroke-linejoin", "opacity", "font-family", "font-size", "font-weight", "text-anchor", "display",
+];
+const THINNEST = 0.8, THICKEST = 11, PLAY_MS = 420;
+
+function strongest(row, none) {
+  let best = -1;
+  row.forEach((weight, operation) => {
+    if (operation !== none && weight !== null && (best < 0 || weight > row[best])) best = operation;
+  });
+  return best;
+}
+
+function peakBesidesNone(weights, none) {
+  return Math.max(1e-9, ...weights.map((table) =>
+    Math.max(0, ...table.map((row) => row[strongest(row, none)] ?? 0))));
+}
+
+function drawRelaxed(svg, kind, data, index) {
+  const none = data.operations.indexOf("none");
+  const kept = new Map(kind.kept[index]);
+  const firstNode = svg.querySelector(".node");
+  const words = [];
+  kind.edges.forEach(([source, target], edge) => {
+    const group = svg.querySelector(`.e-${source}-${target}`);
+    const row = kind.weights[index][edge] ?? [];
+    const operation = kept.get(edge) ?? strongest(row, none);
+    const weight = row[operation] ?? 0;
+    const path = group.querySelector("path");
+    path.style.stroke = data.colours[operation] ?? "var(--line)";
+    path.style.strokeWidth = (THINNEST + (THICKEST - THINNEST) * weight / kind.strongestPeak).toFixed(2);
+    path.style.strokeOpacity = kept.has(edge) ? 1 : 0.24;
+    group.classList.toggle("lit", kept.has(edge));
+    group.querySelector("title").textContent =
+      `${kind.names[edge]}: ${data.operations[operation] ?? "no weights"} ${(100 * weight).toFixed(1)} %`;
+    if (kept.has(edge)) {
+      firstNode.parentNode.insertBefore(group, firstNode);
+      words.push(`${kind.names[edge]} ${data.operations[operation]}`);
+    }
+  });
+  svg.setAttribute("aria-label", `Relaxed ${kind.title}, ${data.frames[index].label}. Derived: ${words.join(", ")}.`);
+}
+
+function drawHeat(svg, kind, data, index) {
+  const kept = new Set(kind.kept[index].map(([edge, operation]) => `${edge},${operation}`));
+  svg.querySelectorAll(".box").forEach((box) => {
+    const edge = Number(box.dataset.edge), operation = Number(box.dataset.operation);
+    const weight = kind.weights[index][edge]?.[operation] ?? null;
+    const share = weight === null ? 0 : weight / kind.peak;
+    box.querySelector("rect").style.fillOpacity = share.toFixed(3);
+    box.querySelector("text").textContent = weight === null ? "–" : Math.round(100 * weight);
+    box.classList.toggle("strong", share > 0.55);
+    box.classList.toggle("kept", kept.has(`${edge},${operation}`));
+  });
+  svg.setAttribute("aria-label", `Heat map of alpha, ${kind.title}, ${data.frames[index].label}`);
+}
+
+function followCurve(svg, epoch) {
+  let line = svg.querySelector(".cursor");
+  if (!line) {
+    line = document.createElementNS("http://www.w3.org/2000/svg", "line");
+    line.setAttribute("class", "cursor");
+    svg.append(line);
+  }
+  const { x0, x1, top, bottom, left, right } = svg.dataset;
+  const x = Number(x0) + epoch * (Number(x1) - Number(x0));
+  line.style.display = x >= Number(left) && x <= Number(right) ? "" : "none";
+  for (const [name, value] of [["x1", x], ["x2", x], ["y1", top], ["y2", bottom]]) line.setAttribute(name, value);
+}
+
+function followHistory(svg, index) {
+  const cursor = svg.querySelector(".cursor");
+  cursor.setAttribute("x", Number(cursor.dataset.left) + index * Number(cursor.dataset.step));
+}
+
+function beginWalk(walk) {
+  const data = JSON.parse(walk.querySelector(".walk-data").textContent);
+  const none = data.operations.indexOf("none");
+  const slider = walk.querySelector(".slider"), play = walk.querySelector(".play");
+  const halves = [...walk.querySelectorAll(".half")].map((half) => ({
+    kind: data.kinds[half.dataset.kind],
+    relaxed: half.querySelector("svg.cell"),
+    heat: half.querySelector("svg.heat"),
+  }));
+  halves.forEach(({ kind }) => { kind.strongestPeak = peakBesidesNone(kind.weights, none); });
+  let timer = 0;
+
+  function show(index) {
+    const frame = data.frames[index];
+    slider.value = index;
+    slider.setAttribute("aria-valuetext", frame.label);
+    walk.querySelector(".readout").textContent = frame.readout;
+    walk.querySelector(".now").textContent = frame.genotype;
+    halves.forEach(({ kind, relaxed, heat }) => {
+      drawRelaxed(relaxed, kind, data, index);
+      drawHeat(heat, kind, data, index);
+    });
+    document.querySelectorAll("#curves svg.curves, #stability svg.curves").forEach((svg) => followCurve(svg, frame.epoch));
+    document.querySelectorAll("svg.history").forEach((svg) => followHistory(svg, index));
+  }
+
+  function stop() {
+    clearInterval(timer);
+    timer = 0;
+    play.textContent = "Play";
+  }
+
+  function move(by) {
+    const next = Math.min(Math.max(Number(slider.value) + by, 0), data.frames.length - 1);
+    if (next === Number(slider.value)) stop();
+    show(next);
+  }
+
+  slider.addEventListener("input", () => { stop(); show(Number(slider.value)); });
+  walk.querySelectorAll(".step").forEach((button) =>
+    button.addEventListener("click", () => { stop(); move(Number(button.dataset.by)); }));
+  play.addEventListener("click", () => {
+    if (timer) return stop();
+    if (Number(slider.value) === data.frames.length - 1) show(0);
+    play.textContent = "Pause";
+    timer = setInterval(() => move(1), PLAY_MS);
+  });
+  show(data.frames.length - 1);
+}
+
+function standalone(svg) {
+  const copy = svg.cloneNode(true);
+  const before = [svg, ...svg.querySelectorAll("*")], after = [copy, ...copy.querySelectorAll("*")];
+  before.forEach((element, number) => {
+    const style = getComputedStyle(element);
+    SAVED_STYLES.forEach((name) => after[number].style.setProperty(name, style.getPropertyValue(name)));
+    after[number].style.removeProperty("--natural");
+  });
+  const [x, y, width, height] = svg.getAttribute("viewBox").split(/[\s,]+/).map(Number);
+  const paper = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+  Object.entries({ x, y, width, height }).forEach(([name, value]) => paper.setAttribute(name, value));
+  paper.style.fill = getComputedStyle(svg.closest(".picture")).backgroundColor;
+  copy.prepend(paper);
+  copy.setAttribute("width", width);
+  copy.setAttribute("height", height);
+  return new XMLSerializer().serializeToString(copy);
+}
+
+function save(button) {
+  const svg = button.closest("figure").querySelector("svg[role=img]");
+  const url = URL.createObjectURL(new Blob([standalone(svg)], { type: "image/svg+xml" }));
+  const link = document.createElement("a");
+  link.href = url;
+  link.download = button.dataset.name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+async function copy(button) {
+  const code = button.parentElement.querySelector("code");
+  try {
+    await navigator.clipboard.writeText(code.textContent);
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(code);
+    button.textContent = "Selected";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 1600);
+}
+
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((details) => { details.open = true; }));
+document.querySelectorAll(".walk").forEach(beginWalk);
+document.querySelectorAll(".save").forEach((button) => button.addEventListener("click", () => save(button)));
+document.querySelectorAll(".copy").forEach((button) => button.addEventListener("click", () => copy(button)));

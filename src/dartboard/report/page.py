@@ -1,0 +1,235 @@
+"""One HTML file over run folders: styles, script and pictures inside, nothing fetched from anywhere."""
+
+import base64
+import hashlib
+import os
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import dartboard
+from dartboard.errors import InputError
+from dartboard.report import compare_page, search_page, train_page, words
+from dartboard.report.blocks import command, tiles
+from dartboard.report.cells import cells
+from dartboard.report.conditions import conditions, state_words
+from dartboard.report.facts import Facts, read_facts
+from dartboard.report.markup import Html, join, tag
+from dartboard.report.measures import has_cells
+from dartboard.search_space import Architecture
+from dartboard.spaces import darts
+
+
+@dataclass(frozen=True)
+class Page:
+    """What differs between the kinds of page: words at the top, the answer, the story."""
+
+    eyebrow: str
+    title: str
+    lede: str
+    answer: Html
+    story: Html
+
+
+def write(folders: Sequence[Path], out: Path | None) -> Path:
+    """Read the run folders, write the page, return its path. Raises InputError."""
+    if not folders:
+        raise InputError("name one run folder or several: dartboard report runs/demo/search")
+    runs = [read_facts(folder) for folder in dict.fromkeys(folders)]
+    place = out if out is not None else common_folder([facts.folder for facts in runs]) / "report.html"
+    replace_text(place, page_html(runs, place.parent))
+    return place
+
+
+def common_folder(folders: Sequence[Path]) -> Path:
+    """The folder itself, or the innermost one that holds them all, in the words they were given in."""
+    return (
+        folders[0] if len(folders) == 1 else Path(os.path.commonpath([os.path.abspath(folder) for folder in folders]))
+    )
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Writes beside and renames, so that a reader never sees half a page. Raises InputError."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True) if part.parent.is_dir() else None
+        raise InputError(
+            f"cannot write the page {str(path)!r}: {error.strerror or error}; give another --out"
+        ) from None
+
+
+def page_html(runs: Sequence[Facts], beside: Path) -> str:
+    """The whole file. `beside`: the folder it will lie in, to which links are relative."""
+    page = page_of(runs, beside)
+    body = [
+        tag("a", "To the content", href="#answer", class_="skip"),
+        tag("header", wordmark(), navigation(page), class_="top"),
+        tag("main", opening(page), page.story, conditions(runs)),
+        tag(
+            "footer",
+            f"Written by dartboard {dartboard.__version__} from config.toml, environment.json, metrics.jsonl and "
+            "architecture.json of the runs. No request leaves this file.",
+        ),
+        tag("script", Html(resource("page.js"))),
+    ]
+    head = tag("head", tag("meta", charset="utf-8"), *head_of(page))
+    return f"<!doctype html>\n{tag('html', head, tag('body', *body), lang='en')}\n"
+
+
+def head_of(page: Page) -> list[Html]:
+    digest = base64.b64encode(hashlib.sha256(resource("page.js").encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data: blob:"
+    return [
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{page.title} · dartboard"),
+        tag("style", Html(resource("page.css"))),
+    ]
+
+
+def resource(name: str) -> str:
+    return files("dartboard.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def wordmark() -> Html:
+    rings = [
+        tag("circle", cx=12, cy=12, r=radius, fill="none", stroke="currentColor", stroke_width=1.8)
+        for radius in (10, 6)
+    ]
+    dart = tag("circle", cx=12, cy=12, r=2.4, fill="var(--accent)")
+    return tag(
+        "span", tag("svg", *rings, dart, viewBox="0 0 24 24", aria_hidden="true"), "dartboard", class_="wordmark"
+    )
+
+
+def navigation(page: Page) -> Html:
+    places = (
+        ("answer", "Answer"),
+        ("story", "Story"),
+        ("training", "Training"),
+        ("trainings", "Trainings"),
+        ("searches", "Searches"),
+        ("differences", "Differences"),
+        ("conditions", "Conditions"),
+    )
+    there = [(name, word) for name, word in places if name in ("answer", "conditions") or f'id="{name}"' in page.story]
+    return tag("nav", *(tag("a", word, href=f"#{name}") for name, word in there), aria_label="Sections")
+
+
+def opening(page: Page) -> Html:
+    return tag(
+        "section",
+        tag("p", page.eyebrow, class_="eyebrow"),
+        tag("h1", page.title),
+        tag("p", page.lede, class_="lede"),
+        page.answer,
+        id="answer",
+        class_="part first",
+    )
+
+
+def page_of(runs: Sequence[Facts], beside: Path) -> Page:
+    """Which kind of page these runs make."""
+    searches = [facts for facts in runs if facts.command == "search"]
+    trainings = [facts for facts in runs if facts.command != "search"]
+    if len(runs) == 1:
+        return single(runs[0], beside)
+    if len(searches) == len(trainings) == 1 and belong(searches[0], trainings[0]) and trainings[0].epochs:
+        return journey(searches[0], trainings[0], beside)
+    return comparison(searches, trainings, beside)
+
+
+def single(facts: Facts, beside: Path) -> Page:
+    if not facts.epochs:
+        return empty(facts)
+    state = "" if facts.done else " · not finished"
+    if facts.command == "search":
+        title = f"A cell for {data_name(facts)}, found in {words.duration(facts.number('elapsed_s'))}"
+        eyebrow = f"Architecture search · {facts.method or ''} · seed {facts.config.get('seed', words.UNKNOWN)}{state}"
+        return Page(
+            eyebrow,
+            title,
+            search_page.lede(facts),
+            with_state(facts, search_page.answer(facts)),
+            search_page.story(facts),
+        )
+    share = words.percent(facts.number("test_accuracy"), facts.data.get("test"))
+    known = compare_page.published_name(facts.architecture)
+    title = f"{known or 'A network'} on {data_name(facts)}: {share} right on images it never saw"
+    eyebrow = f"Training from scratch · {data_name(facts)} · seed {facts.config.get('seed', words.UNKNOWN)}{state}"
+    use = command(words.evaluate_command(facts.folder, facts.config), "Score these weights again:")
+    answer = join([train_page.answer(facts), use if facts.done else None])
+    return Page(eyebrow, title, train_page.lede(facts), with_state(facts, answer), train_page.story(facts, beside))
+
+
+def with_state(facts: Facts, answer: Html) -> Html:
+    """An unfinished run says so before anything else."""
+    return answer if facts.done else join([tag("p", state_words(facts), class_="box-note state"), answer])
+
+
+def empty(facts: Facts) -> Page:
+    what = "search" if facts.command == "search" else "training"
+    lede = "No epoch has finished yet, so there is nothing to show but the conditions below."
+    line = command(f"dartboard resume {shlex.quote(str(facts.folder))}", "Go on with it, exactly where it stopped:")
+    return Page(f"A {what} · {data_name(facts)}", f"This {what} has not finished an epoch", lede, line, Html(""))
+
+
+def journey(search: Facts, training: Facts, beside: Path) -> Page:
+    """A search and the training of what it found, told as one."""
+    share = words.percent(training.number("test_accuracy"), training.data.get("test"))
+    title = f"A cell for {data_name(search)}: {share} right on images it never saw"
+    eyebrow = f"Search and training · {search.method or ''} · {data_name(search)}"
+    figures = tiles([*train_page.answer_tiles(training)[:-1], *times(search, training)])
+    use = command(words.train_command(search.folder, search.config), "Train this architecture again, or on other data:")
+    answer = join([figures, cells(training.architecture, search.name), use])
+    lede = f"{search_page.lede(search)} {train_page.lede(training)}"
+    # The training's story first says where its cell comes from: that is this very page.
+    return Page(eyebrow, title, lede, answer, join([search_page.story(search), train_page.story(training, beside)]))
+
+
+def times(search: Facts, training: Facts) -> list[tuple[str, str, object]]:
+    parts = [facts.number("elapsed_s") for facts in (search, training)]
+    whole = sum(part for part in parts if part is not None)
+    remark = (
+        f"search {words.duration(parts[0])}, training {words.duration(parts[1])}; {search_page.device_word(training)}"
+    )
+    return [("time in all", words.duration(whole), remark)]
+
+
+def comparison(searches: Sequence[Facts], trainings: Sequence[Facts], beside: Path) -> Page:
+    counts = [words.plural(len(searches), "search").replace("searchs", "searches")] if searches else []
+    counts += [words.plural(len(trainings), "training")] if trainings else []
+    names = list(dict.fromkeys(data_name(facts) for facts in [*searches, *trainings]))
+    title = f"{' and '.join(counts)}, side by side"
+    lede = "Each number with its spread. Runs are repetitions only where their settings differ in nothing but the seed."
+    waiting = [facts.name for facts in [*searches, *trainings] if not facts.done]
+    if waiting:
+        lede += f" Not finished: {', '.join(waiting)}."
+    answer = compare_page.answer(searches, trainings)
+    return Page(
+        f"Comparison · {', '.join(names)}", title, lede, answer, compare_page.story(searches, trainings, beside)
+    )
+
+
+def belong(search: Facts, training: Facts) -> bool:
+    """Whether the training trained what the search found."""
+    parent = train_page.parent_of(training)
+    return (parent is not None and parent.resolve() == search.folder.resolve()) or same(
+        search.architecture, training.architecture
+    )
+
+
+def same(one: Architecture | None, other: Architecture | None) -> bool:
+    if one is None or other is None or not has_cells(one) or not has_cells(other):
+        return one is not None and one == other
+    return darts.canonical(one) == darts.canonical(other)
+
+
+def data_name(facts: Facts) -> str:
+    return str(facts.data.get("name") or facts.config.get("data") or "unknown data")

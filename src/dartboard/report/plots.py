@@ -1,0 +1,51 @@
+"""Curves of a run as titled pictures."""
+
+from collections.abc import Sequence
+
+from dartboard.report import words
+from dartboard.report.blocks import picture
+from dartboard.report.facts import Facts
+from dartboard.report.figures import Series, curves
+from dartboard.report.markup import Html
+
+
+def line(facts: Facts, field: str, name: str, colour: str, *, dashed: bool = False) -> list[Series]:
+    """The field over the epochs, if any epoch has it."""
+    points = [(epoch.epoch, value) for epoch in facts.epochs if (value := epoch.get(field)) is not None]
+    return [Series(name, [x for x, _ in points], [y for _, y in points], colour, dashed)] if points else []
+
+
+def step_line(facts: Facts, field: str, colour: str) -> list[Series]:
+    """The field over the steps, faint; an epoch's steps end where the epoch's point stands."""
+    if not facts.epochs or facts.epochs[0].step <= 0:
+        return []
+    length = facts.epochs[0].step / (facts.epochs[0].epoch + 1)
+    points = [(step.step / length - 1, value) for step in facts.steps if (value := step.get(field)) is not None]
+    return [Series("steps", [x for x, _ in points], [y for _, y in points], colour, faint=True)] if points else []
+
+
+def plot(
+    facts: Facts,
+    title: str,
+    series: Sequence[Series],
+    caption: str,
+    *,
+    percent: bool = False,
+    gap: bool = False,
+    whole: bool = False,
+    marks: Sequence[tuple[float, str]] = (),
+) -> Html | None:
+    """A titled picture of curves, with first and last values in its description; None where there is no curve."""
+    if not series:
+        return None
+    told = [
+        f"{one.name} from {number(one.y[0], percent)} to {number(one.y[-1], percent)}"
+        for one in series
+        if not one.faint
+    ]
+    svg = curves(series, f"{title} over epochs: {', '.join(told)}", percent=percent, gap=gap, whole=whole, marks=marks)
+    return picture(svg, caption, f"{facts.name}-{title.lower().replace(' ', '-')}", title=title)
+
+
+def number(value: float, percent: bool) -> str:
+    return words.percent(value) if percent else f"{value:.4g}"

@@ -1,0 +1,130 @@
+"""The part of the page that tells a search: what it found, and how that came about."""
+
+from dartboard.report import words
+from dartboard.report.blocks import command, section, tiles
+from dartboard.report.cells import cells, collapse_box
+from dartboard.report.facts import Facts
+from dartboard.report.markup import Html, join, tag
+from dartboard.report.measures import has_cells, last_change
+from dartboard.report.plots import line, plot, step_line
+from dartboard.report.stability import settled
+from dartboard.report.walk import walk
+
+
+def order_word(facts: Facts) -> str:
+    """ "first-order DARTS", "second-order DARTS", or the method's name."""
+    name = (facts.method or "search").upper() if facts.method == "darts" else (facts.method or "a search")
+    order = facts.config.get("second_order")
+    return name if order is None else f"{'second' if order else 'first'}-order {name}"
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def lede(facts: Facts) -> str:
+    """The search in two sentences."""
+    data, epochs = facts.data, len(facts.epochs)
+    train, val = words.count(data.get("train")), words.count(data.get("val"))
+    images = f"{train} images for the weights and {val} for the architecture"
+    first = f"{capital(order_word(facts))} searched for {words.plural(epochs, 'epoch')}"
+    first += f" on {images}" if data else ""
+    changed = last_change(facts.history)
+    second = (
+        "The cell it would give never changed after the start."
+        if changed is None
+        else (f"The cell it would give last changed at epoch {changed} (epochs count from 0).")
+    )
+    return f"{first}. {second}"
+
+
+def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
+    images = facts.data.get("val")
+    return [
+        ("supernet, validation", words.percent(facts.number("val_accuracy"), images), "all operations mixed"),
+        (
+            "cell cut out of it",
+            words.percent(facts.number("derived_val_accuracy"), images),
+            "with the supernet's weights, untrained",
+        ),
+        ("search", words.duration(facts.number("elapsed_s")), device_word(facts)),
+    ]
+
+
+def device_word(facts: Facts) -> str:
+    name, threads = facts.environment.get("device_name"), facts.environment.get("threads")
+    known = str(name or facts.environment.get("device") or "device not recorded")
+    return f"{known}, {words.plural(threads, 'thread')}" if isinstance(threads, int) else known
+
+
+def answer(facts: Facts) -> Html:
+    """Key figures, the cells, and the command that trains them."""
+    purpose = "Train this architecture from scratch, and score it on the test images:"
+    return join(
+        [
+            tiles(answer_tiles(facts)),
+            cells(facts.architecture, facts.name),
+            command(words.train_command(facts.folder, facts.config), purpose),
+        ]
+    )
+
+
+def story(facts: Facts) -> Html:
+    """How the search came about: the slider with the relaxed cells, and the curves."""
+    history = [epoch for epoch in facts.history if epoch.weights and has_cells(epoch.architecture)]
+    lead = "Every edge begins as a mixture of all operations. Move through the epochs and watch it decide."
+    return join(
+        [
+            section("story", "How it came about", walk(facts, history), lead=lead) if history else None,
+            section(
+                "curves", "The search in curves", tag("div", *search_curves(facts), class_="trio"), gap_words(facts)
+            ),
+            section("stability", "Did it settle, did it collapse?", collapse_box(facts), *settled(facts)),
+        ]
+    )
+
+
+def search_curves(facts: Facts) -> list[Html]:
+    loss = line(facts, "train_loss", "training", "--one") + line(facts, "val_loss", "validation", "--two")
+    loss += step_line(facts, "train_loss", "--one")
+    accuracy = line(facts, "train_accuracy", "training", "--one") + line(facts, "val_accuracy", "validation", "--two")
+    gap = line(facts, "val_accuracy", "supernet", "--two") + line(
+        facts, "derived_val_accuracy", "cell cut out", "--three"
+    )
+    rate = line(facts, "lr", "of the weights", "--four")
+    found = [
+        plot(facts, "Loss", loss, "Cross entropy of the supernet; thin: single steps."),
+        plot(
+            facts,
+            "Accuracy",
+            accuracy,
+            "Of the supernet: images that train the weights, images that train alpha.",
+            percent=True,
+        ),
+        plot(
+            facts,
+            "Supernet and cell cut out",
+            gap,
+            "On validation images, with the supernet's weights.",
+            percent=True,
+            gap=True,
+        ),
+        plot(facts, "Learning rate", rate, "Of the weights; that of alpha is constant."),
+    ]
+    return [one for one in found if one is not None]
+
+
+def gap_words(facts: Facts) -> Html | None:
+    """The gap between the supernet and the cell cut out of it, in words."""
+    whole, cut = facts.number("val_accuracy"), facts.number("derived_val_accuracy")
+    if whole is None or cut is None:
+        return None
+    classes = facts.data.get("num_classes")
+    chance = f" Guessing gives {100 / classes:.3g} %." if isinstance(classes, int) and classes > 0 else ""
+    return tag(
+        "p",
+        f"At the end the supernet is right on {words.percent(whole)} of the validation images, the cell cut out of it, "
+        f"with the same weights, on {words.percent(cut)}: a gap of {100 * (whole - cut):.1f} points.{chance} Neither "
+        "number says how good the cell becomes when it is trained from scratch; that is what the training is for.",
+        class_="prose",
+    )

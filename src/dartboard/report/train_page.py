@@ -1,0 +1,110 @@
+"""The part of the page that tells a training from scratch: what it reached, and its curves."""
+
+import math
+import os
+from pathlib import Path
+
+from dartboard.report import words
+from dartboard.report.blocks import section, tiles
+from dartboard.report.cells import cells
+from dartboard.report.facts import Facts
+from dartboard.report.markup import Html, join, tag
+from dartboard.report.plots import line, plot
+from dartboard.report.search_page import device_word
+
+
+def lede(facts: Facts) -> str:
+    data = facts.data
+    train, val = data.get("train"), data.get("val")
+    seen = f" on {words.count(train + val)} images" if isinstance(train, int) and isinstance(val, int) else ""
+    size = f"{facts.config.get('cells', words.UNKNOWN)} cells of {facts.config.get('channels', words.UNKNOWN)} channels"
+    return (
+        f"A network of {size} was trained from scratch for {words.plural(len(facts.epochs), 'epoch')}{seen}, then scored "
+        f"on {words.count(data.get('test'))} test images that nothing before had used. The result is the last epoch's."
+    )
+
+
+def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
+    images = facts.data.get("test")
+    macs = facts.result.get("macs")
+    found: list[tuple[str, str, object]] = [
+        ("test accuracy", words.percent(facts.number("test_accuracy"), images), chance_words(facts)),
+        (
+            "parameters",
+            words.short_count(facts.result.get("params")),
+            exact(facts.result.get("params"), "auxiliary head aside"),
+        ),
+    ]
+    if macs is not None:
+        found.append(("multiply-adds", words.short_count(macs), exact(macs, "an image; one is two FLOPs")))
+    return [*found, ("training", words.duration(facts.number("elapsed_s")), device_word(facts))]
+
+
+def exact(value: object, remark: str) -> str:
+    return f"{words.count(value)}, {remark}" if value is not None else "not recorded before the end"
+
+
+def chance_words(facts: Facts) -> str:
+    """How far chance alone moves a share of so many images: one binomial standard error."""
+    share, images = facts.number("test_accuracy"), facts.data.get("test")
+    if share is None or not isinstance(images, int) or images < 1:
+        return "on the test images"
+    error = math.sqrt(share * (1 - share) / images)
+    return f"of {images:,} images; chance alone is worth ±{100 * error:.2g} points"
+
+
+def answer(facts: Facts) -> Html:
+    return join([tiles(answer_tiles(facts)), cells(facts.architecture, facts.name)])
+
+
+def story(facts: Facts, beside: Path) -> Html:
+    """Curves, and the search that the architecture comes from; `beside` is the folder the page lies in."""
+    return section(
+        "training",
+        "The training",
+        tag("div", *training_curves(facts), class_="trio"),
+        parent_words(facts, beside),
+        lead="Weights drawn anew; training and validation images together; the test images only to draw a curve.",
+    )
+
+
+def training_curves(facts: Facts) -> list[Html]:
+    loss = line(facts, "train_loss", "training", "--one") + line(facts, "test_loss", "test", "--three", dashed=True)
+    accuracy = line(facts, "train_accuracy", "training", "--one")
+    accuracy += line(facts, "test_accuracy", "test", "--three", dashed=True)
+    told = "Dashed: test images. Drawn, used for nothing."
+    found = [
+        plot(facts, "Training accuracy", accuracy, told, percent=True),
+        plot(facts, "Training loss", loss, f"Cross entropy. {told}"),
+        plot(facts, "Training learning rate", line(facts, "lr", "learning rate", "--four"), "Of the weights."),
+    ]
+    if any(value > 0 for epoch in facts.epochs if (value := epoch.get("drop_path")) is not None):
+        path = line(facts, "drop_path", "drop path", "--four")
+        found.append(plot(facts, "Drop path", path, "Chance that a path is dropped.", percent=True))
+    return [one for one in found if one is not None]
+
+
+def parent_of(facts: Facts) -> Path | None:
+    """The folder of the search that the run names as its parent, wherever it is found."""
+    named = facts.environment.get("parent")
+    if not isinstance(named, str) or not named:
+        return None
+    here = facts.folder.resolve()
+    for candidate in (Path(named), here / named, here.parent / named, here.parent / Path(named).name):
+        if (candidate / "config.toml").is_file():
+            return candidate
+    return None
+
+
+def parent_words(facts: Facts, beside: Path) -> Html | None:
+    named = facts.environment.get("parent")
+    if not named:
+        return None
+    parent = parent_of(facts)
+    page = parent / "report.html" if parent is not None else None
+    if page is not None and page.is_file() and page.resolve() != (beside / "report.html").resolve():
+        target = Path(os.path.relpath(page.resolve(), beside.resolve())).as_posix()
+        return tag(
+            "p", "The architecture comes from the search ", tag("a", str(named), href=target), ".", class_="prose"
+        )
+    return tag("p", "The architecture comes from the search ", tag("code", str(named)), ".", class_="prose")

@@ -1,0 +1,129 @@
+"""The slider over the epochs of a search: relaxed cells and heat maps, with the JSON that page.js moves them by."""
+
+import math
+from collections.abc import Sequence
+
+from dartboard.report import grids, palette, words
+from dartboard.report.blocks import legend, picture
+from dartboard.report.cells import genotype_text
+from dartboard.report.drawing import TITLES, relaxed_svg
+from dartboard.report.facts import Epoch, Facts, Table
+from dartboard.report.markup import Html, embedded_json, tag
+from dartboard.report.measures import cell_of, kept_edges, num_nodes
+from dartboard.spaces import darts
+
+
+def walk(facts: Facts, history: Sequence[Epoch]) -> Html:
+    """The slider, the relaxed cells and the heat maps, at the last epoch until somebody moves it."""
+    last = history[-1]
+    controls = tag(
+        "div",
+        tag("button", "◀", type="button", class_="step", data_by=-1, aria_label="One epoch back"),
+        tag("button", "▶", type="button", class_="step", data_by=1, aria_label="One epoch on"),
+        tag("button", "Play", type="button", class_="play"),
+        tag(
+            "input",
+            type="range",
+            class_="slider",
+            min=0,
+            max=len(history) - 1,
+            value=len(history) - 1,
+            step=1,
+            aria_label="Epoch",
+            aria_valuetext=grids.epoch_word(last),
+        ),
+        tag("output", readout(last), class_="readout"),
+        class_="controls",
+    )
+    kinds = [kind for kind in darts.CELLS if kind in last.weights and num_nodes(last.weights[kind]) is not None]
+    halves = [half(facts, history, kind) for kind in kinds]
+    genotype = tag("pre", tag("code", genotype_of(last), class_="now"), tabindex=0, class_="genotype")
+    data = embedded_json(walk_data(facts, history, kinds), class_="walk-data")
+    return tag(
+        "div", controls, tag("div", *halves, class_="pair"), legend(facts.operations[1:]), genotype, data, class_="walk"
+    )
+
+
+def half(facts: Facts, history: Sequence[Epoch], kind: str) -> Html:
+    """One kind of cell: relaxed cell and heat map."""
+    table = history[-1].weights[kind]
+    nodes = num_nodes(table) or darts.NUM_NODES
+    heat = grids.heat_map(table, darts.edges(nodes), facts.operations[: len(table[0])], peak_of(history, kind), kind)
+    relaxed = (
+        "Thickness: the weight of an edge's strongest operation other than none. Colour: that operation. "
+        "Full colour: in the cell that would be derived."
+    )
+    heated = "Weights in percent (softmax of alpha); one scale for all epochs. Framed: derived."
+    return tag(
+        "div",
+        picture(relaxed_svg(nodes, kind), relaxed, f"{facts.name}-relaxed-{kind}", title=f"Relaxed {TITLES[kind]}"),
+        picture(heat, heated, f"{facts.name}-alpha-{kind}", title=f"Alpha, {TITLES[kind]}", wide=True),
+        class_="half",
+        data_kind=kind,
+    )
+
+
+def peak_of(history: Sequence[Epoch], kind: str) -> float:
+    known = [
+        weight for epoch in history for row in epoch.weights.get(kind, ()) for weight in row if not math.isnan(weight)
+    ]
+    return max(known, default=1.0)
+
+
+def walk_data(facts: Facts, history: Sequence[Epoch], kinds: Sequence[str]) -> dict[str, object]:
+    """What page.js needs: per frame the weights (rounded to 1e-4), the derived inputs and the words."""
+    return {
+        "operations": list(facts.operations),
+        "colours": [palette.colour(operation) for operation in facts.operations],
+        "frames": [
+            {
+                "label": grids.epoch_word(epoch),
+                "epoch": epoch.epoch,
+                "readout": readout(epoch),
+                "genotype": genotype_of(epoch),
+            }
+            for epoch in history
+        ],
+        "kinds": {kind: kind_data(facts, history, kind) for kind in kinds},
+    }
+
+
+def kind_data(facts: Facts, history: Sequence[Epoch], kind: str) -> dict[str, object]:
+    edges = darts.edges(num_nodes(history[-1].weights[kind]) or darts.NUM_NODES)
+    kept = [
+        [
+            [edges.index((source, target)), facts.operations.index(operation)]
+            for source, target, operation in known_inputs(facts, epoch, kind, edges)
+        ]
+        for epoch in history
+    ]
+    return {
+        "title": TITLES[kind],
+        "edges": [list(edge) for edge in edges],
+        "names": [grids.edge_name(*edge) for edge in edges],
+        "peak": peak_of(history, kind),
+        "weights": [rounded(epoch.weights.get(kind, ())) for epoch in history],
+        "kept": kept,
+    }
+
+
+def known_inputs(facts: Facts, epoch: Epoch, kind: str, edges: Sequence[tuple[int, int]]) -> list[tuple[int, int, str]]:
+    found = sorted(kept_edges(cell_of(epoch, kind)))
+    return [edge for edge in found if edge[:2] in edges and edge[2] in facts.operations]
+
+
+def rounded(table: Table) -> list[list[float | None]]:
+    return [[None if math.isnan(weight) else round(weight, 4) for weight in row] for row in table]
+
+
+def readout(epoch: Epoch) -> str:
+    """One line about an epoch."""
+    if epoch.epoch < 0:
+        return "before the first step"
+    numbers = [("supernet", epoch.get("val_accuracy")), ("cell cut out", epoch.get("derived_val_accuracy"))]
+    said = [f"{name} {words.percent(value)}" for name, value in numbers if value is not None]
+    return " · ".join([f"epoch {epoch.epoch}", *said])
+
+
+def genotype_of(epoch: Epoch) -> str:
+    return genotype_text(epoch.architecture) if epoch.architecture is not None else ""

@@ -1,0 +1,82 @@
+"""Numbers as people read them: percent, durations, counts, spreads."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dartboard.report.measures import Spread
+
+UNKNOWN = "–"
+
+
+def percent(share: float | None, images: object = None) -> str:
+    """0.9312 as "93.1 %"; two decimals where at least 5000 images carry them."""
+    if share is None:
+        return UNKNOWN
+    decimals = 2 if isinstance(images, int) and images >= 5000 else 1
+    return f"{100 * share:.{decimals}f} %"
+
+
+def duration(seconds: float | None) -> str:
+    """ "41 s", "3 min 12 s", "2 h 05 min", "1 d 3 h"."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def count(value: object) -> str:
+    return f"{value:,.0f}" if isinstance(value, int | float) and not isinstance(value, bool) else UNKNOWN
+
+
+def short_count(value: object) -> str:
+    """3349342 as "3.35 M"."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return UNKNOWN
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g} {letter}"
+    return f"{value:.0f}"
+
+
+def spread_words(spread: Spread | None) -> str:
+    """ "93.1 ± 0.4 %" of shares; one value stands alone."""
+    if spread is None:
+        return UNKNOWN
+    return percent(spread.mean) if spread.std is None else f"{100 * spread.mean:.1f} ± {100 * spread.std:.1f} %"
+
+
+def plural(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def command_words(command: object) -> str:
+    if isinstance(command, list):
+        return shlex.join(str(word) for word in command)
+    return str(command) if command else UNKNOWN
+
+
+def data_flags(config: Mapping[str, Any]) -> str:
+    """The flags that name the run's data again."""
+    words = ["--data", str(config.get("data", "digits"))]
+    for key in ("data_dir", "image_size", "max_images"):
+        if config.get(key) is not None:
+            words += [f"--{key.replace('_', '-')}", str(config[key])]
+    return shlex.join(words)
+
+
+def train_command(folder: Path, config: Mapping[str, Any]) -> str:
+    return f"dartboard train {shlex.quote(str(folder))} {data_flags(config)}"
+
+
+def evaluate_command(folder: Path, config: Mapping[str, Any]) -> str:
+    return f"dartboard evaluate {shlex.quote(str(folder))} {data_flags(config)}"
