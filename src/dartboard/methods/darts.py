@@ -27,6 +27,7 @@ Departures from the official code:
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -83,6 +84,8 @@ class Config:
     """mirror half of the images (official code)"""
     cutout: int = 0
     """side of the square hole in pixels, 0 for none (--cutout is off in the published search)"""
+    supernet: Literal["fast", "plain"] = "fast"
+    """how the supernet is computed: by the identities of fast_cell.py, or one module at a time; same function"""
     channels_last: bool = True
     """memory layout of images and weights: faster on CPU, same function up to rounding"""
 
@@ -278,6 +281,7 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
         operations = cells_space.candidates(space)
         make = partial(networks.module(space.family).Supernet, channels=config.channels, cells=config.cells)
         make = partial(make, num_classes=data.num_classes, in_channels=data.channels, operations=operations)
+        make = partial(make, form=config.supernet)
         supernet = loop.seeded(run, "weights", make)
     supernet = loop.place_module(supernet, device, dtype, config.channels_last).train()
     noise = run.generator("alpha", 0)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dartboard.errors import InputError
+from dartboard.fast_cell import mixed_cell
 from dartboard.layers import FactorizedReduce, drop_path, operation, relu_conv_norm
 from dartboard.networks import check_cells
 from dartboard.search_space import Architecture
@@ -38,8 +39,14 @@ class Supernet(nn.Module):
         in_channels: int = 3,
         operations: Sequence[str] = space.OPERATIONS,
         num_nodes: int = space.NUM_NODES,
+        form: str = "plain",
     ) -> None:
+        """form: "plain", one module an edge and operation, or "fast", the same function by the identities of fast_cell.
+
+        Both have the same parameters under the same names.
+        """
         super().__init__()
+        self.form = form
         self.operations, self.num_nodes = tuple(operations), num_nodes
         self.channels, self.num_classes, self.in_channels = channels, num_classes, in_channels
         width = STEM_MULTIPLIER * channels
@@ -68,8 +75,14 @@ class Supernet(nn.Module):
         before_last = last = self.stem(x)
         for cell in self.cells:
             kind = "reduce" if cell.reduction else "normal"
-            before_last, last = last, cell(before_last, last, parts[kind])
+            before_last, last = last, self.compute(cell, before_last, last, parts[kind])
         return self.classifier(last.mean((2, 3)))  # type: ignore[no-any-return]
+
+    def compute(self, cell: nn.Module, before_last: Tensor, last: Tensor, choice: Tensor | space.Cell) -> Tensor:
+        """One cell, in the form asked for; a discrete choice computes only what it names, in either form."""
+        if self.form == "fast" and isinstance(choice, Tensor) and isinstance(cell, MixedCell):
+            return mixed_cell(cell, before_last, last, choice)
+        return cell(before_last, last, choice)  # type: ignore[no-any-return]
 
 
 def cells_of(architecture: Architecture) -> dict[str, space.Cell]:
