@@ -183,7 +183,7 @@ def normalised(x: Tensor, norms: Sequence[nn.BatchNorm2d], weights: Tensor | Non
     mean, variance = (means[0].clone(), variances[0].clone()) if shared else (torch.cat(means), torch.cat(variances))
     scale = None if weights is None else weights.repeat_interleave(first.num_features)
     result = F.batch_norm(x, mean, variance, scale, None, True, first.momentum or 0.0, first.eps)
-    torch._foreach_copy_(means, [mean] * len(norms) if shared else list(mean.split(first.num_features)))
-    torch._foreach_copy_(variances, [variance] * len(norms) if shared else list(variance.split(first.num_features)))
-    torch._foreach_add_([norm.num_batches_tracked for norm in norms], 1)
+    torch._foreach_copy_(means, [mean] * len(norms) if shared else list(torch.chunk(mean, len(norms))))
+    torch._foreach_copy_(variances, [variance] * len(norms) if shared else list(torch.chunk(variance, len(norms))))
+    torch._foreach_add_([cast(Tensor, norm.num_batches_tracked) for norm in norms], 1)
     return result
