@@ -66,15 +66,27 @@ def table(
     head: Sequence[object], rows: Iterable[Sequence[object]], *, caption: str, foot: Iterable[Sequence[object]] = ()
 ) -> Html:
     """A table that scrolls inside its box; the first column names the row."""
-    top = tag("thead", tag("tr", *(tag("th", cell, scope="col") for cell in head)))
+    body = list(rows)
+    first = body[0] if body else head
+    top = tag(
+        "thead",
+        tag(
+            "tr", *(tag("th", cell, scope="col", class_=align(under)) for cell, under in zip(head, first, strict=True))
+        ),
+    )
     bottom = [row_of(row) for row in foot]
     low = tag("tfoot", *bottom) if bottom else None
-    whole = tag("table", tag("caption", caption), top, tag("tbody", *map(row_of, rows)), low)
+    whole = tag("table", tag("caption", caption), top, tag("tbody", *map(row_of, body)), low)
     return tag("div", whole, class_="scroll table", tabindex=0, role="group", aria_label=caption)
 
 
 def row_of(cells: Sequence[object]) -> Html:
-    return tag("tr", tag("th", cells[0], scope="row"), *(tag("td", cell) for cell in cells[1:]))
+    return tag("tr", tag("th", cells[0], scope="row"), *(tag("td", cell, class_=align(cell)) for cell in cells[1:]))
+
+
+def align(cell: object) -> str | None:
+    """Words stand left, numbers right."""
+    return "word" if isinstance(cell, Html) or str(cell)[:1].isalpha() else None
 
 
 def pairs(items: Iterable[tuple[str, object]]) -> Html:

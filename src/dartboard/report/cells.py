@@ -72,6 +72,6 @@ def rule(facts: Facts) -> str:
     early = next((epoch for epoch in known if num_skips(cell_of(epoch, "normal")) >= DARTS_PLUS_SKIPS), None)
     when = f"here after epoch {early.epoch}" if early else "which never happened here"
     return (
-        f"DARTS+ (Liang et al. 2019) stops a search once the normal cell has {DARTS_PLUS_SKIPS} skip connections, {when}. "
-        "That threshold is theirs, for cells of eight inputs on CIFAR; the published DARTS_V2 has two as well."
+        f"DARTS+ (Liang et al. 2019) stops a search once the normal cell has {DARTS_PLUS_SKIPS} skip connections, "
+        f"{when}. That threshold is theirs, for cells of eight inputs on CIFAR; the published DARTS_V2 has two as well."
     )

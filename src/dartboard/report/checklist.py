@@ -167,10 +167,9 @@ def time(searches: Sequence[Facts], trainings: Sequence[Facts]) -> Item:
 
 
 def over_time(runs: Sequence[Facts]) -> Item:
+    text = "Each epoch's line of the log has its seconds; the curves are above."
     logged = all(facts.epochs and facts.epochs[-1].get("elapsed_s") is not None for facts in runs)
-    return Item(
-        "Is there performance over time?", "yes" if logged else "no", "Each epoch's line has its seconds; curves above."
-    )
+    return Item("Is there performance over time?", "yes" if logged else "no", text)
 
 
 def named(values: Iterable[object]) -> list[str]:

@@ -266,7 +266,7 @@ def one_difference(before: Facts, after: Facts) -> Html:
     for kind in darts.CELLS:
         one, other = darts.cell(before.architecture, kind), darts.cell(after.architecture, kind)
         change = difference(one, other)
-        caption = f"{len(change.kept)} inputs kept, {len(change.gone)} gone, {len(change.new)} new."
+        caption = f"{words.plural(len(change.kept), 'input')} kept, {len(change.gone)} gone, {len(change.new)} new."
         name = f"{before.name}-{after.name}-{kind}"
         svg = difference_svg(one, other, kind)
         pictures.append(picture(svg, caption, name, title=TITLES[kind].capitalize(), wide=True))

@@ -229,7 +229,7 @@ def element(graph: pygraphviz.AGraph, label: str) -> Html:
     """The graph as an <svg> element without ids, scaled by CSS, with its description for screen readers."""
     picture = render(graph, "svg").decode()
     picture = picture[picture.index("<svg") :]
-    picture = re.sub(r"<!--.*?-->\n?", "", picture, flags=re.DOTALL)
+    picture = re.sub(r"<!--.*?-->\n?", "", picture, flags=re.DOTALL).replace("&#45;", "-")
     picture = re.sub(r' (?:id|xml:space|font-family|xmlns:xlink)="[^"]*"', "", picture)
     width = re.search(r'width="([\d.]+)pt"', picture)
     points = float(width.group(1)) if width else 400.0

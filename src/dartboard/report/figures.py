@@ -3,6 +3,7 @@
 Colours are written as stand-ins and then replaced by CSS variables, so that one picture serves light, dark and print.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ STAND_INS = {
 WIDTH_IN, HEIGHT_IN = 4.3, 2.5
 SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "dartboard", "font.family": "sans-serif", "font.size": 8.5}
 MAX_POINTS = 400
+NARROWEST = 0.02  # no axis of accuracies is narrower than two points
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,9 @@ def dots(groups: Sequence[tuple[str, Sequence[float]]], label: str) -> Html:
             axes.plot([sum(values) / len(values)], [row], "|", color=STAND_INS["--ink"], markersize=13, zorder=4)
         axes.set_yticks(range(len(groups)), [name if len(name) < 24 else name[:23] + "…" for name, _ in groups])
         axes.set_ylim(len(groups) - 0.4, -0.6)
+        least, most = axes.get_xlim()
+        if most - least < NARROWEST:
+            axes.set_xlim((least + most - NARROWEST) / 2, (least + most + NARROWEST) / 2)
         dress(axes, "", percent=False, whole=False, ticks=False)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
         axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None, symbol="%"))
@@ -180,7 +185,8 @@ def element(file: str, label: str, frame: dict[str, float], height_in: float) ->
     picture = file[file.index("<svg") :]
     picture = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", picture, flags=re.DOTALL)
     picture = re.sub(r"<title>.*?</title>", "", picture, flags=re.DOTALL)
-    picture = re.sub(r' id="[a-z0-9_.]*_\d+"', "", picture)
+    picture = re.sub(r' clip-path="[^"]*"|<clipPath.*?</clipPath>', "", picture, flags=re.DOTALL)
+    picture = own_ids(picture, hashlib.sha256((label + picture).encode()).hexdigest()[:8])
     for variable, stand_in in STAND_INS.items():
         picture = picture.replace(stand_in, f"var({variable})")
     picture = re.sub(
@@ -192,3 +198,10 @@ def element(file: str, label: str, frame: dict[str, float], height_in: float) ->
     start = f'<svg class="curves" role="img" aria-label="{text(label)}" {places} {view} {links}>'
     picture = start + picture[picture.index(">") + 1 :]
     return Html(re.sub(r"\n\s*", "\n", picture).strip())
+
+
+def own_ids(picture: str, mark: str) -> str:
+    """Ids that something refers to get a mark of this picture, so that they cannot meet others; the rest go."""
+    used = set(re.findall(r'href="#([^"]*)"', picture))
+    picture = re.sub(r' id="([^"]*)"', lambda found: f' id="{mark}-{found[1]}"' if found[1] in used else "", picture)
+    return re.sub(r'href="#([^"]*)"', rf'href="#{mark}-\1"', picture)

@@ -24,7 +24,7 @@ def typeset_edge(source: int, target: int) -> Html:
     """The edge's name with the index of an input set low."""
     if source >= darts.NUM_INPUTS:
         return text(edge_name(source, target))
-    index = tag("tspan", "k−2" if source == 0 else "k−1", dy=3, font_size=8)
+    index = tag("tspan", "k−2" if source == 0 else "k−1", dy=3, font_size="75%")
     return join(["c", index, tag("tspan", f" → {target}", dy=-3)])
 
 

@@ -33,7 +33,10 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 
 
 def entropy_bits(table: Table) -> float:
-    """Mean over the edges of the entropy of the operations' weights, in bits: 3 for eight equal weights, 0 for one; NaN stays."""
+    """Mean over the edges of the entropy of the operations' weights, in bits: 3 for eight equal weights, 0 for one.
+
+    NaN where a weight is NaN.
+    """
     if any(math.isnan(weight) for row in table for weight in row):
         return math.nan
     return fmean(-sum(weight * math.log2(weight) for weight in row if weight > 0) for row in table)

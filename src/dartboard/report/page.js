@@ -33,7 +33,7 @@ function drawRelaxed(svg, kind, data, index) {
     const path = group.querySelector("path");
     path.style.stroke = data.colours[operation] ?? "var(--line)";
     path.style.strokeWidth = (THINNEST + (THICKEST - THINNEST) * weight / kind.strongestPeak).toFixed(2);
-    path.style.strokeOpacity = kept.has(edge) ? 1 : 0.24;
+    path.style.strokeOpacity = kept.has(edge) ? 1 : 0.3;
     group.classList.toggle("lit", kept.has(edge));
     group.querySelector("title").textContent =
       `${kind.names[edge]}: ${data.operations[operation] ?? "no weights"} ${(100 * weight).toFixed(1)} %`;

@@ -51,6 +51,20 @@ def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
     ]
 
 
+def alarm(facts: Facts) -> Html | None:
+    """A collapsed cell is told at the top, where nobody can miss it."""
+    found = collapse_box(facts)
+    if found is None or "box-warning" not in found:
+        return None
+    link = tag("a", "Read why, and what to do", href="#stability")
+    return tag(
+        "p",
+        tag("strong", "The normal cell has collapsed into skip connections and pools. "),
+        link,
+        class_="box-warning",
+    )
+
+
 def device_word(facts: Facts) -> str:
     name, threads = facts.environment.get("device_name"), facts.environment.get("threads")
     known = str(name or facts.environment.get("device") or "device not recorded")
@@ -63,6 +77,7 @@ def answer(facts: Facts) -> Html:
     return join(
         [
             tiles(answer_tiles(facts)),
+            alarm(facts),
             cells(facts.architecture, facts.name),
             command(words.train_command(facts.folder, facts.config), purpose),
         ]

@@ -18,8 +18,9 @@ def lede(facts: Facts) -> str:
     train, val = data.get("train"), data.get("val")
     seen = f" on {words.count(train + val)} images" if isinstance(train, int) and isinstance(val, int) else ""
     size = f"{facts.config.get('cells', words.UNKNOWN)} cells of {facts.config.get('channels', words.UNKNOWN)} channels"
+    epochs = words.plural(len(facts.epochs), "epoch")
     return (
-        f"A network of {size} was trained from scratch for {words.plural(len(facts.epochs), 'epoch')}{seen}, then scored "
+        f"A network of {size} was trained from scratch for {epochs}{seen}, then scored "
         f"on {words.count(data.get('test'))} test images that nothing before had used. The result is the last epoch's."
     )
 

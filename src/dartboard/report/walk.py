@@ -71,7 +71,7 @@ def peak_of(history: Sequence[Epoch], kind: str) -> float:
 
 
 def walk_data(facts: Facts, history: Sequence[Epoch], kinds: Sequence[str]) -> dict[str, object]:
-    """What page.js needs: per frame the weights (rounded to 1e-4), the derived inputs and the words."""
+    """What page.js needs: per frame the weights (rounded to 1e-6), the derived inputs and the words."""
     return {
         "operations": list(facts.operations),
         "colours": [palette.colour(operation) for operation in facts.operations],
@@ -113,7 +113,7 @@ def known_inputs(facts: Facts, epoch: Epoch, kind: str, edges: Sequence[tuple[in
 
 
 def rounded(table: Table) -> list[list[float | None]]:
-    return [[None if math.isnan(weight) else round(weight, 4) for weight in row] for row in table]
+    return [[None if math.isnan(weight) else round(weight, 6) for weight in row] for row in table]
 
 
 def readout(epoch: Epoch) -> str:
