@@ -15,6 +15,13 @@ def module(family: str) -> ModuleType:
     return import_module(f"dartboard.networks.{family}")
 
 
+def __getattr__(name: str) -> ModuleType:
+    """`networks.darts` without importing it first."""
+    if name in FAMILIES:
+        return module(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def check_cells(cells: int) -> tuple[int, int]:
     """Positions of the two reduction cells. Raises InputError where the two would not fit."""
     if cells < 3:
