@@ -163,9 +163,10 @@ def reached(size: tuple[int, int], side: int, stride: int, padding: int, dilatio
 def factorized_reduce(rectified: Tensor, operations: Sequence[FactorizedReduce], weights: Tensor) -> Tensor:
     """The strided skips of k edges: two convolutions for all, one pixel apart. Returns (B, k * C, H', W')."""
     height, width = rectified.shape[-2:]
-    shifted = F.pad(rectified, (0, width % 2, 0, height % 2))[:, :, 1:, 1:]
-    one = F.conv2d(rectified, torch.cat([op.conv_1.weight for op in operations]), stride=2)
-    other = F.conv2d(shifted, torch.cat([op.conv_2.weight for op in operations]), stride=2)
+    # strided before the convolutions, as in layers.FactorizedReduce
+    even, odd = rectified[:, :, ::2, ::2], F.pad(rectified, (0, width % 2, 0, height % 2))[:, :, 1::2, 1::2]
+    one = F.conv2d(even, torch.cat([op.conv_1.weight for op in operations]))
+    other = F.conv2d(odd, torch.cat([op.conv_2.weight for op in operations]))
     pairs = zip(one.chunk(len(operations), dim=1), other.chunk(len(operations), dim=1), strict=True)
     return normalised(
         torch.cat([half for pair in pairs for half in pair], dim=1), [op.bn for op in operations], weights
