@@ -16,7 +16,7 @@ from dartboard.errors import InputError, unknown
 
 Flags = TypeVar("Flags")
 Config = TypeVar("Config")
-WRONG_NUMBER = re.compile(r"Error parsing (\S+?):? .*?(?:for int\(\) with base 10|to float): (.*)")
+WRONG_NUMBER = re.compile(r"Error parsing (\S+?):? .*?(for int\(\) with base 10|to float): (.*)")
 HEADER = ("command", "method", "space")  # of a run's config.toml, beside its settings
 
 
@@ -28,9 +28,10 @@ def parse(cls: type[Flags], words: Sequence[str], name: str, default: Flags | No
     said = StringIO()
     try:
         with redirect_stderr(said):
-            if default is None:
-                return tyro.cli(cls, args=list(words), prog=f"dartboard {name}", compact_help=True)
-            return tyro.cli(cls, args=list(words), prog=f"dartboard {name}", default=default)
+            options: dict[str, Any] = {} if default is None else {"default": default}
+            off = (tyro.conf.HelptextFromCommentsOff,)
+            found: Flags = tyro.cli(cls, args=list(words), prog=f"dartboard {name}", config=off, **options)
+            return found
     except SystemExit as exit_:
         if exit_.code in (0, None):
             raise
@@ -49,7 +50,8 @@ def in_one_line(message: str, cls: Any, name: str) -> InputError:
             return unknown("flag", wrong.split("=")[0], flags_of(cls))
         return InputError(f"unexpected word {words[0][:60]!r}; see dartboard {name} --help")
     if match := WRONG_NUMBER.search(text):
-        return InputError(f"{match[1].rstrip(':')} is {match[2][:60]}; give a number (whole where it counts something)")
+        kind = "" if match[2] == "to float" else "whole "
+        return InputError(f"{match[1].rstrip(':')} is {match[3][:60]}; give a {kind}number")
     return InputError(f"{text[:300].rstrip('.')}; see dartboard {name} --help")
 
 
