@@ -25,7 +25,9 @@ function drawRelaxed(svg, kind, data, index) {
   const kept = new Map(kind.kept[index]);
   const firstNode = svg.querySelector(".node");
   const words = [];
-  kind.edges.forEach(([source, target], edge) => {
+  const litLast = [...kind.edges.keys()].sort((one, other) => kept.has(one) - kept.has(other) || one - other);
+  litLast.forEach((edge) => {
+    const [source, target] = kind.edges[edge];
     const group = svg.querySelector(`.e-${source}-${target}`);
     const row = kind.weights[index][edge] ?? [];
     const operation = kept.get(edge) ?? strongest(row, none);
@@ -37,10 +39,8 @@ function drawRelaxed(svg, kind, data, index) {
     group.classList.toggle("lit", kept.has(edge));
     group.querySelector("title").textContent =
       `${kind.names[edge]}: ${data.operations[operation] ?? "no weights"} ${(100 * weight).toFixed(1)} %`;
-    if (kept.has(edge)) {
-      firstNode.parentNode.insertBefore(group, firstNode);
-      words.push(`${kind.names[edge]} ${data.operations[operation]}`);
-    }
+    firstNode.parentNode.insertBefore(group, firstNode);
+    if (kept.has(edge)) words.push(`${kind.names[edge]} ${data.operations[operation]}`);
   });
   svg.setAttribute("aria-label", `Relaxed ${kind.title}, ${data.frames[index].label}. Derived: ${words.join(", ")}.`);
 }
