@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dartboard.commands import work
 from dartboard.commands.flags import resolved
 from dartboard.config import Setup
+from dartboard.environment import pick_device
 from dartboard.errors import InterruptedRunError
 from dartboard.run import Run
 from dartboard.search_space import Architecture
@@ -87,7 +88,9 @@ def tell_time(
     print(f"steps: {steps} an epoch, {config.epochs} epochs, {steps * config.epochs} in all")
     if step_s is not None:
         whole = work.seconds_in_words(step_s * steps * config.epochs)
-        print(f"time: {step_s:.3f} s a step on {setup.device}, about {whole} in all, scoring left out")
+        print(
+            f"time: {step_s:.3f} s a step on {pick_device(setup.device).type}, about {whole} in all, scoring left out"
+        )
 
 
 def timed_steps(

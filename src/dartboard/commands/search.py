@@ -16,6 +16,7 @@ from dartboard.errors import InputError, unknown
 from dartboard.methods import METHODS
 from dartboard.run import Run
 from dartboard.spaces import SPACES
+from dartboard.stopping import Limits, limits_of
 
 if TYPE_CHECKING:
     from dartboard.data import Data
@@ -38,8 +39,9 @@ def execute(words: list[str]) -> None:
     elif flags.new.dry_run:
         dryrun.search(header, work.anchored(flags.setup), flags.config)
     else:
+        limits = limits_of(flags.setup.budget, flags.setup.until)
         for one in work.setups(flags.new, flags.setup):
-            begin(flags.new, header, one, flags.config)
+            begin(flags.new, header, one, flags.config, limits)
 
 
 def flags_class(settings: type[Any]) -> Any:
@@ -84,12 +86,13 @@ def method_module(method: str) -> ModuleType:
     return import_module(f"dartboard.methods.{method}")
 
 
-def begin(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any) -> None:
-    """One new run."""
+def begin(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any, limits: Limits) -> None:
+    """One new run. limits: of all runs of the command together."""
     work.use_threads(setup.threads)
     data = work.load(setup)
     folder = work.run_folder(flags, header["method"], setup)
     run = Run.create(folder, config, setup=setup, method=header["method"], space=header["space"])
+    run.limits = limits
     with work.attended(run, fresh=True):
         go_on(run, config, data)
 

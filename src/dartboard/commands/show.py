@@ -81,14 +81,14 @@ def chosen(flags: ShowFlags) -> tuple[Architecture, str, str]:
     if flags.epoch is None:
         return formats.resolve(flags.arch)
     run = Run.open(flags.arch)
-    lines = {
-        line.get("epoch"): line for line in run.metrics() if line.get("event") == "epoch" and "architecture" in line
-    }
-    if not lines:
+    epochs = [line for line in run.metrics() if line.get("event") == "epoch" and "architecture" in line]
+    if not epochs:
         raise InputError(f"{run.folder} has no finished epoch of a search; leave --epoch away")
-    if flags.epoch not in lines:
-        raise InputError(f"{run.folder} has no epoch {flags.epoch}; give {min(lines)} to {max(lines)}")
-    architecture, notation = formats.read(lines[flags.epoch]["architecture"])
+    found = [line["architecture"] for line in epochs if line["epoch"] == flags.epoch]
+    if not found:
+        first, last = epochs[0]["epoch"], epochs[-1]["epoch"]
+        raise InputError(f"{run.folder} has no epoch {flags.epoch}; give {first} to {last}")
+    architecture, notation = formats.read(found[0])
     return architecture, notation, f"{run.folder.name}, epoch {flags.epoch}"
 
 

@@ -15,6 +15,7 @@ from dartboard.data.names import check_name
 from dartboard.errors import InputError
 from dartboard.run import Run
 from dartboard.search_space import Architecture
+from dartboard.stopping import Limits, limits_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,8 +41,9 @@ def execute(words: list[str]) -> None:
     architecture, _, label = formats.resolve(flags.arch)
     if flags.new.dry_run:
         return dryrun.train(architecture, header, work.anchored(flags.setup), flags.config)
+    limits = limits_of(flags.setup.budget, flags.setup.until)
     for one in work.setups(flags.new, flags.setup):
-        begin(flags, label, architecture, one)
+        begin(flags, label, architecture, one, limits)
 
 
 def flags_class(settings: type[Any]) -> Any:
@@ -68,14 +70,15 @@ def refuse_early(words: list[str]) -> None:
         formats.resolve(name)
 
 
-def begin(flags: Any, label: str, architecture: Architecture, setup: Setup) -> None:
-    """One new run."""
+def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limits: Limits) -> None:
+    """One new run. limits: of all runs of the command together."""
     work.use_threads(setup.threads)
     data = work.load(setup)
     network = build_network(architecture, flags.config, data)
     parent = flags.arch if Path(flags.arch).is_dir() else None
     folder = work.run_folder(flags.new, f"train-{label}", setup)
     run = Run.create(folder, flags.config, setup=setup, command="train", parent=parent, architecture=architecture)
+    run.limits = limits
     with work.attended(run, fresh=True):
         go_on(run, flags.config, network, data)
 
