@@ -22,7 +22,7 @@ def squares(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def main(out: Path = Path("runs/example-arrays"), epochs: int = 5, count: int = 800) -> float:
     data = load_data(*squares(count))
-    architecture = formats.published()["DARTS_V2"].architecture
+    architecture, _, _ = formats.resolve("DARTS_V2")
     settings = train.Config(
         channels=4, cells=3, epochs=epochs, batch_size=32, drop_path=0.0, auxiliary=False,
         crop_padding=0, flip=False, cutout=0,  # neither shift, mirror nor hide what is to be told apart
@@ -31,6 +31,7 @@ def main(out: Path = Path("runs/example-arrays"), epochs: int = 5, count: int = 
         architecture, channels=4, cells=3, num_classes=data.num_classes, in_channels=data.channels, auxiliary=False
     )
     with Run.create(out, settings, seed=0, architecture=architecture) as run:
+        run.check_data(data)
         score = fit(settings, network, data, run)
     print(f"test accuracy {100 * score.test_accuracy:.1f} % of {len(data.test)} images")
     return score.test_accuracy

@@ -30,6 +30,7 @@ def main(out: Path = Path("runs/example-dataset"), epochs: int = 3) -> str:
     space = spaces.darts.space("four operations", "this example", operations)
     config = darts.Config(channels=4, cells=3, epochs=epochs, batch_size=32, crop_padding=1, alpha_lr=0.01)
     with Run.create(out, config, seed=0) as run:
+        run.check_data(data)
         found = darts.search(config, space, data, run)
     print(f"accuracy of the supernet on val: {100 * found.val_accuracy:.1f} %")
     return formats.write(found.architecture, "quark0")
