@@ -1,0 +1,243 @@
+"""Trained networks as files that load back: weights.safetensors beside description.json, both without code in them.
+
+write_torch: a network, a training's run folder or an architecture -> such a folder; load_trained, load_network: such a
+folder or a training's run folder -> the network; load_foreign: a weight file alone, of ours or of the original code.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+import dartboard
+from dartboard import formats, networks
+from dartboard.config import build, check_ranges, check_types
+from dartboard.cost import SIZES
+from dartboard.durable import replace_file, writing
+from dartboard.errors import InputError
+from dartboard.formats.files import shown
+from dartboard.networks.darts import STEM_MULTIPLIER, Network
+from dartboard.run import Run, as_json, read_json
+from dartboard.search_space import Architecture, quote
+from dartboard.train import write_weights
+
+WEIGHTS, DESCRIPTION = "weights.safetensors", "description.json"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The arguments of a Network, its architecture aside."""
+
+    channels: int = 36
+    cells: int = 20
+    num_classes: int = 10
+    in_channels: int = 3
+    image_size: int = 32
+    auxiliary: bool = False
+    stem: Literal["cifar", "imagenet"] = "cifar"
+    search: bool = False
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_ranges(self, channels="[1, 65536]", num_classes="[1, 1e6]", in_channels="[1, 4096]")
+        check_ranges(self, cells="[3, 1000]", image_size="[1, 4096]")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a weight file does not say. mean, std: of each channel, of pixels in [0, 1], by which images are normalised.
+
+    mean, std, class_names: empty where they are not known; trained: False for weights that are merely drawn;
+    channels_last: the memory layout of the weights, which changes the last bits of the answers.
+    """
+
+    architecture: Architecture
+    sizes: Sizes
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    class_names: tuple[str, ...] = ()
+    trained: bool = True
+    channels_last: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or len(self.mean) not in (0, self.sizes.in_channels):
+            raise InputError(f"mean and std have {len(self.mean)} and {len(self.std)} values; give one a channel")
+        if len(self.class_names) not in (0, self.sizes.num_classes):
+            raise InputError(f"{len(self.class_names)} class names for {self.sizes.num_classes} classes; give one each")
+
+
+# --- Writing ---------------------------------------------------------------------------------------------------------
+
+
+def write_torch(
+    source: Network | Architecture | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    image_size: int | None = None,
+    mean: tuple[float, ...] = (),
+    std: tuple[float, ...] = (),
+    class_names: tuple[str, ...] = (),
+) -> Path:
+    """Writes weights.safetensors and description.json into the folder `out`, and returns it.
+
+    source: a Network; a training's run folder, which also knows image size, normalisation and class names; or an
+    architecture (a value, a file, a published name), for a network of the official CIFAR sizes with weights drawn from
+    seed 0, described as not trained. Raises InputError: a run without weights, a folder that is not empty or writable.
+    """
+    if isinstance(source, str | os.PathLike) and Path(source).is_dir():
+        network, description = load_trained(source)
+    else:
+        network = source if isinstance(source, Network) else drawn(source)
+        sizes = sizes_of(network.state_dict(), "the network") | (
+            {} if image_size is None else {"image_size": image_size}
+        )
+        trained = isinstance(source, Network)
+        last = not next(network.parameters()).is_contiguous()
+        description = Description(network.architecture, build(Sizes, sizes), mean, std, class_names, trained, last)
+    folder = Path(out)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{shown(folder)} is not an empty folder; give another one with --out")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_weights(network, folder / WEIGHTS)
+    record = {**asdict(description), "architecture": description.architecture.to_json()}
+    replace_file(folder / DESCRIPTION, as_json({"dartboard": dartboard.__version__, **record}))
+    return folder
+
+
+def drawn(source: Architecture | str | os.PathLike[str]) -> Network:
+    """The network of an architecture at the official CIFAR sizes, its weights drawn from seed 0."""
+    architecture = source if isinstance(source, Architecture) else formats.resolve(os.fspath(source))[0]
+    sizes = SIZES["cifar"]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network: Network = networks.module(architecture.space).Network(architecture, auxiliary=False, **sizes)
+    return network
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+
+def load_network(folder: str | os.PathLike[str]) -> Network:
+    """The network in a folder of write_torch or of a training's run, in evaluation mode, on the CPU."""
+    return load_trained(folder)[0]
+
+
+def load_trained(folder: str | os.PathLike[str]) -> tuple[Network, Description]:
+    """The network in a folder of write_torch or of a training's run, in evaluation mode, with its description.
+
+    Raises InputError: neither of the two, damaged, weights of another architecture (names the first that differs).
+    """
+    path = Path(folder)
+    if (path / DESCRIPTION).is_file():
+        description = read_description(path / DESCRIPTION)
+        tensors = formats.load_weights(path / WEIGHTS)
+    else:
+        run = Run.open(path)
+        tensors = formats.load_weights(weights_of(run))
+        description = described(run, tensors)
+    return filled(description, tensors, shown(path / WEIGHTS)), description
+
+
+def load_foreign(path: str | os.PathLike[str], architecture: Architecture) -> Network:
+    """The network whose weights a file holds, in evaluation mode; its sizes are read off the tensors.
+
+    Raises InputError: no weight file, or weights of another architecture (names the first tensor that differs).
+    """
+    tensors = formats.load_weights(path)
+    return filled(Description(architecture, build(Sizes, sizes_of(tensors, shown(path)))), tensors, shown(path))
+
+
+def weights_of(run: Run) -> Path:
+    """The weight file of a training's run. Raises InputError where there is none."""
+    if not (run.folder / WEIGHTS).is_file():
+        hint = "train what it found first" if run.command == "search" else f"finish it first: {run.resume_command}"
+        raise InputError(f"{shown(run.folder)} has no {WEIGHTS}; {hint}")
+    return run.folder / WEIGHTS
+
+
+def read_description(path: Path) -> Description:
+    """The description in a file. Raises InputError."""
+    record = read_json(path)
+    try:
+        architecture, _ = formats.read(json.dumps(record["architecture"]))
+        mean, std = (tuple(float(value) for value in record[name]) for name in ("mean", "std"))
+        names = tuple(str(name) for name in record["class_names"])
+        flags = (bool(record["trained"]), bool(record["channels_last"]))
+        return Description(architecture, build(Sizes, record["sizes"]), mean, std, names, *flags)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{shown(path)} is damaged at {quote(str(error))}; export the network anew") from error
+
+
+def described(run: Run, tensors: Mapping[str, Tensor]) -> Description:
+    """The description of a training's network, from its run folder. Raises InputError."""
+    architecture, known = run.architecture, run.environment.get("data", {})
+    if architecture is None:
+        raise InputError(f"{shown(run.folder)} has no architecture.json; restore it from where the run was copied")
+    told: dict[str, Any] = {name: run.settings[name] for name in ("channels", "cells", "stem") if name in run.settings}
+    if "image_size" in known:
+        told["image_size"] = known["image_size"]
+    sizes = build(Sizes, sizes_of(tensors, shown(run.folder / WEIGHTS)) | told)
+    mean, std, names = (tuple(known.get(name, ())) for name in ("mean", "std", "class_names"))
+    layout = bool(run.settings.get("channels_last", False))
+    return Description(architecture, sizes, mean, std, names, channels_last=layout)
+
+
+def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
+    """The fields of Sizes as far as tensors tell them; image_size is that of the official network.
+
+    origin: where the tensors are from, for the message. Raises InputError where they are no network of cells.
+    """
+    numbers = {name.split(".")[1] for name in tensors if name.startswith("cells.")}
+    stem: Literal["cifar", "imagenet"] = "imagenet" if "stem1.1.weight" in tensors else "cifar"
+    entrance = tensors.get("stem1.1.weight" if stem == "imagenet" else "stem.0.weight")
+    first, classifier = tensors.get("stem.0.weight"), tensors.get("classifier.weight")
+    if not numbers or first is None or first.dim() != 4 or entrance is None or classifier is None:
+        wanted = "stem.0.weight, cells.0 and classifier.weight"
+        raise InputError(f"{origin} holds no weights of a network of cells, which has {wanted}")
+    return {
+        "channels": len(entrance) // (1 if stem == "imagenet" else STEM_MULTIPLIER),
+        "cells": len(numbers),
+        "num_classes": len(classifier),
+        "in_channels": first.shape[1],
+        "image_size": SIZES[stem]["image_size"],
+        "auxiliary": any(name.startswith("auxiliary_head.") for name in tensors),
+        "stem": stem,
+        "search": "cells.0.preprocess1.2.weight" not in tensors,  # BatchNorm without scale and shift
+    }
+
+
+def filled(description: Description, tensors: Mapping[str, Tensor], origin: str) -> Network:
+    """The network with these weights, in evaluation mode. Raises InputError naming the first tensor that differs."""
+    family = networks.module(description.architecture.space)
+    with torch.device("meta"):  # a description costs no memory before its weights are known to fit
+        make = partial(family.Network, description.architecture, **asdict(description.sizes))
+        network: Network = make()
+    check_same(network.state_dict(), tensors, origin)
+    counters = {name: torch.tensor(0) for name in network.state_dict() if name.endswith("num_batches_tracked")}
+    network.load_state_dict(counters | dict(tensors), assign=True)
+    layout = torch.channels_last if description.channels_last else torch.contiguous_format
+    return network.to(memory_format=layout).eval()  # type: ignore[call-overload, no-any-return]
+
+
+def check_same(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], origin: str) -> None:
+    """Raises InputError unless there is a tensor of the right shape for each name, and no other.
+
+    The counters of BatchNorm may be missing: torch before 0.4.1 had none.
+    """
+    other = f"{origin} holds weights of another architecture or size"
+    for name, tensor in wanted.items():
+        if name not in found and not name.endswith("num_batches_tracked"):
+            raise InputError(f"{other}: it has no {name}")
+        if name in found and found[name].shape != tensor.shape:
+            raise InputError(f"{other}: {name} is {tuple(found[name].shape)}, not {tuple(tensor.shape)}")
+        if name in found and found[name].is_floating_point() != tensor.is_floating_point():
+            raise InputError(f"{other}: {name} is {found[name].dtype}, not {tensor.dtype}")
+    if extra := [name for name in found if name not in wanted]:
+        raise InputError(f"{other}: {quote(extra[0])} has no place in it")

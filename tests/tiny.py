@@ -1,0 +1,97 @@
+"""The smallest runs that are still real: a few dozen digits, two channels, three cells, batches of 16."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dartboard import spaces, train
+from dartboard.config import Setup
+from dartboard.data import Data, Split, load_data
+from dartboard.methods import darts
+from dartboard.networks.darts import Network
+from dartboard.run import Run
+from dartboard.search_space import Architecture, SearchSpace
+
+SPACE: SearchSpace = spaces.SPACES["darts"]
+SEARCH: dict[str, Any] = {
+    "channels": 2,
+    "cells": 3,
+    "epochs": 1,
+    "batch_size": 16,
+    "crop_padding": 1,
+    "flip": False,
+    "alpha_lr": 0.01,
+}
+TRAIN: dict[str, Any] = {
+    "channels": 2,
+    "cells": 3,
+    "epochs": 2,
+    "batch_size": 16,
+    "crop_padding": 1,
+    "flip": False,
+    "cutout": 2,
+    "auxiliary": False,
+}
+
+
+@cache
+def digits(num_images: int = 64) -> Data:
+    """So many digits, half train and half val, and 32 to test on."""
+    data = load_data("digits", max_images=num_images)
+    return replace(data, test=Split(data.test.images[:32], data.test.labels[:32]))
+
+
+def space_of(*operations: str) -> SearchSpace:
+    """The DARTS space with fewer operations, to be quick."""
+    return spaces.darts.space("a few operations", "made up", operations)
+
+
+FEW = space_of("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
+
+
+def search(folder: Path, *, data: Data | None = None, seed: int = 0, budget: str | None = None,
+           space: SearchSpace = FEW, supernet: nn.Module | None = None, **changes: Any) -> darts.Result:  # fmt: skip
+    """A tiny search in a new run folder."""
+    config = darts.Config(**{**SEARCH, **changes})
+    with Run.create(folder, config, setup=Setup(seed=seed, device="cpu", budget=budget)) as run:
+        return darts.search(config, space, data or digits(), run, supernet=supernet)
+
+
+def network(architecture: Architecture, config: train.Config, data: Data) -> Network:
+    """The network that a training's config and the data ask for."""
+    with torch.random.fork_rng():
+        return Network(
+            architecture,
+            channels=config.channels,
+            cells=config.cells,
+            num_classes=data.num_classes,
+            in_channels=data.channels,
+            image_size=data.image_size,
+            auxiliary=config.auxiliary,
+            stem=config.stem,
+        )
+
+
+def fit(
+    folder: Path, architecture: Architecture, *, data: Data | None = None, setup: Setup | None = None, **changes: Any
+) -> tuple[train.Score, Network]:
+    """A tiny training in a new run folder, and the trained network."""
+    config, data = train.Config(**{**TRAIN, **changes}), data or digits()
+    module = network(architecture, config, data)
+    with Run.create(folder, config, setup=setup or Setup(device="cpu"), architecture=architecture) as run:
+        run.check_data(data)
+        return train.fit(config, module, data, run), module
+
+
+def history(folder: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl without what is only time."""
+    times = ("elapsed_s", "epoch_s", "images_per_s", "data_s", "save_s", "time")
+    return [{name: value for name, value in line.items() if name not in times} for line in Run.open(folder).metrics()]
+
+
+def same_tensors(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(one[name].equal(other[name]) for name in one)
