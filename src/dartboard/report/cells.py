@@ -63,7 +63,7 @@ def collapse_box(facts: Facts) -> Html | None:
         return box("warning", "The normal cell has collapsed", sentences(share, advice, look), f"{own} {rule(facts)}")
     if skips >= DARTS_PLUS_SKIPS:
         return box("note", "Two skip connections or more", f"{share} {rule(facts)}")
-    return box("good", "No sign of collapse at the end", f"{share} {rule(facts)}")
+    return box("good", f"No sign of collapse {'at the end' if facts.done else 'so far'}", f"{share} {rule(facts)}")
 
 
 def rule(facts: Facts) -> str:

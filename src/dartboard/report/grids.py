@@ -8,7 +8,7 @@ from dartboard.report import palette
 from dartboard.report.drawing import TITLES, node_name
 from dartboard.report.facts import Epoch, Table
 from dartboard.report.markup import Html, join, tag, text
-from dartboard.report.measures import cell_of, has_cells, kept_edges
+from dartboard.report.measures import Scale, cell_of, has_cells, kept_edges
 from dartboard.spaces import darts
 
 LABEL_WIDTH, GAP = 72, 5  # GAP: between the edges of two target nodes
@@ -33,15 +33,17 @@ def row_tops(edges: Sequence[tuple[int, int]], height: int) -> list[int]:
     return [row * height + (target - darts.NUM_INPUTS) * GAP for row, (_, target) in enumerate(edges)]
 
 
-def heat_map(table: Table, edges: Sequence[tuple[int, int]], operations: Sequence[str], peak: float, kind: str) -> Html:
-    """Weights, edges x operations, in percent; the darkest box is `peak`. Boxes bear data-edge and data-operation."""
+def heat_map(
+    table: Table, edges: Sequence[tuple[int, int]], operations: Sequence[str], scale: Scale, kind: str
+) -> Html:
+    """Weights, edges x operations, in percent. Boxes bear data-edge and data-operation."""
     tops = row_tops(edges, BOX_HEIGHT)
     heads = [head(column, operation) for column, operation in enumerate(operations)]
     rows = [
-        join([row_label(edge, HEAD_HEIGHT + top + BOX_HEIGHT / 2), *boxes(row, table[row], top, peak)])
+        join([row_label(edge, HEAD_HEIGHT + top + BOX_HEIGHT / 2), *boxes(row, table[row], top, scale)])
         for row, (edge, top) in enumerate(zip(edges, tops, strict=True))
     ]
-    width, height = LABEL_WIDTH + BOX_WIDTH * len(operations) + 34, HEAD_HEIGHT + tops[-1] + BOX_HEIGHT + 2
+    width, height = LABEL_WIDTH + BOX_WIDTH * len(operations) + 36, HEAD_HEIGHT + tops[-1] + BOX_HEIGHT + 2
     label = f"Heat map of the {TITLES[kind]}: weight of each of {len(operations)} operations on {len(edges)} edges"
     return frame(width, height, label, "heat", *heads, *rows)
 
@@ -57,11 +59,11 @@ def row_label(edge: tuple[int, int], middle: float) -> Html:
     return tag("text", typeset_edge(*edge), x=LABEL_WIDTH - 8, y=f"{middle + 3.5:g}", class_="row")
 
 
-def boxes(row: int, weights: Sequence[float], top: int, peak: float) -> list[Html]:
+def boxes(row: int, weights: Sequence[float], top: int, scale: Scale) -> list[Html]:
     found = []
     for column, weight in enumerate(weights):
         x, y = LABEL_WIDTH + BOX_WIDTH * column, HEAD_HEIGHT + top
-        share = 0.0 if math.isnan(weight) else weight / peak
+        share = 0.0 if math.isnan(weight) else scale.share(weight)
         box = tag(
             "rect",
             x=x + 1,

@@ -93,6 +93,32 @@ def kept_edges(cell: darts.Cell) -> set[tuple[int, int, str]]:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """From the least weight of a whole run (share 0) to its greatest (share 1)."""
+
+    low: float
+    high: float
+
+    def share(self, weight: float) -> float:
+        return min(max((weight - self.low) / (self.high - self.low), 0.0), 1.0)
+
+
+NARROWEST_SCALE = 0.02  # two points of weight: less than that is not drawn as a difference from light to dark
+
+
+def scale_of(weights: Iterable[float]) -> Scale:
+    known = [weight for weight in weights if not math.isnan(weight)]
+    if not known:
+        return Scale(0.0, 1.0)
+    return Scale(min(known), max(max(known), min(known) + NARROWEST_SCALE))
+
+
+def strongest(row: Sequence[float], operations: Sequence[str]) -> float:
+    """Weight of the strongest operation other than none: the score by which DARTS picks edges."""
+    return max(weight for weight, name in zip(row, operations, strict=False) if name != "none")
+
+
+@dataclass(frozen=True)
 class Difference:
     """Inputs (source, target, operation) that two cells share, that only the first has, that only the second has."""
 

@@ -5,7 +5,7 @@ const SAVED_STYLES = [
   "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap",
   "stroke-linejoin", "opacity", "font-family", "font-size", "font-weight", "text-anchor", "display",
 ];
-const THINNEST = 0.8, THICKEST = 11, PLAY_MS = 420;
+const THINNEST = 1.2, THICKEST = 11, PLAY_MS = 420;
 
 function strongest(row, none) {
   let best = -1;
@@ -15,9 +15,8 @@ function strongest(row, none) {
   return best;
 }
 
-function peakBesidesNone(weights, none) {
-  return Math.max(1e-9, ...weights.map((table) =>
-    Math.max(0, ...table.map((row) => row[strongest(row, none)] ?? 0))));
+function shareOf(weight, [low, high]) {
+  return Math.min(Math.max((weight - low) / (high - low), 0), 1);
 }
 
 function drawRelaxed(svg, kind, data, index) {
@@ -34,7 +33,7 @@ function drawRelaxed(svg, kind, data, index) {
     const weight = row[operation] ?? 0;
     const path = group.querySelector("path");
     path.style.stroke = data.colours[operation] ?? "var(--line)";
-    path.style.strokeWidth = (THINNEST + (THICKEST - THINNEST) * weight / kind.strongestPeak).toFixed(2);
+    path.style.strokeWidth = (THINNEST + (THICKEST - THINNEST) * shareOf(weight, kind.thickness)).toFixed(2);
     path.style.strokeOpacity = kept.has(edge) ? 1 : 0.3;
     group.classList.toggle("lit", kept.has(edge));
     group.querySelector("title").textContent =
@@ -50,7 +49,7 @@ function drawHeat(svg, kind, data, index) {
   svg.querySelectorAll(".box").forEach((box) => {
     const edge = Number(box.dataset.edge), operation = Number(box.dataset.operation);
     const weight = kind.weights[index][edge]?.[operation] ?? null;
-    const share = weight === null ? 0 : weight / kind.peak;
+    const share = weight === null ? 0 : shareOf(weight, kind.heat);
     box.querySelector("rect").style.fillOpacity = share.toFixed(3);
     box.querySelector("text").textContent = weight === null ? "–" : Math.round(100 * weight);
     box.classList.toggle("strong", share > 0.55);
@@ -79,14 +78,12 @@ function followHistory(svg, index) {
 
 function beginWalk(walk) {
   const data = JSON.parse(walk.querySelector(".walk-data").textContent);
-  const none = data.operations.indexOf("none");
   const slider = walk.querySelector(".slider"), play = walk.querySelector(".play");
   const halves = [...walk.querySelectorAll(".half")].map((half) => ({
     kind: data.kinds[half.dataset.kind],
     relaxed: half.querySelector("svg.cell"),
     heat: half.querySelector("svg.heat"),
   }));
-  halves.forEach(({ kind }) => { kind.strongestPeak = peakBesidesNone(kind.weights, none); });
   let timer = 0;
 
   function show(index) {

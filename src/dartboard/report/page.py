@@ -150,7 +150,8 @@ def single(facts: Facts, beside: Path) -> Page:
         return empty(facts)
     state = "" if facts.done else " · not finished"
     if facts.command == "search":
-        title = f"A cell for {data_name(facts)}, found in {words.duration(facts.number('elapsed_s'))}"
+        took = words.duration(facts.number("elapsed_s"))
+        title = f"A cell for {data_name(facts)}, {'found in' if facts.done else 'after'} {took}"
         eyebrow = f"Architecture search · {facts.method or ''} · seed {facts.config.get('seed', words.UNKNOWN)}{state}"
         return Page(
             eyebrow,

@@ -1,5 +1,7 @@
 """The part of the page that tells a search: what it found, and how that came about."""
 
+import shlex
+
 from dartboard.report import words
 from dartboard.report.blocks import command, section, tiles
 from dartboard.report.cells import cells, collapse_box
@@ -27,7 +29,8 @@ def lede(facts: Facts) -> str:
     data, epochs = facts.data, len(facts.epochs)
     train, val = words.count(data.get("train")), words.count(data.get("val"))
     images = f"{train} images for the weights and {val} for the architecture"
-    first = f"{capital(order_word(facts))} searched for {words.plural(epochs, 'epoch')}"
+    verb = "searched" if facts.done else "has searched"
+    first = f"{capital(order_word(facts))} {verb} for {words.plural(epochs, 'epoch')}"
     first += f" on {images}" if data else ""
     changed = last_change(facts.history)
     second = (
@@ -73,13 +76,15 @@ def device_word(facts: Facts) -> str:
 
 def answer(facts: Facts) -> Html:
     """Key figures, the cells, and the command that trains them."""
+    resume = f"dartboard resume {shlex.quote(str(facts.folder))}"
+    train = words.train_command(facts.folder, facts.config)
     purpose = "Train this architecture from scratch, and score it on the test images:"
     return join(
         [
             tiles(answer_tiles(facts)),
             alarm(facts),
             cells(facts.architecture, facts.name),
-            command(words.train_command(facts.folder, facts.config), purpose),
+            command(train, purpose) if facts.done else command(resume, "Go on with it, exactly where it stopped:"),
         ]
     )
 
@@ -101,14 +106,20 @@ def story(facts: Facts) -> Html:
 
 def search_curves(facts: Facts) -> list[Html]:
     loss = line(facts, "train_loss", "training", "--one") + line(facts, "val_loss", "validation", "--two")
-    loss += step_line(facts, "train_loss", "--one")
+    steps = step_line(facts, "train_loss", "--one")
+    loss, thin = loss + steps, "; thin: single steps" if steps else ""
     accuracy = line(facts, "train_accuracy", "training", "--one") + line(facts, "val_accuracy", "validation", "--two")
     gap = line(facts, "val_accuracy", "supernet", "--two") + line(
         facts, "derived_val_accuracy", "cell cut out", "--three"
     )
     rate = line(facts, "lr", "of the weights", "--four")
     found = [
-        plot(facts, "Loss", loss, "Cross entropy of the supernet; thin: single steps."),
+        plot(
+            facts,
+            "Loss",
+            loss,
+            f"Cross entropy of the supernet{thin}.",
+        ),
         plot(
             facts,
             "Accuracy",
@@ -134,11 +145,12 @@ def gap_words(facts: Facts) -> Html | None:
     whole, cut = facts.number("val_accuracy"), facts.number("derived_val_accuracy")
     if whole is None or cut is None:
         return None
+    when = "At the end" if facts.done else f"After epoch {facts.epochs[-1].epoch}"
     classes = facts.data.get("num_classes")
     chance = f" Guessing gives {100 / classes:.3g} %." if isinstance(classes, int) and classes > 0 else ""
     return tag(
         "p",
-        f"At the end the supernet is right on {words.percent(whole)} of the validation images, the cell cut out of it, "
+        f"{when} the supernet is right on {words.percent(whole)} of the validation images, the cell cut out of it, "
         f"with the same weights, on {words.percent(cut)}: a gap of {100 * (whole - cut):.1f} points.{chance} Neither "
         "number says how good the cell becomes when it is trained from scratch; that is what the training is for.",
         class_="prose",

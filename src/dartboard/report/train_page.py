@@ -29,7 +29,7 @@ def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
     images = facts.data.get("test")
     macs = facts.result.get("macs")
     found: list[tuple[str, str, object]] = [
-        ("test accuracy", words.percent(facts.number("test_accuracy"), images), chance_words(facts)),
+        ("test accuracy", words.percent(facts.number("test_accuracy"), images), sampling_words(facts)),
         (
             "parameters",
             words.short_count(facts.result.get("params")),
@@ -45,13 +45,13 @@ def exact(value: object, remark: str) -> str:
     return f"{words.count(value)}, {remark}" if value is not None else "not recorded before the end"
 
 
-def chance_words(facts: Facts) -> str:
-    """How far chance alone moves a share of so many images: one binomial standard error."""
+def sampling_words(facts: Facts) -> str:
+    """How far the choice of so many images moves a share: one binomial standard error."""
     share, images = facts.number("test_accuracy"), facts.data.get("test")
     if share is None or not isinstance(images, int) or images < 1:
         return "on the test images"
     error = math.sqrt(share * (1 - share) / images)
-    return f"of {images:,} images; chance alone is worth ±{100 * error:.2g} points"
+    return f"of {images:,} images; sampling error ±{100 * error:.1f} points"
 
 
 def answer(facts: Facts) -> Html:

@@ -9,7 +9,7 @@ from dartboard.report.cells import genotype_text
 from dartboard.report.drawing import TITLES, relaxed_svg
 from dartboard.report.facts import Epoch, Facts, Table
 from dartboard.report.markup import Html, embedded_json, tag
-from dartboard.report.measures import cell_of, kept_edges, num_nodes
+from dartboard.report.measures import Scale, cell_of, kept_edges, num_nodes, scale_of, strongest
 from dartboard.spaces import darts
 
 
@@ -48,26 +48,32 @@ def half(facts: Facts, history: Sequence[Epoch], kind: str) -> Html:
     """One kind of cell: relaxed cell and heat map."""
     table = history[-1].weights[kind]
     nodes = num_nodes(table) or darts.NUM_NODES
-    heat = grids.heat_map(table, darts.edges(nodes), facts.operations[: len(table[0])], peak_of(history, kind), kind)
+    heat, thick = heat_scale(history, kind), thickness_scale(facts, history, kind)
+    grid = grids.heat_map(table, darts.edges(nodes), facts.operations[: len(table[0])], heat, kind)
     relaxed = (
-        "Thickness: the weight of an edge's strongest operation other than none. Colour: that operation. "
-        "Full colour: in the cell that would be derived."
+        "Colour: an edge's strongest operation other than none. Thickness: its weight, from "
+        f"{points(thick.low)} to {points(thick.high)}. Full colour: in the cell that would be derived."
     )
-    heated = "Weights in percent (softmax of alpha); one scale for all epochs. Framed: derived."
+    heated = f"Softmax of alpha in percent, light {points(heat.low)} to dark {points(heat.high)}. Framed: derived."
     return tag(
         "div",
         picture(relaxed_svg(nodes, kind), relaxed, f"{facts.name}-relaxed-{kind}", title=f"Relaxed {TITLES[kind]}"),
-        picture(heat, heated, f"{facts.name}-alpha-{kind}", title=f"Alpha, {TITLES[kind]}", wide=True),
+        picture(grid, heated, f"{facts.name}-alpha-{kind}", title=f"Alpha, {TITLES[kind]}", wide=True),
         class_="half",
         data_kind=kind,
     )
 
 
-def peak_of(history: Sequence[Epoch], kind: str) -> float:
-    known = [
-        weight for epoch in history for row in epoch.weights.get(kind, ()) for weight in row if not math.isnan(weight)
-    ]
-    return max(known, default=1.0)
+def points(weight: float) -> str:
+    return f"{100 * weight:.0f} %"
+
+
+def heat_scale(history: Sequence[Epoch], kind: str) -> Scale:
+    return scale_of(weight for epoch in history for row in epoch.weights.get(kind, ()) for weight in row)
+
+
+def thickness_scale(facts: Facts, history: Sequence[Epoch], kind: str) -> Scale:
+    return scale_of(strongest(row, facts.operations) for epoch in history for row in epoch.weights.get(kind, ()))
 
 
 def walk_data(facts: Facts, history: Sequence[Epoch], kinds: Sequence[str]) -> dict[str, object]:
@@ -101,10 +107,15 @@ def kind_data(facts: Facts, history: Sequence[Epoch], kind: str) -> dict[str, ob
         "title": TITLES[kind],
         "edges": [list(edge) for edge in edges],
         "names": [grids.edge_name(*edge) for edge in edges],
-        "peak": peak_of(history, kind),
+        "heat": scale_data(heat_scale(history, kind)),
+        "thickness": scale_data(thickness_scale(facts, history, kind)),
         "weights": [rounded(epoch.weights.get(kind, ())) for epoch in history],
         "kept": kept,
     }
+
+
+def scale_data(scale: Scale) -> list[float]:
+    return [scale.low, scale.high]
 
 
 def known_inputs(facts: Facts, epoch: Epoch, kind: str, edges: Sequence[tuple[int, int]]) -> list[tuple[int, int, str]]:
