@@ -1,11 +1,8 @@
 """What a run was made with: versions, device, threads, commit, command. Written once, compared on resume."""
 
 import os
-import platform
-import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +17,10 @@ def pick_device(name: str) -> "torch.device":
     """The torch device of auto, cpu, cuda or mps. Raises InputError where it is not there."""
     import torch
 
-    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available, "cpu": lambda: True}
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        return torch.device(next(device for device, is_there in there.items() if is_there()))
-    if name not in there or not there[name]():
+        return torch.device(next(device for device, is_there in there.items() if is_there))
+    if not there.get(name, False):
         raise InputError(f"--device {name} is not there; use --device cpu, or install a torch that knows your device")
     return torch.device(name)
 
@@ -38,6 +35,8 @@ def device_name(device: "torch.device") -> str:
 
 def processor() -> str:
     """The processor's name where the system tells it."""
+    import platform
+
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -47,6 +46,8 @@ def processor() -> str:
 
 
 def installed(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(package)
     except PackageNotFoundError:
@@ -54,6 +55,8 @@ def installed(package: str) -> str | None:
 
 
 def git(*words: str) -> str:
+    import subprocess
+
     try:
         done = subprocess.run(
             ("git", "-C", str(Path(__file__).parent), *words), capture_output=True, timeout=5, text=True
@@ -73,6 +76,8 @@ def commit() -> str | None:
 
 def describe(device: "torch.device", parent: str | None) -> dict[str, Any]:
     """The content of environment.json, all but `data`, which is added when the data is loaded."""
+    import platform
+
     import torch
 
     return {

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tyro.conf import Positional
-
 from dartboard import formats
 from dartboard.commands import work
 from dartboard.commands.flags import first_word, given, parse
@@ -27,7 +25,7 @@ WEIGHTS = "weights.safetensors"
 class EvaluateFlags:
     """Score trained weights on the test images: a training's run, or a weight file of ours or of the original code."""
 
-    weights: Positional[str] = ""
+    weights: str
     """a training's run folder, or a weight file"""
     arch: str | None = None
     """Whose weights a file holds: a published name, a run folder, or a file in any notation."""
@@ -55,11 +53,8 @@ class EvaluateFlags:
 def execute(words: list[str]) -> None:
     """Raises InputError: no weights there, weights of another architecture, no data."""
     refuse_early(words)
-    flags = parse(EvaluateFlags, words, "evaluate")
-    if not flags.weights:
-        raise InputError(
-            "name a training's run folder or a weight file: dartboard evaluate runs/train-DARTS_V2-cifar10-s0"
-        )
+    missing = "name a training's run folder or a weight file: dartboard evaluate runs/train-DARTS_V2-cifar10-s0"
+    flags = parse(EvaluateFlags, words, "evaluate", missing)
     work.use_threads(flags.threads)
     from dartboard.environment import pick_device
     from dartboard.evaluate import accuracy

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tyro.conf import Positional
-
 from dartboard import formats
 from dartboard.commands.flags import first_word, given, parse
 from dartboard.durable import replace_file
@@ -17,7 +15,7 @@ TARGETS = (*formats.NOTATIONS, "torch")
 class ExportFlags:
     """Write an architecture in another notation, on standard output or into a file."""
 
-    arch: Positional[str] = ""
+    arch: str
     """a run folder, a file in any notation, or a name of `dartboard list architectures`"""
     to: str = "quark0"
     """quark0, nested, nnabla, json; or torch: weights.safetensors and network.json, of a training's run."""
@@ -31,9 +29,7 @@ def execute(words: list[str]) -> None:
         raise unknown("value of --to", target, TARGETS)
     if (name := first_word(words)) is not None:
         formats.resolve(name)
-    flags = parse(ExportFlags, words, "export")
-    if not flags.arch:
-        raise InputError("name an architecture: dartboard export DARTS_V2 --to nnabla")
+    flags = parse(ExportFlags, words, "export", "name an architecture: dartboard export DARTS_V2 --to nnabla")
     if flags.to == "torch":
         return to_torch(flags)
     text = formats.write(formats.resolve(flags.arch)[0], flags.to).rstrip("\n")

@@ -8,8 +8,6 @@ from dataclasses import fields, is_dataclass
 from io import StringIO
 from typing import Any, TypeVar
 
-import tyro
-
 from dartboard.config import Setup, build, field_names, flag, flat, from_toml, to_toml
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
@@ -20,25 +18,44 @@ WRONG_NUMBER = re.compile(r"Error parsing (\S+?):? .*?(for int\(\) with base 10|
 HEADER = ("command", "method", "space")  # of a run's config.toml, beside its settings
 
 
-def parse(cls: type[Flags], words: Sequence[str], name: str, default: Flags | None = None) -> Flags:
-    """The flags of a command. name: the command's, for --help; default: what holds where a flag is not given.
+def parse(
+    cls: type[Flags], words: Sequence[str], name: str, missing: str = "", default: Mapping[str, Any] | None = None
+) -> Flags:
+    """The flags of a command. A field without a default is a word without a flag.
 
-    Raises InputError in one line; leaves by SystemExit(0) after --help.
+    name: the command's, for --help; missing: what to say where such a word is missing; default: what other fields
+    hold where no flag is given. Raises InputError in one line; leaves by SystemExit(0) after --help.
     """
+    import tyro
+
+    refuse_unknown(words, cls)
     said = StringIO()
+    options: dict[str, Any] = {}
+    if default is not None:
+        words_only = {field.name: tyro.MISSING for field in fields(cls) if field.name not in default}  # type: ignore[arg-type]
+        options["default"] = cls(**words_only, **default)
+    conf = (tyro.conf.PositionalRequiredArgs, tyro.conf.OmitArgPrefixes, tyro.conf.HelptextFromCommentsOff)
     try:
         with redirect_stderr(said):
-            options: dict[str, Any] = {} if default is None else {"default": default}
-            off = (tyro.conf.HelptextFromCommentsOff,)
-            found: Flags = tyro.cli(cls, args=list(words), prog=f"dartboard {name}", config=off, **options)
+            found: Flags = tyro.cli(cls, args=list(words), prog=f"dartboard {name}", config=conf, **options)
             return found
     except SystemExit as exit_:
         if exit_.code in (0, None):
             raise
-        raise in_one_line(said.getvalue(), cls, name) from None
+        raise in_one_line(said.getvalue(), cls, name, missing) from None
 
 
-def in_one_line(message: str, cls: Any, name: str) -> InputError:
+def refuse_unknown(words: Sequence[str], cls: Any) -> None:
+    """Raises InputError, with the nearest one, for the first flag that the command does not have."""
+    for word in words:
+        if word == "--":
+            return
+        name = word.split("=")[0]
+        if name.startswith("--") and name.replace("_", "-") not in flags_of(cls):
+            raise unknown("flag", name, flags_of(cls))
+
+
+def in_one_line(message: str, cls: Any, name: str, missing: str) -> InputError:
     """The parser's panel as one line: its first paragraph, with the nearest flag for an unknown one."""
     lines = [line.strip("│ ").strip() for line in message.splitlines() if not line.startswith(("╭", "╰"))]
     end = next((index for index, line in enumerate(lines) if line.startswith("───")), len(lines))
@@ -49,6 +66,8 @@ def in_one_line(message: str, cls: Any, name: str) -> InputError:
         if wrong is not None:
             return unknown("flag", wrong.split("=")[0], flags_of(cls))
         return InputError(f"unexpected word {words[0][:60]!r}; see dartboard {name} --help")
+    if missing and "required" in text.lower():
+        return InputError(missing)
     if match := WRONG_NUMBER.search(text):
         kind = "" if match[2] == "to float" else "whole "
         return InputError(f"{match[1].rstrip(':')} is {match[3][:60]}; give a {kind}number")

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-from tyro.conf import Positional
-
-from dartboard.commands.flags import first_word, parse
+from dartboard.commands.flags import parse
 from dartboard.data.names import NAMES
 from dartboard.errors import unknown
 from dartboard.formats import published
@@ -18,21 +16,21 @@ KINDS = ("methods", "spaces", "data", "architectures")
 class ListFlags:
     """List the methods, spaces, data sets and published architectures, one line each, with their sources."""
 
-    kind: Positional[str] = "all"
-    """methods, spaces, data or architectures; all four where not given"""
+    kinds: tuple[str, ...]
+    """methods, spaces, data, architectures; all four where not given"""
 
 
 def execute(words: list[str]) -> None:
     """Raises InputError for a kind of things there is none of."""
-    kind = first_word(words)
-    if kind is not None and kind not in (*KINDS, "all"):
-        raise unknown("kind of things", kind, KINDS)
-    kind = parse(ListFlags, words, "list").kind
-    if kind != "all":
-        return print("\n".join(lines(kind)))
-    for one in KINDS:
-        print(f"{one}:")
-        print("\n".join(f"  {line}" for line in lines(one)))
+    kinds = parse(ListFlags, words, "list").kinds
+    for kind in kinds:
+        if kind not in KINDS:
+            raise unknown("kind of things", kind, KINDS)
+    if len(kinds) == 1:
+        return print("\n".join(lines(kinds[0])))
+    for kind in kinds or KINDS:
+        print(f"{kind}:")
+        print("\n".join(f"  {line}" for line in lines(kind)))
 
 
 def lines(kind: str) -> list[str]:

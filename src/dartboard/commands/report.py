@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from tyro.conf import Positional
-
 from dartboard.commands.flags import parse
 from dartboard.errors import InputError
 from dartboard.run import Run
@@ -13,7 +11,7 @@ from dartboard.run import Run
 class ReportFlags:
     """Write one HTML page over a run, or over several runs side by side."""
 
-    runs: Positional[tuple[str, ...]] = ()
+    runs: tuple[str, ...]
     """run folders"""
     out: str | None = None
     """The page's file; report.html in the run's folder, or in the folder that holds all runs, where not given."""

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tyro.conf import Positional
-
 from dartboard.commands import work
 from dartboard.commands.flags import first_word, parse
 from dartboard.config import parse_budget, parse_duration
-from dartboard.errors import InputError, unknown
+from dartboard.errors import unknown
 from dartboard.run import Run
 from dartboard.stopping import limits_of
 
@@ -17,7 +15,7 @@ from dartboard.stopping import limits_of
 class ResumeFlags:
     """Go on with a stopped run, search or training, exactly: it ends as if it had never been stopped."""
 
-    run: Positional[str] = ""
+    run: str
     """the run's folder"""
     budget: str | None = None
     """How much work this process does before it stops, resumable: 4h or 500steps."""
@@ -36,9 +34,7 @@ def execute(words: list[str]) -> None:
     folder = first_word(words)
     if folder is not None:
         Run.open(folder)  # refused, where it must be, before the flags are looked at
-    flags = parse(ResumeFlags, words, "resume")
-    if not flags.run:
-        raise InputError("name the run's folder: dartboard resume runs/darts-digits-s0")
+    flags = parse(ResumeFlags, words, "resume", "name the run's folder: dartboard resume runs/darts-digits-s0")
     run = Run.open(Path(flags.run), write=True)
     run.limits = limits_of(flags.budget, flags.until)
     work.use_threads(run.setup.threads or run.environment.get("threads"))

@@ -5,8 +5,6 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tyro.conf import OmitArgPrefixes, Positional
-
 from dartboard.commands import dryrun, work
 from dartboard.commands.flags import first_word, given, layered, parse, resolved
 from dartboard.config import Setup, build
@@ -21,6 +19,7 @@ from dartboard.stopping import Limits, limits_of
 if TYPE_CHECKING:
     from dartboard.data import Data
 
+MISSING = "name a method first: dartboard search darts --data digits"
 SWITCHES = ("--dry-run", "--print-config", "--download", "--official-split", "--second-order", "--help", "-h")
 
 
@@ -33,7 +32,8 @@ def execute(words: list[str]) -> None:
     header = {"command": "search", "method": method, "space": space}
     setup, config = layered(module.Config, words, header, presets.SEARCH, getattr(module, "PAPER", {}))
     cls = flags_class(module.Config)
-    flags = parse(cls, words, "search", cls(method, work.NewRun(), space, setup, config))
+    defaults = {"new": work.NewRun(), "space": space, "setup": setup, "config": config}
+    flags = parse(cls, words, "search", MISSING, defaults)
     if flags.new.print_config:
         print(resolved(header, work.anchored(flags.setup), flags.config), end="")
     elif flags.new.dry_run:
@@ -51,13 +51,13 @@ def flags_class(settings: type[Any]) -> Any:
     class SearchFlags:
         """Search an architecture: print it, and write it with metrics, checkpoints and page into the run folder."""
 
-        method: Positional[str]
+        method: str
         """a method of `dartboard list methods`"""
-        new: OmitArgPrefixes[work.NewRun]
+        new: work.NewRun
         space: str
         """A space of `dartboard list spaces`."""
-        setup: OmitArgPrefixes[Setup]
-        config: OmitArgPrefixes[settings]  # type: ignore[valid-type]
+        setup: Setup
+        config: settings  # type: ignore[valid-type]
 
     return SearchFlags
 
@@ -70,7 +70,7 @@ def method_of(words: list[str]) -> str:
     if name is None and ("--help" in words or "-h" in words):
         return "darts"
     if name is None:
-        raise InputError("name a method first: dartboard search darts --data digits")
+        raise InputError(MISSING)
     raise unknown("method", name, METHODS)
 
 

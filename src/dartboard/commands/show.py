@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tyro.conf import Positional
-
 from dartboard import formats
 from dartboard.commands.flags import first_word, given, parse
 from dartboard.config import check_ranges
@@ -28,7 +26,7 @@ PICTURES = (".svg", ".png", ".pdf")
 class ShowFlags:
     """Show an architecture: its cells as text, as a picture, and the exact counts of its network."""
 
-    arch: Positional[str] = ""
+    arch: str
     """a run folder, a file in any notation, or a name of `dartboard list architectures`"""
     json: bool = False
     """Print one JSON object instead of text."""
@@ -63,9 +61,8 @@ def execute(words: list[str]) -> None:
     name = first_word(words, SWITCHES)
     if name is not None and given(words, "--epoch") is None:
         formats.resolve(name)  # refused, where it must be, before the flags are looked at
-    flags = parse(ShowFlags, words, "show")
-    if not flags.arch:
-        raise InputError("name an architecture: dartboard show DARTS_V2, or a run folder, or a file")
+    missing = "name an architecture: dartboard show DARTS_V2, or a run folder, or a file"
+    flags = parse(ShowFlags, words, "show", missing)
     architecture, notation, label = chosen(flags)
     found = counts(architecture, flags) if flags.counts else None
     if flags.image is not None:

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tyro.conf import OmitArgPrefixes, Positional
-
 from dartboard import formats
 from dartboard.commands import dryrun, work
 from dartboard.commands.flags import first_word, given, layered, parse, resolved
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
 
     from dartboard.data import Data
 
+MISSING = "name an architecture: dartboard train DARTS_V2, or a run folder, or a file"
 SWITCHES = ("--dry-run", "--print-config", "--download", "--official-split", "--auxiliary", "--help", "-h")
 
 
@@ -33,11 +32,10 @@ def execute(words: list[str]) -> None:
     header = {"command": "train", "method": None}
     setup, config = layered(train.Config, words, header, presets.TRAIN, getattr(train, "PAPER", {}))
     cls = flags_class(train.Config)
-    flags = parse(cls, words, "train", cls("", work.NewRun(), setup, config))
+    defaults = {"new": work.NewRun(), "setup": setup, "config": config}
+    flags = parse(cls, words, "train", MISSING, defaults)
     if flags.new.print_config:
         return print(resolved(header, work.anchored(flags.setup), flags.config), end="")
-    if not flags.arch:
-        raise InputError("name an architecture: dartboard train DARTS_V2, or a run folder, or a file")
     architecture, _, label = formats.resolve(flags.arch)
     if flags.new.dry_run:
         return dryrun.train(architecture, header, work.anchored(flags.setup), flags.config)
@@ -53,17 +51,19 @@ def flags_class(settings: type[Any]) -> Any:
     class TrainFlags:
         """Train an architecture from scratch, on the train and val images together; score it on the test images."""
 
-        arch: Positional[str]
+        arch: str
         """a run folder, a file in any notation, or a name of `dartboard list architectures`"""
-        new: OmitArgPrefixes[work.NewRun]
-        setup: OmitArgPrefixes[Setup]
-        config: OmitArgPrefixes[settings]  # type: ignore[valid-type]
+        new: work.NewRun
+        setup: Setup
+        config: settings  # type: ignore[valid-type]
 
     return TrainFlags
 
 
 def refuse_early(words: list[str]) -> None:
     """Raises InputError for unknown names and paths, before torch is imported."""
+    if not words:
+        raise InputError(MISSING)
     if (data := given(words, "--data")) is not None:
         check_name(data)
     if (name := first_word(words, SWITCHES)) is not None:
