@@ -10,6 +10,7 @@ from importlib import import_module
 from types import FrameType
 
 from dartboard import __version__
+from dartboard.durable import FULL
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError, unknown
 from dartboard.stopping import Terminated
 
@@ -35,10 +36,17 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # the reader of our output has left, as in `dartboard list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return silenced(0)
+    except OSError as error:
+        return silenced(tell(f"dartboard: cannot write: {error.strerror}; make room", 3))
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def silenced(code: int) -> int:
+    """The code, with the rest of our output thrown away: it could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return code
 
 
 def terminate(number: int, frame: FrameType | None) -> None:
@@ -62,9 +70,9 @@ def run_command(words: Sequence[str]) -> int:
         return tell("dartboard: stopped by SIGTERM", 143)
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else 0
-    except BrokenPipeError:
-        raise
     except Exception as error:
+        if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and error.errno in FULL):
+            raise
         return tell(f"dartboard: a defect of ours, {type(error).__name__}: {error}; {where_noted(error)}", 1)
 
 

@@ -74,7 +74,8 @@ def signals_noted(limits: Limits) -> Iterator[None]:
         if limits.caught is not None:
             raise KeyboardInterrupt
         limits.caught = signal.Signals(number)
-        print(f"{SIGNALS[limits.caught]}: saving after this step; once more stops at once", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            print(f"{SIGNALS[limits.caught]}: saving after this step; once more stops at once", file=sys.stderr)
 
     if threading.current_thread() is not threading.main_thread():
         yield

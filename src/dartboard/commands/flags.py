@@ -75,15 +75,17 @@ def in_one_line(message: str, cls: Any, name: str, missing: str) -> InputError:
 
 
 def flags_of(cls: Any) -> list[str]:
-    """Every flag of a dataclass and of the dataclasses inside it, as typed."""
-    found = ["--help"]
+    """Every flag of a command, as typed. Its first field is a word without a flag."""
     hints = typing.get_type_hints(cls)
-    for field in fields(cls):
-        if is_dataclass(hints[field.name]):
-            found += flags_of(hints[field.name])
-        else:
-            found += [flag(field.name)] + ([flag("no_" + field.name)] if hints[field.name] is bool else [])
-    return found
+    return ["--help", *(name for field in fields(cls)[1:] for name in typed(field.name, hints[field.name]))]
+
+
+def typed(name: str, hint: Any) -> list[str]:
+    """The flags of a field: two of a bool, those of its fields of a dataclass."""
+    if is_dataclass(hint):
+        hints = typing.get_type_hints(hint)
+        return [one for field in fields(hint) for one in typed(field.name, hints[field.name])]
+    return [flag(name), flag("no_" + name)] if hint is bool else [flag(name)]
 
 
 def given(words: Sequence[str], name: str) -> str | None:
