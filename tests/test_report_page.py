@@ -181,6 +181,9 @@ def test_a_search_and_its_training_are_told_as_one_story(tmp_path: Path) -> None
     said = words_of(out)
     places = [said.index(part) for part in ("test accuracy", "Normal cell", "How it came about", "The training")]
     assert places == sorted(places)
+    assert "Not finished" not in said
+    again = write_training(tmp_path / "again", parent=search, finished=False, config={"epochs": 9})
+    assert "Not finished: 5 epochs of 9" in words_of(write_report([search, again], out=out))
 
 
 def test_several_runs_stand_side_by_side_with_their_spread_and_the_difference_of_cells(tmp_path: Path) -> None:

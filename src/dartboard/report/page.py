@@ -189,8 +189,8 @@ def journey(search: Facts, training: Facts, beside: Path) -> Page:
     figures = tiles([*train_page.answer_tiles(training)[:-1], *times(search, training)])
     use = command(words.train_command(search.folder, search.config), "Train this architecture again, or on other data:")
     answer = join([figures, search_page.alarm(search), cells(training.architecture, search.name), use])
+    answer = with_state(search, with_state(training, answer))
     lede = f"{search_page.lede(search)} {train_page.lede(training)}"
-    # The training's story first says where its cell comes from: that is this very page.
     return Page(eyebrow, title, lede, answer, join([search_page.story(search), train_page.story(training, beside)]))
 
 
