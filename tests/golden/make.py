@@ -4,9 +4,10 @@ Written once, from a state of the code that also matched the files of the origin
 (test_golden.py). Run it anew only where the mathematics is meant to change: python tests/golden/make.py
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -40,30 +41,43 @@ def filled(module: nn.Module) -> nn.Module:
     return module
 
 
+class Case:
+    """A supernet of C=2, 3 cells, 4 classes, with alpha and two batches of 4 images of 8x8, in training mode."""
+
+    def __init__(self, form: str = "plain") -> None:
+        with torch.random.fork_rng():
+            self.supernet = filled(Supernet(channels=2, cells=3, num_classes=4, form=form))
+        shapes = self.supernet.choice_shapes().items()  # type: ignore[operator]
+        self.alpha = {kind: drawn(kind, *shape).requires_grad_() for kind, shape in shapes}
+        self.images = {split: drawn(split, 4, 3, 8, 8) for split in ("train", "val")}
+        named = dict(self.supernet.named_parameters())
+        self.w = list(named.values())
+        self.buffers = [drawn(f"momentum {name}", *tensor.shape, scale=0.01) for name, tensor in named.items()]
+
+    def logits(self, split: str) -> Tensor:
+        return self.supernet(self.images[split], darts.mixture(self.alpha))  # type: ignore[no-any-return]
+
+    def loss(self, split: str) -> Tensor:
+        return F.cross_entropy(self.logits(split), torch.arange(4))
+
+    def second_order(self, step: Callable[..., Any], buffers: Sequence[Tensor] = ()) -> dict[str, Tensor]:
+        """The gradient in alpha by `step`, which is methods.darts.second_order_gradient or stands in for it."""
+        alpha, losses = list(self.alpha.values()), (lambda: self.loss("train"), lambda: self.loss("val"))
+        return dict(zip(self.alpha, step(self.w, alpha, *losses, buffers=buffers, **SGD)[0], strict=True))
+
+
 def supernet_results(form: str = "plain") -> dict[str, Tensor]:
-    """C=2, 3 cells, 4 classes, batches of 4 images of 8x8, in training mode; gradients of each tensor as its norm."""
-    with torch.random.fork_rng():
-        supernet = filled(Supernet(channels=2, cells=3, num_classes=4, form=form))
-    alpha = {kind: drawn(kind, *shape).requires_grad_() for kind, shape in supernet.choice_shapes().items()}  # type: ignore[operator]
-    images = {split: drawn(split, 4, 3, 8, 8) for split in ("train", "val")}
-    labels = torch.arange(4)
-    names, w = zip(*supernet.named_parameters(), strict=True)
-    buffers = [drawn(f"momentum {name}", *tensor.shape, scale=0.01) for name, tensor in zip(names, w, strict=True)]
-
-    def loss(split: str) -> Tensor:
-        return F.cross_entropy(supernet(images[split], darts.mixture(alpha)), labels)
-
-    def second_order(momentum_buffers: Sequence[Tensor]) -> list[Tensor]:
-        return darts.second_order_gradient(
-            w, list(alpha.values()), lambda: loss("train"), lambda: loss("val"), buffers=momentum_buffers, **SGD
-        )[0]
-
-    results = {"logits": supernet(images["train"], darts.mixture(alpha))}
-    results |= {f"loss_{split}": loss(split) for split in images}
-    results["gradient_norms"] = torch.stack([grad.norm() for grad in torch.autograd.grad(loss("train"), w)])
-    first_order = darts.first_order_gradient(list(alpha.values()), lambda: loss("val"))[0]
-    found = {"first_order": first_order, "second_order": second_order([]), "momentum": second_order(buffers)}
-    return results | {f"{key}_{kind}": g for key, grads in found.items() for kind, g in zip(alpha, grads, strict=True)}
+    """Logits, losses, the norm of each weight's gradient, and the three gradients in alpha."""
+    case = Case(form)
+    results = {"logits": case.logits("train"), **{f"loss_{split}": case.loss(split) for split in case.images}}
+    results["gradient_norms"] = torch.stack([grad.norm() for grad in torch.autograd.grad(case.loss("train"), case.w)])
+    first_order = darts.first_order_gradient(list(case.alpha.values()), lambda: case.loss("val"))[0]
+    found = {
+        "first_order": dict(zip(case.alpha, first_order, strict=True)),
+        "second_order": case.second_order(darts.second_order_gradient),
+        "momentum": case.second_order(darts.second_order_gradient, case.buffers),
+    }
+    return results | {f"{key}_{kind}": grad for key, grads in found.items() for kind, grad in grads.items()}
 
 
 def network_results() -> dict[str, Tensor]:
