@@ -211,9 +211,12 @@ class Run:
         path = self.folder / METRICS
         lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
         try:
-            return [json.loads(line) for line in lines]
-        except ValueError as error:
+            found = [json.loads(line) for line in lines]
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path} is damaged: a line is not JSON; restore it or run anew") from error
+        if not all(isinstance(line, dict) for line in found):
+            raise InputError(f"{path} is damaged: a line is no JSON object; restore it or run anew")
+        return found
 
     def save(
         self, state: "Mapping[str, torch.Tensor]", *, step: int, epoch: int, extra: dict[str, Any] | None = None
