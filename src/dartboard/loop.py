@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from dartboard.checkpoint import Checkpoint
 from dartboard.data import Augmentation, Split, augment
 from dartboard.errors import CannotContinueError, InputError
+from dartboard.progress import Progress
 from dartboard.run import Run
 
 Made = TypeVar("Made")
 Savable = nn.Module | torch.optim.Optimizer | Mapping[str, Tensor]
+LOG_EVERY = 10  # steps between two lines "step" in metrics.jsonl
 DTYPES = {"float32": torch.float32, "bf16": torch.float32, "float64": torch.float64}
 
 
@@ -47,6 +49,8 @@ def prepare(run: Run) -> tuple[torch.device, torch.dtype]:
     device = run.device
     if run.setup.precision == "float64" and device.type == "mps":
         raise InputError("--precision float64 does not exist on mps; use --device cpu")
+    if run.setup.precision == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise InputError("--precision bf16 does not exist on this GPU; use --precision float32")
     return device, DTYPES[run.setup.precision]
 
 
@@ -127,6 +131,13 @@ class Place:
             "correct": self.correct,
             "epoch_s": self.times()["epoch_s"],
         }
+
+
+def note_step(run: Run, place: Place, progress: Progress, **numbers: float) -> None:
+    """Shows the numbers of the step just made, and every LOG_EVERY steps writes them into the metrics."""
+    progress.step(place.step, **numbers)
+    if place.step % LOG_EVERY == 0:
+        run.log(event="step", epoch=place.epoch, step=place.step, **numbers, elapsed_s=run.elapsed_s)
 
 
 def in_words(numbers: Mapping[str, float]) -> str:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from dartboard import loop
 from dartboard.config import check_ranges, check_types
+from dartboard.cost import count_module, num_params
 from dartboard.data import Augmentation, Data, Split, epoch_batches
 from dartboard.data.color import color_jitter
 from dartboard.durable import replace_file
@@ -157,14 +158,14 @@ def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
                 loss, correct = training_step(config, training, x, y, run, lr)
                 place.advance(len(index), loss, correct)
                 loop.check_finite(place.step - 1, lr, train_loss=loss)
-                progress.step(place.step, train_loss=loss, lr=lr)
+                loop.note_step(run, place, progress, train_loss=loss, lr=lr)
                 run.pulse(lambda: loop.save(run, place, network=network, optimizer=training.optimizer), place.step)
             numbers = epoch_numbers(config, training, data, lr)
             run.log(event="epoch", epoch=epoch, step=place.step, **numbers, **place.times(), elapsed_s=run.elapsed_s)
             progress.epoch(epoch, loop.in_words(numbers))
             place.next_epoch()
             loop.save(run, place, network=network, optimizer=training.optimizer)
-        return finish(network, run)
+        return finish(network, data, run)
 
 
 def begin(config: Config, network: nn.Module, run: Run, device: torch.device, dtype: torch.dtype) -> Training:
@@ -232,20 +233,18 @@ def epoch_numbers(config: Config, training: Training, data: Data, lr: float) -> 
     return {**numbers, "test_loss": test_loss, "test_accuracy": test_accuracy}
 
 
-def finish(network: nn.Module, run: Run) -> Score:
+def finish(network: nn.Module, data: Data, run: Run) -> Score:
     """Writes the weights and the result, and returns it."""
     last = [line for line in run.metrics() if line["event"] == "epoch"][-1]
-    head = getattr(network, "auxiliary_head", None)
-    params = count_params(network) - (count_params(head) if head is not None else 0)
+    counts = {"params": num_params(network)}
+    if isinstance(network, Network):
+        cost = count_module(network, data.image_size, data.channels)
+        counts = {"params": cost.params, "macs": cost.macs}
     if not run.done:
         write_weights(network, run.folder / "weights.safetensors")
         numbers = {name: last[name] for name in ("test_accuracy", "test_loss", "train_accuracy")}
-        run.finish(None, **numbers, params=params, elapsed_s=run.elapsed_s)
-    return Score(last["test_accuracy"], last["test_loss"], last["train_accuracy"], params)
-
-
-def count_params(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+        run.finish(None, **numbers, **counts, elapsed_s=run.elapsed_s)
+    return Score(last["test_accuracy"], last["test_loss"], last["train_accuracy"], counts["params"])
 
 
 def write_weights(network: nn.Module, path: Path) -> None:

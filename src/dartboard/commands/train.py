@@ -87,7 +87,7 @@ def build_network(architecture: Architecture, config: Any, data: "Data") -> "nn.
     """The network of an architecture at the sizes of a training's config and of the data. Raises InputError."""
     from dartboard.networks.darts import Network
 
-    return Network(
+    network = Network(
         architecture,
         channels=config.channels,
         cells=config.cells,
@@ -97,6 +97,9 @@ def build_network(architecture: Architecture, config: Any, data: "Data") -> "nn.
         auxiliary=config.auxiliary,
         stem=config.stem,
     )
+    if config.auxiliary and network.auxiliary_head is None:
+        print(f"no auxiliary head: images of {data.image_size}x{data.image_size} leave it a map smaller than 5x5")
+    return network
 
 
 def go_on(run: Run, config: Any, network: "nn.Module", data: "Data") -> None:

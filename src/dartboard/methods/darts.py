@@ -163,7 +163,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
 
                 state.place.advance(len(index), train_loss, correct)
                 loop.check_finite(step, lr, train_loss=train_loss, val_loss=val_loss)
-                progress.step(state.place.step, train_loss=train_loss, val_loss=val_loss, lr=lr)
+                loop.note_step(run, state.place, progress, train_loss=train_loss, val_loss=val_loss, lr=lr)
                 run.pulse(lambda: save(state, run), state.place.step)
             finish_epoch(config, state, data, run, lr, progress)
             state.place.next_epoch()
