@@ -3,8 +3,11 @@
 Nodes bear the numbers of the genotype: c_{k-2} and c_{k-1} are its nodes 0 and 1, then 2, 3, ..., then the output c_k.
 """
 
+import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pygraphviz
@@ -219,8 +222,23 @@ def legend_label(operations: Sequence[str]) -> str:
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="3"><TR>{"".join(rows)}</TR></TABLE>>'
 
 
+@contextmanager
+def silent_fontconfig() -> Iterator[None]:
+    """The wheel's own fontconfig warns of words in newer systems' files on descriptor 2; Graphviz's errors are raised."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def render(graph: pygraphviz.AGraph, form: str) -> bytes:
-    picture = graph.draw(format=form, prog="dot")
+    with silent_fontconfig():
+        picture = graph.draw(format=form, prog="dot")
     assert isinstance(picture, bytes)
     return picture
 
