@@ -224,7 +224,7 @@ def legend_label(operations: Sequence[str]) -> str:
 
 @contextmanager
 def silent_fontconfig() -> Iterator[None]:
-    """The wheel's own fontconfig warns of words in newer systems' files on descriptor 2; Graphviz's errors are raised."""
+    """Hides what the fontconfig in the wheel says of newer systems' files; Graphviz's own errors are raised."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
