@@ -235,6 +235,14 @@ def sgd_direction(
     return list(torch._foreach_add(direction, list(buffers), alpha=momentum)) if buffers else direction
 
 
+def momentum_buffers(optimizer: torch.optim.Optimizer, w: Sequence[Tensor]) -> list[Tensor]:
+    """SGD's momentum buffers of w, zero where a tensor was never moved; empty before the first step."""
+    found = [optimizer.state[tensor].get("momentum_buffer") if tensor in optimizer.state else None for tensor in w]
+    if all(buffer is None for buffer in found):
+        return []
+    return [torch.zeros_like(tensor) if buffer is None else buffer for buffer, tensor in zip(found, w, strict=True)]
+
+
 @torch.no_grad()
 def move(w: Sequence[Tensor], original: Sequence[Tensor], direction: Sequence[Tensor], scale: float) -> None:
     """w = original + scale * direction, in place; scale 0 restores w bit for bit."""
@@ -313,7 +321,7 @@ def update_alpha(
     alpha, w = list(state.alpha.values()), list(state.supernet.parameters())
     with kept_buffers(state.supernet):
         if config.second_order:
-            buffers = [state.w_optimizer.state[p]["momentum_buffer"] for p in w if p in state.w_optimizer.state]
+            buffers = momentum_buffers(state.w_optimizer, w)
             grads, loss = second_order_gradient(
                 w,
                 alpha,
