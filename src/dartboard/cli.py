@@ -26,6 +26,8 @@ COMMANDS = {
     "list": ("listing", "what there is:  dartboard list methods|spaces|data|architectures"),
 }
 
+MAX_LINE = 700  # characters of an error
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0, 1, 2, 3, 130 or 143."""
@@ -91,8 +93,14 @@ def dispatch(words: Sequence[str]) -> None:
 
 
 def tell(message: str, code: int) -> int:
-    """Prints one line on stderr, whatever the message holds."""
-    print(" ".join(message.split()), file=sys.stderr, flush=True)
+    """Prints one line on stderr, whatever the message holds: nothing in it moves the cursor, and it has an end."""
+    line = " ".join(message.split())
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
+    print(
+        line if len(line) <= MAX_LINE else f"{line[: MAX_LINE // 2]} ... {line[-MAX_LINE // 2 :]}",
+        file=sys.stderr,
+        flush=True,
+    )
     return code
 
 

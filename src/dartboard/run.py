@@ -85,9 +85,9 @@ class Run:
         header = {"command": command or told_command, "method": method or told_method, "space": space}
         parent_folder = parent.folder if isinstance(parent, Run) else parent
         environment = describe(pick_device(setup.device), None if parent_folder is None else str(parent_folder))
-        check_empty(folder)
-        made = [path for path in (folder, *folder.parents) if not path.exists()]
         with writing(folder):
+            check_empty(folder)
+            made = [path for path in (folder, *folder.parents) if not path.exists()]
             folder.mkdir(parents=True, exist_ok=True)
         lock = take_lock(folder)
         try:
@@ -112,10 +112,13 @@ class Run:
         Raises InputError: no run there, its files damaged, or (write) in use or not writable.
         """
         folder = Path(folder)
-        if not folder.is_dir():
-            raise InputError(f"no run in {folder}: there is no such folder; give the folder of a run")
-        if not (folder / CONFIG).is_file():
-            raise InputError(f"no run in {folder}: it has no {CONFIG}; give the folder of a run")
+        try:
+            reason = f"it has no {CONFIG}" if folder.is_dir() else "there is no such folder"
+            found = (folder / CONFIG).is_file()
+        except (OSError, ValueError) as error:  # a name too long, or with a NUL
+            raise InputError(f"no run in {folder}: {error}; give the folder of a run") from error
+        if not found:
+            raise InputError(f"no run in {folder}: {reason}; give the folder of a run")
         return cls(folder, write=write)
 
     def __enter__(self) -> Self:

@@ -1,6 +1,7 @@
 """dartboard evaluate: scores trained weights on the test images; never trains."""
 
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -77,7 +78,7 @@ def refuse_early(words: list[str]) -> None:
     path = first_word(words, ("--download", "--json", "--help", "-h"))
     if path is None:
         return
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise InputError(f"there is no file or folder {path}; give a training's run folder or a weight file")
     if Path(path).is_dir() and not (Path(path) / "weights.safetensors").is_file():
         run = Run.open(path)
@@ -85,6 +86,8 @@ def refuse_early(words: list[str]) -> None:
         raise InputError(f"{path} has no weights.safetensors; {hint}")
     if Path(path).is_file() and arch is None:
         raise InputError(f"whose weights does {path} hold? name the architecture with --arch, such as --arch DARTS_V2")
+    if Path(path).is_file() and data is None:
+        raise InputError("on which data? give --data, such as --data cifar10")
 
 
 def trained(flags: EvaluateFlags) -> "tuple[Network, tuple[float, ...], tuple[float, ...]]":
@@ -109,7 +112,7 @@ def setup_of(flags: EvaluateFlags) -> Setup:
     for name in ("data", "data_dir", "image_size"):
         if getattr(flags, name) is not None:
             changes[name] = getattr(flags, name)
-    return replace(setup, **changes)
+    return work.anchored(replace(setup, **changes))
 
 
 def check_fits(network: "Network", data: "Data", origin: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dartboard import formats
 from dartboard.commands.flags import first_word, given, parse
-from dartboard.durable import replace_file
+from dartboard.durable import replace_file, writing
 from dartboard.errors import InputError, unknown
 
 TARGETS = (*formats.NOTATIONS, "torch")
@@ -41,11 +41,12 @@ def execute(words: list[str]) -> None:
 
 def write_file(path: Path, text: str) -> None:
     """Writes a file, whole or not at all. Raises InputError where there is no such folder or it is not writable."""
-    if path.is_dir():
-        raise InputError(f"cannot write {path}: it is a folder; give a file with --out")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"cannot write {path}: there is no folder {path.parent}; make it first")
-    replace_file(path, text)
+    with writing(path.parent):
+        if path.is_dir():
+            raise InputError(f"cannot write {path}: it is a folder; give a file with --out")
+        if not path.absolute().parent.is_dir():
+            raise InputError(f"cannot write {path}: there is no folder {path.parent}; make it first")
+        replace_file(path, text)
 
 
 def to_torch(flags: ExportFlags) -> None:

@@ -57,9 +57,7 @@ def refuse_unknown(words: Sequence[str], cls: Any) -> None:
 
 def in_one_line(message: str, cls: Any, name: str, missing: str) -> InputError:
     """The parser's panel as one line: its first paragraph, with the nearest flag for an unknown one."""
-    lines = [line.strip("│ ").strip() for line in message.splitlines() if not line.startswith(("╭", "╰"))]
-    end = next((index for index, line in enumerate(lines) if line.startswith("───")), len(lines))
-    text = " ".join(lines[:end]).strip()
+    text = first_paragraph(message)
     if text.startswith("Unrecognized options:"):
         words = text.removeprefix("Unrecognized options:").strip().split(", ")
         wrong = next((word for word in words if word.startswith("-")), None)
@@ -72,6 +70,18 @@ def in_one_line(message: str, cls: Any, name: str, missing: str) -> InputError:
         kind = "" if match[2] == "to float" else "whole "
         return InputError(f"{match[1].rstrip(':')} is {match[3][:60]}; give a {kind}number")
     return InputError(f"{text[:300].rstrip('.')}; see dartboard {name} --help")
+
+
+def first_paragraph(message: str) -> str:
+    """What the parser's panel says first, below its title: drawn with boxes, or with dashes where output is ASCII."""
+    paragraphs: list[list[str]] = [[]]
+    for line in message.splitlines():
+        if line.startswith("╭") or not line.strip("│╰╯─- "):
+            paragraphs.append([])
+        else:
+            paragraphs[-1].append(line.strip("│ "))
+    filled = [" ".join(lines).strip() for lines in paragraphs if lines]
+    return filled[0 if "╭" in message or len(filled) < 2 else 1] if filled else message.strip()
 
 
 def flags_of(cls: Any) -> list[str]:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dartboard.commands import work
 from dartboard.commands.flags import first_word, parse
+from dartboard.commands.work import use_threads
 from dartboard.config import parse_budget, parse_duration
 from dartboard.errors import unknown
 from dartboard.run import Run
@@ -35,9 +35,14 @@ def execute(words: list[str]) -> None:
     if folder is not None:
         Run.open(folder)  # refused, where it must be, before the flags are looked at
     flags = parse(ResumeFlags, words, "resume", "name the run's folder: dartboard resume runs/darts-digits-s0")
-    run = Run.open(Path(flags.run), write=True)
-    run.limits = limits_of(flags.budget, flags.until)
-    work.use_threads(run.setup.threads or run.environment.get("threads"))
+    with Run.open(Path(flags.run), write=True) as run:
+        run.limits = limits_of(flags.budget, flags.until)
+        go_on(run)
+
+
+def go_on(run: Run) -> None:
+    """Goes on with a run that is open for writing."""
+    use_threads(run.setup.threads or run.environment.get("threads"))
     if run.done:
         print(f"{run.folder} is finished already")
     if run.command == "search":

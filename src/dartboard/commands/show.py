@@ -8,6 +8,7 @@ from typing import Any, Literal
 from dartboard import formats
 from dartboard.commands.flags import first_word, given, parse
 from dartboard.config import check_ranges
+from dartboard.durable import writing
 from dartboard.errors import InputError
 from dartboard.formats import published
 from dartboard.run import Run
@@ -170,6 +171,7 @@ def picture(architecture: Architecture, path: str, label: str) -> None:
     """Draws the cells into a file. Raises InputError."""
     from dartboard.report.drawing import draw
 
-    if not Path(path).absolute().parent.is_dir():
-        raise InputError(f"cannot write {path}: there is no folder {Path(path).parent}; make it first")
-    draw(architecture, path, title=label)
+    with writing(Path(path).parent):
+        if not Path(path).absolute().parent.is_dir():
+            raise InputError(f"cannot write {path}: there is no folder {Path(path).parent}; make it first")
+        draw(architecture, path, title=label)

@@ -45,13 +45,24 @@ class NewRun:
 
 
 def anchored(setup: Setup) -> Setup:
-    """The setup with its paths made absolute, so that the run can be resumed from any folder."""
+    """The setup with its paths made absolute, so that the run can be resumed from any folder. Raises InputError."""
     data, data_dir = setup.data, setup.data_dir
     if data.startswith(FOLDER_PREFIX):
         data = FOLDER_PREFIX + str(Path(data.removeprefix(FOLDER_PREFIX)).expanduser().absolute())
     if data_dir is not None:
         data_dir = str(Path(data_dir).expanduser().absolute())
+        check_data_dir(data_dir, setup.download)
     return replace(setup, data=data, data_dir=data_dir)
+
+
+def check_data_dir(data_dir: str, download: bool) -> None:
+    """Raises InputError where --data-dir is no folder and nothing is to be downloaded into it."""
+    try:
+        found = Path(data_dir).is_dir()
+    except OSError as error:
+        raise InputError(f"--data-dir {data_dir}: {error.strerror}; give another folder") from error
+    if not found and not download:
+        raise InputError(f"--data-dir {data_dir} is no folder; give the one that holds the data, or add --download")
 
 
 def run_folder(flags: NewRun, what: str, setup: Setup) -> Path:
