@@ -1,4 +1,4 @@
-"""What the documentation is made of: pages, fenced blocks, links, tables; and small stand-ins for what its commands need."""
+"""What the documentation is made of: pages, blocks, links; and small stand-ins for what its commands need."""
 
 import re
 import shlex
