@@ -54,11 +54,11 @@ FEW = space_of("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
 
 
 def search(folder: Path, *, data: Data | None = None, seed: int = 0, budget: str | None = None,
-           space: SearchSpace = FEW, supernet: nn.Module | None = None, **changes: Any) -> darts.Result:  # fmt: skip
+           space: SearchSpace = FEW, module: nn.Module | None = None, **changes: Any) -> darts.Result:  # fmt: skip
     """A tiny search in a new run folder."""
     config = darts.Config(**{**SEARCH, **changes})
     with Run.create(folder, config, setup=Setup(seed=seed, device="cpu", budget=budget)) as run:
-        return darts.search(config, space, data or digits(), run, supernet=supernet)
+        return darts.search(config, space, data or digits(), run, supernet=module)
 
 
 def network(architecture: Architecture, config: train.Config, data: Data) -> Network:
