@@ -27,22 +27,23 @@ def go_on(run: Run, pause_s: float = 0.0) -> None:
     place = torch.zeros(3, dtype=torch.float64)
     with run:
         checkpoint = run.load()
-        step = 0 if checkpoint is None else checkpoint.step
+        epoch, step = (0, 0) if checkpoint is None else (checkpoint.epoch, checkpoint.step)
         if checkpoint is not None:
             place = checkpoint.tensors["place"]
 
         def save() -> None:
-            run.save({"place": place}, step=step, epoch=step // STEPS)
+            run.save({"place": place}, step=step, epoch=epoch)
 
         with run.guarded():
-            while step < EPOCHS * STEPS:
-                noise = torch.randn(3, dtype=torch.float64, generator=run.generator("noise", step))
-                place = 0.9 * place + noise
-                time.sleep(pause_s)
-                run.log(event="step", step=step, place=place)
-                step += 1
-                run.pulse(save, step)
-                if step % STEPS == 0:
-                    run.log(event="epoch", epoch=step // STEPS - 1, place=place)
-                    save()
+            while epoch < EPOCHS:
+                while step < (epoch + 1) * STEPS:
+                    noise = torch.randn(3, dtype=torch.float64, generator=run.generator("noise", step))
+                    place = 0.9 * place + noise
+                    time.sleep(pause_s)
+                    run.log(event="step", step=step, place=place)
+                    step += 1
+                    run.pulse(save, step)
+                run.log(event="epoch", epoch=epoch, place=place)
+                epoch += 1
+                save()
             run.finish(None, place=place)
