@@ -1,0 +1,68 @@
+"""A toy with a planted optimum: one cell whose operations see what tells the classes, all others see noise."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dartboard.data import Data, load_data
+from dartboard.search_space import Architecture
+from dartboard.spaces import darts as space
+
+OPERATIONS = ("none", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
+CLASSES, SEEN = 4, 16  # SEEN: pixels that an operation sees
+
+
+def noisy_images(num_images: int = 400) -> Data:
+    """8x8 grey noise; the first SEEN pixels carry the label, weakly."""
+    rng = np.random.RandomState(0)
+    labels = np.arange(num_images) % CLASSES
+    pixels = rng.standard_normal((num_images, 64))
+    pixels[:, :SEEN] += 0.7 * rng.standard_normal((CLASSES, SEEN))[labels]
+    return load_data(((np.clip(pixels, -3, 3) + 3) / 6).reshape(num_images, 1, 8, 8), labels)
+
+
+class PlantedSupernet(nn.Module):
+    """Each operation of each edge is a linear classifier of SEEN pixels; their weighted sum is the answer.
+
+    The planted cell's operations see the informative pixels, every other one random others: it can only learn noise
+    by heart. Interface of a supernet: `operations`, `choice_shapes`, `forward(x, choice)`.
+    """
+
+    def __init__(self, planted: Architecture) -> None:
+        super().__init__()
+        self.operations = OPERATIONS
+        self.planted = vertex(planted)
+        edges, rng = space.edges(), np.random.RandomState(1)
+        shape = (len(space.CELLS), len(edges), len(OPERATIONS))
+        seen = np.stack([SEEN + rng.permutation(64 - SEEN)[:SEEN] for _ in range(int(np.prod(shape)))])
+        seen[torch.stack(list(self.planted.values())).flatten().bool().numpy()] = np.arange(SEEN)
+        self.register_buffer("seen", torch.from_numpy(seen))
+        self.weight = nn.Parameter(torch.zeros(len(seen), SEEN, CLASSES))
+
+    def choice_shapes(self) -> dict[str, tuple[int, int]]:
+        return dict.fromkeys(space.CELLS, (len(space.edges()), len(OPERATIONS)))
+
+    def forward(self, x: Tensor, choice: dict[str, Tensor] | Architecture) -> Tensor:
+        """Logits (B, CLASSES) of x: (B, 1, 8, 8)."""
+        parts = vertex(choice) if isinstance(choice, Architecture) else choice
+        mixture = torch.stack([parts[kind] for kind in space.CELLS])
+        mixture = torch.cat([torch.zeros_like(mixture[..., :1]), mixture[..., 1:]], dim=-1)  # `none` adds nothing
+        pixels = x.flatten(1)[:, self.seen]  # (B, everything, SEEN)
+        return torch.einsum("bks,ksc,k->bc", pixels, self.weight, mixture.flatten().to(x.dtype))
+
+
+def vertex(architecture: Architecture, operations: tuple[str, ...] = OPERATIONS) -> dict[str, Tensor]:
+    """The mixture weights (E, O) that are the architecture: 1 where it has an operation, else 0."""
+    edges = space.edges()
+    found = {}
+    for kind in space.CELLS:
+        found[kind] = torch.zeros(len(edges), len(operations))
+        for number, inputs in enumerate(space.cell(architecture, kind).nodes, start=space.NUM_INPUTS):
+            for name, source in inputs:
+                found[kind][edges.index((source, number)), operations.index(name)] += 1.0
+    return found
+
+
+def matches(one: Architecture, other: Architecture) -> int:
+    """How many of the 16 (edge, operation) pairs of two cells are the same."""
+    return int(sum((a * b).sum() for a, b in zip(vertex(one).values(), vertex(other).values(), strict=True)))
