@@ -10,7 +10,7 @@ from dartboard import Run, darts, fit, formats, load_data, networks, spaces, tra
 
 def main(out: Path = Path("runs/example-digits"), epochs: int = 20, max_images: int | None = None) -> Path:
     data = load_data("digits", seed=0, max_images=max_images)
-    config = darts.Config(channels=4, cells=4, epochs=epochs, crop_padding=1, flip=False, alpha_lr=0.01)
+    config = darts.Config(channels=4, cells=4, epochs=epochs, crop_padding=1, flip=False, alpha_lr=0.03)
     with Run.create(out / "search", config, seed=0) as run:
         run.check_data(data)
         found = darts.search(config, spaces.darts.SPACE, data, run)

@@ -28,7 +28,7 @@ def main(out: Path = Path("runs/example-dataset"), epochs: int = 3) -> str:
     data = load_data(Stripes(), seed=0)
     operations = ("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
     space = spaces.darts.space("four operations", "this example", operations)
-    config = darts.Config(channels=4, cells=3, epochs=epochs, batch_size=32, crop_padding=1, alpha_lr=0.01)
+    config = darts.Config(channels=4, cells=3, epochs=epochs, batch_size=32, crop_padding=1, alpha_lr=0.03)
     with Run.create(out, config, seed=0) as run:
         run.check_data(data)
         found = darts.search(config, space, data, run)

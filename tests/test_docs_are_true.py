@@ -120,6 +120,17 @@ def test_the_defaults_of_quark0_darts_are_ours():
     assert compared >= 15
 
 
+def test_the_python_of_the_readme_has_the_settings_of_the_digits_preset():
+    from dartboard import darts, train
+    from dartboard.data import presets
+
+    text = PAGES["README.md"].read_text()
+    for module, table in ((darts, presets.SEARCH), (train, presets.TRAIN)):
+        call = re.search(rf"= {module.__name__.split('.')[-1]}\.(Config\(.*\))", text)
+        assert call is not None
+        assert eval(call[1], {"Config": module.Config}) == module.Config(**table["digits"])
+
+
 def test_the_ledger_has_the_counts_that_ship_with_the_package():
     from dartboard.formats import published
 
