@@ -9,13 +9,13 @@ DEMO := runs/demo
 
 demo: $(INSTALLED)
 	rm -rf $(DEMO)
-	$(BIN)/dartboard search darts --data digits --out $(DEMO)/search
-	$(BIN)/dartboard train $(DEMO)/search --data digits --out $(DEMO)/train
+	$(BIN)/dartboard search darts --data digits --epochs 10 --out $(DEMO)/search
+	$(BIN)/dartboard train $(DEMO)/search --data digits --epochs 10 --out $(DEMO)/train
 	$(BIN)/dartboard report $(DEMO)/search $(DEMO)/train --out $(DEMO)/report.html
 	@echo "open this page: $(CURDIR)/$(DEMO)/report.html"
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow --timeout 3600
