@@ -1,0 +1,138 @@
+"""The fast form of the mixed cell computes what the plain one does: each identity alone, then whole supernets."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from dartboard import fast_cell
+from dartboard.layers import FactorizedReduce, operation
+from dartboard.networks.darts import Supernet
+from dartboard.spaces import darts as space
+from dartboard.supernet import MixedCell
+
+TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def made(name: str, count: int, channels: int, stride: int = 1) -> list[nn.Module]:
+    """`count` operations of a supernet, in double, each with its own weights."""
+    return [operation(name, channels, stride, search=True).double() for _ in range(count)]
+
+
+def test_depthwise_then_pointwise_is_one_dense_convolution(global_rng):
+    depthwise, pointwise = nn.Conv2d(3, 3, 5, padding=2, groups=3, bias=False), nn.Conv2d(3, 3, 1, bias=False)
+    depthwise, pointwise = depthwise.double(), pointwise.double()
+    kernel = fast_cell.composed(depthwise.weight, pointwise.weight)
+    x = random(2, 3, 7, 7)
+    torch.testing.assert_close(F.conv2d(x, kernel, padding=2), pointwise(depthwise(x)), **TOLERANCE)
+
+
+@pytest.mark.parametrize("name", ["sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5", "sep_conv_7x7"])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("small_map", "small_work"), [(0, 0), (0, 10**6), (10**6, 0)])
+def test_every_way_to_convolve_gives_what_the_operations_give(
+    name, stride, small_map, small_work, monkeypatch, global_rng
+):
+    monkeypatch.setattr(fast_cell, "SMALL_MAP", small_map)
+    monkeypatch.setattr(fast_cell, "SMALL_WORK", small_work)
+    operations, weights, x = made(name, 3, 4, stride), random(3, seed=1), random(5, 4, 7, 7)
+    wanted = torch.cat([w * op(x) for w, op in zip(weights, copy.deepcopy(operations), strict=True)], dim=1)
+    found = fast_cell.separable(F.relu(x), operations, weights)
+    torch.testing.assert_close(found, wanted, **TOLERANCE)
+
+
+def test_the_strided_skips_of_all_edges_are_two_convolutions(global_rng):
+    operations, weights = made("skip_connect", 3, 4, stride=2), random(3, seed=1)
+    for side in (6, 7):
+        x = random(5, 4, side, side)
+        wanted = torch.cat([w * op(x) for w, op in zip(weights, operations, strict=True)], dim=1)
+        assert all(isinstance(op, FactorizedReduce) for op in operations)
+        torch.testing.assert_close(fast_cell.factorized_reduce(F.relu(x), operations, weights), wanted, **TOLERANCE)
+
+
+@pytest.mark.parametrize("name", ["max_pool_3x3", "avg_pool_3x3"])
+def test_a_pool_with_its_norm_is_the_same_for_every_edge(name):
+    operations, x = made(name, 3, 4), random(5, 4, 6, 6)
+    found = fast_cell.pooled(x, operations)
+    for op in made(name, 3, 4):
+        torch.testing.assert_close(found, op(x), **TOLERANCE)
+
+
+def test_pools_and_skip_over_all_edges_are_one_matrix_product():
+    maps = [random(2, 3, 4, 4, seed=seed) for seed in range(3)]
+    weights = random(5, 8, seed=9)
+    found = fast_cell.pools_and_skip([(maps[0], 3), (maps[1], 1), (maps[2], 6)], weights)
+    for edge, part in enumerate(found):
+        wanted = weights[edge, 3] * maps[0] + weights[edge, 1] * maps[1] + weights[edge, 6] * maps[2]
+        torch.testing.assert_close(part, wanted, **TOLERANCE)
+
+
+def test_a_norm_without_scale_times_a_weight_is_a_norm_with_that_scale():
+    norms = [nn.BatchNorm2d(2, affine=False).double() for _ in range(3)]
+    plain, weights, x = copy.deepcopy(norms), random(3, seed=1), random(4, 6, 5, 5)
+    parts = zip(weights, plain, x.chunk(3, dim=1), strict=True)
+    wanted = torch.cat([weight * norm(part) for weight, norm, part in parts], dim=1)
+    torch.testing.assert_close(fast_cell.normalised(x, norms, weights), wanted, **TOLERANCE)
+    for norm, other in zip(norms, plain, strict=True):
+        for buffer, expected in zip(norm.buffers(), other.buffers(), strict=True):
+            torch.testing.assert_close(buffer, expected, **TOLERANCE)
+
+
+def results(form: str, sizes: dict, image: int, layout: torch.memory_format) -> dict[str, torch.Tensor]:
+    """Logits, BatchNorm buffers, first- and second-order gradients of a supernet of fixed weights, in double."""
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        net = Supernet(**sizes, form=form).double().to(memory_format=layout)
+    alpha = {kind: random(*shape, seed=7).requires_grad_() for kind, shape in net.choice_shapes().items()}
+    logits = net(random(4, 3, image, image, seed=8), {kind: logits.softmax(-1) for kind, logits in alpha.items()})
+    tensors = [*alpha.values(), *net.parameters()]
+    first = torch.autograd.grad(logits.square().sum(), tensors, create_graph=True)
+    second = torch.autograd.grad(sum(g.square().sum() for g in first[:2]), list(alpha.values()))
+    found = {
+        "logits": logits,
+        **{f"first {i}": g for i, g in enumerate(first)},
+        "second 0": second[0],
+        "second 1": second[1],
+    }
+    return {name: tensor.detach() for name, tensor in found.items()} | dict(net.named_buffers())
+
+
+SIZES = st.fixed_dictionaries(
+    {
+        "channels": st.sampled_from([2, 4, 6]),
+        "cells": st.sampled_from([3, 4]),
+        "num_nodes": st.sampled_from([1, 2, 3]),
+        "num_classes": st.just(3),
+        "operations": st.sets(st.sampled_from([*space.OPERATIONS[1:], "conv_7x1_1x7", "sep_conv_7x7"]), min_size=1).map(
+            lambda names: ("none", *(name for name in space.RECIPES if name in names))
+        ),
+    }
+)
+
+
+@settings(max_examples=12)
+@given(sizes=SIZES, image=st.sampled_from([4, 8, 9, 17]), last=st.booleans())
+def test_whole_supernets_agree_in_outputs_buffers_and_gradients_of_both_orders(sizes, image, last):
+    layout = torch.channels_last if last else torch.contiguous_format
+    plain, fast = results("plain", sizes, image, layout), results("fast", sizes, image, layout)
+    assert plain.keys() == fast.keys()
+    for name, wanted in plain.items():
+        scale = max(1.0, float(wanted.abs().max()))
+        torch.testing.assert_close(fast[name] / scale, wanted / scale, rtol=1e-9, atol=1e-9, msg=name)
+
+
+def test_a_discrete_choice_computes_only_what_it_names_in_the_fast_form(global_rng, monkeypatch):
+    from random import Random
+
+    net = Supernet(channels=2, cells=3, form="fast").double()
+    monkeypatch.setattr("dartboard.networks.darts.mixed_cell", None)  # would fail if it were called
+    assert isinstance(net.cells[0], MixedCell)
+    assert net(random(2, 3, 8, 8), space.SPACE.sample(Random(0))).shape == (2, 10)
