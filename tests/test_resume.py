@@ -1,0 +1,196 @@
+"""A real search, of both orders, and a real training: killed or stopped, resumed, and equal to the unstopped one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dartboard.cli import main
+from dartboard.run import Run
+
+TIMES = {"elapsed_s", "epoch_s", "images_per_s", "data_s", "save_s", "time"}
+TINY = [
+    "--data",
+    "digits",
+    "--max-images",
+    "96",
+    "--channels",
+    "2",
+    "--cells",
+    "3",
+    "--device",
+    "cpu",
+    "--threads",
+    "1",
+]
+COMMANDS = {
+    "first order": ["search", "darts", *TINY, "--batch-size", "11", "--epochs", "3"],
+    "second order": ["search", "darts", *TINY, "--batch-size", "11", "--epochs", "2", "--second-order"],
+    "training": ["train", "DARTS_V1", *TINY, "--batch-size", "11", "--epochs", "4", "--drop-path", "0.3"],
+}
+
+pytestmark = pytest.mark.usefixtures("global_rng")
+
+
+def process(*words: str) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "dartboard", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
+def evidence(folder: Path) -> tuple[list[dict[str, Any]], object, dict[str, Tensor], bytes]:
+    """What must be the same bit for bit: metrics without times, architecture, last checkpoint, weights."""
+    run = Run.open(folder)
+    checkpoint = run.load()
+    assert run.done and checkpoint is not None
+    lines = [{name: value for name, value in line.items() if name not in TIMES} for line in run.metrics()]
+    weights = folder / "weights.safetensors"
+    return lines, run.architecture, checkpoint.tensors, weights.read_bytes() if weights.exists() else b""
+
+
+def check_same(one: Path, other: Path) -> None:
+    lines, architecture, tensors, weights = evidence(one)
+    lines_too, architecture_too, tensors_too, weights_too = evidence(other)
+    assert lines == lines_too and architecture == architecture_too and weights == weights_too
+    assert tensors.keys() == tensors_too.keys()
+    assert all(torch.equal(tensor, tensors_too[name]) for name, tensor in tensors.items())
+
+
+@pytest.fixture(scope="module")
+def unstopped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, float]]:
+    """The three runs, never stopped, with the seconds that each took."""
+    folder, runs = tmp_path_factory.mktemp("unstopped"), {}
+    with torch.random.fork_rng():
+        for name, words in COMMANDS.items():
+            started = time.monotonic()
+            assert main([*words, "--out", str(folder / name)]) == 0
+            runs[name] = (folder / name, time.monotonic() - started)
+    return runs
+
+
+def wait_for(path: Path, child: "subprocess.Popen[str]") -> None:
+    """Waits until a file is there, or the process has ended."""
+    end = time.monotonic() + 120
+    while not path.exists() and child.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+def killed(folder: Path, words: list[str], after_s: float) -> bool:
+    """Begins a run, or goes on with it, and kills it some time after its first step. Whether it was still alive."""
+    child = process("resume", str(folder)) if (folder / "config.toml").exists() else process(*words)
+    wait_for(folder / "metrics.jsonl", child)
+    time.sleep(after_s)
+    child.kill()
+    child.communicate()
+    return child.returncode == -signal.SIGKILL
+
+
+def end_of(folder: Path) -> None:
+    """Goes on to the end."""
+    assert main(["resume", str(folder)]) == 0
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_killed_at_a_random_moment_it_ends_as_if_never_stopped(
+    tmp_path: Path, unstopped: dict[str, tuple[Path, float]], name: str
+) -> None:
+    whole, seconds = unstopped[name]
+    rng, folder = Random(name), tmp_path / "run"
+    words = [*COMMANDS[name], "--save-every", "0.1s", "--out", str(folder)]
+    assert killed(folder, words, rng.uniform(0.0, 0.5 * seconds))
+    end_of(folder)
+    check_same(folder, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(7))
+@pytest.mark.parametrize("name", COMMANDS)
+def test_killed_at_random_moments_again_and_again_it_ends_as_if_never_stopped(
+    tmp_path: Path, unstopped: dict[str, tuple[Path, float]], name: str, seed: int
+) -> None:
+    whole, seconds = unstopped[name]
+    rng, folder = Random(f"{name} {seed}"), tmp_path / "run"
+    words = [*COMMANDS[name], "--save-every", f"{rng.choice((0.05, 0.3, 600))}s", "--out", str(folder)]
+    kills = 0
+    for _ in range(3):
+        if not ((folder / "config.toml").exists() and Run.open(folder).done):
+            kills += killed(folder, words, rng.uniform(0.0, seconds))
+    assert kills >= 1
+    end_of(folder) if (folder / "config.toml").exists() else main(words)
+    check_same(folder, whole)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "name"), [(signal.SIGINT, 130, "first order"), (signal.SIGTERM, 143, "training")]
+)
+def test_stopped_by_a_signal_it_says_how_to_go_on_and_ends_as_if_never_stopped(
+    tmp_path: Path, unstopped: dict[str, tuple[Path, float]], number: int, code: int, name: str
+) -> None:
+    folder = tmp_path / "run"
+    child = process(*COMMANDS[name], "--out", str(folder))
+    wait_for(folder / "metrics.jsonl", child)
+    child.send_signal(number)
+    out, err = child.communicate()
+    assert child.returncode == code, err
+    assert out.splitlines()[-1] == f"dartboard resume {folder}"
+    assert err.count("\n") == 1 and "saved" in err and err.endswith(f"dartboard resume {folder}\n")
+    end_of(folder)
+    check_same(folder, unstopped[name][0])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_budget_of_steps_ends_in_any_epoch_and_goes_on_exactly(
+    tmp_path: Path, unstopped: dict[str, tuple[Path, float]], name: str
+) -> None:
+    folder = tmp_path / "run"
+    assert main([*COMMANDS[name], "--budget", "5steps", "--out", str(folder)]) == 0
+    assert main(["resume", str(folder), "--budget", "3steps"]) == 0
+    assert not Run.open(folder).done
+    end_of(folder)
+    check_same(folder, unstopped[name][0])
+
+
+def test_a_torn_newest_checkpoint_costs_only_time(
+    tmp_path: Path, unstopped: dict[str, tuple[Path, float]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "run"
+    assert main([*COMMANDS["training"], "--budget", "20steps", "--out", str(folder)]) == 0
+    newest = max((folder / "checkpoint").iterdir())
+    whole = (newest / "tensors.safetensors").read_bytes()
+    (newest / "tensors.safetensors").write_bytes(whole[: len(whole) // 2])
+    capsys.readouterr()
+    end_of(folder)
+    assert f"{newest} is torn; going back to the one before" in capsys.readouterr().err
+    check_same(folder, unstopped["training"][0])
+
+
+def test_killed_before_its_first_checkpoint_a_run_starts_again(
+    tmp_path: Path, unstopped: dict[str, tuple[Path, float]]
+) -> None:
+    folder = tmp_path / "run"
+    assert killed(folder, [*COMMANDS["first order"], "--save-every", "1h", "--out", str(folder)], 0.0)
+    end_of(folder)
+    check_same(folder, unstopped["first order"][0])
+
+
+def test_a_run_that_is_at_work_cannot_be_resumed_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "run"
+    child = process(*COMMANDS["first order"], "--epochs", "50", "--out", str(folder))
+    wait_for(folder / "metrics.jsonl", child)
+    assert main(["resume", str(folder)]) == 2
+    assert f"in use by process {child.pid}" in capsys.readouterr().err
+    child.kill()
+    child.communicate()
