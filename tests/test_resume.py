@@ -88,10 +88,10 @@ def wait_for(path: Path, child: "subprocess.Popen[str]") -> None:
         time.sleep(0.01)
 
 
-def killed(folder: Path, words: list[str], after_s: float) -> bool:
-    """Begins a run, or goes on with it, and kills it some time after its first step. Whether it was still alive."""
+def killed(folder: Path, words: list[str], after_s: float, sign: str) -> bool:
+    """Begins a run, or goes on with it, and kills it some time after a file is in its folder. Whether it lived."""
     child = process("resume", str(folder)) if (folder / "config.toml").exists() else process(*words)
-    wait_for(folder / "metrics.jsonl", child)
+    wait_for(folder / sign, child)
     time.sleep(after_s)
     child.kill()
     child.communicate()
@@ -110,7 +110,7 @@ def test_killed_at_a_random_moment_it_ends_as_if_never_stopped(
     whole, seconds = unstopped[name]
     rng, folder = Random(name), tmp_path / "run"
     words = [*COMMANDS[name], "--save-every", "0.1s", "--out", str(folder)]
-    assert killed(folder, words, rng.uniform(0.0, 0.5 * seconds))
+    assert killed(folder, words, rng.uniform(0.0, 0.3 * seconds), "checkpoint")
     end_of(folder)
     check_same(folder, whole)
 
@@ -127,28 +127,26 @@ def test_killed_at_random_moments_again_and_again_it_ends_as_if_never_stopped(
     kills = 0
     for _ in range(3):
         if not ((folder / "config.toml").exists() and Run.open(folder).done):
-            kills += killed(folder, words, rng.uniform(0.0, seconds))
+            kills += killed(folder, words, rng.uniform(0.0, 1.5 * seconds), "config.toml")
     assert kills >= 1
     end_of(folder) if (folder / "config.toml").exists() else main(words)
     check_same(folder, whole)
 
 
-@pytest.mark.parametrize(
-    ("number", "code", "name"), [(signal.SIGINT, 130, "first order"), (signal.SIGTERM, 143, "training")]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_by_a_signal_it_says_how_to_go_on_and_ends_as_if_never_stopped(
-    tmp_path: Path, unstopped: dict[str, tuple[Path, float]], number: int, code: int, name: str
+    tmp_path: Path, unstopped: dict[str, tuple[Path, float]], number: int, code: int
 ) -> None:
     folder = tmp_path / "run"
-    child = process(*COMMANDS[name], "--out", str(folder))
-    wait_for(folder / "metrics.jsonl", child)
+    child = process(*COMMANDS["training"], "--save-every", "0.1s", "--out", str(folder))
+    wait_for(folder / "checkpoint", child)  # written in the loop, where signals are noted
     child.send_signal(number)
     out, err = child.communicate()
     assert child.returncode == code, err
     assert out.splitlines()[-1] == f"dartboard resume {folder}"
     assert err.count("\n") == 1 and "saved" in err and err.endswith(f"dartboard resume {folder}\n")
     end_of(folder)
-    check_same(folder, unstopped[name][0])
+    check_same(folder, unstopped["training"][0])
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -181,15 +179,15 @@ def test_killed_before_its_first_checkpoint_a_run_starts_again(
     tmp_path: Path, unstopped: dict[str, tuple[Path, float]]
 ) -> None:
     folder = tmp_path / "run"
-    assert killed(folder, [*COMMANDS["first order"], "--save-every", "1h", "--out", str(folder)], 0.0)
+    assert killed(folder, [*COMMANDS["first order"], "--save-every", "1h", "--out", str(folder)], 0.0, "metrics.jsonl")
     end_of(folder)
     check_same(folder, unstopped["first order"][0])
 
 
 def test_a_run_that_is_at_work_cannot_be_resumed_beside_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "run"
-    child = process(*COMMANDS["first order"], "--epochs", "50", "--out", str(folder))
-    wait_for(folder / "metrics.jsonl", child)
+    child = process(*COMMANDS["training"], "--epochs", "500", "--out", str(folder))
+    wait_for(folder / "config.toml", child)
     assert main(["resume", str(folder)]) == 2
     assert f"in use by process {child.pid}" in capsys.readouterr().err
     child.kill()
