@@ -46,7 +46,7 @@ class ShowFlags:
     image: str | None = None
     """Draw the cells into this file: .svg, .png or .pdf."""
     epoch: int | None = None
-    """Of a search's run: the cell that this epoch, counted from 0, would have given."""
+    """Of a search's run: the cell that this epoch, counted from 0 as in its page, would have given."""
 
     def __post_init__(self) -> None:
         check_ranges(self, channels="[1, 4096]", cells="[3, 1000]", classes="[1, 1e6]", image_size="[1, 4096]")
