@@ -67,9 +67,11 @@ def test_the_readme_opens_with_its_sentence_and_two_commands():
     assert {"demo", "test", "test-slow", "setup", "check"} <= {name for name in named if f"\n{name}:" in makefile}
 
 
-def test_the_picture_of_a_report_is_there_and_small():
-    picture = ROOT / "docs" / "report.png"
-    assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size < 300_000
+def test_the_pictures_of_a_report_are_there_and_small():
+    for name in ("report.png", "report-slider.png"):
+        picture = ROOT / "docs" / name
+        assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size < 300_000
+        assert f"](docs/{name})" in PAGES["README.md"].read_text()
 
 
 # --- Tables ----------------------------------------------------------------------------------------------------------
