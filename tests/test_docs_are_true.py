@@ -107,6 +107,19 @@ def test_the_flags_that_other_peoples_flags_are_compared_with_exist():
     assert len(ours) > 50 and set(ours) - known_flags() <= theirs
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_every_command_named_in_a_sentence_exists_with_its_flags(name):
+    from dartboard.cli import COMMANDS
+    from dartboard.commands import evaluate, export, listing, report, resume, show
+    from dartboard.commands.flags import flags_of
+
+    own = (evaluate.EvaluateFlags, export.ExportFlags, listing.ListFlags, report.ReportFlags, resume.ResumeFlags)
+    flags = known_flags().union(*map(flags_of, (*own, show.ShowFlags)))
+    for span in re.findall(r"`dartboard ([^`]+)`", prose(PAGES[name])):
+        assert span.split()[0] in (*COMMANDS, "COMMAND", "...", "--version"), span
+        assert set(re.findall(r"--[a-z0-9-]+", span)) <= flags | {"--version"}, span
+
+
 def test_the_defaults_of_quark0_darts_are_ours():
     from dartboard import darts, train
 
