@@ -9,8 +9,8 @@ DEMO := runs/demo
 
 demo: $(INSTALLED)
 	rm -rf $(DEMO)
-	$(BIN)/dartboard search darts --data digits --epochs 10 --out $(DEMO)/search
-	$(BIN)/dartboard train $(DEMO)/search --data digits --epochs 10 --out $(DEMO)/train
+	$(BIN)/dartboard search darts --data digits --epochs 6 --threads 1 --out $(DEMO)/search
+	$(BIN)/dartboard train $(DEMO)/search --data digits --epochs 8 --threads 1 --out $(DEMO)/train
 	$(BIN)/dartboard report $(DEMO)/search $(DEMO)/train --out $(DEMO)/report.html
 	@echo "open this page: $(CURDIR)/$(DEMO)/report.html"
 
