@@ -18,8 +18,6 @@ from dartboard.search_space import Architecture
 from dartboard.spaces import SPACES
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from dartboard.data import Data
 
 STEPS = 3  # real steps whose time is taken, the first one left out
@@ -27,16 +25,15 @@ STEPS = 3  # real steps whose time is taken, the first one left out
 
 def search(header: Mapping[str, str], setup: Setup, config: Any) -> None:
     """Prints the settings, the supernet's size, and the time a search would take. Makes no folder that stays."""
-    from dartboard import networks
+    from dartboard.cost import count_supernet
 
     work.use_threads(setup.threads)
     data, space = work.load(setup), SPACES[header["space"]]
     method = import_module(f"dartboard.methods.{header['method']}")
-    supernet = networks.module(space.family).Supernet(
-        channels=config.channels, cells=config.cells, num_classes=data.num_classes, in_channels=data.channels
-    )
+    sizes = {"num_classes": data.num_classes, "image_size": data.image_size, "in_channels": data.channels}
+    cost = count_supernet(space, config.channels, config.cells, **sizes)
     print(resolved(header, setup, config))
-    print(f"{described(data)}\nsupernet: {num_parameters(supernet):,} parameters")
+    print(f"{described(data)}\nsupernet: {cost.params:,} parameters, {cost.macs:,} multiply-adds an image")
 
     def begin(run: Run) -> object:
         return method.search(config, space, data, run)
@@ -46,21 +43,13 @@ def search(header: Mapping[str, str], setup: Setup, config: Any) -> None:
 
 def train(architecture: Architecture, header: Mapping[str, str | None], setup: Setup, config: Any) -> None:
     """Prints the settings, the network's counts, and the time a training would take. Makes no folder that stays."""
-    from dartboard.commands.train import build_network
-    from dartboard.cost import count
+    from dartboard.cost import count_module
     from dartboard.train import fit
 
     work.use_threads(setup.threads)
     data = work.load(setup)
-    network = build_network(architecture, config, data)
-    cost = count(
-        architecture,
-        network=config.stem,
-        channels=config.channels,
-        cells=config.cells,
-        num_classes=data.num_classes,
-        image_size=data.image_size,
-    )
+    network = work.build_network(architecture, config, data)
+    cost = count_module(network, data.image_size, data.channels)
     print(resolved(header, setup, config))
     print(f"{described(data)}\nnetwork: {cost.params:,} parameters, {cost.macs:,} multiply-adds an image")
 
@@ -73,10 +62,6 @@ def train(architecture: Architecture, header: Mapping[str, str | None], setup: S
 def described(data: "Data") -> str:
     sizes = f"{len(data.train)} train, {len(data.val)} val, {len(data.test)} test images"
     return f"data: {data.name}, {sizes} of {data.image_size}x{data.image_size}, {data.num_classes} classes"
-
-
-def num_parameters(module: "nn.Module") -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def tell_time(

@@ -74,32 +74,13 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
     """One new run. limits: of all runs of the command together."""
     work.use_threads(setup.threads)
     data = work.load(setup)
-    network = build_network(architecture, flags.config, data)
+    network = work.build_network(architecture, flags.config, data)
     parent = flags.arch if Path(flags.arch).is_dir() else None
     folder = work.run_folder(flags.new, f"train-{label}", setup)
     run = Run.create(folder, flags.config, setup=setup, command="train", parent=parent, architecture=architecture)
     run.limits = limits
     with work.attended(run, fresh=True):
         go_on(run, flags.config, network, data)
-
-
-def build_network(architecture: Architecture, config: Any, data: "Data") -> "nn.Module":
-    """The network of an architecture at the sizes of a training's config and of the data. Raises InputError."""
-    from dartboard.networks.darts import Network
-
-    network = Network(
-        architecture,
-        channels=config.channels,
-        cells=config.cells,
-        num_classes=data.num_classes,
-        in_channels=data.channels,
-        image_size=data.image_size,
-        auxiliary=config.auxiliary,
-        stem=config.stem,
-    )
-    if config.auxiliary and network.auxiliary_head is None:
-        print(f"no auxiliary head: images of {data.image_size}x{data.image_size} leave it a map smaller than 5x5")
-    return network
 
 
 def go_on(run: Run, config: Any, network: "nn.Module", data: "Data") -> None:
@@ -126,4 +107,4 @@ def resume(run: Run) -> None:
         raise InputError(f"{run.folder} has no architecture.json; restore it or train anew")
     with work.attended(run, fresh=False):
         data = work.load(run.setup)
-        go_on(run, config, build_network(architecture, config, data), data)
+        go_on(run, config, work.build_network(architecture, config, data), data)

@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dartboard.config import Setup, check_ranges
 from dartboard.data.names import FOLDER_PREFIX
 from dartboard.durable import replace_file
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.run import Run
+from dartboard.search_space import Architecture
 from dartboard.stopping import Terminated
 
 if TYPE_CHECKING:
     from dartboard.data import Data
+    from dartboard.networks.darts import Network
 
 TRACEBACK = "traceback.txt"
 
@@ -140,3 +142,22 @@ def seconds_in_words(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} days"
+
+
+def build_network(architecture: Architecture, config: Any, data: "Data") -> "Network":
+    """The network of an architecture at the sizes of a training's config and of the data. Raises InputError."""
+    from dartboard.networks.darts import Network
+
+    network = Network(
+        architecture,
+        channels=config.channels,
+        cells=config.cells,
+        num_classes=data.num_classes,
+        in_channels=data.channels,
+        image_size=data.image_size,
+        auxiliary=config.auxiliary,
+        stem=config.stem,
+    )
+    if config.auxiliary and network.auxiliary_head is None:
+        print(f"no auxiliary head: images of {data.image_size}x{data.image_size} leave it a map smaller than 5x5")
+    return network
