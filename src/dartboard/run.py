@@ -24,6 +24,7 @@ from dartboard.durable import PART, replace_file, writing
 from dartboard.environment import describe, describe_data, pick_device
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.lock import LOCK, take_lock
+from dartboard.memory import kept_memory
 from dartboard.progress import Progress, progress_for
 from dartboard.search_space import Architecture, as_tuples
 from dartboard.stopping import Limits, limits_of, signals_noted
@@ -282,11 +283,12 @@ class Run:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Around a loop: signals are noted for `pulse`; what stops the work ends with the words to go on with.
+        """Around a loop: memory is kept from step to step, signals are noted for `pulse`; what stops the work ends with
+        the words to go on with.
 
         Raises CannotContinueError for a full disk and for want of memory.
         """
-        with signals_noted(self.limits):
+        with signals_noted(self.limits), kept_memory():
             try:
                 with writing(self.folder):
                     yield
