@@ -119,13 +119,13 @@ MUTANTS = {
     "multiplying where 2R divides": (darts.second_order_gradient, "/ (2 * radius)", "/ 2.0 * radius"),
     "one norm per tensor": (
         darts.finite_difference_radius,
-        "float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(tensor) for tensor in v])))",
-        "float(sum(torch.linalg.vector_norm(tensor) for tensor in v))",
+        "torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(v))))",
+        "torch.stack(torch._foreach_norm(list(v))).sum()",
     ),
     "a step of its own for each tensor": (
         darts.move,
-        "torch._foreach_add_(list(w), list(direction), alpha=scale)",
-        "[one.add_(d / d.norm() * direction[0].norm(), alpha=scale) for one, d in zip(w, direction)]",
+        "loop.add_scaled(w, direction, scale)",
+        "loop.add_scaled(w, [d / d.norm() * direction[0].norm() for d in direction], scale)",
     ),
     "the other sign": (darts.second_order_gradient, "first - xi * second", "first + xi * second"),
     "forgetting momentum": (darts.sgd_direction, "alpha=momentum", "alpha=0.0"),
@@ -441,11 +441,11 @@ def test_the_loop_updates_alpha_then_the_weights_at_every_step_with_xi_the_prese
     seen: list[tuple[str, float]] = []
     update_alpha, update_weights = darts.update_alpha, darts.update_weights
 
-    def alpha(*args: Any, xi: float) -> float:
+    def alpha(*args: Any, xi: float) -> Tensor:
         seen.append(("alpha", xi))
         return update_alpha(*args, xi=xi)
 
-    def weights(*args: Any) -> tuple[float, int]:
+    def weights(*args: Any) -> tuple[Tensor, Tensor]:
         seen.append(("w", args[-1]))
         return update_weights(*args)
 

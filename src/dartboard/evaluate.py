@@ -14,14 +14,18 @@ from dartboard.search_space import Architecture
 @contextmanager
 def kept_buffers(module: nn.Module) -> Iterator[None]:
     """Restores all buffers of the module (BatchNorm's running statistics) bit for bit afterwards."""
-    buffers = list(module.buffers())
-    before = [buffer.clone() for buffer in buffers]
+    kinds = {buffer.dtype for buffer in module.buffers()}  # one copy a number format: few kernels on a GPU
+    buffers = [[buffer for buffer in module.buffers() if buffer.dtype == kind] for kind in kinds]
+    before = [[torch.empty_like(buffer) for buffer in same] for same in buffers]
+    with torch.no_grad():
+        for kept, same in zip(before, buffers, strict=True):
+            torch._foreach_copy_(kept, same)
     try:
         yield
     finally:
         with torch.no_grad():
-            for buffer, value in zip(buffers, before, strict=True):
-                buffer.copy_(value)
+            for kept, same in zip(before, buffers, strict=True):
+                torch._foreach_copy_(same, kept)
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from dartboard.checkpoint import Checkpoint
 from dartboard.data import Augmentation, Split, augment
+from dartboard.data.augmentation import sent
 from dartboard.errors import CannotContinueError, InputError
 from dartboard.progress import Progress
 from dartboard.run import Run
@@ -82,10 +83,29 @@ def augmented(
     channels_last: bool,
 ) -> tuple[Tensor, Tensor]:
     """Augmented images (B, C, H, W) in the number format of a module, and labels (B,), of the images at `index`."""
-    index = index.to(split.images.device)
+    index = sent(index, split.images.device)
     x = augment(split.images[index], augmentation, generator)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     return x.to(dtype=next(like.parameters()).dtype, memory_format=layout), split.labels[index]
+
+
+# --- Numbers that stay on the device ---------------------------------------------------------------------------------
+
+
+def in_double(tensor: Tensor) -> Tensor:
+    """The tensor in float64 where its device has it (mps has not)."""
+    return tensor if tensor.device.type == "mps" else tensor.double()
+
+
+@torch.no_grad()
+def add_scaled(tensors: Sequence[Tensor], direction: Sequence[Tensor], scale: float | Tensor) -> None:
+    """tensors += scale * direction, in place. A scale of shape () is not read by the host: no wait for a GPU."""
+    if not isinstance(scale, Tensor):
+        torch._foreach_add_(list(tensors), list(direction), alpha=scale)
+    elif scale.device.type == "cpu":  # rounds once, as the line above
+        torch._foreach_addcmul_(list(tensors), list(direction), [scale] * len(tensors))
+    else:
+        torch._foreach_add_(list(tensors), torch._foreach_mul(list(direction), scale))
 
 
 # --- Where a run stands ----------------------------------------------------------------------------------------------
@@ -93,7 +113,11 @@ def augmented(
 
 @dataclass
 class Place:
-    """Epoch and step of a loop, both counted from 0, with the sums of the epoch so far and the time spent."""
+    """Epoch and step of a loop, both counted from 0, with the sums of the epoch so far and the time spent.
+
+    Losses and right answers stay on the device until `read`, which the means, a line of the metrics and a checkpoint
+    call: a step never waits for a GPU. numbers: those of the last step that was read.
+    """
 
     epoch: int = 0
     step: int = 0
@@ -103,11 +127,33 @@ class Place:
     correct: int = 0
     epoch_s: float = 0.0
     mark_s: float = field(default_factory=time.perf_counter)
+    numbers: dict[str, float] = field(default_factory=dict)
+    unread: list["Step"] = field(default_factory=list)
 
-    def advance(self, images: int, loss: float, correct: int) -> None:
-        """One more step was made, on so many images with that mean loss and so many right answers."""
-        self.step, self.step_in_epoch = self.step + 1, self.step_in_epoch + 1
-        self.images, self.loss, self.correct = self.images + images, self.loss + images * loss, self.correct + correct
+    def advance(self, images: int, loss: Tensor, correct: Tensor, lr: float, **others: Tensor) -> None:
+        """One more step was made: on so many images, with that mean training loss and so many right answers.
+
+        loss, correct, others (more losses by name): shape (), on any device. lr: the learning rate it was made with.
+        """
+        named = {"train_loss": loss, **others}
+        row = torch.stack([correct.to(loss.dtype), *(value.detach().to(loss.dtype) for value in named.values())])
+        self.unread.append(Step(self.step, images, lr, tuple(named), row))
+        self.step, self.step_in_epoch, self.images = self.step + 1, self.step_in_epoch + 1, self.images + images
+
+    def read(self) -> None:
+        """Brings the numbers of the steps since the last reading from the device, with one wait, into the sums.
+
+        Raises CannotContinueError, naming the first such step, where a loss is NaN or infinite.
+        """
+        if not self.unread:
+            return
+        rows = torch.stack([step.row for step in self.unread]).tolist()
+        steps, self.unread = self.unread, []
+        for step, (correct, *losses) in zip(steps, rows, strict=True):
+            named = dict(zip(step.names, losses, strict=True))
+            check_finite(step.number, step.lr, **named)
+            self.loss, self.correct = self.loss + step.images * losses[0], self.correct + int(correct)
+            self.numbers = {**named, "lr": step.lr}
 
     def next_epoch(self) -> None:
         self.epoch, self.step_in_epoch, self.images, self.loss, self.correct = self.epoch + 1, 0, 0, 0.0, 0
@@ -115,6 +161,7 @@ class Place:
 
     def means(self) -> dict[str, float]:
         """Training loss and accuracy of the epoch so far, each batch at the weights it was trained with."""
+        self.read()
         return {"train_loss": self.loss / self.images, "train_accuracy": self.correct / self.images}
 
     def times(self) -> dict[str, float]:
@@ -123,7 +170,8 @@ class Place:
         return {"epoch_s": seconds, "images_per_s": self.images / seconds}
 
     def to_json(self) -> dict[str, Any]:
-        """What a checkpoint keeps of the epoch."""
+        """What a checkpoint keeps of the epoch. Raises as `read`: what has become NaN is not saved."""
+        self.read()
         return {
             "step_in_epoch": self.step_in_epoch,
             "images": self.images,
@@ -133,11 +181,26 @@ class Place:
         }
 
 
-def note_step(run: Run, place: Place, progress: Progress, **numbers: float) -> None:
-    """Shows the numbers of the step just made, and every LOG_EVERY steps writes them into the metrics."""
-    progress.step(place.step, **numbers)
+@dataclass(frozen=True)
+class Step:
+    """What a step left on the device. row: right answers, then the losses by the names."""
+
+    number: int
+    images: int
+    lr: float
+    names: tuple[str, ...]
+    row: Tensor
+
+
+def note_step(run: Run, place: Place, progress: Progress) -> None:
+    """Every LOG_EVERY steps reads the numbers and writes those of the step just made into the metrics.
+
+    Shows those read last. Raises CannotContinueError where a loss since the last reading is NaN or infinite.
+    """
     if place.step % LOG_EVERY == 0:
-        run.log(event="step", epoch=place.epoch, step=place.step, **numbers, elapsed_s=run.elapsed_s)
+        place.read()
+        run.log(event="step", epoch=place.epoch, step=place.step, **place.numbers, elapsed_s=run.elapsed_s)
+    progress.step(place.step, **place.numbers)
 
 
 def in_words(numbers: Mapping[str, float]) -> str:
@@ -148,10 +211,11 @@ def in_words(numbers: Mapping[str, float]) -> str:
 
 def save(run: Run, place: Place, **parts: Savable) -> None:
     """A checkpoint of the place and of modules, optimizers and tables of tensors, each under its name."""
+    extra = place.to_json()
     tensors = {}
     for name, part in parts.items():
         tensors.update({f"{name}/{key}": tensor for key, tensor in tensors_of(part).items()})
-    run.save(tensors, step=place.step, epoch=place.epoch, extra=place.to_json())
+    run.save(tensors, step=place.step, epoch=place.epoch, extra=extra)
 
 
 def restore(checkpoint: Checkpoint, place: Place, **parts: Savable) -> None:

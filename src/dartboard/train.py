@@ -16,6 +16,7 @@ from dartboard import loop
 from dartboard.config import check_ranges, check_types
 from dartboard.cost import count_module, num_params
 from dartboard.data import Augmentation, Data, Split, epoch_batches
+from dartboard.data.augmentation import sent
 from dartboard.data.color import color_jitter
 from dartboard.durable import replace_file
 from dartboard.evaluate import accuracy
@@ -154,11 +155,10 @@ def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
             lr = learning_rate(config, epoch)
             order = epoch_batches(len(images), config.batch_size, run.generator("order", epoch))
             for index in order[place.step_in_epoch :]:
-                x, y = training_batch(config, data, images, index.to(device), run, place.step, network)
+                x, y = training_batch(config, data, images, sent(index, device), run, place.step, network)
                 loss, correct = training_step(config, training, x, y, run, lr)
-                place.advance(len(index), loss, correct)
-                loop.check_finite(place.step - 1, lr, train_loss=loss)
-                loop.note_step(run, place, progress, train_loss=loss, lr=lr)
+                place.advance(len(index), loss, correct, lr)
+                loop.note_step(run, place, progress)
                 run.pulse(lambda: loop.save(run, place, network=network, optimizer=training.optimizer), place.step)
             numbers = epoch_numbers(config, training, data, lr)
             run.log(event="epoch", epoch=epoch, step=place.step, **numbers, **place.times(), elapsed_s=run.elapsed_s)
@@ -207,12 +207,14 @@ def training_batch(
     recoloured = color_jitter(images.images[index], config.color_jitter, config.hue_jitter, generator)
     picked = replace(images, images=recoloured, labels=images.labels[index])
     augmentation = Augmentation(config.crop_padding, config.flip, config.cutout, data.mean, data.std)
-    everything = torch.arange(len(index))
+    everything = torch.arange(len(index), device=index.device)
     return loop.augmented(picked, everything, augmentation, generator, network, config.channels_last)
 
 
-def training_step(config: Config, training: Training, x: Tensor, y: Tensor, run: Run, lr: float) -> tuple[float, int]:
-    """One step of SGD; returns the loss of the main classifier and the number of right answers."""
+def training_step(
+    config: Config, training: Training, x: Tensor, y: Tensor, run: Run, lr: float
+) -> tuple[Tensor, Tensor]:
+    """One step of SGD; returns the loss of the main classifier and the number of right answers, on the device."""
     network, place = training.network, training.place
     with loop.autocast(run):
         if isinstance(network, Network):
@@ -224,7 +226,7 @@ def training_step(config: Config, training: Training, x: Tensor, y: Tensor, run:
     if auxiliary is not None:
         total = loss + config.auxiliary_weight * cross_entropy(auxiliary, y, config.label_smoothing)
     step(total, training.optimizer, lr, config.grad_clip)
-    return float(loss.detach()), int((logits.argmax(1) == y).sum())
+    return loss.detach(), (logits.argmax(1) == y).sum()
 
 
 def epoch_numbers(config: Config, training: Training, data: Data, lr: float) -> dict[str, float]:

@@ -4,6 +4,7 @@ The order of the official code: pad with black, crop, flip, scale to [0, 1], nor
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -79,15 +80,26 @@ def holes(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
 
 def draw(high: int, count: int, generator: torch.Generator, device: torch.device) -> Tensor:
     """(count,) int64, uniform over 0 .. high - 1, drawn on the generator's device and moved to `device`."""
-    return torch.randint(high, (count,), generator=generator, device=generator.device).to(device)
+    return sent(torch.randint(high, (count,), generator=generator, device=generator.device), device)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on a device; on its way from the CPU to a GPU nobody waits for it."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def normalise(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """images: (B, C, H, W) uint8 -> float32: (pixel / 255 - mean) / std, by channel."""
-    shape = (1, len(mean), 1, 1)
-    centre = torch.tensor(mean, dtype=torch.float32, device=images.device).view(shape)
-    spread = torch.tensor(std, dtype=torch.float32, device=images.device).view(shape)
+    centre, spread = by_channel(mean, images.device), by_channel(std, images.device)
     return images.to(torch.float32).div(255).sub(centre).div(spread)
+
+
+@cache
+def by_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """(1, C, 1, 1) float32; sent to a device once."""
+    return torch.tensor(values, dtype=torch.float32, device=device).view(1, len(values), 1, 1)
 
 
 def epoch_batches(num_images: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:

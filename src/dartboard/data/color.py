@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from dartboard.data.augmentation import by_channel, sent
 from dartboard.errors import InputError
 
 # ITU-R BT.601 luma, the grey of PIL and of the official code's transforms.
@@ -30,13 +31,13 @@ def color_jitter(images: Tensor, strength: float, hue: float, generator: torch.G
 
 def factor(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """(B, 1, 1, 1), uniform in [1 - strength, 1 + strength]."""
-    drawn = torch.rand(images.shape[0], 1, 1, 1, generator=generator, device=generator.device).to(images.device)
-    return 1.0 + strength * (2.0 * drawn - 1.0)
+    drawn = torch.rand(images.shape[0], 1, 1, 1, generator=generator, device=generator.device)
+    return 1.0 + strength * (2.0 * sent(drawn, images.device) - 1.0)
 
 
 def grey(x: Tensor) -> Tensor:
     """(B, 1, H, W) luma of x: (B, 3, H, W)."""
-    return (x * torch.tensor(LUMA, device=x.device).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return (x * by_channel(LUMA, x.device)).sum(1, keepdim=True)
 
 
 def blend(x: Tensor, other: Tensor, amount: Tensor) -> Tensor:
@@ -56,5 +57,5 @@ def turn_hue(x: Tensor, turn: Tensor) -> Tensor:
     )
     sector = sector + 6.0 * turn
     # HSV back to RGB: channel n (5, 3, 1) is value - chroma * max(0, min(k, 4 - k, 1)) with k = (n + sector) mod 6
-    k = (torch.tensor((5.0, 3.0, 1.0), device=x.device).view(1, 3, 1, 1) + sector) % 6.0
+    k = (by_channel((5.0, 3.0, 1.0), x.device) + sector) % 6.0
     return value - chroma * torch.minimum(k, 4.0 - k).clamp(0.0, 1.0)

@@ -146,9 +146,8 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
         for epoch in range(state.place.epoch, config.epochs):
             lr = train.cosine(config.lr, config.lr_min, epoch, config.epochs)  # per epoch, as in the official code
             for index in train_batches(config, data, run, epoch)[state.place.step_in_epoch :]:
-                step = state.place.step
                 x_train, y_train = batch(config, data, "train", index, run, state)
-                x_val, y_val = batch(config, data, "val", val_index(config, data, run, step), run, state)
+                x_val, y_val = batch(config, data, "val", val_index(config, data, run, state.place.step), run, state)
 
                 def loss_train(x: Tensor = x_train, y: Tensor = y_train) -> Tensor:
                     return loss_of(state, x, y, run)
@@ -161,9 +160,8 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
                 # 2. update w by descending grad_w L_train(w, alpha)
                 train_loss, correct = update_weights(config, state, x_train, y_train, run, lr)
 
-                state.place.advance(len(index), train_loss, correct)
-                loop.check_finite(step, lr, train_loss=train_loss, val_loss=val_loss)
-                loop.note_step(run, state.place, progress, train_loss=train_loss, val_loss=val_loss, lr=lr)
+                state.place.advance(len(index), train_loss, correct, lr, val_loss=val_loss)
+                loop.note_step(run, state.place, progress)
                 run.pulse(lambda: save(state, run), state.place.step)
             finish_epoch(config, state, data, run, lr, progress)
             state.place.next_epoch()
@@ -215,16 +213,16 @@ def second_order_gradient(
     above = gradient(loss_train(), alpha)
     move(w, original, v, -radius)
     below = gradient(loss_train(), alpha)
-    move(w, original, v, 0.0)
+    restore(w, original)
     # Eq. 7: grad_alpha L_val(w', alpha) - xi * (the product of Eq. 8)
     product = [(plus - minus) / (2 * radius) for plus, minus in zip(above, below, strict=True)]
     return [first - xi * second for first, second in zip(direct, product, strict=True)], loss.detach()
 
 
-def finite_difference_radius(v: Sequence[Tensor], epsilon: float) -> float:
-    """R = epsilon / ||v||, with one norm over all tensors (footnote 2 of the paper)."""
-    norm = float(torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(tensor) for tensor in v])))
-    return epsilon / norm if norm > 0.0 else epsilon
+def finite_difference_radius(v: Sequence[Tensor], epsilon: float) -> Tensor:
+    """R = epsilon / ||v||, with one norm over all tensors (footnote 2 of the paper). Shape ()."""
+    norm = loop.in_double(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(v)))))
+    return torch.where(norm > 0.0, epsilon / norm, epsilon).to(v[0].dtype)
 
 
 def sgd_direction(
@@ -244,11 +242,16 @@ def momentum_buffers(optimizer: torch.optim.Optimizer, w: Sequence[Tensor]) -> l
 
 
 @torch.no_grad()
-def move(w: Sequence[Tensor], original: Sequence[Tensor], direction: Sequence[Tensor], scale: float) -> None:
-    """w = original + scale * direction, in place; scale 0 restores w bit for bit."""
+def move(w: Sequence[Tensor], original: Sequence[Tensor], direction: Sequence[Tensor], scale: float | Tensor) -> None:
+    """w = original + scale * direction, in place."""
+    restore(w, original)
+    loop.add_scaled(w, direction, scale)
+
+
+@torch.no_grad()
+def restore(w: Sequence[Tensor], original: Sequence[Tensor]) -> None:
+    """w = original, in place and bit for bit."""
     torch._foreach_copy_(list(w), list(original))
-    if scale != 0.0:
-        torch._foreach_add_(list(w), list(direction), alpha=scale)
 
 
 def gradient(loss: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -316,7 +319,7 @@ def save(state: State, run: Run) -> None:
 
 def update_alpha(
     config: Config, state: State, loss_train: Callable[[], Tensor], loss_val: Callable[[], Tensor], xi: float
-) -> float:
+) -> Tensor:
     """Line 1 of the loop. Returns the validation loss; leaves w and the BatchNorm buffers as they were."""
     alpha, w = list(state.alpha.values()), list(state.supernet.parameters())
     with kept_buffers(state.supernet):
@@ -338,16 +341,16 @@ def update_alpha(
     for tensor, grad in zip(alpha, grads, strict=True):
         tensor.grad = grad
     state.alpha_optimizer.step()
-    return float(loss)
+    return loss
 
 
-def update_weights(config: Config, state: State, x: Tensor, y: Tensor, run: Run, lr: float) -> tuple[float, int]:
+def update_weights(config: Config, state: State, x: Tensor, y: Tensor, run: Run, lr: float) -> tuple[Tensor, Tensor]:
     """Line 2 of the loop: one step of SGD on a training batch. Returns its loss and the number of right answers."""
     with loop.autocast(run):
         logits = state.supernet(x, {kind: weights.detach() for kind, weights in mixture(state.alpha).items()})
     loss = train.cross_entropy(logits, y)
     train.step(loss, state.w_optimizer, lr, config.grad_clip)
-    return float(loss.detach()), int((logits.argmax(1) == y).sum())
+    return loss.detach(), (logits.argmax(1) == y).sum()
 
 
 def loss_of(state: State, x: Tensor, y: Tensor, run: Run) -> Tensor:
