@@ -18,13 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from dartboard.allocator import kept_memory
 from dartboard.checkpoint import Checkpoint, checkpoints, prune, read_checkpoint, write_checkpoint
 from dartboard.config import Setup, build, field_names, flat, from_toml, parse_duration, to_toml
 from dartboard.durable import PART, replace_file, writing
 from dartboard.environment import describe, describe_data, pick_device
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.lock import LOCK, take_lock
-from dartboard.memory import kept_memory
 from dartboard.progress import Progress, progress_for
 from dartboard.search_space import Architecture, as_tuples
 from dartboard.stopping import Limits, limits_of, signals_noted

@@ -6,11 +6,11 @@ import sys
 import pytest
 import torch
 
-from dartboard import memory
-from dartboard.memory import kept_memory
+from dartboard import allocator
+from dartboard.allocator import kept_memory
 
 MEGABYTE = 2**20
-pytestmark = pytest.mark.skipif(memory.glibc() is None, reason="no glibc: nothing to set")
+pytestmark = pytest.mark.skipif(allocator.glibc() is None, reason="no glibc: nothing to set")
 
 
 def faults_of_a_step() -> int:
@@ -47,6 +47,6 @@ def test_what_is_free_is_given_back_at_the_end() -> None:
 def test_it_ends_with_an_error_as_without(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyError), kept_memory():
         raise KeyError
-    monkeypatch.setattr(memory, "glibc", lambda: None)  # another C library
+    monkeypatch.setattr(allocator, "glibc", lambda: None)  # another C library
     with kept_memory():
         pass

@@ -1,0 +1,43 @@
+"""Memory that stays with the process while a loop runs.
+
+A step frees some hundred large tensors and the next one asks for the same sizes again. glibc gives such pieces back to
+the system at once, which then fills every page with zeros anew: a third of the time of a training step on a CPU.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+# The numbers of glibc's malloc.h; mallopt(3) documents them.
+TRIM_THRESHOLD, MMAP_MAX = -1, -4
+NEVER = 2**31 - 1
+
+
+@cache
+def glibc() -> ctypes.CDLL | None:
+    """The C library where it is glibc, or None; another allocator that is preloaded has its own settings."""
+    try:
+        library = ctypes.CDLL(None)
+        return library if library.mallopt and library.malloc_trim else None
+    except (OSError, AttributeError, TypeError):
+        return None
+
+
+@contextmanager
+def kept_memory() -> Iterator[None]:
+    """Freed memory is kept for the next step while this lasts, and given back to the system afterwards.
+
+    Changes no result and not the peak. Does nothing where there is no glibc. From the first time on, large pieces come
+    from the heap for as long as the process lives.
+    """
+    library = glibc()
+    if library is None:
+        yield
+        return
+    library.mallopt(MMAP_MAX, 0)  # large pieces come from the heap, like small ones
+    library.mallopt(TRIM_THRESHOLD, NEVER)  # and its end is not cut off when it is free
+    try:
+        yield
+    finally:
+        library.malloc_trim(0)
