@@ -11,6 +11,7 @@ from operator import add
 import torch
 from torch import Tensor, nn
 
+from dartboard import fast_network
 from dartboard.errors import InputError
 from dartboard.fast_cell import mixed_cell
 from dartboard.layers import FactorizedReduce, drop_path, operation, relu_conv_norm
@@ -215,12 +216,15 @@ class Network(nn.Module):
         return self.logits(x)[0]
 
     def logits(
-        self, x: Tensor, drop_path: float = 0.0, generator: torch.Generator | None = None
+        self, x: Tensor, drop_path: float = 0.0, generator: torch.Generator | None = None, form: str = "plain"
     ) -> tuple[Tensor, Tensor | None]:
         """Logits (B, classes) and, where the head exists and the network trains, the auxiliary head's.
 
         drop_path: chance that a sample loses one operation's output (identities excepted), drawn from `generator`.
+        form: "plain", module by module, or "fast", the same function by the identities of fast_network.
         """
+        if form == "fast":
+            return fast_network.logits(self, x, drop_path, generator)
         before_last = last = self.stem(x)
         if self.stem1 is not None:
             last = self.stem1(before_last)
