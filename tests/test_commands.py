@@ -291,6 +291,14 @@ def changes_data() -> bool:
     return len({one, other, data_of("c")}) == 3
 
 
+def stays_on_disk() -> bool:
+    pictures(Path("pictures"))
+    words = ("--data", "images:pictures", "--batch-size", "4", "--image-size", "8", "--stream")
+    same = data_of("a", *words, "always") == data_of("b", *words, "never")
+    told = [str(Run.open(name).environment["data"]["notes"]) for name in "ab"]
+    return same and "stay on disk" in told[0] and "stay on disk" not in told[1]
+
+
 def pictures(folder: Path) -> None:
     """Two classes of eight small pictures each."""
     from PIL import Image
@@ -353,6 +361,7 @@ CHANGES: dict[str, Callable[[], bool]] = {
     "data": changes_data,
     "data_dir": changes_where_data_is_sought,
     "image_size": changes_data,
+    "stream": stays_on_disk,
     "official_split": lambda: data_of("a", *MORE) != data_of("b", *MORE, "--official-split"),
     "max_images": lambda: data_of("a") != data_of("b", "--max-images", "48"),
     "device": lambda: main(["train", "DARTS_V1", *ONE_STEP, "--device", "mps"]) == 2,

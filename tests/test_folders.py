@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from dartboard.data import folders, load_data
-from dartboard.data.folders import read_image
+from dartboard.data import decoding, load_data, scans
+from dartboard.data.decoding import read_image
 from dartboard.errors import InputError
 
 
@@ -232,7 +232,7 @@ def test_other_formats_behind_an_image_suffix_are_broken(tmp_path):
 
 def test_decompression_bombs_are_not_unpacked(tmp_path, monkeypatch):
     make(tmp_path, count=15)
-    monkeypatch.setattr(folders, "MAX_PIXELS", 1_000_000)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 1_000_000)
     Image.new("1", (2000, 1000)).save(tmp_path / "cat" / "bomb.png")
     assert "cat/bomb.png (2000x1000 pixels are too many)" in load(tmp_path).notes[0]
 
@@ -333,7 +333,7 @@ def test_a_folder_that_cannot_be_read_is_refused(tmp_path):
 
 def test_many_images_are_announced_on_stderr(tmp_path, monkeypatch, capfd):
     make(tmp_path, count=15)
-    monkeypatch.setattr(folders, "MANY", 20)
+    monkeypatch.setattr(scans, "MANY", 20)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     plain = load(tmp_path)
     assert capfd.readouterr().err == "reading 30 images\n"

@@ -34,6 +34,8 @@ class Setup:
     """Download the data set where it is missing."""
     image_size: int | None = None
     """Height and width in pixels that images are brought to; the data set's own where not given."""
+    stream: Literal["auto", "always", "never"] = "auto"
+    """Read images:DIR batch by batch from its files; auto does where all would take a quarter of the free memory."""
     official_split: bool = False
     """Cut the training images in halves by index, as the original code does, instead of stratified and seeded."""
     max_images: int | None = None

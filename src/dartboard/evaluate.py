@@ -38,7 +38,9 @@ def score(
     """
     pieces = -(-len(split) // batch_size)
     loss, correct = 0.0, 0
-    for index in torch.arange(len(split), device=split.labels.device).tensor_split(pieces):
+    batches = torch.arange(len(split), device=split.labels.device).tensor_split(pieces)
+    split.ahead(batches)
+    for index in batches:
         logits = predict(normalise(split.images[index], mean, std))
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         loss += float(F.cross_entropy(logits, split.labels[index], reduction="sum"))

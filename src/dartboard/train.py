@@ -154,6 +154,7 @@ def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
         for epoch in range(place.epoch, config.epochs):
             lr = learning_rate(config, epoch)
             order = epoch_batches(len(images), config.batch_size, run.generator("order", epoch))
+            images.ahead(order[place.step_in_epoch :])
             for index in order[place.step_in_epoch :]:
                 x, y = training_batch(config, data, images, sent(index, device), run, place.step, network)
                 loss, correct = training_step(config, training, x, y, run, lr)

@@ -12,6 +12,7 @@ from dartboard.config import Setup, check_ranges
 from dartboard.data.names import FOLDER_PREFIX
 from dartboard.durable import replace_file
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
+from dartboard.headroom import free_bytes
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.stopping import Terminated
@@ -90,7 +91,9 @@ def setups(flags: NewRun, setup: Setup) -> list[Setup]:
 def load(setup: Setup) -> "Data":
     """The data a setup names. Raises InputError."""
     from dartboard.data import load_data
+    from dartboard.environment import pick_device
 
+    device = pick_device(setup.device)
     return load_data(
         setup.data,
         data_dir=setup.data_dir,
@@ -99,6 +102,8 @@ def load(setup: Setup) -> "Data":
         image_size=setup.image_size,
         official_split=setup.official_split,
         max_images=setup.max_images,
+        stream=setup.stream,
+        free=min(free_bytes(), free_bytes(device)),
     )
 
 

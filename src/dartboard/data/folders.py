@@ -5,42 +5,43 @@ DIR/train/cat/1.jpg  DIR/train/dog/2.png ...        (and DIR/val/..., DIR/test/.
 """
 
 import os
-import warnings
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dartboard.data.splits import Collection, Split
-from dartboard.data.waiting import waiting
+from dartboard.data.decoding import read_into
+from dartboard.data.scans import for_each, scan
+from dartboard.data.splits import Collection, Images, Split, picked
+from dartboard.data.streaming import FileImages
 from dartboard.errors import InputError
+from dartboard.headroom import free_bytes, in_words
 
 DEFAULT_SIZE = 32
 MIN_SIZE, MAX_SIZE = 4, 1024
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 MAX_BROKEN_SHARE = 0.05
-MAX_PIXELS = 80_000_000  # of one image; a small file can claim far more than the memory holds
-MANY = 2000  # images, from which on the reading is announced
+STREAM_SHARE = 0.25  # of the free memory; dividing the images and joining train and val copies them
+Stream = Literal["auto", "always", "never"]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The image files of one split, by class and name, and the number of their class."""
+    """The paths of the image files of one split, by class and name, and the number of their class."""
 
-    files: tuple[Path, ...]
+    files: tuple[str, ...]
     labels: tuple[int, ...]
 
 
-def load_folder(folder: str, image_size: int | None) -> Collection:
+def load_folder(folder: str, image_size: int | None, stream: Stream = "auto", free: int | None = None) -> Collection:
     """The images under `folder`, each its centre square resized to (3, image_size, image_size), 32 by default.
 
+    stream: whether they stay in their files; "auto": where they would take more than a quarter of the free memory.
+    free: bytes, or None to ask the system. Either way the images, the splits and the fingerprint are the same.
     Raises InputError for folders that are no data set, and where more than 5 % of the images are broken.
     """
     size = DEFAULT_SIZE if image_size is None else image_size
@@ -49,11 +50,11 @@ def load_folder(folder: str, image_size: int | None) -> Collection:
     root = Path(folder).expanduser()
     try:
         class_names, listings = list_splits(root)
-        splits, notes = read_splits(root, listings, size)
+        splits, notes = read_splits(root, listings, size, stream, free)
     except OSError as error:
         raise InputError(f"cannot read {error.filename or root}: {error.strerror or error}") from error
-    train = splits.pop("train")
-    return Collection(f"images:{folder}", train, class_names, splits.get("val"), splits.get("test"), notes=notes)
+    train, val, test = splits["train"], splits.get("val"), splits.get("test")
+    return Collection(f"images:{folder}", train, class_names, val, test, notes=notes, by_image=True)
 
 
 def list_splits(root: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:
@@ -93,17 +94,19 @@ def subfolders(folder: Path) -> list[Path]:
     return sorted(paths, key=lambda path: path.name)
 
 
-def is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+def is_image(path: Path | os.DirEntry[str]) -> bool:
+    if not path.name.lower().endswith(SUFFIXES) or path.name.startswith("."):
+        return False
+    return path.is_file() if isinstance(path, Path) or not path.is_symlink() else Path(path.path).is_file()
 
 
 def list_images(classes: dict[str, Path], class_names: tuple[str, ...]) -> Listing:
-    files: list[Path] = []
+    files: list[str] = []
     labels: list[int] = []
     for name, folder in classes.items():
         if name not in class_names:
             raise InputError(f"{folder} is a class that the training images do not have; delete or rename it")
-        of_class = sorted(walk(folder, set()), key=lambda path: path.relative_to(folder).as_posix())
+        of_class = sorted(walk(str(folder), set()), key=lambda path: path.replace(os.sep, "/"))
         if not of_class:
             raise InputError(f"the class folder {folder} holds no JPEG, PNG or WebP image; add some or delete it")
         files += of_class
@@ -111,98 +114,65 @@ def list_images(classes: dict[str, Path], class_names: tuple[str, ...]) -> Listi
     return Listing(tuple(files), tuple(labels))
 
 
-def walk(folder: Path, visited: set[tuple[int, int]]) -> Iterator[Path]:
-    """Every image below `folder`; a folder that links lead to twice is entered once."""
-    status = folder.stat()
+def walk(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
+    """The path of every image below `folder`; a folder that links lead to twice is entered once."""
+    status = os.stat(folder)
     if (status.st_dev, status.st_ino) in visited:
         return
     visited.add((status.st_dev, status.st_ino))
-    for path in folder.iterdir():
-        if is_image(path):
-            yield path
-        elif not path.name.startswith(".") and path.is_dir():
-            yield from walk(path, visited)
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if is_image(entry):
+                yield entry.path
+            elif not entry.name.startswith(".") and Path(entry.path).is_dir():  # a link to itself is none
+                yield from walk(entry.path, visited)
 
 
-def read_splits(root: Path, listings: dict[str, Listing], size: int) -> tuple[dict[str, Split], tuple[str, ...]]:
+def read_splits(
+    root: Path, listings: dict[str, Listing], size: int, stream: Stream, free: int | None
+) -> tuple[dict[str, Split], tuple[str, ...]]:
     """The splits without their broken images, and notes that name the broken ones."""
     files = [file for listing in listings.values() for file in listing.files]
     labels = torch.tensor([label for listing in listings.values() for label in listing.labels])
-    images, reasons = read_images(files, size)
-    broken = [f"{file.relative_to(root)} ({reason})" for file, reason in zip(files, reasons, strict=True) if reason]
-    some = ", ".join(broken[:3]) + (", ..." if len(broken) > 3 else "")
-    if len(broken) > MAX_BROKEN_SHARE * len(files):
+    num_bytes = len(files) * 3 * size * size
+    streamed = stream == "always" or (stream == "auto" and num_bytes > STREAM_SHARE * (free or free_bytes()))
+    images, reasons = stay_on_disk(files, root, size) if streamed else read_images(files, size)
+    notes = check_broken(root, files, reasons)
+    if streamed:
+        notes += (f"{in_words(num_bytes)} of images stay on disk and are read batch by batch",)
+    good, splits, start = reasons == "", {}, 0
+    for name, listing in listings.items():
+        index = start + np.flatnonzero(good[start : start + len(listing.files)])
+        splits[name] = picked(Split(images, labels), index)
+        start += len(listing.files)
+    return splits, notes
+
+
+def check_broken(root: Path, files: list[str], reasons: "np.typing.NDArray[np.str_]") -> tuple[str, ...]:
+    """A note that names the broken images, if any. Raises InputError where there are too many."""
+    numbers = np.flatnonzero(reasons != "")
+    named = [f"{os.path.relpath(files[number], root)} ({reasons[number]})" for number in numbers[:3]]
+    some = ", ".join(named) + (", ..." if len(numbers) > 3 else "")
+    if len(numbers) > MAX_BROKEN_SHARE * len(files):
         share = f"more than {MAX_BROKEN_SHARE:.0%}"
         raise InputError(
-            f"{len(broken)} of {len(files)} images in {root} are broken, {share}: {some}; mend or delete them"
+            f"{len(numbers)} of {len(files)} images in {root} are broken, {share}: {some}; mend or delete them"
         )
-    good = torch.tensor([not reason for reason in reasons])
-    splits, start = {}, 0
-    for name, listing in listings.items():
-        part = slice(start, start + len(listing.files))
-        splits[name] = Split(images[part][good[part]], labels[part][good[part]])
-        start = part.stop
-    return splits, (f"{len(broken)} of {len(files)} images are broken and left out: {some}",) if broken else ()
+    return (f"{len(numbers)} of {len(files)} images are broken and left out: {some}",) if len(numbers) else ()
 
 
-def read_images(files: list[Path], size: int) -> tuple[torch.Tensor, list[str]]:
+def stay_on_disk(files: list[str], root: Path, size: int) -> tuple[Images, "np.typing.NDArray[np.str_]"]:
+    """Images that are read when they are asked for, and for each the reason why it is broken, or ""."""
+    known = scan(files, root, size)
+    return FileImages(files, known, size), known.reasons
+
+
+def read_images(files: list[str], size: int) -> tuple[Images, "np.typing.NDArray[np.str_]"]:
     """(N, 3, size, size) uint8, and for each image the reason why it is broken, or ""."""
     try:
         pixels = np.zeros((len(files), 3, size, size), np.uint8)
     except MemoryError as error:
-        text = f"{len(files)} images of {size}x{size} do not fit into memory; give a smaller image size"
+        text = f"{len(files)} images of {size}x{size} do not fit into memory; give --stream always, or smaller images"
         raise InputError(text) from error
-    reasons: list[str] = []
-    pool = ThreadPoolExecutor(min(32, os.cpu_count() or 1))
-    with warnings.catch_warnings(), announced(len(files)) as advance:
-        warnings.simplefilter("ignore")
-        try:
-            for reason in pool.map(lambda index: read_into(pixels[index], files[index]), range(len(files))):
-                reasons.append(reason)
-                advance(1)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    reasons = for_each(len(files), lambda index: read_into(pixels[index], files[index]), "reading")
     return torch.from_numpy(pixels), reasons
-
-
-def announced(num_images: int) -> AbstractContextManager[Callable[[int], None]]:
-    if num_images < MANY:
-        return nullcontext(lambda amount: None)
-    return waiting(f"reading {num_images} images", num_images)
-
-
-def read_into(pixels: NDArray[np.uint8], file: Path) -> str:
-    """Fills `pixels` (3, size, size) from the file; the reason why that cannot be done, or ""."""
-    try:
-        pixels[:] = read_image(file, pixels.shape[-1])
-    except UnidentifiedImageError:
-        return "no JPEG, PNG or WebP image"
-    except Exception as error:  # damaged bytes can make an image decoder raise anything; the reason is told
-        return (str(error).splitlines() or [type(error).__name__])[0][:80]
-    return ""
-
-
-def read_image(file: Path, size: int) -> NDArray[np.uint8]:
-    """(3, size, size): turned as its EXIF data say, in RGB, the centre square resized (bicubic, antialiased)."""
-    with Image.open(file, formats=("JPEG", "PNG", "WEBP")) as image:
-        width, height = image.size
-        if width * height > MAX_PIXELS:
-            raise ValueError(f"{width}x{height} pixels are too many")
-        image.draft(None, (2 * size, 2 * size))  # a JPEG is decoded at a lower resolution, at least twice ours
-        upright = to_rgb(ImageOps.exif_transpose(image))
-    width, height = upright.size
-    side = min(width, height)
-    left, top = (width - side) / 2, (height - side) / 2
-    square = upright.resize((size, size), Image.Resampling.BICUBIC, (left, top, left + side, top + side))
-    return np.asarray(square).transpose(2, 0, 1)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB; 16 bits become 8, and what is transparent becomes white."""
-    if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(ground, image).convert("RGB")
-    return image.convert("RGB")

@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from dartboard.data.arrays import from_arrays, from_dataset
 from dartboard.data.cifar import load_cifar
 from dartboard.data.digits import load_digits
-from dartboard.data.folders import load_folder
+from dartboard.data.folders import Stream, load_folder
 from dartboard.data.layouts import SETS
 from dartboard.data.names import check_name
 from dartboard.data.splits import Collection, Data, divide
@@ -28,6 +28,8 @@ def load_data(
     max_images: int | None = None,
     val_fraction: float = 0.5,
     test: Any = None,
+    stream: Stream = "auto",
+    free: int | None = None,
 ) -> Data:
     """One data set in three splits.
 
@@ -39,6 +41,8 @@ def load_data(
     official_split: train and val are the first and the last images by index, as in the official code.
     max_images: only so many training images (train and val together), in proportion to the classes.
     val_fraction: share of the training images that becomes val, where the source has no val images of its own.
+    stream: "always" leaves images:DIR in its files and reads it batch by batch, "never" holds it in memory, "auto" does
+        what fits `free` bytes of memory (None: what the system says is free). The images are the same either way.
     test: (images, labels) or a Dataset, beside arrays and Datasets; without it 20 % of the images are set aside.
 
     Raises InputError, one line, for whatever is wrong with the source.
@@ -46,7 +50,7 @@ def load_data(
     if isinstance(source, str):
         if labels is not None or test is not None:
             raise InputError(f"labels and test go with arrays; {source[:80]!r} brings its own")
-        collection = named(source, data_dir, download, image_size)
+        collection = named(source, data_dir, download, image_size, stream, free)
     elif labels is None and isinstance(source, Dataset):
         collection = from_dataset(source, test)
     elif labels is None:
@@ -55,6 +59,8 @@ def load_data(
         collection = from_arrays(source, labels, test)
     if data_dir is not None and collection.name not in SETS:
         collection = replace(collection, notes=(*collection.notes, f"{collection.name} makes no use of data_dir"))
+    if stream != "auto" and not collection.by_image:
+        collection = replace(collection, notes=(*collection.notes, f"{collection.name} makes no use of stream"))
     size = collection.train.images.shape[-1]
     if image_size is not None and image_size != size:
         raise InputError(f"{collection.name} images are {size}x{size}; image_size is a choice for images:DIR only")
@@ -63,10 +69,17 @@ def load_data(
     )
 
 
-def named(source: str, data_dir: str | Path | None, download: bool, image_size: int | None) -> Collection:
+def named(
+    source: str,
+    data_dir: str | Path | None,
+    download: bool,
+    image_size: int | None,
+    stream: Stream,
+    free: int | None,
+) -> Collection:
     name, folder = check_name(source)
     if name == "digits":
         return load_digits()
     if name == "images":
-        return load_folder(folder, image_size)
+        return load_folder(folder, image_size, stream, free)
     return load_cifar(name, data_dir, download)

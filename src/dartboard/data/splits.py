@@ -5,7 +5,8 @@ Every split is a function of the images' order and a seed, drawn by a generator 
 """
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,17 +15,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dartboard.data.scans import digests
+from dartboard.data.streaming import FileImages
 from dartboard.errors import InputError
 
 TEST_SHARE = 0.2  # of a data set that has no test images of its own
 Indices = NDArray[np.int64]
+Images = Tensor | FileImages  # both are indexed by a tensor of numbers, and have a shape and a device
 
 
 @dataclass(frozen=True)
 class Split:
-    """images: (N, C, H, W) uint8; labels: (N,) int64."""
+    """images: (N, C, H, W) uint8, in memory or in their files; labels: (N,) int64."""
 
-    images: Tensor
+    images: Images
     labels: Tensor
 
     def __len__(self) -> int:
@@ -33,6 +37,14 @@ class Split:
     def to(self, device: torch.device | str) -> "Split":
         """The same split with its tensors on `device`."""
         return Split(self.images.to(device), self.labels.to(device))
+
+    def ahead(self, order: Iterable[Tensor]) -> None:
+        """A hint of the batches to come, as index tensors in order: images in files are read before they are asked for.
+
+        Nothing happens, and `order` is not read, where the images are in memory.
+        """
+        if isinstance(self.images, FileImages):
+            self.images.ahead(order)
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,11 @@ class Data:
 
     def train_and_val(self) -> Split:
         """The images that a training from scratch may see: train, then val."""
-        images = torch.cat([self.train.images, self.val.images])
+        one, other = self.train.images, self.val.images
+        if isinstance(one, FileImages) and isinstance(other, FileImages):
+            images: Images = one.join(other)
+        else:
+            images = torch.cat([one[:], other[:]])
         return Split(images, torch.cat([self.train.labels, self.val.labels]))
 
     def to(self, device: torch.device | str) -> "Data":
@@ -80,7 +96,8 @@ class Collection:
     """A data set as it was read, before it is divided. val and test: None where the source has none of its own.
 
     mean, std: published constants, or None to compute them. lenient: a class that is too rare to be in every split
-    is a note and not an error (small files in the layout of a data set whose classes are fixed).
+    is a note and not an error (small files in the layout of a data set whose classes are fixed). by_image: the
+    fingerprint is made of a digest of each image, so that it is the same for images in memory and in files.
     """
 
     name: str
@@ -92,6 +109,7 @@ class Collection:
     std: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
     lenient: bool = False
+    by_image: bool = False
 
 
 def divide(
@@ -116,7 +134,7 @@ def divide(
     mean, std = collection.mean, collection.std
     if mean is None or std is None:
         mean, std = mean_and_std(pool.images)
-    mark = fingerprint((pool, val, test), collection.class_names)
+    mark = fingerprint((pool, val, test), collection.class_names, collection.by_image)
     return Data(collection.name, pool, val, test, collection.class_names, mean, std, mark, tuple(notes))
 
 
@@ -162,8 +180,13 @@ def halves(num_images: int, val_fraction: float) -> tuple[Indices, Indices]:
 
 
 def cut(split: Split, first: Indices, second: Indices) -> tuple[Split, Split]:
-    one, other = torch.from_numpy(first), torch.from_numpy(second)
-    return Split(split.images[one], split.labels[one]), Split(split.images[other], split.labels[other])
+    return picked(split, first), picked(split, second)
+
+
+def picked(split: Split, index: Indices) -> Split:
+    """The images and labels at `index`."""
+    where, images = torch.from_numpy(index), split.images
+    return Split(images.take(index) if isinstance(images, FileImages) else images[where], split.labels[where])
 
 
 def limit(pool: Split, val: Split | None, max_images: int) -> tuple[Split, Split | None]:
@@ -179,7 +202,7 @@ def first_of_each_class(split: Split, total: int) -> Split:
     labels = split.labels.numpy()
     take = quotas(np.bincount(labels), min(total, len(labels)))
     indices = np.sort(np.concatenate([np.flatnonzero(labels == c)[:n] for c, n in enumerate(take)]))
-    return cut(split, indices, indices[:0])[0]
+    return picked(split, indices)
 
 
 def check_classes(
@@ -205,26 +228,42 @@ def check_classes(
     return notes
 
 
-def mean_and_std(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, of pixels in [0, 1], exact from counts. images: (N, C, H, W) uint8.
+def mean_and_std(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, of pixels in [0, 1], exact from sums. images: (N, C, H, W) uint8.
 
     A channel that is the same everywhere gets 1 as its standard deviation.
     """
-    values = np.arange(256) / 255
+    number = len(images) * images.shape[2] * images.shape[3]
     means, stds = [], []
-    for channel in images.unbind(1):
-        share = torch.bincount(channel.flatten(), minlength=256).numpy() / channel.numel()
-        mean = float(share @ values)
-        means.append(mean)
-        stds.append(float(np.sqrt(share @ (values - mean) ** 2)) or 1.0)
+    for total, squares in channel_sums(images):
+        means.append(total / (255 * number))
+        stds.append(math.sqrt(number * squares - total * total) / (255 * number) or 1.0)
     return tuple(means), tuple(stds)
 
 
-def fingerprint(splits: Sequence[Split], class_names: Sequence[str]) -> str:
-    """SHA-256, as hexadecimal text, over every image and label in order, with the shapes and the class names."""
-    digest = hashlib.sha256(repr(tuple(class_names)).encode())
+def channel_sums(images: Images) -> list[tuple[int, int]]:
+    """For each channel the sum of its pixels and that of their squares."""
+    if isinstance(images, FileImages):
+        return [(int(total), int(squares)) for total, squares in images.scan.sums.sum(0)]
+    values, found = np.arange(256), []
+    for channel in images.unbind(1):
+        counts = torch.bincount(channel.flatten(), minlength=256).numpy()
+        found.append((int(counts @ values), int(counts @ values**2)))
+    return found
+
+
+def fingerprint(splits: Sequence[Split], class_names: Sequence[str], by_image: bool = False) -> str:
+    """SHA-256, as hexadecimal text, over every image and label in order, with the shapes and the class names.
+
+    by_image: over a digest of each image in place of its pixels.
+    """
+    found = hashlib.sha256(repr(tuple(class_names)).encode())
     for split in splits:
-        digest.update(repr(tuple(split.images.shape)).encode())
-        digest.update(split.images.contiguous().numpy().data)
-        digest.update(split.labels.numpy().astype("<i8").tobytes())
-    return digest.hexdigest()
+        found.update(repr(tuple(split.images.shape)).encode())
+        if isinstance(split.images, FileImages):
+            found.update(np.ascontiguousarray(split.images.scan.digests).data)
+        else:
+            pixels = split.images.contiguous().numpy()
+            found.update(digests(pixels).data if by_image else pixels.data)
+        found.update(split.labels.numpy().astype("<i8").tobytes())
+    return found.hexdigest()

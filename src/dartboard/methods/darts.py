@@ -145,6 +145,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
         log_start(state, run)
         for epoch in range(state.place.epoch, config.epochs):
             lr = train.cosine(config.lr, config.lr_min, epoch, config.epochs)  # per epoch, as in the official code
+            announce(config, data, run, state.place)
             for index in train_batches(config, data, run, epoch)[state.place.step_in_epoch :]:
                 x_train, y_train = batch(config, data, "train", index, run, state)
                 x_val, y_val = batch(config, data, "val", val_index(config, data, run, state.place.step), run, state)
@@ -367,6 +368,13 @@ def train_batches(config: Config, data: Data, run: Run, epoch: int) -> list[Tens
 def val_index(config: Config, data: Data, run: Run, step: int) -> Tensor:
     """A fresh random batch of the validation split."""
     return epoch_batches(len(data.val), config.batch_size, run.generator("val-order", step))[0]
+
+
+def announce(config: Config, data: Data, run: Run, place: loop.Place) -> None:
+    """Tells both splits which batches the rest of the epoch will ask for: images in files are read ahead."""
+    order = train_batches(config, data, run, place.epoch)[place.step_in_epoch :]
+    data.train.ahead(order)
+    data.val.ahead(val_index(config, data, run, place.step + number) for number in range(len(order)))
 
 
 def batch(config: Config, data: Data, split: str, index: Tensor, run: Run, state: State) -> tuple[Tensor, Tensor]:
