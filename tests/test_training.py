@@ -237,6 +237,24 @@ def test_the_auxiliary_loss_is_added_with_its_weight(tmp_path: Path) -> None:
     assert not torch.allclose(moves[1], moves[0])
 
 
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_the_fast_form_trains_as_the_plain_one_in_double(channels_last: bool, tmp_path: Path) -> None:
+    """Nine steps with drop path and an auxiliary head: losses, accuracies and the last weights."""
+    ends = []
+    for form in ("plain", "fast"):
+        setup = Setup(device="cpu", precision="float64")
+        way = {"epochs": 3, "drop_path": 0.3, "network": form, "channels_last": channels_last}
+        fit(tmp_path / form, setup=setup, **way)
+        ends.append(end(tmp_path / form))
+    (lines, weights), (fast_lines, fast_weights) = ends
+    for line, other in zip(lines, fast_lines, strict=True):
+        names = [name for name, value in line.items() if isinstance(value, int | float)]
+        assert line.keys() == other.keys() and len(names) > 4
+        assert [line[name] for name in names] == pytest.approx([other[name] for name in names], rel=1e-9)
+    for name, tensor in weights.items():
+        torch.testing.assert_close(fast_weights[name], tensor, rtol=1e-7, atol=1e-9, msg=name)
+
+
 # --- Every setting ---------------------------------------------------------------------------------------------------
 
 # Each field of train.Config: a value unlike the one in COLOURED, and what else must be set for it to matter.
@@ -262,6 +280,7 @@ CASES: dict[str, tuple[Any, dict[str, Any]]] = {
     "color_jitter": (0.4, {}),
     "hue_jitter": (0.2, {}),
     "stem": ("imagenet", {}),
+    "network": ("plain", {}),
     "channels_last": (False, {}),
 }
 

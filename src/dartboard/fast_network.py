@@ -58,7 +58,7 @@ def logits(
         before_last, last = last, output(cell, before_last, last, masks)  # type: ignore[arg-type]
         if position == network.auxiliary_position and network.training and network.auxiliary_head is not None:
             auxiliary = second_opinion(network.auxiliary_head, last)
-    return network.classifier(last.value.mean((2, 3))), auxiliary
+    return network.classifier(averaged(last.value)), auxiliary
 
 
 def output(cell: "NetworkCell", before_last: Map, last: Map, masks: Iterator[Tensor] | None) -> Map:
@@ -89,6 +89,13 @@ def applied(op: nn.Module, node: Map) -> Tensor:
     if isinstance(op, nn.Sequential) and isinstance(op[0], nn.ReLU):
         return chained(list(op)[1:], node.rectified)
     return op(node.value)  # type: ignore[no-any-return]
+
+
+def averaged(x: Tensor) -> Tensor:
+    """x.mean((2, 3)), with a gradient in the memory layout of x: (B, C, H, W)."""
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return x.mean((2, 3))
+    return x.permute(0, 2, 3, 1).flatten(1, 2).mean(1)
 
 
 def chained(layers: list[nn.Module], start: Tensor) -> Tensor:

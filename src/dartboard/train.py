@@ -105,6 +105,8 @@ class Config:
     """range of random hue, in turns (ImageNet 0.2)"""
     stem: Literal["cifar", "imagenet"] = "cifar"
     """how images enter: at full size, or at an eighth of it"""
+    network: Literal["fast", "plain"] = "fast"
+    """how the network is computed: by the identities of fast_network.py, or module by module; same function"""
     channels_last: bool = True
     """memory layout of images and weights: faster on CPU, same function up to rounding"""
 
@@ -220,7 +222,8 @@ def training_step(
     with loop.autocast(run):
         if isinstance(network, Network):
             chance = drop_path_chance(config, place.epoch)
-            logits, auxiliary = network.logits(x, chance, run.generator("drop-path", place.step, device=str(x.device)))
+            generator = run.generator("drop-path", place.step, device=str(x.device))
+            logits, auxiliary = network.logits(x, chance, generator, config.network)
         else:
             logits, auxiliary = network(x), None
     loss = total = cross_entropy(logits, y, config.label_smoothing)
