@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -54,19 +55,26 @@ def execute(words: list[str]) -> None:
     missing = "name a training's run folder or a weight file: dartboard evaluate runs/train-DARTS_V2-cifar10-s0"
     flags = parse(EvaluateFlags, words, "evaluate", missing)
     work.use_threads(flags.threads)
+    from dartboard.allocator import kept_memory
     from dartboard.environment import pick_device
-    from dartboard.evaluate import accuracy
+    from dartboard.evaluate import score
+    from dartboard.folding import predictor
 
     device = pick_device(flags.device)
     network, mean, std = trained(flags)
     data = work.load(setup_of(flags))
     check_fits(network, data, flags.weights)
     data = replace(data, mean=mean, std=std) if mean else data
-    loss, right = accuracy(network.to(device), data.test.to(device), data, flags.batch_size)
+    predict, images, start = predictor(network, device), data.test.to(device), time.perf_counter()
+    with kept_memory():
+        loss, right = score(predict, images, data.mean, data.std, flags.batch_size)
+    rate = len(images) / (time.perf_counter() - start)
     if flags.json:
-        print(json.dumps({"data": data.name, "images": len(data.test), "test_loss": loss, "test_accuracy": right}))
+        numbers = {"test_loss": loss, "test_accuracy": right, "images_per_s": rate}
+        print(json.dumps({"data": data.name, "images": len(images), **numbers}))
     else:
-        print(f"{data.name}: test accuracy {100 * right:.2f} % of {len(data.test)} images, test loss {loss:.4f}")
+        print(f"{data.name}: test accuracy {100 * right:.2f} % of {len(images)} images, test loss {loss:.4f}")
+        print(f"{rate:,.0f} images a second on {device.type}")
 
 
 def refuse_early(words: list[str]) -> None:
