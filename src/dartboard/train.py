@@ -18,6 +18,7 @@ from dartboard.cost import count_module, num_params
 from dartboard.data import Augmentation, Data, Split, epoch_batches
 from dartboard.data.augmentation import sent
 from dartboard.data.color import color_jitter
+from dartboard.descent import clip, momentum_sgd
 from dartboard.durable import replace_file
 from dartboard.evaluate import accuracy
 from dartboard.networks import check_cells
@@ -46,7 +47,8 @@ def step(loss: Tensor, optimizer: torch.optim.Optimizer, lr: float, grad_clip: f
         group["lr"] = lr
     optimizer.zero_grad(set_to_none=True)  # what the loss does not reach is not moved by momentum or weight decay
     loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], grad_clip)
+    weights = [p for group in optimizer.param_groups for p in group["params"]]
+    clip([p.grad for p in weights if p.grad is not None], grad_clip)
     optimizer.step()
 
 
@@ -175,9 +177,7 @@ def begin(config: Config, network: nn.Module, run: Run, device: torch.device, dt
     """The network with weights drawn from the run's seed, or as in the run's checkpoint."""
     loop.seeded(run, "weights", lambda: redraw(network))
     loop.place_module(network, device, dtype, config.channels_last).train()
-    optimizer = torch.optim.SGD(
-        network.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-    )
+    optimizer = momentum_sgd(network.parameters(), config.lr, config.momentum, config.weight_decay)
     training = Training(network, optimizer, loop.Place())
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, training.place, network=network, optimizer=optimizer)

@@ -32,7 +32,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dartboard import formats, loop, networks, train
+from dartboard import descent, formats, loop, networks, train
 from dartboard.config import check_ranges, check_types
 from dartboard.data import Augmentation, Data, epoch_batches
 from dartboard.evaluate import kept_buffers, shared_weights_score
@@ -301,11 +301,9 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
         kind: (config.alpha_init * torch.randn(shape, generator=noise)).to(device, dtype).requires_grad_()
         for kind, shape in supernet.choice_shapes().items()  # type: ignore[operator]
     }
-    w_optimizer = torch.optim.SGD(
-        supernet.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-    )
+    w_optimizer = descent.momentum_sgd(supernet.parameters(), config.lr, config.momentum, config.weight_decay)
     betas = (config.alpha_beta1, config.alpha_beta2)
-    alpha_optimizer = torch.optim.Adam(
+    alpha_optimizer = descent.Adam(
         list(alpha.values()), config.alpha_lr, betas=betas, weight_decay=config.alpha_weight_decay
     )
     state = State(supernet, alpha, w_optimizer, alpha_optimizer, loop.Place())
