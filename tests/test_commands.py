@@ -217,9 +217,10 @@ def test_a_runs_own_settings_begin_the_same_run_again(capsys: pytest.CaptureFixt
 def test_a_dry_run_tells_size_and_time_and_makes_no_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     search = printed(capsys, "search", "darts", *TINY, "--epochs", "3", "--dry-run")
     assert "supernet: " in search and "s a step" in search and "epochs = 3" in search
-    assert "steps: 1 an epoch, 3 epochs, 3 in all" in search
+    assert "steps: 1 an epoch, 3 epochs, 3 in all" in search and "peak memory: " in search
     train = printed(capsys, "train", "DARTS_V2", *TINY, "--epochs", "2", "--dry-run")
     assert "multiply-adds an image" in train and "steps: 2 an epoch, 2 epochs, 4 in all" in train
+    assert "peak memory: " in train and "s to score and" in train and "in all" in train.splitlines()[-1]
     assert os.listdir(tmp_path) == []
 
 

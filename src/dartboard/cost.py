@@ -7,7 +7,7 @@ what biases, BatchNorm, pools and sums of maps cost is left out.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -30,11 +30,13 @@ SIZES: dict[str, dict[str, int]] = {
 @dataclass(frozen=True)
 class Cost:
     """params: trainable numbers without the auxiliary head; params_with_auxiliary: with it, equal where the network
-    has none; macs: multiply-adds of one image."""
+    has none; macs: multiply-adds of one image; map_values: numbers in the results of its convolutions, which is what
+    the memory of a training step grows with."""
 
     params: int
     params_with_auxiliary: int
     macs: int
+    map_values: int = field(default=0, compare=False)
 
 
 def count(
@@ -94,7 +96,7 @@ def count_module(module: nn.Module, image_size: int, in_channels: int = 3, *inpu
             module(torch.zeros(1, in_channels, image_size, image_size), *inputs)
     finally:
         module.train(was_training)
-    return Cost(params, everything, multiplications.macs)
+    return Cost(params, everything, multiplications.macs, multiplications.map_values)
 
 
 def num_params(module: nn.Module) -> int:
@@ -102,7 +104,8 @@ def num_params(module: nn.Module) -> int:
 
 
 class Multiplications(TorchFunctionMode):
-    """Counts the multiply-adds of convolutions and linear layers in `macs` instead of computing them.
+    """Counts the multiply-adds of convolutions and linear layers in `macs` instead of computing them, and the numbers
+    that convolutions would give in `map_values`.
 
     Their results have the right map size and a single channel, which is all that the layers between them need: what
     a layer multiplies is told by its weight and its map. (Running on the meta device imports a compiler: seconds.)
@@ -110,7 +113,7 @@ class Multiplications(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.macs = 0
+        self.macs = self.map_values = 0
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -137,6 +140,7 @@ class Multiplications(TorchFunctionMode):
         sides = zip(x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=True)
         size = [(length + 2 * p - d * (kernel - 1) - 1) // s + 1 for length, kernel, s, p, d in sides]
         self.macs += weight.numel() * math.prod(size)
+        self.map_values += weight.shape[0] * math.prod(size)
         return x.new_zeros(1, 1, *size)
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -73,7 +73,7 @@ class Run:
         space: str | None = None,
         parent: "Run | str | Path | None" = None,
         architecture: Architecture | None = None,
-    ) -> "Run":
+    ) -> Self:
         """A new run in a folder that is empty or not there yet.
 
         config: the method's or the training's frozen config; seed: short for setup=Setup(seed=seed); command and
@@ -297,8 +297,15 @@ class Run:
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise
-                text = "out of memory; free some, or begin a new run with a smaller --batch-size or --channels"
-                raise CannotContinueError(self._with_resume(text)) from error
+                raise CannotContinueError(self._memory_advice()) from error
+
+    def _memory_advice(self) -> str:
+        """What to do where memory is used up: other settings need a new run, the same ones more memory."""
+        saved = f"the last checkpoint is {self._kept[-1].name}" if self._kept else "nothing is saved yet"
+        size = self.settings.get("batch_size", 1)
+        smaller = f" ({size // 2} in place of {size})" if size > 1 else ""
+        advice = f"begin a new run with a smaller --batch-size{smaller} or fewer --channels"
+        return f"out of memory, {saved}; {advice}, or free some memory and go on with: {self.resume_command}"
 
     def _with_resume(self, message: str) -> str:
         return message if self.resume_command in message else f"{message}; then go on with: {self.resume_command}"
@@ -380,5 +387,5 @@ def sync_length(path: Path) -> int:
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error tells that memory is used up: Python's, the GPU's, or the CPU allocator's."""
-    words = ("out of memory", "can't allocate memory", "not enough memory")
+    words = ("out of memory", "can't allocate memory", "not enough memory", "could not create a primitive")  # oneDNN's
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)

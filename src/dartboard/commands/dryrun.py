@@ -1,10 +1,7 @@
-"""--dry-run: what a command would do, how large it is, and how long a few real steps say it would take."""
+"""--dry-run: what a command would do, how large it is, and what a few real steps say of its time and memory."""
 
-import contextlib
-import io
-import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+import copy
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -12,51 +9,78 @@ from dartboard.commands import work
 from dartboard.commands.flags import resolved
 from dartboard.config import Setup
 from dartboard.environment import pick_device
-from dartboard.errors import InterruptedRunError
-from dartboard.run import Run
+from dartboard.headroom import free_bytes, in_words, resident_bytes
 from dartboard.search_space import Architecture
 from dartboard.spaces import SPACES
 
 if TYPE_CHECKING:
-    from dartboard.data import Data
+    from torch import nn
 
-STEPS = 3  # real steps whose time is taken, the first one left out
+    from dartboard.data import Data
+    from dartboard.rehearsal import Job, Seconds
+    from dartboard.run import Run
 
 
 def search(header: Mapping[str, str], setup: Setup, config: Any) -> None:
-    """Prints the settings, the supernet's size, and the time a search would take. Makes no folder that stays."""
-    from dartboard.cost import count_supernet
-
+    """Prints the settings, the supernet's size, and time and memory of a search. Makes no folder that stays."""
     work.use_threads(setup.threads)
-    data, space = work.load(setup), SPACES[header["space"]]
-    method = import_module(f"dartboard.methods.{header['method']}")
-    sizes = {"num_classes": data.num_classes, "image_size": data.image_size, "in_channels": data.channels}
-    cost = count_supernet(space, config.channels, config.cells, **sizes)
+    job = search_job(header, setup, config, work.load(setup))
     print(resolved(header, setup, config))
-    print(f"{described(data)}\nsupernet: {cost.params:,} parameters, {cost.macs:,} multiply-adds an image")
-
-    def begin(run: Run) -> object:
-        return method.search(config, space, data, run)
-
-    tell_time(setup, config, len(data.train), begin, header)
+    print(f"{described(job.data)}\nsupernet: {counts(job)}")
+    estimate(job)
 
 
 def train(architecture: Architecture, header: Mapping[str, str | None], setup: Setup, config: Any) -> None:
-    """Prints the settings, the network's counts, and the time a training would take. Makes no folder that stays."""
-    from dartboard.cost import count_module
-    from dartboard.train import fit
-
+    """Prints the settings, the network's counts, and time and memory of a training. Makes no folder that stays."""
     work.use_threads(setup.threads)
     data = work.load(setup)
-    network = work.build_network(architecture, config, data)
-    cost = count_module(network, data.image_size, data.channels)
+    job = training_job(header, setup, config, data, work.build_network(architecture, config, data))
     print(resolved(header, setup, config))
-    print(f"{described(data)}\nnetwork: {cost.params:,} parameters, {cost.macs:,} multiply-adds an image")
+    print(f"{described(data)}\nnetwork: {counts(job)}")
+    estimate(job)
 
-    def begin(run: Run) -> object:
-        return fit(config, network, data, run)
 
-    tell_time(setup, config, len(data.train_and_val()), begin, header)
+def check_search(header: Mapping[str, str], setup: Setup, config: Any, data: "Data") -> None:
+    """Raises InputError for a search that takes more memory than is free."""
+    from dartboard.rehearsal import check_memory, is_tiny
+
+    if not is_tiny(setup, config, data):
+        check_memory(search_job(header, setup, config, data))
+
+
+def check_training(setup: Setup, config: Any, data: "Data", network: "nn.Module") -> None:
+    """Raises InputError for a training that takes more memory than is free. The network stays as it is."""
+    from dartboard.rehearsal import check_memory, is_tiny
+
+    if not is_tiny(setup, config, data):
+        check_memory(training_job({"command": "train"}, setup, config, data, network))
+
+
+def search_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data") -> "Job":
+    from dartboard.cost import count_supernet
+    from dartboard.rehearsal import Job
+
+    space, method = SPACES[header["space"]], import_module(f"dartboard.methods.{header['method']}")
+    sizes = {"num_classes": data.num_classes, "image_size": data.image_size, "in_channels": data.channels}
+    cost = count_supernet(space, config.channels, config.cells, **sizes)
+
+    def begin(config: Any, data: "Data", run: "Run") -> object:
+        return method.search(config, space, data, run)
+
+    return Job(dict(header), setup, config, data, cost, begin)
+
+
+def training_job(
+    header: Mapping[str, str | None], setup: Setup, config: Any, data: "Data", network: "nn.Module"
+) -> "Job":
+    from dartboard.cost import count_module
+    from dartboard.rehearsal import Job
+    from dartboard.train import fit
+
+    def begin(config: Any, data: "Data", run: "Run") -> object:
+        return fit(config, copy.deepcopy(network), data, run)
+
+    return Job(header, setup, config, data, count_module(network, data.image_size, data.channels), begin)
 
 
 def described(data: "Data") -> str:
@@ -64,31 +88,41 @@ def described(data: "Data") -> str:
     return f"data: {data.name}, {sizes} of {data.image_size}x{data.image_size}, {data.num_classes} classes"
 
 
-def tell_time(
-    setup: Setup, config: Any, images: int, begin: Callable[[Run], object], header: Mapping[str, str | None]
-) -> None:
-    """Makes a few real steps in a folder that goes away, and prints what they say of the whole."""
-    steps = -(-images // config.batch_size)
-    step_s = timed_steps(replace(setup, budget=f"{STEPS}steps", until=None), config, begin, header)
-    print(f"steps: {steps} an epoch, {config.epochs} epochs, {steps * config.epochs} in all")
-    if step_s is not None:
-        whole = work.seconds_in_words(step_s * steps * config.epochs)
-        print(
-            f"time: {step_s:.3f} s a step on {pick_device(setup.device).type}, about {whole} in all, scoring left out"
-        )
+def counts(job: "Job") -> str:
+    return f"{job.cost.params:,} parameters, {job.cost.macs:,} multiply-adds an image"
 
 
-def timed_steps(
-    setup: Setup, config: Any, begin: Callable[[Run], object], header: Mapping[str, str | None]
-) -> float | None:
-    """Seconds a step, or None where there are fewer than two."""
-    with tempfile.TemporaryDirectory(prefix="dartboard-dry-run-") as folder:
-        method, space = header["method"], header.get("space")
-        run = Run.create(folder, config, setup=setup, command=header["command"], method=method, space=space)
-        with run, contextlib.redirect_stdout(io.StringIO()):
-            try:
-                begin(run)
-            except InterruptedRunError as error:
-                if error.exit_code:
-                    raise
-        return run.limits.step_s
+def estimate(job: "Job") -> None:
+    """Makes a few real steps and prints what they say of the whole. Raises InputError where it does not fit."""
+    from dartboard.rehearsal import check_memory, rehearse
+
+    steps, epochs = -(-job.images // job.config.batch_size), job.config.epochs
+    print(f"steps: {steps} an epoch, {epochs} epochs, {steps * epochs} in all", flush=True)
+    check_memory(job)
+    before, device = resident_bytes(), pick_device(job.setup.device)
+    seconds, taken = rehearse(job, job.config.batch_size)
+    print(memory_line(job, taken, before, device.type))
+    print(time_line(job, seconds, steps, device.type))
+
+
+def memory_line(job: "Job", taken: int, before: int, device: str) -> str:
+    """The most memory the run will hold at once: on a CPU as the system counts it, Python, torch and data included."""
+    from torch import Tensor
+
+    if device == "cuda":
+        return f"peak memory: {in_words(taken)} on the GPU beside the data, {in_words(free_bytes())} are free"
+    parts = (job.data.train.images, job.data.val.images) if job.is_training else ()
+    joined = sum(part.nbytes for part in parts if isinstance(part, Tensor))  # train and val together are a copy
+    whole = before + taken + joined
+    return f"peak memory: {in_words(whole)}, {in_words(taken)} of it for the steps; {in_words(free_bytes())} are free"
+
+
+def time_line(job: "Job", seconds: "Seconds", steps: int, device: str) -> str:
+    """Seconds of a step, of scoring and saving after each epoch, and of all together."""
+    score = seconds.score * len(job.scored) / seconds.scored
+    whole = seconds.begin + job.config.epochs * (steps * seconds.step + score + seconds.save)
+    least, most, number = min(seconds.steps), max(seconds.steps), len(seconds.steps)
+    spread = f" ({least:.3f} to {most:.3f}, n = {number})" if number > 1 else " (n = 1)"
+    epoch = f"{score:.2f} s to score and {seconds.save:.2f} s to save an epoch"
+    step = f"{seconds.step:.3f} s a step{spread} on {device}"
+    return f"time: {step}, {epoch}; about {work.seconds_in_words(whole)} in all"

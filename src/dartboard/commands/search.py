@@ -90,6 +90,7 @@ def begin(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any,
     """One new run. limits: of all runs of the command together."""
     work.use_threads(setup.threads)
     data = work.load(setup)
+    dryrun.check_search(header, setup, config, data)
     folder = work.run_folder(flags, header["method"], setup)
     run = Run.create(folder, config, setup=setup, method=header["method"], space=header["space"])
     run.limits = limits

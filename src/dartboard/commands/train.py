@@ -75,6 +75,7 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
     work.use_threads(setup.threads)
     data = work.load(setup)
     network = work.build_network(architecture, flags.config, data)
+    dryrun.check_training(setup, flags.config, data, network)
     parent = flags.arch if Path(flags.arch).is_dir() else None
     folder = work.run_folder(flags.new, f"train-{label}", setup)
     run = Run.create(folder, flags.config, setup=setup, command="train", parent=parent, architecture=architecture)

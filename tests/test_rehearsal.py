@@ -1,0 +1,178 @@
+"""Estimates before a run: what a few real steps say, and what does not fit is refused before it starts."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+
+import tiny
+from dartboard import rehearsal, train
+from dartboard.cli import main
+from dartboard.commands import dryrun
+from dartboard.config import Setup
+from dartboard.data import load_data
+from dartboard.errors import InputError
+from dartboard.methods import darts
+
+SEARCH = {"command": "search", "method": "darts", "space": "darts"}
+CPU = Setup(device="cpu")
+
+
+def search_job(**changes: object) -> rehearsal.Job:
+    return dryrun.search_job(SEARCH, CPU, darts.Config(**{**tiny.SEARCH, **changes}), tiny.digits())
+
+
+def training_job(**changes: object) -> rehearsal.Job:
+    config = train.Config(**{**tiny.TRAIN, **changes})
+    network = tiny.network(tiny.FEW.sample(Random(0)), config, tiny.digits())
+    return dryrun.training_job({"command": "train"}, CPU, config, tiny.digits(), network)
+
+
+@pytest.mark.parametrize("make", [search_job, training_job], ids=["search", "train"])
+def test_a_rehearsal_makes_whole_epochs_of_one_real_step_and_leaves_nothing(make, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    job = make()
+    seconds, taken = rehearsal.rehearse(job, 16, enough_s=0.0)
+    assert len(seconds.steps) == 1 and min(*seconds.steps, seconds.score, seconds.save) > 0 and taken > 0
+    assert seconds.scored == 32  # the 32 val images of the search, the 32 test images of the training
+    monkeypatch.setattr(rehearsal, "ENOUGH_EPOCHS", 3)
+    assert len(rehearsal.rehearse(job, 16, enough_s=1e9)[0].steps) == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_step_of_a_rehearsal_is_as_large_as_those_of_the_run() -> None:
+    shapes: list[tuple[int, int, int]] = []
+
+    def work(config, data, run):
+        shapes.append((len(data.train), len(data.val), len(data.train_and_val())))
+        raise InputError("seen")
+
+    for header in (SEARCH, {"command": "train"}):
+        job = replace(search_job(), header=header, work=work)
+        with pytest.raises(InputError, match="seen"):
+            rehearsal.rehearse(job, 12, scored=20)
+    assert shapes == [(12, 20, 32), (11, 1, 12)]
+
+
+def test_the_first_step_counts_only_where_there_is_no_other() -> None:
+    assert rehearsal.Seconds(0.0, (9.0, 1.0, 2.0, 3.0), 0.0, 1, 0.0).step == 2.0
+    assert rehearsal.Seconds(0.0, (9.0,), 0.0, 1, 0.0).step == 9.0
+
+
+def test_the_whole_is_steps_scores_and_saves_of_every_epoch() -> None:
+    job = replace(search_job(epochs=10, batch_size=16), data=load_data("digits"))
+    seconds = rehearsal.Seconds(2.0, (5.0, 0.5, 0.5), 0.25, 100, 0.125)
+    line = dryrun.time_line(job, seconds, 45, "cpu")
+    assert "0.500 s a step (0.500 to 5.000, n = 3)" in line and "1.80 s to score" in line
+    whole = 2.0 + 10 * (45 * 0.5 + 0.25 * 719 / 100 + 0.125)
+    assert whole > 90 and f"about {whole / 60:.0f} min in all" in line
+
+
+# --- What does not fit -----------------------------------------------------------------------------------------------
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, free: int, base: float = 100e6, slope: float = 1e6) -> list[int]:
+    """Steps of B images that take base + slope * B bytes, and so many free bytes. Returns the batches rehearsed."""
+    tried: list[int] = []
+
+    def rehearse(job, batch, *values):
+        tried.append(batch)
+        return None, int(base + slope * batch)
+
+    monkeypatch.setattr(rehearsal, "free_bytes", lambda device=None: free)
+    monkeypatch.setattr(rehearsal, "rehearse", rehearse)
+    return tried
+
+
+def test_a_batch_that_does_not_fit_is_refused_with_the_largest_that_does(monkeypatch) -> None:
+    tried = pretend(monkeypatch, 200_000_000)
+    rehearsal.check_memory(search_job(channels=64, batch_size=100))  # just fits
+    with pytest.raises(InputError, match=r"101 images takes about 201 MB .* 200 MB are free; --batch-size 80 or less"):
+        rehearsal.check_memory(search_job(channels=64, batch_size=101))
+    assert set(tried) == {2, 8}
+    tried = pretend(monkeypatch, 10**9, base=0.0)
+    with pytest.raises(InputError, match=r"2000 images takes about 2\.0 GB"):
+        rehearsal.check_memory(search_job(channels=64, batch_size=2000))
+    assert tried == [2, 2, 8, 32, 128]  # until the next might not fit
+
+
+def test_where_no_batch_fits_a_smaller_network_is_advised(monkeypatch) -> None:
+    pretend(monkeypatch, 50_000_000)
+    with pytest.raises(InputError, match="give fewer --channels or --cells"):
+        rehearsal.check_memory(search_job(channels=64, batch_size=64))
+
+
+def test_what_fits_for_certain_is_not_tried(monkeypatch) -> None:
+    tried = pretend(monkeypatch, 10**12)
+    rehearsal.check_memory(search_job(channels=64, batch_size=64))
+    assert tried == []
+    assert rehearsal.is_tiny(CPU, darts.Config(**tiny.SEARCH), tiny.digits())
+    assert not rehearsal.is_tiny(CPU, darts.Config(channels=64, cells=20, batch_size=10**6), tiny.digits())
+
+
+WORDS = ("search", "darts", "--data", "digits", "--cells", "3", "--device", "cpu", "--out", "run")
+
+
+@pytest.mark.usefixtures("global_rng")
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["run", "dry run"])
+@pytest.mark.parametrize("words", [WORDS, ("train", "DARTS_V2", *WORDS[2:])], ids=["search", "train"])
+def test_the_command_says_so_before_it_makes_a_folder(words, dry, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    pretend(monkeypatch, 200_000_000)
+    assert main([*words, "--batch-size", "300", "--channels", "64", *dry]) == 2
+    assert "--batch-size 80 or less fits" in capsys.readouterr().err and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("global_rng")
+def test_memory_that_ends_in_the_middle_exits_3_says_what_to_change_and_can_be_resumed(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "DARTS_V2", "--data", "digits", "--max-images", "48", "--channels", "2", "--cells", "3"]
+    words += ["--batch-size", "16", "--epochs", "1", "--device", "cpu", "--save-every", "0.001s"]
+    assert main([*words, "--out", "whole"]) == 0
+    original, steps = train.step, []
+
+    def hungry(*values):
+        steps.append(1)
+        return original(*values) if len(steps) < 3 else torch.empty(10**15)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "step", hungry)
+        capsys.readouterr()
+        assert main([*words, "--out", "run"]) == 3
+    out, err = capsys.readouterr()
+    assert "out of memory, the last checkpoint is step-000000002; begin a new run" in err and err.count("\n") == 1
+    assert "smaller --batch-size (8 in place of 16)" in err and out.splitlines()[-1] == "dartboard resume run"
+    assert main(["resume", "run"]) == 0
+    assert tiny.history(Path("run"))[-1] == tiny.history(Path("whole"))[-1]
+
+
+LIMITED = """
+import resource, sys
+from dartboard.cli import main
+from dartboard.headroom import STATUS, kibibytes
+import torch, dartboard.methods.darts, dartboard.report, matplotlib.figure
+torch.nn.functional.conv2d(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 3, 3))
+limit = kibibytes(STATUS, "VmSize") + 350_000_000
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the size of the process from Linux")
+def test_with_really_little_memory_a_search_is_refused_and_half_the_advised_batch_runs(tmp_path: Path) -> None:
+    """Half: the limit is one of addresses, which libraries take more of than of memory."""
+    command = [sys.executable, "-c", LIMITED, *WORDS, "--channels", "8", "--batch-size"]
+    refused = subprocess.run([*command, "700"], cwd=tmp_path, capture_output=True, text=True)
+    assert refused.returncode == 2 and not (tmp_path / "run").exists(), refused.stderr
+    advised = re.search(r"--batch-size (\d+) or less fits", refused.stderr)
+    assert advised and 8 < int(advised[1]) < 700, refused.stderr
+    words = [*command, str(int(advised[1]) // 2), "--budget", "1steps"]
+    assert subprocess.run(words, cwd=tmp_path).returncode == 0
