@@ -16,7 +16,6 @@ from torch import Tensor
 from dartboard.cli import main
 from dartboard.run import Run
 
-TIMES = {"elapsed_s", "epoch_s", "images_per_s", "data_s", "save_s", "time"}
 TINY = [
     "--data",
     "digits",
@@ -56,7 +55,7 @@ def evidence(folder: Path) -> tuple[list[dict[str, Any]], object, dict[str, Tens
     run = Run.open(folder)
     checkpoint = run.load()
     assert run.done and checkpoint is not None
-    lines = [{name: value for name, value in line.items() if name not in TIMES} for line in run.metrics()]
+    lines = [{name: value for name, value in line.items() if not name.endswith("_s")} for line in run.metrics()]
     weights = folder / "weights.safetensors"
     return lines, run.architecture, checkpoint.tensors, weights.read_bytes() if weights.exists() else b""
 

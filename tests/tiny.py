@@ -61,6 +61,11 @@ def search(folder: Path, *, data: Data | None = None, seed: int = 0, budget: str
         return darts.search(config, space, data or digits(), run, supernet=module)
 
 
+def go_on(run: Run, data: Data | None = None, space: SearchSpace = FEW) -> darts.Result:
+    """Goes on with a search by `search`."""
+    return darts.search(darts.Config(**run.settings), space, data or digits(), run)
+
+
 def network(architecture: Architecture, config: train.Config, data: Data) -> Network:
     """The network that a training's config and the data ask for."""
     with torch.random.fork_rng():
@@ -89,8 +94,8 @@ def fit(
 
 def history(folder: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl without what is only time."""
-    times = ("elapsed_s", "epoch_s", "images_per_s", "data_s", "save_s", "time")
-    return [{name: value for name, value in line.items() if name not in times} for line in Run.open(folder).metrics()]
+    lines = Run.open(folder).metrics()
+    return [{name: value for name, value in line.items() if not name.endswith("_s")} for line in lines]
 
 
 def same_tensors(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:

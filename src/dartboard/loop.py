@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dartboard.checkpoint import Checkpoint
+from dartboard.clock import Clock
 from dartboard.data import Augmentation, Split, augment
 from dartboard.data.augmentation import sent
 from dartboard.errors import CannotContinueError, InputError
@@ -116,7 +117,7 @@ class Place:
     """Epoch and step of a loop, both counted from 0, with the sums of the epoch so far and the time spent.
 
     Losses and right answers stay on the device until `read`, which the means, a line of the metrics and a checkpoint
-    call: a step never waits for a GPU. numbers: those of the last step that was read.
+    call: a step never waits for a GPU. numbers: those of the last step that was read. clock: where the time goes.
     """
 
     epoch: int = 0
@@ -127,6 +128,7 @@ class Place:
     correct: int = 0
     epoch_s: float = 0.0
     mark_s: float = field(default_factory=time.perf_counter)
+    clock: Clock = field(default_factory=Clock)
     numbers: dict[str, float] = field(default_factory=dict)
     unread: list["Step"] = field(default_factory=list)
 
@@ -157,7 +159,7 @@ class Place:
 
     def next_epoch(self) -> None:
         self.epoch, self.step_in_epoch, self.images, self.loss, self.correct = self.epoch + 1, 0, 0, 0.0, 0
-        self.epoch_s, self.mark_s = 0.0, time.perf_counter()
+        self.epoch_s, self.mark_s, self.clock.spent = 0.0, time.perf_counter(), {}
 
     def means(self) -> dict[str, float]:
         """Training loss and accuracy of the epoch so far, each batch at the weights it was trained with."""
@@ -165,9 +167,9 @@ class Place:
         return {"train_loss": self.loss / self.images, "train_accuracy": self.correct / self.images}
 
     def times(self) -> dict[str, float]:
-        """Seconds of the epoch so far, stops left out, and images a second."""
+        """Seconds of the epoch so far, stops left out, and of its parts; images a second."""
         seconds = self.epoch_s + time.perf_counter() - self.mark_s
-        return {"epoch_s": seconds, "images_per_s": self.images / seconds}
+        return {"epoch_s": seconds, "images_per_s": self.images / seconds, **self.clock.seconds()}
 
     def to_json(self) -> dict[str, Any]:
         """What a checkpoint keeps of the epoch. Raises as `read`: what has become NaN is not saved."""
@@ -178,6 +180,7 @@ class Place:
             "loss": self.loss,
             "correct": self.correct,
             "epoch_s": self.times()["epoch_s"],
+            "spent": self.clock.spent,
         }
 
 
@@ -211,11 +214,12 @@ def in_words(numbers: Mapping[str, float]) -> str:
 
 def save(run: Run, place: Place, **parts: Savable) -> None:
     """A checkpoint of the place and of modules, optimizers and tables of tensors, each under its name."""
-    extra = place.to_json()
-    tensors = {}
-    for name, part in parts.items():
-        tensors.update({f"{name}/{key}": tensor for key, tensor in tensors_of(part).items()})
-    run.save(tensors, step=place.step, epoch=place.epoch, extra=extra)
+    with place.clock("save"):
+        extra = place.to_json()
+        tensors = {}
+        for name, part in parts.items():
+            tensors.update({f"{name}/{key}": tensor for key, tensor in tensors_of(part).items()})
+        run.save(tensors, step=place.step, epoch=place.epoch, extra=extra)
 
 
 def restore(checkpoint: Checkpoint, place: Place, **parts: Savable) -> None:
@@ -224,7 +228,9 @@ def restore(checkpoint: Checkpoint, place: Place, **parts: Savable) -> None:
         prefix = f"{name}/"
         put_back(part, {k.removeprefix(prefix): t for k, t in checkpoint.tensors.items() if k.startswith(prefix)})
     place.step, place.epoch = checkpoint.step, checkpoint.epoch
-    for name, value in checkpoint.extra.items():
+    extra = dict(checkpoint.extra)
+    place.clock.spent = extra.pop("spent", {})
+    for name, value in extra.items():
         setattr(place, name, value)
     place.mark_s = time.perf_counter()
 

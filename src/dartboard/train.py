@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dartboard import loop
+from dartboard.clock import Clock
 from dartboard.config import check_ranges, check_types
 from dartboard.cost import count_module, num_params
 from dartboard.data import Augmentation, Data, Split, epoch_batches
@@ -154,18 +155,22 @@ def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
     training = begin(config, network, run, device, dtype)
     place = training.place
     num_steps = len(epoch_batches(len(images), config.batch_size, run.generator("order", 0)))
-    with run.guarded(), run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs) as progress:
+    progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
+    with run.guarded(), progress_ as progress, place.clock.watching(training.optimizer):
         for epoch in range(place.epoch, config.epochs):
             lr = learning_rate(config, epoch)
             order = epoch_batches(len(images), config.batch_size, run.generator("order", epoch))
             images.ahead(order[place.step_in_epoch :])
             for index in order[place.step_in_epoch :]:
-                x, y = training_batch(config, data, images, sent(index, device), run, place.step, network)
-                loss, correct = training_step(config, training, x, y, run, lr)
+                with place.clock("data"):
+                    x, y = training_batch(config, data, images, sent(index, device), run, place.step, network)
+                with place.clock("weights"):
+                    loss, correct = training_step(config, training, x, y, run, lr)
                 place.advance(len(index), loss, correct, lr)
                 loop.note_step(run, place, progress)
                 run.pulse(lambda: loop.save(run, place, network=network, optimizer=training.optimizer), place.step)
-            numbers = epoch_numbers(config, training, data, lr)
+            with place.clock("scoring"):
+                numbers = epoch_numbers(config, training, data, lr)
             run.log(event="epoch", epoch=epoch, step=place.step, **numbers, **place.times(), elapsed_s=run.elapsed_s)
             progress.epoch(epoch, loop.in_words(numbers))
             place.next_epoch()
@@ -178,7 +183,7 @@ def begin(config: Config, network: nn.Module, run: Run, device: torch.device, dt
     loop.seeded(run, "weights", lambda: redraw(network))
     loop.place_module(network, device, dtype, config.channels_last).train()
     optimizer = momentum_sgd(network.parameters(), config.lr, config.momentum, config.weight_decay)
-    training = Training(network, optimizer, loop.Place())
+    training = Training(network, optimizer, loop.Place(clock=Clock(device.type)))
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, training.place, network=network, optimizer=optimizer)
     return training
@@ -219,7 +224,7 @@ def training_step(
 ) -> tuple[Tensor, Tensor]:
     """One step of SGD; returns the loss of the main classifier and the number of right answers, on the device."""
     network, place = training.network, training.place
-    with loop.autocast(run):
+    with place.clock("forward"), loop.autocast(run):
         if isinstance(network, Network):
             chance = drop_path_chance(config, place.epoch)
             generator = run.generator("drop-path", place.step, device=str(x.device))

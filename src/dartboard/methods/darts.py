@@ -33,6 +33,7 @@ import torch
 from torch import Tensor, nn
 
 from dartboard import descent, formats, loop, networks, train
+from dartboard.clock import Clock
 from dartboard.config import check_ranges, check_types
 from dartboard.data import Augmentation, Data, epoch_batches
 from dartboard.evaluate import kept_buffers, shared_weights_score
@@ -140,27 +141,25 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     loop.check_batch(config.batch_size, train=len(data.train), val=len(data.val))
     data = data.to(run.device)
     state = begin(config, space, data, run, supernet)
-    num_steps = len(train_batches(config, data, run, 0))
-    with run.guarded(), run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs) as progress:
+    alpha_step, weight_step = steps(config, state, run)
+    num_steps, clock = len(train_batches(config, data, run, 0)), state.place.clock
+    watched = clock.watching(state.supernet, state.w_optimizer, state.alpha_optimizer)
+    progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
+    with run.guarded(), progress_ as progress, watched:
         log_start(state, run)
         for epoch in range(state.place.epoch, config.epochs):
             lr = train.cosine(config.lr, config.lr_min, epoch, config.epochs)  # per epoch, as in the official code
             announce(config, data, run, state.place)
             for index in train_batches(config, data, run, epoch)[state.place.step_in_epoch :]:
-                x_train, y_train = batch(config, data, "train", index, run, state)
-                x_val, y_val = batch(config, data, "val", val_index(config, data, run, state.place.step), run, state)
-
-                def loss_train(x: Tensor = x_train, y: Tensor = y_train) -> Tensor:
-                    return loss_of(state, x, y, run)
-
-                def loss_val(x: Tensor = x_val, y: Tensor = y_val) -> Tensor:
-                    return loss_of(state, x, y, run)
-
+                with clock("data"):
+                    train_batch = batch(config, data, "train", index, run, state)
+                    val_batch = batch(config, data, "val", val_index(config, data, run, state.place.step), run, state)
                 # 1. update alpha by descending grad_alpha L_val(w - xi grad_w L_train(w, alpha), alpha)
-                val_loss = update_alpha(config, state, loss_train, loss_val, xi=lr)
+                with clock("alpha"):
+                    val_loss = alpha_step(*train_batch, *val_batch, lr)
                 # 2. update w by descending grad_w L_train(w, alpha)
-                train_loss, correct = update_weights(config, state, x_train, y_train, run, lr)
-
+                with clock("weights"):
+                    train_loss, correct = weight_step(*train_batch, lr)
                 state.place.advance(len(index), train_loss, correct, lr, val_loss=val_loss)
                 loop.note_step(run, state.place, progress)
                 run.pulse(lambda: save(state, run), state.place.step)
@@ -306,7 +305,7 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
     alpha_optimizer = descent.Adam(
         list(alpha.values()), config.alpha_lr, betas=betas, weight_decay=config.alpha_weight_decay
     )
-    state = State(supernet, alpha, w_optimizer, alpha_optimizer, loop.Place())
+    state = State(supernet, alpha, w_optimizer, alpha_optimizer, loop.Place(clock=Clock(device.type)))
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, state.place, **state.parts())
     return state
@@ -314,6 +313,20 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
 
 def save(state: State, run: Run) -> None:
     loop.save(run, state.place, **state.parts())
+
+
+def steps(config: Config, state: State, run: Run) -> tuple[Callable[..., Tensor], Callable[..., tuple[Tensor, Tensor]]]:
+    """Both lines of the loop as functions of batches, images and labels each, and of the learning rate."""
+
+    def alpha_step(x_train: Tensor, y_train: Tensor, x_val: Tensor, y_val: Tensor, lr: float) -> Tensor:
+        loss_train = partial(loss_of, state, x_train, y_train, run)
+        loss_val = partial(loss_of, state, x_val, y_val, run)
+        return update_alpha(config, state, loss_train, loss_val, xi=lr)
+
+    def weight_step(x: Tensor, y: Tensor, lr: float) -> tuple[Tensor, Tensor]:
+        return update_weights(config, state, x, y, run, lr)
+
+    return alpha_step, weight_step
 
 
 def update_alpha(
@@ -413,7 +426,8 @@ def scores(config: Config, state: State, data: Data) -> dict[str, float]:
 
 def finish_epoch(config: Config, state: State, data: Data, run: Run, lr: float, progress: Progress) -> None:
     place = state.place
-    numbers = {"lr": lr, **place.means(), **scores(config, state, data)}
+    with place.clock("scoring"):
+        numbers = {"lr": lr, **place.means(), **scores(config, state, data)}
     times = {**place.times(), "elapsed_s": run.elapsed_s}
     run.log(event="epoch", epoch=place.epoch, step=place.step, **numbers, **alpha_fields(state), **times)
     progress.epoch(place.epoch, loop.in_words(numbers), formats.write(relaxed(state)[1], "quark0"))
