@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from dartboard.data import Augmentation, augment, epoch_batches, normalise
 from dartboard.errors import InputError
@@ -166,3 +167,28 @@ def test_a_single_left_over_image_joins_the_batch_before(count, size, lengths):
 def test_impossible_batches_are_refused(count, size):
     with pytest.raises(InputError, match="both must be 1 or more"):
         epoch_batches(count, size, generator())
+
+
+VIEWS = {"view", "expand", "unsqueeze", "select", "slice", "unbind", "split", "alias", "_unsafe_view", "detach"}
+
+
+class Launches(TorchDispatchMode):
+    """The names of what is computed; views cost nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.__name__.split(".")[0]
+        self.names += [] if name in VIEWS else [name]
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("cutout", "most"), [(0, 18), (16, 32)])
+def test_a_batch_is_one_gather_and_a_chain_that_does_not_grow(cutout, most):
+    batch, augmentation = images(batch=64, size=32), Augmentation(4, True, cutout, MEAN, STD)
+    augment(batch, augmentation, generator())  # makes what is kept for the next ones
+    with Launches() as launches:
+        augment(batch, augmentation, generator())
+    assert len(launches.names) <= most and launches.names.count("index_select") == 1 and "index" not in launches.names

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dartboard.data import NAMES, folders, load_data, pickles
+from dartboard.data import NAMES, decoding, folders, load_data, pickles
 
 TEXT = (Path(__file__).parent.parent / "docs" / "data.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -25,7 +25,7 @@ def test_the_python_in_the_documentation_prints_what_it_says(block, capsys):
 def test_the_documentation_names_every_data_set_and_the_limits_of_the_code():
     assert len(BLOCKS) == 2 and all(f"`{name}`" in TEXT for name in NAMES)
     assert f"more than {folders.MAX_BROKEN_SHARE * 100:.0f} %" in TEXT
-    assert f"{folders.MAX_PIXELS // 1_000_000} million pixels" in TEXT
+    assert f"{decoding.MAX_PIXELS // 1_000_000} million pixels" in TEXT
     assert "seven names" in TEXT and len(pickles.NAMES) + 1 == 7
     data = load_data("digits")
     assert f"{len(data.train_and_val()):,} + {len(data.test)}" in TEXT
