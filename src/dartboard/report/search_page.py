@@ -10,6 +10,7 @@ from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells, last_change
 from dartboard.report.plots import line, plot, step_line
 from dartboard.report.stability import settled
+from dartboard.report.timing import time_spent
 from dartboard.report.walk import walk
 
 
@@ -97,7 +98,11 @@ def story(facts: Facts) -> Html:
         [
             section("story", "How it came about", walk(facts, history), lead=lead) if history else None,
             section(
-                "curves", "The search in curves", tag("div", *search_curves(facts), class_="trio"), gap_words(facts)
+                "curves",
+                "The search in curves",
+                tag("div", *search_curves(facts), class_="trio"),
+                gap_words(facts),
+                time_spent(facts),
             ),
             section("stability", "Did it settle, did it collapse?", collapse_box(facts), *settled(facts)),
         ]

@@ -11,6 +11,7 @@ from dartboard.report.facts import Facts
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.plots import line, plot
 from dartboard.report.search_page import device_word
+from dartboard.report.timing import time_spent
 
 
 def lede(facts: Facts) -> str:
@@ -64,6 +65,7 @@ def story(facts: Facts, beside: Path) -> Html:
         "training",
         "The training",
         tag("div", *training_curves(facts), class_="trio"),
+        time_spent(facts),
         parent_words(facts, beside),
         lead="Weights drawn anew; training and validation images together; the test images only to draw a curve.",
     )
