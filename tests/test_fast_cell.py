@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from dartboard import fast_cell
+from dartboard import fast_cell, kernels
 from dartboard.layers import FactorizedReduce, operation
 from dartboard.networks.darts import Supernet
 from dartboard.spaces import darts as space
 from dartboard.supernet import MixedCell
 
 TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}
+compiler_needed = pytest.mark.skipif(not kernels.available(), reason=f"compiled kernels: {kernels.why_not()}")
 
 
 def random(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -45,7 +46,7 @@ def test_every_way_to_convolve_gives_what_the_operations_give(
     monkeypatch.setattr(fast_cell, "SMALL_WORK", small_work)
     operations, weights, x = made(name, 3, 4, stride), random(3, seed=1), random(5, 4, 7, 7)
     wanted = torch.cat([w * op(x) for w, op in zip(weights, copy.deepcopy(operations), strict=True)], dim=1)
-    found = fast_cell.separable(F.relu(x), operations, weights)
+    found = fast_cell.separable(F.relu(x), fast_cell.rounds_of(operations), weights)
     torch.testing.assert_close(found, wanted, **TOLERANCE)
 
 
@@ -61,7 +62,7 @@ def test_the_strided_skips_of_all_edges_are_two_convolutions(global_rng):
 @pytest.mark.parametrize("name", ["max_pool_3x3", "avg_pool_3x3"])
 def test_a_pool_with_its_norm_is_the_same_for_every_edge(name):
     operations, x = made(name, 3, 4), random(5, 4, 6, 6)
-    found = fast_cell.pooled(x, operations)
+    found = fast_cell.pooled(x, name == "max_pool_3x3", [op[1] for op in operations], 1)
     for op in made(name, 3, 4):
         torch.testing.assert_close(found, op(x), **TOLERANCE)
 
@@ -86,22 +87,21 @@ def test_a_norm_without_scale_times_a_weight_is_a_norm_with_that_scale():
             torch.testing.assert_close(buffer, expected, **TOLERANCE)
 
 
-def results(form: str, sizes: dict, image: int, layout: torch.memory_format) -> dict[str, torch.Tensor]:
-    """Logits, BatchNorm buffers, first- and second-order gradients of a supernet of fixed weights, in double."""
+def results(
+    form: str, sizes: dict, image: int, layout: torch.memory_format, *, twice: bool = True
+) -> dict[str, torch.Tensor]:
+    """Logits, buffers, first- and (twice) second-order gradients of a supernet of fixed weights, in double."""
     with torch.random.fork_rng():
         torch.manual_seed(5)
         net = Supernet(**sizes, form=form).double().to(memory_format=layout)
     alpha = {kind: random(*shape, seed=7).requires_grad_() for kind, shape in net.choice_shapes().items()}
     logits = net(random(4, 3, image, image, seed=8), {kind: logits.softmax(-1) for kind, logits in alpha.items()})
     tensors = [*alpha.values(), *net.parameters()]
-    first = torch.autograd.grad(logits.square().sum(), tensors, create_graph=True)
-    second = torch.autograd.grad(sum(g.square().sum() for g in first[:2]), list(alpha.values()))
-    found = {
-        "logits": logits,
-        **{f"first {i}": g for i, g in enumerate(first)},
-        "second 0": second[0],
-        "second 1": second[1],
-    }
+    first = torch.autograd.grad(logits.square().sum(), tensors, create_graph=twice)
+    found = {"logits": logits, **{f"first {i}": g for i, g in enumerate(first)}}
+    if twice:
+        second = torch.autograd.grad(sum(g.square().sum() for g in first[:2]), list(alpha.values()))
+        found |= {"second 0": second[0], "second 1": second[1]}
     return {name: tensor.detach() for name, tensor in found.items()} | dict(net.named_buffers())
 
 
@@ -118,15 +118,29 @@ SIZES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=12)
-@given(sizes=SIZES, image=st.sampled_from([4, 8, 9, 17]), last=st.booleans())
-def test_whole_supernets_agree_in_outputs_buffers_and_gradients_of_both_orders(sizes, image, last):
-    layout = torch.channels_last if last else torch.contiguous_format
-    plain, fast = results("plain", sizes, image, layout), results("fast", sizes, image, layout)
-    assert plain.keys() == fast.keys()
+def assert_alike(found: dict[str, torch.Tensor], plain: dict[str, torch.Tensor]) -> None:
+    assert plain.keys() == found.keys()
     for name, wanted in plain.items():
         scale = max(1.0, float(wanted.abs().max()))
-        torch.testing.assert_close(fast[name] / scale, wanted / scale, rtol=1e-9, atol=1e-9, msg=name)
+        torch.testing.assert_close(found[name] / scale, wanted / scale, **TOLERANCE, msg=name)
+
+
+@settings(max_examples=12)
+@given(sizes=SIZES, image=st.sampled_from([4, 8, 9, 17]), last=st.booleans())
+def test_whole_supernets_in_torch_agree_in_outputs_buffers_and_gradients_of_both_orders(sizes, image, last):
+    layout = torch.channels_last if last else torch.contiguous_format
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(kernels.SWITCH, "0")
+        assert_alike(results("fast", sizes, image, layout), results("plain", sizes, image, layout))
+
+
+@compiler_needed
+@settings(max_examples=12)
+@given(sizes=SIZES, image=st.sampled_from([4, 8, 9, 17]), last=st.booleans())
+def test_whole_supernets_in_compiled_kernels_agree_in_outputs_buffers_and_gradients(sizes, image, last):
+    layout = torch.channels_last if last else torch.contiguous_format
+    found = results("fast", sizes, image, layout, twice=False)
+    assert_alike(found, results("plain", sizes, image, layout, twice=False))
 
 
 def test_a_discrete_choice_computes_only_what_it_names_in_the_fast_form(global_rng, monkeypatch):

@@ -14,18 +14,24 @@ Everything that leaves a node is computed together, since all its edges see the 
 | normalised    | BatchNorm without scale, times a number, is BatchNorm with that number as its scale                |
 
 Operations of another shape than those of the DARTS space run plain, inside the same sum.
+
+Where a C++ compiler is at hand, `kernels.leaving` computes all of this but the strided skips in compiled code (CPU,
+float32 and float64); else, and on other devices, the functions below do, in pure torch.
 """
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache, reduce
 from operator import add
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dartboard import kernels
+from dartboard.kernels.leaving import Operations, Round, leave
 from dartboard.layers import FactorizedReduce
 from dartboard.spaces import darts as space
 from dartboard.supernet import MixedCell, MixedOperation
@@ -34,6 +40,7 @@ from dartboard.supernet import MixedCell, MixedOperation
 SMALL_WORK = 256
 # Up to so many numbers a sample, a convolution is faster as a matrix product (measured on a CPU).
 SMALL_MAP = 256
+POOLS = ("max_pool3/", "avg_pool3/")
 SEPARABLE = re.compile(r"relu (depthwise|dilated)\d+/ pointwise norm( relu depthwise\d+ pointwise norm)*")
 
 
@@ -55,42 +62,82 @@ def leaving(cell: MixedCell, node: int, x: Tensor, weights: Tensor) -> list[tupl
     if not numbers:
         return []
     edges = [cast(MixedOperation, cell.ops[number]) for number in numbers]
-    weights, names = weights[numbers], edges[0].operations
-    rectified = F.relu(x)
-    together = []  # (B, k * C, H', W') each, the edges one after another
-    shared: list[tuple[Tensor, int]] = []  # (B, C, H', W'), the same for every edge, with its operation
-    apart: list[list[Tensor]] = [[] for _ in edges]
-    for index, name in enumerate(names):
-        operations = [edge.ops[index] for edge in edges]
-        recipe = " ".join(space.RECIPES.get(name, ()))
-        if recipe == "zero/":
-            continue
-        if SEPARABLE.fullmatch(recipe):
-            together.append(separable(rectified, operations, weights[:, index]))
-        elif recipe == "skip/" and isinstance(operations[0], FactorizedReduce):
-            together.append(factorized_reduce(rectified, cast(list[FactorizedReduce], operations), weights[:, index]))
-        elif recipe == "skip/":
-            shared.append((x, index))
-        elif recipe in ("max_pool3/", "avg_pool3/"):
-            shared.append((pooled(x, operations), index))
-        else:
-            for terms, operation, weight in zip(apart, operations, weights[:, index], strict=True):
-                terms.append(weight * operation(x))
-    if together:
-        for terms, part in zip(apart, reduce(add, together).chunk(len(edges), dim=1), strict=True):
-            terms.append(part)
-    if shared:
-        for terms, part in zip(apart, pools_and_skip(shared, weights), strict=True):
-            terms.append(part)
+    weights = weights[numbers]
+    groups = grouped(edges, 2 if cell.reduction and node < space.NUM_INPUTS else 1)
+    apart = [[weight * op(x) for op, weight in zip(ops, weights[:, i], strict=True)] for i, ops in groups.others]
+    if groups.reduces:
+        index, reduces = groups.reduces
+        apart.append(list(factorized_reduce(F.relu(x), reduces, weights[:, index]).chunk(len(edges), dim=1)))
+    if groups.known:
+        apart.append(list(leave(x, weights, groups.known) if compiled(x) else in_torch(x, weights, groups.known)))
     targets = [cell.edges[number][1] for number in numbers]
-    return [(target, reduce(add, terms)) for target, terms in zip(targets, apart, strict=True) if terms]
+    return [(target, reduce(add, terms)) for target, *terms in zip(targets, *apart, strict=True) if terms]
 
 
-def pooled(x: Tensor, operations: Sequence[nn.Module]) -> Tensor:
+@dataclass(frozen=True)
+class Groups:
+    """The operations of the edges that leave a node, by how they are computed; each with its column in the weights."""
+
+    known: Operations | None  # all that is computed together
+    reduces: tuple[int, list[FactorizedReduce]] | None  # the strided skips
+    others: list[tuple[int, Sequence[nn.Module]]]  # one by one
+
+
+def grouped(edges: Sequence[MixedOperation], stride: int) -> Groups:
+    chains, pools = [], []
+    others: list[tuple[int, Sequence[nn.Module]]] = []
+    skip, reduces = None, None
+    for index, name in enumerate(edges[0].operations):
+        recipe, operations = recipe_of(name), [edge.ops[index] for edge in edges]
+        if SEPARABLE.fullmatch(recipe):
+            chains.append((index, rounds_of(operations)))
+        elif recipe in POOLS:
+            norms = [cast(nn.BatchNorm2d, cast(nn.Sequential, operation)[1]) for operation in operations]
+            pools.append((index, recipe == POOLS[0], norms))
+        elif recipe == "skip/" and stride == 1:
+            skip = index
+        elif recipe == "skip/":
+            reduces = index, cast(list[FactorizedReduce], operations)
+        elif recipe != "zero/":
+            others.append((index, operations))
+    known = Operations(chains, pools, skip, stride) if chains or pools or skip is not None else None
+    return Groups(known, reduces, others)
+
+
+@cache
+def recipe_of(name: str) -> str:
+    return " ".join(space.RECIPES.get(name, ()))
+
+
+def rounds_of(operations: Sequence[nn.Module]) -> list[Round]:
+    """Rounds of (ReLU, depthwise, pointwise, BatchNorm) of the same separable operation of every edge."""
+    chains = [list(cast(nn.Sequential, operation)) for operation in operations]
+    steps = range(0, len(chains[0]), 4)
+    return [Round(*(cast(Any, [chain[step + part] for chain in chains]) for part in (1, 2, 3))) for step in steps]
+
+
+def compiled(x: Tensor) -> bool:
+    """Whether the compiled kernels take this map."""
+    return x.device.type == "cpu" and not torch.is_autocast_enabled("cpu") and kernels.available(x.dtype)
+
+
+def in_torch(x: Tensor, weights: Tensor, operations: Operations) -> Sequence[Tensor]:
+    """What kernels.leaving.leave computes, in pure torch: per edge the weighted sum of its operations."""
+    parts: list[Sequence[Tensor]] = []
+    if operations.chains:
+        rectified = F.relu(x)
+        chains = [separable(rectified, rounds, weights[:, index]) for index, rounds in operations.chains]
+        parts.append(reduce(add, chains).chunk(len(weights), dim=1))
+    shared = [(pooled(x, largest, norms, operations.stride), i) for i, largest, norms in operations.pools]
+    shared += [] if operations.skip is None else [(x, operations.skip)]
+    parts += [pools_and_skip(shared, weights)] if shared else []
+    return [reduce(add, terms) for terms in zip(*parts, strict=True)]
+
+
+def pooled(x: Tensor, largest: bool, norms: Sequence[nn.BatchNorm2d], stride: int) -> Tensor:
     """One pool and one BatchNorm for all edges; every edge's running statistics move as if it had its own."""
-    first = cast(nn.Sequential, operations[0])
-    norms = [cast(nn.Sequential, operation)[1] for operation in operations]
-    return normalised(first[0](x), cast(list[nn.BatchNorm2d], norms), None, shared=True)
+    y = F.max_pool2d(x, 3, stride, 1) if largest else F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
+    return normalised(y, norms, None, shared=True)
 
 
 def pools_and_skip(shared: list[tuple[Tensor, int]], weights: Tensor) -> list[Tensor]:
@@ -100,17 +147,14 @@ def pools_and_skip(shared: list[tuple[Tensor, int]], weights: Tensor) -> list[Te
     return [part.permute(0, 3, 1, 2) for part in mixed.view(-1, *maps.shape[1:])]
 
 
-def separable(x: Tensor, operations: Sequence[nn.Module], weights: Tensor) -> Tensor:
+def separable(x: Tensor, rounds: Sequence[Round], weights: Tensor) -> Tensor:
     """Rounds of (ReLU, depthwise, pointwise, BatchNorm) of k edges that read the rectified x: (B, C, H, W).
 
     Returns (B, k * C, H', W'), each edge's part times its weight: weights (k,).
     """
-    chains = [list(cast(nn.Sequential, operation)) for operation in operations]
-    rounds = len(chains[0]) // 4
-    for number in range(rounds):
-        _, depthwise, pointwise, norms = zip(*(chain[4 * number : 4 * number + 4] for chain in chains), strict=True)
-        x = convolved(x if number == 0 else F.relu(x), depthwise, pointwise, shared=number == 0)
-        x = normalised(x, norms, weights if number == rounds - 1 else None)
+    for number, step in enumerate(rounds):
+        x = convolved(x if number == 0 else F.relu(x), step.depthwise, step.pointwise, shared=number == 0)
+        x = normalised(x, step.norms, weights if number == len(rounds) - 1 else None)
     return x
 
 

@@ -1,0 +1,197 @@
+"""The compiled kernels: against the operations they replace, their gradients, their cache, and life without them."""
+
+import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dartboard import fast_cell, kernels
+from dartboard.kernels.leaving import Operations, leave
+from dartboard.networks.darts import Supernet
+from dartboard.supernet import MixedOperation
+
+compiler_needed = pytest.mark.skipif(not kernels.available(), reason=f"compiled kernels: {kernels.why_not()}")
+NAMES = ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
+
+
+def edges_of(names: tuple[str, ...], count: int, channels: int, stride: int) -> list[MixedOperation]:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return [MixedOperation(names, channels, stride).double() for _ in range(count)]
+
+
+def known(edges: list[MixedOperation], stride: int) -> Operations:
+    operations = fast_cell.grouped(edges, stride).known
+    assert operations is not None
+    return operations
+
+
+def gradients(out: list[torch.Tensor], inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(4)
+    loss = sum((part * torch.randn(part.shape, dtype=part.dtype, generator=generator)).sum() for part in out)
+    return list(torch.autograd.grad(loss, inputs))
+
+
+@compiler_needed
+@settings(max_examples=40)
+@given(
+    names=st.sets(st.sampled_from([*NAMES, "sep_conv_7x7"]), min_size=1).map(lambda names: ("none", *sorted(names))),
+    count=st.integers(1, 3),
+    channels=st.integers(1, 9),
+    size=st.tuples(st.integers(1, 18), st.integers(1, 18)),
+    stride=st.sampled_from([1, 2]),
+    threads=st.sampled_from([1, 2, 3]),
+)
+def test_what_leaves_a_node_is_what_the_plain_operations_give(names, count, channels, size, stride, threads):
+    names = tuple(name for name in names if name != "skip_connect" or stride == 1)
+    if len(names) == 1:
+        return
+    edges = edges_of(names, count, channels, stride)
+    plain = copy.deepcopy(edges)
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(3, channels, *size, dtype=torch.float64, generator=generator, requires_grad=True)
+    weights = torch.randn(count, len(names), dtype=torch.float64, generator=generator, requires_grad=True)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = list(leave(x, weights, known(edges, stride)))
+        tensors = [x, weights, *(p for edge in edges for p in edge.parameters())]
+        found_gradients = gradients(found, tensors)
+    finally:
+        torch.set_num_threads(before)
+    wanted = [edge(x, row) for edge, row in zip(plain, weights, strict=True)]
+    tensors = [x, weights, *(p for edge in plain for p in edge.parameters())]
+    pairs = zip([*found, *found_gradients], [*wanted, *gradients(wanted, tensors)], strict=True)
+    for one, other in pairs:
+        scale = max(1.0, float(other.detach().abs().max()))
+        torch.testing.assert_close(one / scale, other / scale, rtol=1e-9, atol=1e-9)
+    for edge, other in zip(edges, plain, strict=True):
+        for one, two in zip(edge.buffers(), other.buffers(), strict=True):
+            torch.testing.assert_close(one, two, rtol=1e-10, atol=1e-10)
+
+
+@compiler_needed
+@pytest.mark.parametrize("stride", [1, 2])
+def test_the_hand_written_backward_passes_gradcheck(stride):
+    names = tuple(name for name in NAMES if name != "skip_connect" or stride == 1)
+    edges = edges_of(names, 2, 2, stride)
+    operations = known(edges, stride)
+    generator = torch.Generator().manual_seed(6)
+    x = torch.randn(2, 2, 5, 4, dtype=torch.float64, generator=generator, requires_grad=True)
+    weights = torch.randn(2, len(names), dtype=torch.float64, generator=generator, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, w, *_: leave(x, w, operations), (x, weights, *operations.kernels))
+
+
+@compiler_needed
+def test_weights_that_want_no_gradient_get_none_and_change_no_other_gradient():
+    operations = known(edges_of(NAMES, 2, 4, 1), 1)
+    x = torch.randn(3, 4, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    weights = torch.full((2, len(NAMES)), 0.2, dtype=torch.float64, requires_grad=True)
+    whole = gradients(list(leave(x, weights, operations)), [x, weights])
+    for kernel in operations.kernels:
+        kernel.requires_grad_(False)
+    part = gradients(list(leave(x, weights, operations)), [x, weights])
+    assert all(torch.equal(one, other) for one, other in zip(whole, part, strict=True))
+
+
+@compiler_needed
+def test_a_second_derivative_is_refused_in_words():
+    operations = known(edges_of(NAMES, 1, 2, 1), 1)
+    x = torch.randn(2, 2, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    weights = torch.full((1, len(NAMES)), 0.2, dtype=torch.float64, requires_grad=True)
+    (out,) = leave(x, weights, operations)
+    with pytest.raises(RuntimeError, match="no second derivatives"):
+        torch.autograd.grad(out.square().sum(), x, create_graph=True)
+
+
+@compiler_needed
+def test_nan_in_the_input_reaches_the_result():
+    operations = known(edges_of(("sep_conv_3x3",), 1, 2, 1), 1)
+    x = torch.full((2, 2, 4, 4), float("nan"), dtype=torch.float64)
+    assert leave(x, torch.ones(1, 1, dtype=torch.float64), operations)[0].isnan().all()
+
+
+@compiler_needed
+def test_the_same_threads_give_the_same_bits_and_the_error_in_float32_is_no_larger_than_the_plain_forms():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        nets = {form: Supernet(channels=8, cells=3, form=form) for form in ("fast", "plain")}
+        nets["plain"].load_state_dict(nets["fast"].state_dict())
+    exact = copy.deepcopy(nets["plain"]).double()
+    nets["plain"].to(memory_format=torch.channels_last)
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(16, 3, 16, 16, generator=generator)
+    alpha = {kind: torch.randn(shape, generator=generator) for kind, shape in exact.choice_shapes().items()}
+
+    def alpha_gradient(net: Supernet, x: torch.Tensor) -> torch.Tensor:
+        dtype = next(net.parameters()).dtype
+        rows = {kind: a.detach().to(dtype).requires_grad_() for kind, a in alpha.items()}
+        logits = net(x.to(dtype), {kind: a.softmax(-1) for kind, a in rows.items()})
+        return torch.cat([g.flatten() for g in torch.autograd.grad(logits.square().mean(), list(rows.values()))])
+
+    wanted = alpha_gradient(exact, x)
+    found = alpha_gradient(nets["fast"], x)
+    assert torch.equal(found, alpha_gradient(nets["fast"], x))
+    plain = alpha_gradient(nets["plain"], x.contiguous(memory_format=torch.channels_last))
+    assert (found - wanted).norm() <= 2.0 * (plain - wanted).norm()
+
+
+def test_a_new_operation_runs_plain_beside_the_kernels_and_changes_nothing_else():
+    sizes = {"channels": 2, "cells": 3, "operations": ("none", "sep_conv_3x3", "conv_7x1_1x7", "skip_connect")}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        fast, plain = Supernet(**sizes, form="fast").double(), Supernet(**sizes).double()
+    plain.load_state_dict(fast.state_dict())
+    x = torch.randn(4, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    rows = {kind: torch.full(shape, 0.25, dtype=torch.float64) for kind, shape in fast.choice_shapes().items()}
+    torch.testing.assert_close(fast(x, rows), plain(x, rows), rtol=1e-10, atol=1e-10)
+
+
+# --- Building, and life without a compiler ---------------------------------------------------------------------------
+
+
+def in_a_process(code: str, **environment: str) -> str:
+    command = [sys.executable, "-c", code]
+    words = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
+    return words.stdout.strip()
+
+
+ASK = "from dartboard import kernels; print(kernels.available(), kernels.why_not(), sep='|')"
+
+
+@compiler_needed
+def test_what_one_process_compiled_the_next_one_takes_from_the_cache(tmp_path: Path):
+    assert in_a_process(ASK, XDG_CACHE_HOME=str(tmp_path)) == "True|None"
+    (library,) = (tmp_path / "dartboard" / "kernels").glob("*.so")
+    written = library.stat().st_mtime_ns
+    assert in_a_process(ASK, XDG_CACHE_HOME=str(tmp_path)) == "True|None"
+    assert library.stat().st_mtime_ns == written
+
+
+def test_without_a_compiler_or_switched_off_the_reason_is_told_and_torch_computes(tmp_path: Path):
+    assert in_a_process(ASK, DARTBOARD_KERNELS="0") == "False|switched off by DARTBOARD_KERNELS=0"
+    told = in_a_process(ASK, PATH=str(tmp_path), CXX="", XDG_CACHE_HOME=str(tmp_path))
+    assert told == "False|no C++ compiler found (g++, clang++, c++ or $CXX)"
+
+
+def test_a_compiler_that_fails_is_no_error(tmp_path: Path):
+    broken = tmp_path / "broken-compiler"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    told = in_a_process(ASK, CXX=str(broken), XDG_CACHE_HOME=str(tmp_path / "cache"))
+    assert told == f"False|{broken} could not build them"
+
+
+def test_a_torn_library_in_the_cache_is_built_anew(tmp_path: Path):
+    if not kernels.available():
+        pytest.skip("no compiled kernels here")
+    in_a_process(ASK, XDG_CACHE_HOME=str(tmp_path))
+    (library,) = (tmp_path / "dartboard" / "kernels").glob("*.so")
+    library.write_bytes(library.read_bytes()[:1000])
+    assert in_a_process(ASK, XDG_CACHE_HOME=str(tmp_path)) == "True|None"
