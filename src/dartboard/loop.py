@@ -1,6 +1,7 @@
 """What every loop shares and no paper claims: device and precision, seeds, where the loop stands, saving, restoring."""
 
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,6 +21,7 @@ from dartboard.run import Run
 
 Made = TypeVar("Made")
 Savable = nn.Module | torch.optim.Optimizer | Mapping[str, Tensor]
+SEEDING = threading.Lock()
 LOG_EVERY = 10  # steps between two lines "step" in metrics.jsonl
 DTYPES = {"float32": torch.float32, "bf16": torch.float32, "float64": torch.float64}
 
@@ -64,8 +66,11 @@ def autocast(run: Run) -> AbstractContextManager[Any]:
 
 
 def seeded(run: Run, name: str, make: Callable[[], Made]) -> Made:
-    """make() with torch's global generator seeded for it, and put back afterwards: initial weights."""
-    with torch.random.fork_rng():
+    """make() with torch's global generator seeded for it, and put back afterwards: initial weights.
+
+    One at a time, where several runs of a process have threads of their own.
+    """
+    with SEEDING, torch.random.fork_rng():
         torch.manual_seed(run.generator(name, 0).initial_seed())
         return make()
 

@@ -6,10 +6,10 @@ from typing import Any, Self
 
 
 class Progress:
-    """Plain lines on stdout, one an epoch. Use as a context manager."""
+    """Plain lines on stdout, one an epoch. Use as a context manager. label: what the lines begin with."""
 
-    def __init__(self, total_steps: int, total_epochs: int) -> None:
-        self.total_steps, self.total_epochs = total_steps, total_epochs
+    def __init__(self, total_steps: int, total_epochs: int, label: str = "") -> None:
+        self.total_steps, self.total_epochs, self.label = total_steps, total_epochs, label
 
     def __enter__(self) -> Self:
         return self
@@ -22,7 +22,8 @@ class Progress:
 
     def epoch(self, epoch: int, text: str, cell: str = "") -> None:
         """After every epoch, counted from 0. text: what to say of it; cell: the present cell in one line."""
-        print(f"epoch {epoch + 1}/{self.total_epochs}  {text}", flush=True)
+        begin = f"{self.label}  " if self.label else ""
+        print(f"{begin}epoch {epoch + 1}/{self.total_epochs}  {text}\n", end="", flush=True)  # one write a line
 
 
 class TerminalProgress(Progress):
@@ -66,7 +67,8 @@ class TerminalProgress(Progress):
             self.cell.plain = cell
 
 
-def progress_for(total_steps: int, total_epochs: int) -> Progress:
-    """The bar where stdout is a terminal, plain lines elsewhere."""
-    kind = TerminalProgress if sys.stdout.isatty() else Progress
-    return kind(total_steps, total_epochs)
+def progress_for(total_steps: int, total_epochs: int, label: str = "") -> Progress:
+    """The bar where stdout is a terminal, plain lines elsewhere and where several runs, with labels, share it."""
+    if label or not sys.stdout.isatty():
+        return Progress(total_steps, total_epochs, label)
+    return TerminalProgress(total_steps, total_epochs)

@@ -54,6 +54,7 @@ class Run:
         self.space: str | None = table.pop("space", None)
         self.settings: dict[str, Any] = table
         self.limits = Limits()
+        self.label = ""  # what its lines begin with, where several runs work side by side
         self._lock = take_lock(folder) if write else None
         self._made: list[Path] = []  # folders, the innermost first
         self._kept: list[Path] = []
@@ -312,7 +313,7 @@ class Run:
 
     def progress(self, *, total_steps: int, total_epochs: int) -> Progress:
         """What is seen of the work, as a context manager: a bar on a terminal, a line an epoch elsewhere."""
-        return progress_for(total_steps, total_epochs)
+        return progress_for(total_steps, total_epochs, self.label)
 
     def finish(self, architecture: Architecture | None = None, **result: Any) -> None:
         """Writes the architecture a search has found, and the line "result", which marks the run as done."""

@@ -5,7 +5,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from dartboard.commands import dryrun, work
+from dartboard.commands import dryrun, together, work
 from dartboard.commands.flags import first_word, given, layered, parse, resolved
 from dartboard.config import Setup, build
 from dartboard.data import presets
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from dartboard.data import Data
 
 MISSING = "name a method first: dartboard search darts --data digits"
-SWITCHES = ("--dry-run", "--print-config", "--download", "--official-split", "--second-order", "--help", "-h")
+SWITCHES = (
+    "--dry-run",
+    "--print-config",
+    "--download",
+    "--official-split",
+    "--second-order",
+    "--together",
+    "--help",
+    "-h",
+)
 
 
 def execute(words: list[str]) -> None:
@@ -32,12 +41,14 @@ def execute(words: list[str]) -> None:
     header = {"command": "search", "method": method, "space": space}
     setup, config = layered(module.Config, words, header, presets.SEARCH, getattr(module, "PAPER", {}))
     cls = flags_class(module.Config)
-    defaults = {"new": work.NewRun(), "space": space, "setup": setup, "config": config}
+    defaults = {"new": work.NewRun(), "space": space, "together": False, "setup": setup, "config": config}
     flags = parse(cls, words, "search", MISSING, defaults)
     if flags.new.print_config:
         print(resolved(header, work.anchored(flags.setup), flags.config), end="")
     elif flags.new.dry_run:
         dryrun.search(header, work.anchored(flags.setup), flags.config)
+    elif flags.together:
+        begin_together(flags.new, header, flags.setup, flags.config)
     else:
         limits = limits_of(flags.setup.budget, flags.setup.until)
         for one in work.setups(flags.new, flags.setup):
@@ -56,6 +67,8 @@ def flags_class(settings: type[Any]) -> Any:
         new: work.NewRun
         space: str
         """A space of `dartboard list spaces`."""
+        together: bool
+        """Search with all seeds of --seeds at once, in one process."""
         setup: Setup
         config: settings  # type: ignore[valid-type]
 
@@ -98,15 +111,38 @@ def begin(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any,
         go_on(run, config, data)
 
 
+def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any) -> None:
+    """New runs of all seeds at once. Raises InputError for a single seed."""
+    if flags.seeds == 1:
+        raise InputError("--together is for several seeds; give --seeds 4, or leave it out")
+    dryrun.check_search(header, setup, config, work.load(setup))
+    made = together.begin_runs(flags, header, setup, config)
+    data_of = {run.folder: data for run, data in made}
+    runs = [run for run, _ in made]
+    together.side_by_side(runs, lambda run: search(run, config, data_of[run.folder]))
+    for run in runs:
+        tell(run)
+
+
 def go_on(run: Run, config: Any, data: "Data") -> None:
     """Begins or goes on with the search of a run; prints and writes what it found."""
+    run.check_data(data)
+    if not run.done:
+        search(run, config, data)
+    tell(run)
+
+
+def search(run: Run, config: Any, data: "Data") -> None:
+    """The search itself, from its beginning or from the run's checkpoint."""
+    print(f"search {run.method} on {data.name}, seed {run.seed}, in {run.folder}", flush=True)
+    method_module(str(run.method)).search(config, SPACES[run.space or "darts"], data, run)
+
+
+def tell(run: Run) -> None:
+    """Prints what a finished search found, and writes its page."""
     from dartboard import formats
     from dartboard.report import write_report
 
-    run.check_data(data)
-    if not run.done:
-        print(f"search {run.method} on {data.name}, seed {run.seed}, in {run.folder}", flush=True)
-        method_module(str(run.method)).search(config, SPACES[run.space or "darts"], data, run)
     architecture = run.architecture
     if architecture is None:
         raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search anew")
