@@ -1,4 +1,4 @@
-.PHONY: setup demo test test-slow check clean
+.PHONY: setup demo test test-slow check bench clean
 
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -23,6 +23,10 @@ test-slow: $(INSTALLED)
 check: $(INSTALLED)
 	$(BIN)/ruff check src tests
 	$(BIN)/mypy
+
+# Ten minutes: every figure and picture of docs/performance.md.
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/bench.py --out docs/performance
 
 setup: $(INSTALLED)
 

@@ -1,0 +1,180 @@
+"""Every figure of docs/performance.md: what the fast forms bring against the plain one, and how the cost grows.
+
+Usage: python benchmarks/bench.py [--out docs/performance] [--quick] [--threads N] [--budget-s 560]
+Writes OUT.md (between its marks), OUT.json and OUT-growth.svg. Works are interleaved in one process; where the time
+does not suffice for more, a figure has fewer repeats, and its n says so. --quick: small sizes, about a minute.
+"""
+
+import argparse
+import gc
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import bench_page
+import forms
+import growth
+import peak_memory
+import torch
+from forms import FORWARD_BACKWARD, PASSES, Form, Size, Work
+
+# Share of the budget that each part may take; a part that needs less leaves the rest to those after it.
+SHARES = {"paper": 0.50, "memory": 0.12, "small": 0.12, "training": 0.14, "growth": 0.12}
+PAPER, TRAINED = Size(16, 8, 64, 32), Size(36, 20, 96, 32)
+SMALL = (Size(4, 4, 64, 8), Size(8, 5, 64, 16))
+QUICK_PAPER, QUICK_TRAINED, QUICK_SMALL = Size(4, 3, 16, 16), Size(4, 3, 16, 16), (Size(2, 3, 16, 8),)
+MOST = 7  # repeats
+
+
+@dataclass
+class Bench:
+    """What is measured so far. rows: one a figure; end: the moment by which all must be done."""
+
+    threads: int
+    quick: bool
+    end: float
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    lines: dict[str, growth.Series] = field(default_factory=dict)
+
+    def left_s(self) -> float:
+        return self.end - time.perf_counter()
+
+    def add(self, work: str, size: Size, form: Form, seconds: Sequence[float], against: Sequence[float]) -> None:
+        """A row of seconds, with its ratio to the seconds of the original form."""
+        middle, ratio = statistics.median(seconds), statistics.median(against) / statistics.median(seconds)
+        spread = {"lowest": min(seconds), "highest": max(seconds), "n": len(seconds)}
+        row = {"work": work, "size": str(size), "form": form.name, "unit": "s", "median": middle, **spread}
+        self.rows.append({**row, "times_faster": ratio})
+        print(f"{work}, {size}, {form.name}: {middle:.3f} s, n={len(seconds)}, {ratio:.2f} times", flush=True)
+
+
+def interleaved(
+    works: dict[Form, Work], ready: dict[Form, Work], budget_s: float, most: int, warm: bool
+) -> dict[Form, list[float]]:
+    """Seconds by form: rounds until the budget or `most` is reached, at least one; warm: after a round that is not
+    counted. ready: work done before each that is timed where a form keeps memory, as its other steps would.
+    """
+    seconds: dict[Form, list[float]] = {form: [] for form in works}
+    start, rounds = time.perf_counter(), 0
+    while rounds < most + warm:
+        began = time.perf_counter()
+        for form, work in works.items():
+            with form.chosen():
+                if form.kept:
+                    ready[form]()
+                before = time.perf_counter()
+                work()
+                seconds[form].append(time.perf_counter() - before)
+            gc.collect()
+        rounds += 1
+        now = time.perf_counter()
+        if rounds > warm and now - start + (now - began) > budget_s:
+            break
+    return {form: values[int(warm) :] for form, values in seconds.items()}
+
+
+def compared(
+    bench: Bench, name: str, size: Size, works: dict[Form, Work], ready: dict[Form, Work], budget_s: float, warm: bool
+) -> float:
+    """Rows of one work in all forms. Returns the seconds of the original form."""
+    seconds = interleaved(works, ready, budget_s, 2 if bench.quick else MOST, warm)
+    for form, values in seconds.items():
+        bench.add(name, size, form, values, seconds[forms.ORIGINAL])
+    return statistics.median(seconds[forms.ORIGINAL])
+
+
+def searches(bench: Bench, size: Size, budget_s: float, kept: bool) -> None:
+    """Forward and backward alone, and full steps of both orders. kept: also the plain form with memory kept."""
+    made = {form: forms.searched(form, size) for form in forms.forms()}
+    ready = {form: one.works[FORWARD_BACKWARD] for form, one in made.items()}
+    pass_s = 0.0
+    for name, passes in PASSES.items():
+        works = {form: one.works[name] for form, one in made.items()}
+        if kept and name == FORWARD_BACKWARD:
+            works[forms.KEPT] = ready[forms.KEPT] = forms.searched(forms.KEPT, size).works[name]
+        share = budget_s * passes / sum(PASSES.values())
+        if not bench.quick and 2.0 * passes * pass_s > max(share, bench.left_s()):  # once in all forms
+            print(f"{name}, {size}: left out, there is no time")
+            continue
+        pass_s = compared(bench, name, size, works, ready, share, warm=passes * pass_s < 2.0) / passes
+    one = made[forms.best()]
+    with forms.best().chosen():
+        data_s, step_s = (fastest(work) for work in (one.batch, one.works[forms.FIRST]))
+    share = 2 * data_s / (2 * data_s + step_s)  # a batch of train and one of val
+    row = {"work": "data, share of a first-order step", "size": str(size), "form": forms.best().name, "n": 3}
+    bench.rows.append({**row, "unit": "share", "median": share})
+
+
+def fastest(work: Work, repeats: int = 3) -> float:
+    """Seconds of the quickest of a few repeats."""
+    times = []
+    for _ in range(repeats):
+        before = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - before)
+    return min(times)
+
+
+def memories(bench: Bench, size: Size) -> None:
+    """Peak memory of a forward and backward pass, each form in a process of its own."""
+    found = {form: peak_memory.measured(form, size, bench.threads) for form in forms.forms()}
+    original = found[forms.ORIGINAL]
+    for form, peak in found.items():
+        row = {"work": "peak memory of " + FORWARD_BACKWARD, "size": str(size), "form": form.name, "n": 1}
+        if peak is None or original is None:
+            print(f"{row['work']}, {size}, {form.name}: did not end (too little memory?)")
+            continue
+        bench.rows.append({**row, "unit": "bytes", "median": peak, "share": peak / original})
+        print(f"{row['work']}, {size}, {form.name}: {peak / 1e6:.0f} MB, {peak / original:.2f} of plain", flush=True)
+
+
+def trainings(bench: Bench, size: Size, budget_s: float) -> None:
+    """A step of training DARTS_V2, and its answers."""
+    for name, make in (("training step", forms.trained), ("evaluation of a batch", forms.answered)):
+        works = {form: make(size, form) for form in (forms.ORIGINAL, forms.PURE)}
+        share = budget_s * (0.85 if make is forms.trained else 0.15)
+        compared(bench, name, size, works, works, share, warm=True)
+
+
+def measure(bench: Bench, budget_s: float) -> None:
+    """All parts, each with its share of the time."""
+    paper, trained, small = (QUICK_PAPER, QUICK_TRAINED, QUICK_SMALL) if bench.quick else (PAPER, TRAINED, SMALL)
+    parts: dict[str, Callable[[float], None]] = {
+        "paper": lambda share: searches(bench, paper, share, kept=True),
+        "memory": lambda share: memories(bench, paper),
+        "small": lambda share: [searches(bench, size, share / len(small), kept=False) for size in small] and None,
+        "training": partial(trainings, bench, trained),
+        "growth": lambda share: bench.lines.update(growth.measured(share, bench.quick, bench.threads)),
+    }
+    for name, part in parts.items():
+        part(min(SHARES[name] * budget_s, max(5.0, bench.left_s())))
+        gc.collect()
+
+
+def main(words: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("docs/performance"), help="path without its ending")
+    parser.add_argument("--quick", action="store_true", help="small sizes, about a minute")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--budget-s", type=float, default=None, help="seconds in all (560, or 40 where quick)")
+    flags = parser.parse_args(words)
+    budget_s, threads_before = flags.budget_s or (40.0 if flags.quick else 560.0), torch.get_num_threads()
+    torch.set_num_threads(flags.threads)
+    start = time.perf_counter()
+    bench = Bench(flags.threads, flags.quick, start + budget_s)
+    try:
+        measure(bench, budget_s)
+    finally:
+        torch.set_num_threads(threads_before)
+    lines = {name: asdict(replace(line)) for name, line in bench.lines.items()}
+    record = {"conditions": bench_page.conditions(bench.threads, flags.quick), "rows": bench.rows, "growth": lines}
+    bench_page.write(flags.out, record, time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The benchmark runs through at the smallest size and writes its page; its pieces measure what they say."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+import bench
+import bench_page
+import forms
+import growth
+import peak_memory
+
+TINY = forms.Size(2, 3, 4, 8)
+
+
+@pytest.mark.usefixtures("global_rng")
+def test_the_quick_benchmark_writes_table_picture_and_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "QUICK_PAPER", TINY)
+    monkeypatch.setattr(bench, "QUICK_TRAINED", TINY)
+    monkeypatch.setattr(bench, "QUICK_SMALL", ())
+    monkeypatch.setattr(growth, "QUICK_POINTS", {"cells": (3, 4)})
+    monkeypatch.setattr(growth, "QUICK_BASE", TINY)
+    monkeypatch.setattr(forms, "best", lambda: forms.PURE)
+    monkeypatch.setattr(forms, "forms", lambda: [forms.ORIGINAL, forms.PURE])
+    peaks = {forms.ORIGINAL: 400, forms.PURE: 100}  # what the child process tells is tried below
+    monkeypatch.setattr(peak_memory, "measured", lambda form, size, threads: peaks[form])
+    page = tmp_path / "performance.md"
+    page.write_text(f"mine\n{bench_page.BEGIN}\nold\n{bench_page.END}\nmine too\n")
+    bench.main(["--quick", "--threads", "1", "--budget-s", "1", "--out", str(tmp_path / "performance")])
+    text, record = page.read_text(), json.loads((tmp_path / "performance.json").read_text())
+    assert text.startswith("mine\n") and text.endswith("mine too\n") and "old" not in text
+    assert f"| peak memory of forward + backward | {TINY} | fast, pure torch | 0 | 0.25 | 1 |" in text
+    assert "(performance-growth.svg)" in text and "<svg" in (tmp_path / "performance-growth.svg").read_text()
+    works = {row["work"] for row in record["rows"] if row["unit"] == "s"}
+    assert works == {*forms.PASSES, "training step", "evaluation of a batch"}
+    for row in record["rows"]:
+        if row["unit"] == "s":
+            assert 0.0 < row["lowest"] <= row["median"] <= row["highest"] and row["n"] >= 1
+            assert row["times_faster"] > 0.0 and str(row["size"]) in text
+    assert record["conditions"]["threads"] == 1 and record["conditions"]["torch"] == torch.__version__
+    assert set(record["growth"]) == {"cells", "epochs"}
+
+
+def test_peak_memory_is_that_of_the_pass_and_grows_with_it() -> None:
+    small, large = (peak_memory.measured(forms.PURE, forms.Size(4, 3, batch, 16), 1) for batch in (16, 128))
+    assert small is not None and large is not None
+    assert large > 50e6 and large > 2 * small
+
+
+@pytest.mark.usefixtures("global_rng")
+def test_bytes_kept_for_backward_are_counted_once_a_piece() -> None:
+    x = torch.ones(1000, requires_grad=True)
+    assert growth.saved_bytes(lambda: (x * x, x.exp().square())) == 2 * 4000  # x itself, and exp(x)
+
+
+def test_fitted_lines_have_slope_start_and_exponent() -> None:
+    line = growth.Series("cells", "", (1.0, 2.0, 4.0), (5.0, 7.0, 11.0)).fitted()
+    assert (line.slope, line.start, line.r2) == pytest.approx((2.0, 3.0, 1.0))
+    power = growth.Series("channels", "", (2.0, 4.0, 8.0), (4.0, 16.0, 64.0)).fitted()
+    assert power.exponent == pytest.approx(2.0) and power.r2 < 1.0
+    assert list(growth.powers(6)) == [1, 2, 4, 6]
+
+
+def test_forms_are_interleaved_and_fewer_where_time_is_short() -> None:
+    calls: list[Any] = []
+    works = {form: lambda form=form: calls.append(form) for form in (forms.ORIGINAL, forms.PURE)}
+    ready = {forms.PURE: lambda: calls.append("ready")}
+    found = bench.interleaved(works, ready, 60.0, 3, warm=True)
+    assert calls == [forms.ORIGINAL, "ready", forms.PURE] * 4  # the first round is not counted
+    assert [len(values) for values in found.values()] == [3, 3]
+    assert [len(values) for values in bench.interleaved(works, ready, 0.0, 3, warm=False).values()] == [1, 1]
