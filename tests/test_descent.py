@@ -110,3 +110,13 @@ print("torch._dynamo" in sys.modules)
 def test_no_compiler_is_imported() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_frozen_leaves_get_no_gradient_inside_and_are_as_before_afterwards():
+    leaves = [torch.ones(2, requires_grad=True), torch.ones(2)]
+    other = torch.ones(2, requires_grad=True)
+    with descent.frozen(leaves):
+        loss = (leaves[0] * other).sum()
+        assert not leaves[0].requires_grad
+    assert [leaf.requires_grad for leaf in leaves] == [True, False]
+    assert torch.autograd.grad(loss, [other, leaves[0]], allow_unused=True)[1] is None

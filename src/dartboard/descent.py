@@ -1,4 +1,4 @@
-"""Steps downhill: torch.optim's SGD and Adam without the compiler that they import, and clipping of gradients.
+"""Steps downhill: torch.optim's SGD and Adam without the compiler they import, clipping, what is left out of gradients.
 
 The compiler costs every process two CPU seconds, and memory.
 
@@ -7,7 +7,8 @@ they wrap is torch's own code, and is all that is used here: same steps bit for 
 """
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -34,7 +35,7 @@ def momentum_sgd(parameters: Iterable[Tensor], lr: float, momentum: float, weigh
     The fused step needs gradients in the memory layout of their weights, which is what `backward` leaves behind.
     """
     weights = list(parameters)
-    fused = True if weights[0].device.type == "cpu" else None  # None: torch picks
+    fused = True if weights[0].device.type in ("cpu", "cuda") else None  # None: torch picks
     return SGD(weights, lr, momentum=momentum, weight_decay=weight_decay, fused=fused)
 
 
@@ -47,3 +48,16 @@ def clip(gradients: Sequence[Tensor], largest: float) -> Tensor:
     norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients))))
     torch._foreach_mul_(list(gradients), torch.clamp(largest / (norm + 1e-6), max=1.0))
     return norm  # type: ignore[no-any-return]
+
+
+@contextmanager
+def frozen(leaves: Sequence[Tensor]) -> Iterator[None]:
+    """Inside, nothing is recorded for the gradient of these leaves: for a pass whose gradient in others is wanted."""
+    before = [leaf.requires_grad for leaf in leaves]
+    for leaf in leaves:
+        leaf.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for leaf, wanted in zip(leaves, before, strict=True):
+            leaf.requires_grad_(wanted)

@@ -209,10 +209,11 @@ def second_order_gradient(
     direct, v = gradients[: len(alpha)], gradients[len(alpha) :]
     # Eq. 8: (grad_alpha L_train(w+, alpha) - grad_alpha L_train(w-, alpha)) / (2 R), with w+- = original w +- R v
     radius = finite_difference_radius(v, epsilon)
-    move(w, original, v, radius)
-    above = gradient(loss_train(), alpha)
-    move(w, original, v, -radius)
-    below = gradient(loss_train(), alpha)
+    with descent.frozen(w):
+        move(w, original, v, radius)
+        above = gradient(loss_train(), alpha)
+        move(w, original, v, -radius)
+        below = gradient(loss_train(), alpha)
     restore(w, original)
     # Eq. 7: grad_alpha L_val(w', alpha) - xi * (the product of Eq. 8)
     product = [(plus - minus) / (2 * radius) for plus, minus in zip(above, below, strict=True)]
@@ -349,7 +350,8 @@ def update_alpha(
                 epsilon=config.epsilon,
             )
         else:
-            grads, loss = first_order_gradient(alpha, loss_val)
+            with descent.frozen(w):
+                grads, loss = first_order_gradient(alpha, loss_val)
     for tensor, grad in zip(alpha, grads, strict=True):
         tensor.grad = grad
     state.alpha_optimizer.step()
