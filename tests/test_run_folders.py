@@ -6,14 +6,18 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
 
+import tiny
+from dartboard import train
 from dartboard.config import Setup, build, from_toml
 from dartboard.data import Data, load_data
 from dartboard.errors import InputError
 from dartboard.formats import published
+from dartboard.methods import darts
 from dartboard.run import Run
 
 
@@ -182,3 +186,20 @@ def test_a_read_only_folder_is_refused_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot write in"):
         new_run(tmp_path / "run")
     tmp_path.chmod(0o700)
+
+
+@pytest.mark.parametrize("work", ["search", "fit"])
+def test_work_begun_from_python_notes_its_data_and_is_not_gone_on_with_on_others(tmp_path: Path, work: str) -> None:
+    other = replace(tiny.digits(), fingerprint="of other images")
+    if work == "search":
+        tiny.search(tmp_path / "run")
+        go_on = darts.search, darts.Config(**tiny.SEARCH), tiny.FEW
+    else:
+        architecture = tiny.FEW.sample(Random(0))
+        module = tiny.fit(tmp_path / "run", architecture, epochs=1)[1]
+        go_on = train.fit, train.Config(**{**tiny.TRAIN, "epochs": 1}), module
+    with Run.open(tmp_path / "run", write=True) as run:
+        assert run.environment["data"]["fingerprint"] == tiny.digits().fingerprint
+        function, *first = go_on
+        with pytest.raises(InputError, match="has changed"):
+            function(*first, other, run)

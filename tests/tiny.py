@@ -88,7 +88,6 @@ def fit(
     config, data = train.Config(**{**TRAIN, **changes}), data or digits()
     module = network(architecture, config, data)
     with Run.create(folder, config, setup=setup or Setup(device="cpu"), architecture=architecture) as run:
-        run.check_data(data)
         return train.fit(config, module, data, run), module
 
 

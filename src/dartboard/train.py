@@ -152,6 +152,7 @@ def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
     device, dtype = loop.prepare(run)
     data, images = data.to(device), data.train_and_val().to(device)
     loop.check_batch(config.batch_size, training=len(images))
+    run.check_data(data)
     training = begin(config, network, run, device, dtype)
     place = training.place
     num_steps = len(epoch_batches(len(images), config.batch_size, run.generator("order", 0)))

@@ -44,7 +44,8 @@ def check_search(header: Mapping[str, str], setup: Setup, config: Any, data: "Da
     """Raises InputError for a search that takes more memory than is free."""
     from dartboard.rehearsal import check_memory, is_tiny
 
-    if not is_tiny(setup, config, data):
+    given = min(len(data.train), len(data.val))  # a batch larger than that is refused by the search itself
+    if config.batch_size <= given and not is_tiny(setup, config, data):
         check_memory(search_job(header, setup, config, data))
 
 
@@ -52,7 +53,8 @@ def check_training(setup: Setup, config: Any, data: "Data", network: "nn.Module"
     """Raises InputError for a training that takes more memory than is free. The network stays as it is."""
     from dartboard.rehearsal import check_memory, is_tiny
 
-    if not is_tiny(setup, config, data):
+    given = len(data.train) + len(data.val)
+    if config.batch_size <= given and not is_tiny(setup, config, data):
         check_memory(training_job({"command": "train"}, setup, config, data, network))
 
 
@@ -98,7 +100,8 @@ def estimate(job: "Job") -> None:
 
     steps, epochs = -(-job.images // job.config.batch_size), job.config.epochs
     print(f"steps: {steps} an epoch, {epochs} epochs, {steps * epochs} in all", flush=True)
-    check_memory(job)
+    if job.config.batch_size <= job.images:
+        check_memory(job)
     before, device = resident_bytes(), pick_device(job.setup.device)
     seconds, taken = rehearse(job, job.config.batch_size)
     print(memory_line(job, taken, before, device.type))

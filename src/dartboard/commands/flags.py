@@ -26,9 +26,11 @@ def parse(
     name: the command's, for --help; missing: what to say where such a word is missing; default: what other fields
     hold where no flag is given. Raises InputError in one line; leaves by SystemExit(0) after --help.
     """
+    refuse_unknown(words, cls)
+    if default is None and (simple := without_parser(cls, words, missing)) is not None:
+        return simple
     import tyro
 
-    refuse_unknown(words, cls)
     said = StringIO()
     options: dict[str, Any] = {}
     if default is not None:
@@ -43,6 +45,20 @@ def parse(
         if exit_.code in (0, None):
             raise
         raise in_one_line(said.getvalue(), cls, name, missing) from None
+
+
+def without_parser(cls: type[Flags], words: Sequence[str], missing: str) -> Flags | None:
+    """The flags where the words hold none, only what the first field takes; None where it takes more to read them.
+
+    Half of the time of `dartboard list` is the import of the parser.
+    """
+    if any(word.startswith("-") for word in words):
+        return None
+    make: Any = cls
+    hint = typing.get_type_hints(cls)[fields(make)[0].name]
+    if hint == tuple[str, ...] and (words or not missing):
+        return typing.cast(Flags, make(tuple(words)))
+    return typing.cast(Flags, make(words[0])) if hint is str and len(words) == 1 else None
 
 
 def refuse_unknown(words: Sequence[str], cls: Any) -> None:

@@ -139,6 +139,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     Raises InputError for a batch larger than a split, CannotContinueError where the loss is no longer finite.
     """
     loop.check_batch(config.batch_size, train=len(data.train), val=len(data.val))
+    run.check_data(data)
     data = data.to(run.device)
     state = begin(config, space, data, run, supernet)
     alpha_step, weight_step = steps(config, state, run)
