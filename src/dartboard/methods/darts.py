@@ -32,7 +32,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dartboard import descent, formats, loop, networks, train
+from dartboard import descent, formats, graphs, loop, networks, train
 from dartboard.clock import Clock
 from dartboard.config import check_ranges, check_types
 from dartboard.data import Augmentation, Data, epoch_batches
@@ -144,9 +144,9 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     state = begin(config, space, data, run, supernet)
     alpha_step, weight_step = steps(config, state, run)
     num_steps, clock = len(train_batches(config, data, run, 0)), state.place.clock
-    watched = clock.watching(state.supernet, state.w_optimizer, state.alpha_optimizer)
+    parts = () if graphs.wanted(run.device) else (state.supernet, state.w_optimizer, state.alpha_optimizer)
     progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
-    with run.guarded(), progress_ as progress, watched:
+    with run.guarded(), progress_ as progress, clock.watching(*parts), graphs.own_stream(run.device):
         log_start(state, run)
         for epoch in range(state.place.epoch, config.epochs):
             lr = train.cosine(config.lr, config.lr_min, epoch, config.epochs)  # per epoch, as in the official code
@@ -305,8 +305,9 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
     w_optimizer = descent.momentum_sgd(supernet.parameters(), config.lr, config.momentum, config.weight_decay)
     betas = (config.alpha_beta1, config.alpha_beta2)
     alpha_optimizer = descent.Adam(
-        list(alpha.values()), config.alpha_lr, betas=betas, weight_decay=config.alpha_weight_decay
-    )
+        list(alpha.values()), config.alpha_lr, betas=betas, weight_decay=config.alpha_weight_decay,
+        capturable=device.type == "cuda",
+    )  # fmt: skip
     state = State(supernet, alpha, w_optimizer, alpha_optimizer, loop.Place(clock=Clock(device.type)))
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, state.place, **state.parts())
@@ -328,14 +329,15 @@ def steps(config: Config, state: State, run: Run) -> tuple[Callable[..., Tensor]
     def weight_step(x: Tensor, y: Tensor, lr: float) -> tuple[Tensor, Tensor]:
         return update_weights(config, state, x, y, run, lr)
 
-    return alpha_step, weight_step
+    replayable = graphs.recorder(run.device)
+    return replayable(alpha_step), replayable(weight_step)
 
 
 def update_alpha(
     config: Config, state: State, loss_train: Callable[[], Tensor], loss_val: Callable[[], Tensor], xi: float
 ) -> Tensor:
     """Line 1 of the loop. Returns the validation loss; leaves w and the BatchNorm buffers as they were."""
-    alpha, w = list(state.alpha.values()), list(state.supernet.parameters())
+    alpha, w = list(state.alpha.values()), state.w_optimizer.param_groups[0]["params"]
     with kept_buffers(state.supernet):
         if config.second_order:
             buffers = momentum_buffers(state.w_optimizer, w)
