@@ -1,4 +1,4 @@
-.PHONY: setup demo test test-slow check bench clean
+.PHONY: setup demo test test-slow check bench bench-gpu clean
 
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -27,6 +27,10 @@ check: $(INSTALLED)
 # Ten minutes: every figure and picture of docs/performance.md.
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench.py --out docs/performance
+
+# One GPU, at most eight minutes; from the source tree with the torch, triton and numpy of $(PYTHON). See docs/gpu.md.
+bench-gpu:
+	$(PYTHON) benchmarks/gpu.py --out runs/bench-gpu
 
 setup: $(INSTALLED)
 

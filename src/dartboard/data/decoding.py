@@ -1,16 +1,24 @@
-"""One image file to pixels: turned upright, RGB, the centre square resized. Needs no torch."""
+"""One image file to pixels: turned upright, RGB, the centre square resized. Needs no torch.
+
+Pillow is imported where a file is decoded: data without image files does without it.
+"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 MAX_PIXELS = 80_000_000  # of one image; a small file can claim far more than the memory holds
 
 
 def read_into(pixels: NDArray[np.uint8], file: str | Path) -> str:
     """Fills `pixels` (3, size, size) from the file; the reason why that cannot be done, or ""."""
+    from PIL import UnidentifiedImageError
+
     try:
         pixels[:] = read_image(file, pixels.shape[-1])
     except UnidentifiedImageError:
@@ -22,6 +30,8 @@ def read_into(pixels: NDArray[np.uint8], file: str | Path) -> str:
 
 def read_image(file: str | Path, size: int) -> NDArray[np.uint8]:
     """(3, size, size): turned as its EXIF data say, in RGB, the centre square resized (bicubic, antialiased)."""
+    from PIL import Image, ImageOps
+
     with Image.open(file, formats=("JPEG", "PNG", "WEBP")) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
@@ -35,8 +45,10 @@ def read_image(file: str | Path, size: int) -> NDArray[np.uint8]:
     return np.asarray(square).transpose(2, 0, 1)
 
 
-def to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: "Image") -> "Image":
     """RGB; 16 bits become 8, and what is transparent becomes white."""
+    from PIL import Image
+
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL
 from numpy.typing import NDArray
 
 from dartboard.data.decoding import read_into
@@ -116,6 +115,8 @@ def scan_files(files: Sequence[str], size: int) -> Scan:
 
 def key(files: Sequence[str], root: Path, size: int) -> str:
     """SHA-256 over the image size, the decoder's version, and the path below root, bytes and time of each file."""
+    import PIL
+
     found = hashlib.sha256(f"{size}/{PIL.__version__}".encode())
     for file in files:
         status = os.stat(file)
