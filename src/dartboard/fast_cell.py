@@ -12,6 +12,7 @@ Everything that leaves a node is computed together, since all its edges see the 
 | composed      | depthwise, then pointwise, is one dense convolution: cheaper where channels are few                |
 | matrix_convolved | a convolution of a small map is a matrix product                                                |
 | normalised    | BatchNorm without scale, times a number, is BatchNorm with that number as its scale                |
+| depthwise.py  | gradients of depthwise convolutions by means that are fast on a CPU                                |
 
 Operations of another shape than those of the DARTS space run plain, inside the same sum.
 
@@ -31,6 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dartboard import kernels
+from dartboard.depthwise import depthwise as depthwise_convolution
 from dartboard.kernels.leaving import Operations, Round, leave
 from dartboard.layers import FactorizedReduce
 from dartboard.spaces import darts as space
@@ -168,8 +170,8 @@ def convolved(x: Tensor, depthwise: Sequence[nn.Conv2d], pointwise: Sequence[nn.
         return matrix_convolved(x, composed(spatial, across), first, groups)
     if first.in_channels * x.shape[2] <= SMALL_WORK:
         return F.conv2d(x, composed(spatial, across), None, first.stride, first.padding, first.dilation, groups)
-    x = x.repeat(1, count, 1, 1) if shared else x
-    x = F.conv2d(x, spatial, None, first.stride, first.padding, first.dilation, x.shape[1])
+    x = torch.cat([x] * count, dim=1) if shared else x  # repeat would lose the memory layout
+    x = depthwise_convolution(x, spatial, first.stride[0], first.dilation[0])
     return F.conv2d(x, across, groups=count)
 
 
