@@ -40,6 +40,7 @@ class Bench:
     end: float
     rows: list[dict[str, Any]] = field(default_factory=list)
     lines: dict[str, growth.Series] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
     def left_s(self) -> float:
         return self.end - time.perf_counter()
@@ -99,6 +100,7 @@ def searches(bench: Bench, size: Size, budget_s: float, kept: bool) -> None:
             works[forms.KEPT] = ready[forms.KEPT] = forms.searched(forms.KEPT, size).works[name]
         share = budget_s * passes / sum(PASSES.values())
         if not bench.quick and 2.0 * passes * pass_s > max(share, bench.left_s()):  # once in all forms
+            bench.left_out.append(f"{name}, {size}")
             print(f"{name}, {size}: left out, there is no time")
             continue
         pass_s = compared(bench, name, size, works, ready, share, warm=passes * pass_s < 2.0) / passes
@@ -173,6 +175,7 @@ def main(words: list[str] | None = None) -> None:
         torch.set_num_threads(threads_before)
     lines = {name: asdict(replace(line)) for name, line in bench.lines.items()}
     record = {"conditions": bench_page.conditions(bench.threads, flags.quick), "rows": bench.rows, "growth": lines}
+    record["left_out"] = bench.left_out
     bench_page.write(flags.out, record, time.perf_counter() - start)
 
 

@@ -72,7 +72,9 @@ def section(record: dict[str, Any], picture: str, took_s: float) -> str:
             *table(("work", "size", "form", "%"), shares(record["rows"])),
             f"![Seconds and memory against sizes]({picture})",
             "",
-            *table(("varied", "from", "to", "at", "seconds for one more", "r²", "growth at the end"), grown(record)),
+            *table(
+                ("varied", "from", "to", "at", "n", "seconds for one more", "r²", "growth at the end"), grown(record)
+            ),
             "Growth at the end is the exponent between the two largest values: 1 is linear, 2 quadratic. Seconds are",
             "those of a first-order step in the fastest form, or of a whole search up to the end of an epoch.",
             "",
@@ -118,7 +120,7 @@ def grown(record: dict[str, Any]) -> list[list[str]]:
     for line in record["growth"].values():
         ends = [f"{line['values'][0]:g}", f"{line['values'][-1]:g}"]
         fits = [f"{line['slope']:.3g}", f"{line['r2']:.3f}", f"{line['exponent']:.2f}"]
-        rows.append([LABELS.get(line["name"], line["name"]), *ends, line["size"], *fits])
+        rows.append([LABELS.get(line["name"], line["name"]), *ends, line["size"], str(line["n"]), *fits])
     return rows
 
 

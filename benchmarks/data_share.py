@@ -13,6 +13,7 @@ from functools import partial
 
 import torch
 
+from dartboard import batches
 from dartboard.config import Setup
 from dartboard.data import load_data
 from dartboard.methods import darts
@@ -49,14 +50,10 @@ def main() -> None:
     shares, seconds = [], []
     with tempfile.TemporaryDirectory() as folder, Run.create(folder, config, setup=Setup(device=words.device)) as run:
         state = darts.begin(config, SPACES["darts"], data, run, None)
-        order = darts.train_batches(config, data, run, 0)
+        order = batches.train_order(config, data, run, 0)
 
-        def batches(step: int) -> tuple[Batch, Batch]:
-            val = darts.val_index(config, data, run, step)
-            return (
-                darts.batch(config, data, "train", order[step], run, state),
-                darts.batch(config, data, "val", val, run, state),
-            )
+        def made(step: int) -> tuple[Batch, Batch]:
+            return batches.pair(config, data, order[step], run, step, state.supernet)
 
         def learn(train: Batch, val: Batch) -> None:
             loss_train, loss_val = (partial(darts.loss_of, state, *part, run) for part in (train, val))
@@ -64,8 +61,8 @@ def main() -> None:
             darts.update_weights(config, state, *train, run, config.lr)
 
         for step in range(words.repeats + 1):  # the first one warms up and is not counted
-            learn_s = timed(lambda step=step: learn(*batches(step)), words.device)
-            data_s = statistics.median(timed(lambda step=step: batches(step), words.device) for _ in range(5))
+            learn_s = timed(lambda step=step: learn(*made(step)), words.device)
+            data_s = statistics.median(timed(lambda step=step: made(step), words.device) for _ in range(5))
             if step:
                 shares.append(data_s / learn_s)
                 seconds.append((data_s, learn_s))

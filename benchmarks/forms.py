@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from dartboard import allocator, kernels, train
+from dartboard import allocator, batches, kernels, train
 from dartboard.config import Setup
 from dartboard.data import Data, load_data
 from dartboard.folding import predictor
@@ -126,7 +126,7 @@ def searched(form: Form, size: Size) -> Searched:
     index = torch.arange(size.batch_size)
 
     def batch() -> tuple[torch.Tensor, torch.Tensor]:
-        return darts.batch(configs[0], data, "train", index, run, state)
+        return batches.batch(configs[0], data, "train", index, run, state.place.step, state.supernet)
 
     x, y = batch()
     weights = {kind: logits.detach().softmax(-1).requires_grad_() for kind, logits in state.alpha.items()}

@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from dartboard import formats, graphs, spaces
+from dartboard import batches, formats, graphs, spaces
 from dartboard.config import Setup
 from dartboard.data.digits import load_digits
 from dartboard.data.splits import Data, Split, divide
@@ -142,12 +142,11 @@ def stepper(bench: Bench, form: Form, second_order: bool, seed: int = 0) -> Call
     run, data = Unwritten(setup), noise_data(bench)
     state = darts.begin(config, SPACE, data, run, None)
     alpha_step, weight_step = darts.steps(config, state, run)
-    orders = darts.train_batches(config, data, run, 0)
+    orders = batches.train_order(config, data, run, 0)
 
     def step() -> object:
         index = orders[state.place.step % (len(orders) - 1)]
-        train_batch = darts.batch(config, data, "train", index, run, state)
-        val_batch = darts.batch(config, data, "val", darts.val_index(config, data, run, state.place.step), run, state)
+        train_batch, val_batch = batches.pair(config, data, index, run, state.place.step, state.supernet)
         val_loss = alpha_step(*train_batch, *val_batch, config.lr)
         loss, correct = weight_step(*train_batch, config.lr)
         state.place.advance(len(index), loss, correct, config.lr, val_loss=val_loss)

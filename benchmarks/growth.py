@@ -3,7 +3,7 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,15 +65,21 @@ def measured(budget_s: float, quick: bool, threads: int) -> dict[str, Series]:
         for name, values in points.items():
             sizes = [replace(base, **{name: value}) for value in values]
             steps = [timed(size, each_s) for size in sizes]
-            found[name] = Series(name, str(base), tuple(values), *zip(*steps, strict=True), n=5).fitted()  # type: ignore
+            found[name] = series(name, base, values, steps)
         found["epochs"] = epochs(2, 80) if quick else epochs(6, 400)
         if threads > 1:
             found["threads"] = by_threads(base, threads, each_s)
     return found
 
 
-def timed(size: Size, budget_s: float) -> tuple[float, int]:
-    """Seconds of a first-order step and the bytes it saves for backward."""
+def series(name: str, base: Size, values: Sequence[float], steps: Sequence[tuple[float, int, int]]) -> Series:
+    """The points with their lines; n: the fewest repeats of a point."""
+    seconds, saved, repeats = zip(*steps, strict=True)
+    return Series(name, str(base), tuple(values), seconds, saved, n=min(repeats)).fitted()
+
+
+def timed(size: Size, budget_s: float) -> tuple[float, int, int]:
+    """Median seconds of a first-order step, the bytes it saves for backward, and how many steps were timed."""
     works = forms.searched(forms.best(), size).works
     saved = saved_bytes(works[FORWARD_BACKWARD])
     works[FIRST]()
@@ -83,7 +89,7 @@ def timed(size: Size, budget_s: float) -> tuple[float, int]:
         before = time.perf_counter()
         works[FIRST]()
         seconds.append(time.perf_counter() - before)
-    return statistics.median(seconds), saved
+    return statistics.median(seconds), saved, len(seconds)
 
 
 def saved_bytes(work: forms.Work) -> int:
@@ -121,7 +127,7 @@ def by_threads(base: Size, threads: int, budget_s: float) -> Series:
             steps.append(timed(base, budget_s))
     finally:
         torch.set_num_threads(before)
-    return Series("threads", str(base), tuple(counts), *zip(*steps, strict=True), n=5).fitted()  # type: ignore[arg-type]
+    return series("threads", base, counts, steps)
 
 
 def powers(threads: int) -> Iterator[int]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from dartboard.batches import batch
 from dartboard.config import Setup
 from dartboard.data import load_data
 from dartboard.methods import darts
@@ -28,7 +29,7 @@ def a_step(config: darts.Config, folder: Path, image_size: int) -> Callable[[], 
     run = Run.create(folder, config, setup=Setup())
     state = darts.begin(config, SPACES["darts"], data, run, None)
     index = torch.arange(config.batch_size)
-    x, y = darts.batch(config, data, "train", index, run, state)
+    x, y = batch(config, data, "train", index, run, 0, state.supernet)
 
     def loss() -> torch.Tensor:
         return darts.loss_of(state, x, y, run)

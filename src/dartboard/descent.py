@@ -50,6 +50,25 @@ def clip(gradients: Sequence[Tensor], largest: float) -> Tensor:
     return norm  # type: ignore[no-any-return]
 
 
+def momentum_buffers(optimizer: torch.optim.Optimizer, w: Sequence[Tensor]) -> list[Tensor]:
+    """SGD's momentum buffers of w, zero where a tensor was never moved; empty before the first step."""
+    found = [optimizer.state[tensor].get("momentum_buffer") if tensor in optimizer.state else None for tensor in w]
+    if all(buffer is None for buffer in found):
+        return []
+    return [torch.zeros_like(tensor) if buffer is None else buffer for buffer, tensor in zip(found, w, strict=True)]
+
+
+@torch.no_grad()
+def restore(w: Sequence[Tensor], original: Sequence[Tensor]) -> None:
+    """w = original, in place and bit for bit."""
+    torch._foreach_copy_(list(w), list(original))
+
+
+def gradient(loss: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Gradients, zero for what the loss does not depend on."""
+    return list(torch.autograd.grad(loss, tensors, allow_unused=True, materialize_grads=True))
+
+
 @contextmanager
 def frozen(leaves: Sequence[Tensor]) -> Iterator[None]:
     """Inside, nothing is recorded for the gradient of these leaves: for a pass whose gradient in others is wanted."""

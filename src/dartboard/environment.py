@@ -80,6 +80,8 @@ def describe(device: "torch.device", parent: str | None) -> dict[str, Any]:
 
     import torch
 
+    from dartboard import kernels
+
     return {
         "dartboard": dartboard.__version__,
         "python": platform.python_version(),
@@ -89,6 +91,7 @@ def describe(device: "torch.device", parent: str | None) -> dict[str, Any]:
         "device": device.type,
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
+        "kernels": kernels.hindrance() or f"compiled by {kernels.compiler()}",
         "cores": os.cpu_count(),
         "commit": commit(),
         "command_line": [Path(sys.argv[0]).name, *sys.argv[1:]],

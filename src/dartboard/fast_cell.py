@@ -143,9 +143,13 @@ def pooled(x: Tensor, largest: bool, norms: Sequence[nn.BatchNorm2d], stride: in
 
 
 def pools_and_skip(shared: list[tuple[Tensor, int]], weights: Tensor) -> list[Tensor]:
-    """Per edge the weighted sum of the shared maps: weights (k, S) times maps (S, everything), one matrix product."""
-    maps = torch.stack([tensor.permute(0, 2, 3, 1) for tensor, _ in shared])
-    mixed = weights[:, [index for _, index in shared]] @ maps.flatten(1)
+    """Per edge the weighted sum of the shared maps: weights (k, S) times maps (S, everything), one matrix product.
+
+    In the number format of the weights, also where convolutions are computed in a shorter one.
+    """
+    with torch.autocast(weights.device.type, enabled=False):
+        maps = torch.stack([tensor.permute(0, 2, 3, 1).to(weights.dtype) for tensor, _ in shared])
+        mixed = weights[:, [index for _, index in shared]] @ maps.flatten(1)
     return [part.permute(0, 3, 1, 2) for part in mixed.view(-1, *maps.shape[1:])]
 
 
@@ -188,7 +192,8 @@ def matrix_convolved(x: Tensor, kernel: Tensor, like: nn.Conv2d, groups: int) ->
     x: (B, groups * C, H, W); kernel: (k * C, C, h, w); like: a convolution with the stride, padding and dilation.
     """
     size = (x.shape[2], x.shape[3])
-    taps = reached(size, kernel.shape[-1], like.stride[0], cast(int, like.padding[0]), like.dilation[0]).to(kernel)
+    step = like.stride[0], cast(int, like.padding[0]), like.dilation[0]
+    taps = reached(size, kernel.shape[-1], *step, kernel.device).to(kernel)
     outputs, inputs = kernel.shape[:2]
     height, width = ((side - 1) // like.stride[0] + 1 for side in size)
     # (k*C, C, taps) x (taps, HW * H'W') -> per group (C * HW, k*C/groups * H'W')
@@ -199,11 +204,12 @@ def matrix_convolved(x: Tensor, kernel: Tensor, like: nn.Conv2d, groups: int) ->
 
 
 @cache
-def reached(size: tuple[int, int], side: int, stride: int, padding: int, dilation: int) -> Tensor:
+def reached(size: tuple[int, int], side: int, stride: int, padding: int, dilation: int, device: torch.device) -> Tensor:
     """(side * side, HW * H'W') of 0 and 1: which tap of a kernel leads from which pixel to which. Bytes."""
     taps = torch.eye(side * side, dtype=torch.float64).view(side * side, 1, side, side)
     pixels = torch.eye(size[0] * size[1], dtype=torch.float64).view(-1, 1, *size)
-    return F.conv2d(pixels, taps, None, stride, padding, dilation).flatten(2).transpose(0, 1).flatten(1).to(torch.uint8)
+    leads = F.conv2d(pixels, taps, None, stride, padding, dilation).flatten(2).transpose(0, 1).flatten(1)
+    return leads.to(device, torch.uint8)
 
 
 def factorized_reduce(rectified: Tensor, operations: Sequence[FactorizedReduce], weights: Tensor) -> Tensor:

@@ -40,11 +40,16 @@ def library(dtype: torch.dtype) -> ctypes.CDLL | None:
 
 def why_not() -> str | None:
     """In words why the kernels are not used; None where they are."""
+    if hindrance() is None and not available():
+        return f"{compiler()} could not build them"
+    return hindrance()
+
+
+def hindrance() -> str | None:
+    """Why nothing is to be built; None where it can be tried. Builds nothing."""
     if os.environ.get(SWITCH) == "0":
         return f"switched off by {SWITCH}=0"
-    if compiler() is None:
-        return "no C++ compiler found (g++, clang++, c++ or $CXX)"
-    return None if available() else f"{compiler()} could not build them"
+    return None if compiler() else "no C++ compiler found (g++, clang++, c++ or $CXX)"
 
 
 @cache

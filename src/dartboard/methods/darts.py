@@ -32,10 +32,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dartboard import descent, formats, graphs, loop, networks, train
+from dartboard import batches, descent, formats, graphs, loop, networks, train
 from dartboard.clock import Clock
 from dartboard.config import check_ranges, check_types
-from dartboard.data import Augmentation, Data, epoch_batches
+from dartboard.data import Data
 from dartboard.evaluate import kept_buffers, shared_weights_score
 from dartboard.progress import Progress
 from dartboard.run import Run
@@ -95,8 +95,7 @@ class Config:
         check_ranges(self, channels="[1, inf)", epochs="[1, inf)", batch_size="[1, inf)")
         check_ranges(self, lr="(0, inf)", grad_clip="(0, inf)", alpha_lr="(0, inf)", epsilon="(0, inf)")
         check_ranges(self, lr_min="[0, inf)", weight_decay="[0, inf)", alpha_weight_decay="[0, inf)")
-        check_ranges(self, alpha_init="[0, inf)")
-        check_ranges(self, crop_padding="[0, inf)", cutout="[0, inf)", momentum="[0, 1)")
+        check_ranges(self, alpha_init="[0, inf)", crop_padding="[0, inf)", cutout="[0, inf)", momentum="[0, 1)")
         check_ranges(self, alpha_beta1="[0, 1)", alpha_beta2="[0, 1)")
         networks.check_cells(self.cells)
 
@@ -143,18 +142,18 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     data = data.to(run.device)
     state = begin(config, space, data, run, supernet)
     alpha_step, weight_step = steps(config, state, run)
-    num_steps, clock = len(train_batches(config, data, run, 0)), state.place.clock
+    num_steps, clock = len(batches.train_order(config, data, run, 0)), state.place.clock
     parts = () if graphs.wanted(run.device) else (state.supernet, state.w_optimizer, state.alpha_optimizer)
     progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
     with run.guarded(), progress_ as progress, clock.watching(*parts), graphs.own_stream(run.device):
-        log_start(state, run)
+        if state.place.step == 0:
+            run.log(event="start", **alpha_fields(state))
         for epoch in range(state.place.epoch, config.epochs):
             lr = train.cosine(config.lr, config.lr_min, epoch, config.epochs)  # per epoch, as in the official code
-            announce(config, data, run, state.place)
-            for index in train_batches(config, data, run, epoch)[state.place.step_in_epoch :]:
+            batches.announce(config, data, run, state.place)
+            for index in batches.train_order(config, data, run, epoch)[state.place.step_in_epoch :]:
                 with clock("data"):
-                    train_batch = batch(config, data, "train", index, run, state)
-                    val_batch = batch(config, data, "val", val_index(config, data, run, state.place.step), run, state)
+                    train_batch, val_batch = batches.pair(config, data, index, run, state.place.step, state.supernet)
                 # 1. update alpha by descending grad_alpha L_val(w - xi grad_w L_train(w, alpha), alpha)
                 with clock("alpha"):
                     val_loss = alpha_step(*train_batch, *val_batch, lr)
@@ -203,19 +202,19 @@ def second_order_gradient(
     """
     original = [tensor.detach().clone() for tensor in w]
     # w' = w - xi * (momentum * buffer + grad_w L_train(w, alpha) + weight_decay * w): one step of the weights' SGD
-    move(w, original, sgd_direction(original, gradient(loss_train(), w), momentum, weight_decay, buffers), -xi)
+    move(w, original, sgd_direction(original, descent.gradient(loss_train(), w), momentum, weight_decay, buffers), -xi)
     loss = loss_val()
-    gradients = gradient(loss, [*alpha, *w])
+    gradients = descent.gradient(loss, [*alpha, *w])
     # First term of Eq. 7: grad_alpha L_val(w', alpha); v = grad_w' L_val(w', alpha)
     direct, v = gradients[: len(alpha)], gradients[len(alpha) :]
     # Eq. 8: (grad_alpha L_train(w+, alpha) - grad_alpha L_train(w-, alpha)) / (2 R), with w+- = original w +- R v
     radius = finite_difference_radius(v, epsilon)
     with descent.frozen(w):
         move(w, original, v, radius)
-        above = gradient(loss_train(), alpha)
+        above = descent.gradient(loss_train(), alpha)
         move(w, original, v, -radius)
-        below = gradient(loss_train(), alpha)
-    restore(w, original)
+        below = descent.gradient(loss_train(), alpha)
+    descent.restore(w, original)
     # Eq. 7: grad_alpha L_val(w', alpha) - xi * (the product of Eq. 8)
     product = [(plus - minus) / (2 * radius) for plus, minus in zip(above, below, strict=True)]
     return [first - xi * second for first, second in zip(direct, product, strict=True)], loss.detach()
@@ -235,30 +234,11 @@ def sgd_direction(
     return list(torch._foreach_add(direction, list(buffers), alpha=momentum)) if buffers else direction
 
 
-def momentum_buffers(optimizer: torch.optim.Optimizer, w: Sequence[Tensor]) -> list[Tensor]:
-    """SGD's momentum buffers of w, zero where a tensor was never moved; empty before the first step."""
-    found = [optimizer.state[tensor].get("momentum_buffer") if tensor in optimizer.state else None for tensor in w]
-    if all(buffer is None for buffer in found):
-        return []
-    return [torch.zeros_like(tensor) if buffer is None else buffer for buffer, tensor in zip(found, w, strict=True)]
-
-
 @torch.no_grad()
 def move(w: Sequence[Tensor], original: Sequence[Tensor], direction: Sequence[Tensor], scale: float | Tensor) -> None:
     """w = original + scale * direction, in place."""
-    restore(w, original)
+    descent.restore(w, original)
     loop.add_scaled(w, direction, scale)
-
-
-@torch.no_grad()
-def restore(w: Sequence[Tensor], original: Sequence[Tensor]) -> None:
-    """w = original, in place and bit for bit."""
-    torch._foreach_copy_(list(w), list(original))
-
-
-def gradient(loss: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Gradients, zero for what the loss does not depend on."""
-    return list(torch.autograd.grad(loss, tensors, allow_unused=True, materialize_grads=True))
 
 
 def derive(weights: Mapping[str, Sequence[Sequence[float]]], operations: Sequence[str]) -> Architecture:
@@ -291,10 +271,9 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
     """The supernet with its alpha and both optimizers, as at the start or as in the run's checkpoint."""
     device, dtype = loop.prepare(run)
     if supernet is None:
-        operations = cells_space.candidates(space)
         make = partial(networks.module(space.family).Supernet, channels=config.channels, cells=config.cells)
-        make = partial(make, num_classes=data.num_classes, in_channels=data.channels, operations=operations)
-        make = partial(make, form=config.supernet)
+        make = partial(make, num_classes=data.num_classes, in_channels=data.channels, form=config.supernet)
+        make = partial(make, operations=cells_space.candidates(space))
         supernet = loop.seeded(run, "weights", make)
     supernet = loop.place_module(supernet, device, dtype, config.channels_last).train()
     noise = run.generator("alpha", 0)
@@ -304,10 +283,8 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
     }
     w_optimizer = descent.momentum_sgd(supernet.parameters(), config.lr, config.momentum, config.weight_decay)
     betas = (config.alpha_beta1, config.alpha_beta2)
-    alpha_optimizer = descent.Adam(
-        list(alpha.values()), config.alpha_lr, betas=betas, weight_decay=config.alpha_weight_decay,
-        capturable=device.type == "cuda",
-    )  # fmt: skip
+    adam = partial(descent.Adam, betas=betas, weight_decay=config.alpha_weight_decay)
+    alpha_optimizer = adam(list(alpha.values()), config.alpha_lr, capturable=device.type == "cuda")
     state = State(supernet, alpha, w_optimizer, alpha_optimizer, loop.Place(clock=Clock(device.type)))
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, state.place, **state.parts())
@@ -340,7 +317,7 @@ def update_alpha(
     alpha, w = list(state.alpha.values()), state.w_optimizer.param_groups[0]["params"]
     with kept_buffers(state.supernet):
         if config.second_order:
-            buffers = momentum_buffers(state.w_optimizer, w)
+            buffers = descent.momentum_buffers(state.w_optimizer, w)
             grads, loss = second_order_gradient(
                 w,
                 alpha,
@@ -377,30 +354,6 @@ def loss_of(state: State, x: Tensor, y: Tensor, run: Run) -> Tensor:
     return train.cross_entropy(logits, y)
 
 
-def train_batches(config: Config, data: Data, run: Run, epoch: int) -> list[Tensor]:
-    return epoch_batches(len(data.train), config.batch_size, run.generator("train-order", epoch))
-
-
-def val_index(config: Config, data: Data, run: Run, step: int) -> Tensor:
-    """A fresh random batch of the validation split."""
-    return epoch_batches(len(data.val), config.batch_size, run.generator("val-order", step))[0]
-
-
-def announce(config: Config, data: Data, run: Run, place: loop.Place) -> None:
-    """Tells both splits which batches the rest of the epoch will ask for: images in files are read ahead."""
-    order = train_batches(config, data, run, place.epoch)[place.step_in_epoch :]
-    data.train.ahead(order)
-    data.val.ahead(val_index(config, data, run, place.step + number) for number in range(len(order)))
-
-
-def batch(config: Config, data: Data, split: str, index: Tensor, run: Run, state: State) -> tuple[Tensor, Tensor]:
-    """Augmented images (B, C, H, W) and labels (B,) of one step, of the split "train" or "val"."""
-    part = {"train": data.train, "val": data.val}[split]
-    augmentation = Augmentation(config.crop_padding, config.flip, config.cutout, data.mean, data.std)
-    generator = run.generator(f"{split}-augment", state.place.step)
-    return loop.augmented(part, index, augmentation, generator, state.supernet, config.channels_last)
-
-
 def relaxed(state: State) -> tuple[dict[str, Tensor], Architecture]:
     """The mixture weights as they stand, and the architecture they would give."""
     with torch.no_grad():
@@ -414,11 +367,6 @@ def alpha_fields(state: State) -> dict[str, object]:
     _, architecture = relaxed(state)
     values: dict[str, object] = {f"alpha_{kind}": logits.detach().tolist() for kind, logits in state.alpha.items()}
     return {**values, "architecture": formats.write(architecture, "quark0")}
-
-
-def log_start(state: State, run: Run) -> None:
-    if state.place.step == 0:
-        run.log(event="start", **alpha_fields(state))
 
 
 def scores(config: Config, state: State, data: Data) -> dict[str, float]:
