@@ -15,6 +15,7 @@ What the fast forms bring against the plain ones, measured by one command: `make
 {BEGIN}
 {END}
 """
+GROWTH = ("varied", "from", "to", "at", "n", "seconds for one more", "r²", "growth at the end")
 LABELS = {"channels": "channels C", "batch_size": "images a batch", "image_size": "pixels a side"}
 
 
@@ -70,11 +71,10 @@ def section(record: dict[str, Any], picture: str, took_s: float) -> str:
             *table(("work", "size", "form", "s", "lowest", "highest", "n", "times faster"), times(record["rows"])),
             *table(("work", "size", "form", "MB", "of plain", "n"), memory(record["rows"])),
             *table(("work", "size", "form", "%"), shares(record["rows"])),
+            *[f"Left out, since time did not suffice: {', '.join(record['left_out'])}.\n"] * bool(record["left_out"]),
             f"![Seconds and memory against sizes]({picture})",
             "",
-            *table(
-                ("varied", "from", "to", "at", "n", "seconds for one more", "r²", "growth at the end"), grown(record)
-            ),
+            *table(GROWTH, grown(record)),
             "Growth at the end is the exponent between the two largest values: 1 is linear, 2 quadratic. Seconds are",
             "those of a first-order step in the fastest form, or of a whole search up to the end of an epoch.",
             "",
