@@ -117,29 +117,31 @@ def test_nan_in_the_input_reaches_the_result():
     assert leave(x, torch.ones(1, 1, dtype=torch.float64), operations)[0].isnan().all()
 
 
+def alpha_gradient(net: Supernet, x: torch.Tensor, seed: int) -> torch.Tensor:
+    """The gradient of a loss in alpha, (numbers,), in double."""
+    dtype, generator = next(net.parameters()).dtype, torch.Generator().manual_seed(seed)
+    alpha = {kind: torch.randn(shape, generator=generator).to(dtype) for kind, shape in net.choice_shapes().items()}
+    logits = net(x.to(dtype), {kind: a.requires_grad_().softmax(-1) for kind, a in alpha.items()})
+    found = torch.autograd.grad(logits.square().mean(), list(alpha.values()))
+    return torch.cat([gradient.flatten() for gradient in found]).double()
+
+
 @compiler_needed
 def test_the_same_threads_give_the_same_bits_and_the_error_in_float32_is_no_larger_than_the_plain_forms():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        nets = {form: Supernet(channels=8, cells=3, form=form) for form in ("fast", "plain")}
-        nets["plain"].load_state_dict(nets["fast"].state_dict())
-    exact = copy.deepcopy(nets["plain"]).double()
-    nets["plain"].to(memory_format=torch.channels_last)
-    generator = torch.Generator().manual_seed(2)
-    x = torch.randn(16, 3, 16, 16, generator=generator)
-    alpha = {kind: torch.randn(shape, generator=generator) for kind, shape in exact.choice_shapes().items()}
-
-    def alpha_gradient(net: Supernet, x: torch.Tensor) -> torch.Tensor:
-        dtype = next(net.parameters()).dtype
-        rows = {kind: a.detach().to(dtype).requires_grad_() for kind, a in alpha.items()}
-        logits = net(x.to(dtype), {kind: a.softmax(-1) for kind, a in rows.items()})
-        return torch.cat([g.flatten() for g in torch.autograd.grad(logits.square().mean(), list(rows.values()))])
-
-    wanted = alpha_gradient(exact, x)
-    found = alpha_gradient(nets["fast"], x)
-    assert torch.equal(found, alpha_gradient(nets["fast"], x))
-    plain = alpha_gradient(nets["plain"], x.contiguous(memory_format=torch.channels_last))
-    assert (found - wanted).norm() <= 2.0 * (plain - wanted).norm()
+        fast, plain = Supernet(channels=8, cells=3, form="fast"), Supernet(channels=8, cells=3)
+    plain.load_state_dict(fast.state_dict())
+    exact = copy.deepcopy(plain).double()
+    plain.to(memory_format=torch.channels_last)
+    error = other_error = 0.0
+    for seed in range(6):
+        x = torch.randn(16, 3, 16, 16, generator=torch.Generator().manual_seed(seed))
+        wanted, found = alpha_gradient(exact, x, seed), alpha_gradient(fast, x, seed)
+        assert torch.equal(found, alpha_gradient(fast, x, seed))
+        other = alpha_gradient(plain, x.contiguous(memory_format=torch.channels_last), seed)
+        error, other_error = error + (found - wanted).norm(), other_error + (other - wanted).norm()
+    assert error <= 1.1 * other_error  # equal but for the luck of rounding: 1.0 within a few percent
 
 
 def test_a_new_operation_runs_plain_beside_the_kernels_and_changes_nothing_else():

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from dartboard.cost import SIZES, count, count_module, count_supernet
 from dartboard.errors import InputError
 from dartboard.formats import published
-from dartboard.layers import FactorizedReduce, Zero, drop_path, operation
+from dartboard.layers import FactorizedReduce, Zero, drop_path, layer, operation
 from dartboard.networks.darts import Network, Supernet
 from dartboard.search_space import Architecture
 from dartboard.spaces import darts as space
@@ -292,7 +292,7 @@ def test_every_operation_of_a_cell_but_identities_is_dropped_on_its_own() -> Non
 @pytest.mark.parametrize("side", [4, 5])
 def test_a_factorized_reduce_is_two_strided_convolutions_one_pixel_apart(side: int) -> None:
     with torch.random.fork_rng():
-        layer = FactorizedReduce(3, 4).eval()
+        reduce = FactorizedReduce(3, 4).eval()
     x = images(2, 3, side, side)
     half = -(-side // 2)
     expected = torch.zeros(2, 4, half, half)
@@ -300,10 +300,10 @@ def test_a_factorized_reduce_is_two_strided_convolutions_one_pixel_apart(side: i
     rectified[:, :, :side, :side] = x.clamp_min(0)
     for row in range(half):
         for column in range(half):
-            expected[:, :2, row, column] = rectified[:, :, 2 * row, 2 * column] @ layer.conv_1.weight[:, :, 0, 0].T
+            expected[:, :2, row, column] = rectified[:, :, 2 * row, 2 * column] @ reduce.conv_1.weight[:, :, 0, 0].T
             beside = rectified[:, :, 2 * row + 1, 2 * column + 1]
-            expected[:, 2:, row, column] = beside @ layer.conv_2.weight[:, :, 0, 0].T
-    assert torch.allclose(layer(x), expected / (1 + layer.bn.eps) ** 0.5, atol=1e-5)
+            expected[:, 2:, row, column] = beside @ reduce.conv_2.weight[:, :, 0, 0].T
+    assert torch.allclose(reduce(x), expected / (1 + reduce.bn.eps) ** 0.5, atol=1e-5)
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -363,20 +363,20 @@ SHAPES: dict[str, list[tuple[Any, int, bool, bool]]] = {
 def test_convolutional_operations_are_the_chains_that_methods_says(name: str, stride: int) -> None:
     with torch.random.fork_rng():
         module = operation(name, 2, stride).eval()
-    convs = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+    convs = [part for part in module.modules() if isinstance(part, nn.Conv2d)]
     for conv, (kernel, dilation, depthwise, strided) in zip(convs, SHAPES[name], strict=True):
         assert (conv.kernel_size, conv.dilation, conv.groups) == (kernel, (dilation, dilation), 2 if depthwise else 1)
         wanted = tuple(stride if strided and (depthwise or side > 1) else 1 for side in kernel)
         assert (conv.stride, conv.bias, conv.out_channels) == (wanted, None, 2)
     x = images(1, 2, 7, 7)
     expected = x
-    for layer in module:  # type: ignore[union-attr]
-        if isinstance(layer, nn.ReLU):
+    for part in module:  # type: ignore[union-attr]
+        if isinstance(part, nn.ReLU):
             expected = expected.clamp_min(0)
-        elif isinstance(layer, nn.Conv2d):
-            expected = slow_conv(expected, layer)
+        elif isinstance(part, nn.Conv2d):
+            expected = slow_conv(expected, part)
         else:
-            expected = expected / (1 + layer.eps) ** 0.5
+            expected = expected / (1 + part.eps) ** 0.5
     assert torch.allclose(module(x), expected, atol=1e-5)
     assert module(x).shape[2] == -(-7 // stride)
 
@@ -385,7 +385,7 @@ def test_convolutional_operations_are_the_chains_that_methods_says(name: str, st
 def test_normalisation_has_scale_and_shift_in_networks_and_none_in_supernets_which_normalise_pools() -> None:
     for name in space.OPERATIONS:
         for stride in (1, 2):
-            norms = [layer for layer in operation(name, 4, stride).modules() if isinstance(layer, nn.BatchNorm2d)]
+            norms = [part for part in operation(name, 4, stride).modules() if isinstance(part, nn.BatchNorm2d)]
             search = [m for m in operation(name, 4, stride, search=True).modules() if isinstance(m, nn.BatchNorm2d)]
             assert all(norm.affine for norm in norms)
             assert not any(norm.affine for norm in search)
@@ -402,3 +402,9 @@ def test_a_random_cell_of_the_space_builds_at_every_size() -> None:
     for seed in range(3):
         architecture = space.SPACE.sample(Random(seed))
         assert small(architecture, cells=3 + seed)(images(2, 3, 8, 8)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("word", ["pointwise/", "pointless3", "sep conv"])
+def test_a_recipe_word_that_cannot_be_built_is_refused_by_name(word):
+    with pytest.raises(InputError, match=f"recipe word '{word}'"):
+        layer(word, 4, 2, search=True)
