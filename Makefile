@@ -21,7 +21,7 @@ test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
 check: $(INSTALLED)
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/mypy
 
 # Ten minutes: every figure and picture of docs/performance.md.

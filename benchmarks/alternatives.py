@@ -54,7 +54,7 @@ def kernel_gradients(batch: int, channels: int, side: int, repeats: int) -> None
         ways = {
             "torch": native,
             "used": lambda s=size, d=dilation: depthwise.kernel_gradient(x, gradient, s, d),
-            "3x3 blocks": lambda p=phases: depthwise.blocks(*p) if size == 5 else None,
+            "3x3 blocks": lambda p=phases, s=size: depthwise.blocks(*p) if s == 5 else None,
             "a product a tap": lambda p=phases, s=size: by_taps(*p, s),
         }
         told = [f"{least_ms(way, repeats):.1f}" for way in ways.values()]
@@ -85,9 +85,7 @@ def main() -> None:
     print("| channels | map | kernel | dilation | torch | used | 3x3 blocks | a product a tap |\n" + "|---" * 8 + "|")
     for channels, side in SIZES:
         kernel_gradients(words.batch_size, 2 * channels, side, words.repeats)
-    print(
-        f"\n| channels of each of {EDGES} edges | map | grouped convolution (used) | a product an edge | bmm | dense |"
-    )
+    print(f"\n| channels, {EDGES} edges | map | grouped convolution (used) | a product an edge | bmm | dense |")
     print("|---" * 6 + "|")
     for channels, side in SIZES:
         pointwise(words.batch_size, channels, side, words.repeats)
