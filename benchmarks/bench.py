@@ -25,7 +25,7 @@ from forms import FORWARD_BACKWARD, PASSES, Form, Size, Work
 
 # Share of the budget that each part may take; a part that needs less leaves the rest to those after it.
 SHARES = {"paper": 0.50, "memory": 0.12, "small": 0.12, "training": 0.14, "growth": 0.12}
-PAPER, TRAINED = Size(16, 8, 64, 32), Size(36, 20, 96, 32)
+PAPER, TRAINED = Size(16, 8, 64, 32), Size(36, 20, 32, 32)
 SMALL = (Size(4, 4, 64, 8), Size(8, 5, 64, 16))
 QUICK_PAPER, QUICK_TRAINED, QUICK_SMALL = Size(4, 3, 16, 16), Size(4, 3, 16, 16), (Size(2, 3, 16, 8),)
 MOST = 7  # repeats
