@@ -24,7 +24,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/mypy
 
-# Ten minutes: every figure and picture of docs/performance.md.
+# About ten minutes: every figure and picture of docs/performance.md.
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench.py --out docs/performance
 
