@@ -38,7 +38,7 @@ def test_a_rehearsal_makes_whole_epochs_of_one_real_step_and_leaves_nothing(make
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     job = make()
     seconds, taken = rehearsal.rehearse(job, 16, enough_s=0.0)
-    assert len(seconds.steps) == 1 and min(*seconds.steps, seconds.score, seconds.save) > 0 and taken > 0
+    assert len(seconds.steps) == 1 and min(*seconds.steps, seconds.score, seconds.save) > 0 and taken >= 0
     assert seconds.scored == 32  # the 32 val images of the search, the 32 test images of the training
     monkeypatch.setattr(rehearsal, "ENOUGH_EPOCHS", 3)
     assert len(rehearsal.rehearse(job, 16, enough_s=1e9)[0].steps) == 3
