@@ -1,0 +1,270 @@
+"""Figures over a few runs, cells or images: means, intervals, rank correlation, p-values. numpy only, no torch.
+
+Values are sequences of finite numbers; what is not is refused with ValueError. Everything random takes a seed.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import permutations, product
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+ALL_RESAMPLES = 50_000  # up to so many resamples, all are taken in place of random ones: n <= 6
+ALL_ORDERS = 50_000  # up to so many permutations, all are taken: n <= 8
+TOLERANCE = 1e-9  # two values of a statistic that differ by less are the same, but for rounding
+PIECE = 2_000_000  # numbers at once, to bound memory
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its interval.
+
+    n: how many values it rests on; level: the share of repetitions that the interval means to cover; exact: whether
+    all resamples were taken (no randomness) in place of random ones.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+    level: float = 0.95
+    exact: bool = False
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low > 0 or self.high < 0
+
+
+def checked(values: Sequence[float], least: int = 1) -> Floats:
+    """The values as float64 (n,). Raises ValueError for fewer than `least`, or one that is not finite."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or len(array) < least:
+        raise ValueError(f"{array.size} values; at least {least} in one row are needed")
+    if not np.isfinite(array).all():
+        raise ValueError("a value is not finite")
+    return array
+
+
+def same_length(x: Sequence[float], y: Sequence[float], least: int = 1) -> tuple[Floats, Floats]:
+    one, other = checked(x, least), checked(y, least)
+    if len(one) != len(other):
+        raise ValueError(f"{len(one)} values beside {len(other)}; pairs are needed")
+    return one, other
+
+
+# --- Means and spreads -----------------------------------------------------------------------------------------------
+
+
+def mean(values: Sequence[float]) -> float:
+    """sum x_i / n."""
+    return math.fsum(checked(values)) / len(values)
+
+
+def sample_spread(values: Sequence[float]) -> float | None:
+    """Sample standard deviation sqrt(sum (x_i - mean)^2 / (n - 1)); None for one value."""
+    array = checked(values)
+    return float(array.std(ddof=1)) if len(array) > 1 else None
+
+
+# --- Bootstrap -------------------------------------------------------------------------------------------------------
+
+
+def bootstrap_mean(values: Sequence[float], seed: int, *, level: float = 0.95, draws: int = 10_000) -> Interval:
+    """The mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
+
+    The interval lies between the (1 - level) / 2 and (1 + level) / 2 quantiles of the mean over resamples of n values
+    with replacement: all n^n of them where these are at most ALL_RESAMPLES, else `draws` random ones from the seed.
+    With few values it is too narrow, since it knows no value outside of those seen: at n = 3 it runs from the least
+    to the greatest, and of normal values and level 0.95 it covers the true mean in 75 of 100 repetitions, at n = 5
+    in about 85, at n = 10 in about 90. One value gives a point.
+    """
+    array = checked(values)
+    means, exact = resampled_means(array, np.random.default_rng(seed), draws)
+    low, high = percentiles(means, level)
+    return Interval(mean(values), low, high, len(array), level, exact)
+
+
+def resampled_means(array: Floats, rng: np.random.Generator, draws: int) -> tuple[Floats, bool]:
+    """Means of resamples, and whether these are all there are."""
+    n = len(array)
+    if n**n <= ALL_RESAMPLES:
+        return array[np.array(list(product(range(n), repeat=n)))].mean(axis=1), True
+    rows = max(1, PIECE // n)
+    pieces = [min(rows, draws - first) for first in range(0, draws, rows)]
+    return np.concatenate([array[rng.integers(0, n, (piece, n))].mean(axis=1) for piece in pieces]), False
+
+
+def percentiles(values: Floats, level: float) -> tuple[float, float]:
+    """The least value with at least (1 - level) / 2 of all at or below it, and its mirror image from above."""
+    if not 0 < level < 1:
+        raise ValueError(f"level {level}; it lies between 0 and 1")
+    count = max(1, math.ceil(len(values) * (1 - level) / 2 - TOLERANCE))
+    ordered = np.sort(values)
+    return float(ordered[count - 1]), float(ordered[-count])
+
+
+def paired_difference(
+    first: Sequence[float], second: Sequence[float], seed: int, *, level: float = 0.95, draws: int = 10_000
+) -> Interval:
+    """mean(first_i - second_i) with its bootstrap interval over the pairs, as `bootstrap_mean`.
+
+    A pair is one seed, or one image, under two treatments. Of 0/1 values (an image right or wrong) it is the paired
+    difference of two accuracies on the same images.
+    """
+    one, other = same_length(first, second)
+    return bootstrap_mean(list(one - other), seed, level=level, draws=draws)
+
+
+def difference_of_means(
+    first: Sequence[float], second: Sequence[float], seed: int, *, level: float = 0.95, draws: int = 10_000
+) -> Interval:
+    """mean(first) - mean(second) of two groups that are not paired, each resampled on its own. n: of both together."""
+    one, other = checked(first), checked(second)
+    rng = np.random.default_rng(seed)
+    means = [rng.choice(resampled_means(part, rng, draws)[0], draws) for part in (one, other)]
+    low, high = percentiles(means[0] - means[1], level)
+    return Interval(mean(first) - mean(second), low, high, len(one) + len(other), level)
+
+
+def wilson(right: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
+    """Interval of a share right / n (Wilson 1927): (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n).
+
+    z: quantile of the normal distribution; the default is that of 95 %.
+    """
+    if n < 1 or not 0 <= right <= n:
+        raise ValueError(f"{right} of {n} is no share")
+    share, square = right / n, z * z / n
+    half = z * math.sqrt(share * (1 - share) / n + square / (4 * n))
+    low, high = (share + square / 2 - half) / (1 + square), (share + square / 2 + half) / (1 + square)
+    return (low if right else 0.0), (high if right < n else 1.0)  # these two exactly, where rounding would not
+
+
+# --- Rank correlation ------------------------------------------------------------------------------------------------
+
+
+def kendall_tau(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Kendall's tau-b (Kendall 1945): (C - D) / sqrt((N - T_x) (N - T_y)); None where x or y is constant.
+
+    C, D: pairs in the same and in opposite order; N = n (n - 1) / 2; T_x, T_y: pairs tied in x, in y. Without ties
+    it is (C - D) / N.
+    """
+    one, other = same_length(x, y, 2)
+    sx, sy = pair_signs(one[None])[0], pair_signs(other[None])[0]
+    scale = math.sqrt(float((sx != 0).sum())) * math.sqrt(float((sy != 0).sum()))
+    return float(sx @ sy) / scale if scale else None
+
+
+def pair_signs(rows: Floats) -> Floats:
+    """Signs of x_j - x_i for i < j, of each row: (R, n) to (R, n (n - 1) / 2)."""
+    i, j = np.triu_indices(rows.shape[1], 1)
+    return np.sign(rows[:, j] - rows[:, i])
+
+
+def ranks(values: Sequence[float]) -> Floats:
+    """Ranks from 1; tied values share the mean of their ranks."""
+    array = checked(values)
+    _, group, counts = np.unique(array, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[group]
+
+
+def spearman(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Spearman's rho: Pearson's correlation of the ranks (ties share ranks); None where x or y is constant."""
+    same_length(x, y, 2)
+    a, b = ranks(x), ranks(y)
+    a, b = a - a.mean(), b - b.mean()
+    scale = math.sqrt(float(a @ a) * float(b @ b))
+    return float(a @ b) / scale if scale else None
+
+
+# --- p-values --------------------------------------------------------------------------------------------------------
+
+
+def kendall_p(x: Sequence[float], y: Sequence[float], seed: int, *, draws: int = 10_000) -> float | None:
+    """Two-sided permutation p-value of tau-b; None where tau is.
+
+    The share of orders of y whose |C - D| is at least the one seen (the ties, and so the denominator, stay). All n!
+    orders where these are at most ALL_ORDERS, n <= 8; else (1 + b) / (1 + draws) with b of `draws` random orders as
+    extreme, which is never 0 (Phipson and Smyth 2010).
+    """
+    one, other = same_length(x, y, 2)
+    signs = pair_signs(one[None])[0]
+    if kendall_tau(x, y) is None:
+        return None
+    return permutation_p(lambda rows: pair_signs(rows) @ signs, other, seed, draws=draws, width=len(signs))
+
+
+def spearman_p(x: Sequence[float], y: Sequence[float], seed: int, *, draws: int = 10_000) -> float | None:
+    """Two-sided permutation p-value of rho, as `kendall_p`."""
+    if spearman(x, y) is None:
+        return None
+    centred = ranks(x) - ranks(x).mean()
+    return permutation_p(lambda rows: rows @ centred, ranks(y) - ranks(y).mean(), seed, draws=draws, width=len(x))
+
+
+def permutation_p(
+    statistic: Callable[[Floats], Floats], values: Sequence[float] | Floats, seed: int, *, draws: int, width: int
+) -> float:
+    """Share of the orders of `values` whose |statistic| is at least that of the order given.
+
+    statistic: rows (R, n) to (R,), zero where nothing is related; width: numbers it holds a row, to bound memory.
+    """
+    array = checked(list(values))
+    n, rows = len(array), max(1, PIECE // max(width, len(values)))
+    seen = abs(float(statistic(array[None])[0]))
+    least = seen - TOLERANCE * max(1.0, seen)
+    exact = math.factorial(min(n, 20)) <= ALL_ORDERS
+    orders = all_orders(n, rows) if exact else random_orders(n, rows, draws, np.random.default_rng(seed))
+    extreme = total = 0
+    for piece in orders:
+        extreme += int((np.abs(statistic(array[piece])) >= least).sum())
+        total += len(piece)
+    return extreme / total if exact else (1 + extreme) / (1 + total)
+
+
+def all_orders(n: int, rows: int) -> Iterator[Indices]:
+    orders = np.array(list(permutations(range(n))))
+    return (orders[first : first + rows] for first in range(0, len(orders), rows))
+
+
+def random_orders(n: int, rows: int, draws: int, rng: np.random.Generator) -> Iterator[Indices]:
+    for first in range(0, draws, rows):
+        yield rng.permuted(np.tile(np.arange(n), (min(rows, draws - first), 1)), axis=1)
+
+
+def sign_flip_p(differences: Sequence[float], seed: int, *, draws: int = 10_000) -> float:
+    """Two-sided p-value of paired differences being symmetric about zero (Fisher's randomisation test).
+
+    The share of the 2^n choices of signs whose |sum| is at least the one seen; all of them for n <= 15, else random
+    ones as in `kendall_p`. The least it can be is 2 / 2^n: 0.25 for 3 pairs, 0.031 for 6.
+    """
+    array = checked(differences)
+    n = len(array)
+    seen = abs(float(array.sum()))
+    least = seen - TOLERANCE * max(1.0, float(np.abs(array).sum()))
+    if exact := 2**n <= ALL_ORDERS:
+        bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    else:
+        bits = np.random.default_rng(seed).integers(0, 2, (draws, n))
+    extreme = int((np.abs((2.0 * bits - 1) @ array) >= least).sum())
+    return extreme / len(bits) if exact else (1 + extreme) / (1 + len(bits))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted for their number (Holm 1979): the k-th smallest is max_{j <= k} min(1, (m - j + 1) p_(j)).
+
+    Calling those at most a significant keeps the chance of any false call at a, however the tests depend.
+    """
+    array = checked(p_values, 0) if len(p_values) else np.zeros(0)
+    if ((array < 0) | (array > 1)).any():
+        raise ValueError("a p-value lies outside of 0 to 1")
+    order = np.argsort(array, kind="stable")
+    stepped = np.minimum(1.0, array[order] * np.arange(len(array), 0, -1))
+    adjusted = np.empty_like(array)
+    adjusted[order] = np.maximum.accumulate(stepped) if len(array) else stepped
+    return [float(value) for value in adjusted]
