@@ -147,6 +147,7 @@ CASES: dict[str, dict[str, tuple[Any, dict[str, Any]]]] = {
         "second_order": (True, {}),
         "lr": (0.1, {}),
         "lr_min": (0.0, {"epochs": 2}),
+        "schedule_epochs": (4, {"epochs": 2}),
         "momentum": (0.0, {}),
         "weight_decay": (0.1, {}),
         "grad_clip": (0.01, {}),

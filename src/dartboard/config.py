@@ -72,8 +72,8 @@ def check_data_name(name: str) -> None:
 
 
 def flag(name: str) -> str:
-    """The field's name as it is typed: `batch_size` is `--batch-size`."""
-    return "--" + name.replace("_", "-")
+    """The field's name as it is typed: `batch_size` is `--batch-size`, `from_` is `--from`."""
+    return "--" + name.rstrip("_").replace("_", "-")
 
 
 def parse_duration(text: str, name: str) -> float:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from dartboard import handover
 from dartboard.checkpoint import Checkpoint
 from dartboard.clock import Clock
 from dartboard.data import Augmentation, Split, augment
@@ -123,9 +124,11 @@ class Place:
 
     Losses and right answers stay on the device until `read`, which the means, a line of the metrics and a checkpoint
     call: a step never waits for a GPU. numbers: those of the last step that was read. clock: where the time goes.
+    epochs_before: those of the schedule that were over when the run began, by another run.
     """
 
     epoch: int = 0
+    epochs_before: int = 0
     step: int = 0
     step_in_epoch: int = 0
     images: int = 0
@@ -180,6 +183,7 @@ class Place:
         """What a checkpoint keeps of the epoch. Raises as `read`: what has become NaN is not saved."""
         self.read()
         return {
+            "epochs_before": self.epochs_before,
             "step_in_epoch": self.step_in_epoch,
             "images": self.images,
             "loss": self.loss,
@@ -238,6 +242,24 @@ def restore(checkpoint: Checkpoint, place: Place, **parts: Savable) -> None:
     for name, value in extra.items():
         setattr(place, name, value)
     place.mark_s = time.perf_counter()
+
+
+def take_over(run: Run, supernet: nn.Module, **parts: Savable) -> None:
+    """Puts what a run takes over from another into the parts that `save` will be given; the classifier stays new.
+
+    supernet: the part of that name; the others: as `save` takes them. Raises InputError where it does not fit.
+    """
+    parts = {"supernet": supernet, **parts}
+    fresh = {f"{name}/{key}": tensor for name, part in parts.items() for key, tensor in tensors_of(part).items()}
+    head = {name: tensor for name, tensor in fresh.items() if name.startswith("supernet/classifier.")}
+    for index, (name, parameter) in enumerate(supernet.named_parameters()):
+        if name.startswith("classifier."):
+            head[f"w/{index}/momentum_buffer"] = torch.zeros_like(parameter)
+    tensors = handover.carried(run, fresh, head)
+    for name, part in parts.items():
+        own = {key.removeprefix(f"{name}/"): tensor for key, tensor in tensors.items() if key.startswith(f"{name}/")}
+        if own:
+            put_back(part, own)
 
 
 def tensors_of(part: Savable) -> Mapping[str, Tensor]:

@@ -24,6 +24,7 @@ from dartboard.config import Setup, build, field_names, flat, from_toml, parse_d
 from dartboard.durable import PART, replace_file, writing
 from dartboard.environment import describe, describe_data, pick_device
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
+from dartboard.handover import START, Handover, drop_start, from_table, keep_start, to_table
 from dartboard.lock import LOCK, take_lock
 from dartboard.progress import Progress, progress_for
 from dartboard.search_space import Architecture, as_tuples
@@ -41,7 +42,8 @@ class Run:
     """One run folder. Made by `create` (a new one) or `open` (one that is there); close it, or use it with `with`.
 
     folder: its path; command: "search" or "train"; method, space: of a search, or None; setup: data, device, seed;
-    settings: the fields of the method's Config; architecture: what a training trains, or a search has found.
+    settings: the fields of the method's Config; architecture: what a training trains, or a search has found;
+    handover: what a search takes over from another, or None.
     """
 
     def __init__(self, folder: Path, *, write: bool) -> None:
@@ -52,6 +54,7 @@ class Run:
         self.method: str | None = table.pop("method", None)
         self.setup = build(Setup, {name: table.pop(name) for name in field_names(Setup) if name in table})
         self.space: str | None = table.pop("space", None)
+        self.handover = from_table(table)
         self.settings: dict[str, Any] = table
         self.limits = Limits()
         self.label = ""  # what its lines begin with, where several runs work side by side
@@ -74,11 +77,14 @@ class Run:
         space: str | None = None,
         parent: "Run | str | Path | None" = None,
         architecture: Architecture | None = None,
+        handover: Handover | None = None,
+        start: Checkpoint | None = None,
     ) -> Self:
         """A new run in a folder that is empty or not there yet.
 
         config: the method's or the training's frozen config; seed: short for setup=Setup(seed=seed); command and
-        method: told from the config's module where not given; parent: the search that a training's cell comes from.
+        method: told from the config's module where not given; parent: the search that a training's cell comes from, or
+        that a search goes on from with `handover`, whose checkpoint is `start`.
         Raises InputError (folder not empty, not writable or in use; device not there), CannotContinueError (disk full).
         """
         folder, setup = Path(folder), setup or Setup()
@@ -97,9 +103,10 @@ class Run:
             replace_file(folder / ENVIRONMENT, as_json(environment))
             if architecture is not None:
                 replace_file(folder / ARCHITECTURE, as_json(architecture.to_json()))
-            replace_file(
-                folder / CONFIG, to_toml({**header, **flat(setup), **flat(config)})
-            )  # the last one: now it is a run
+            if start is not None:
+                keep_start(folder, start)
+            settings = {**header, **to_table(handover), **flat(setup), **flat(config)}
+            replace_file(folder / CONFIG, to_toml(settings))  # the last one: now it is a run
         except BaseException:
             os.close(lock)
             raise
@@ -141,6 +148,7 @@ class Run:
             return
         for name in (CONFIG, ENVIRONMENT, ARCHITECTURE, LOCK):
             (self.folder / name).unlink(missing_ok=True)
+        drop_start(self.folder)
         for folder in self._made:
             if not any(folder.iterdir()):
                 folder.rmdir()
@@ -336,7 +344,7 @@ def check_empty(folder: Path) -> None:
     if not folder.is_dir():
         raise InputError(f"{folder} is a file; give another folder with --out")
     names = {path.name for path in folder.iterdir()}
-    beginning = {LOCK, ENVIRONMENT, ARCHITECTURE}
+    beginning = {LOCK, ENVIRONMENT, ARCHITECTURE, START}
     if names and not (LOCK in names and all(name in beginning or name.endswith(PART) for name in names)):
         raise InputError(
             f"{folder} is not empty; give another folder with --out, or go on with: dartboard resume {folder}"

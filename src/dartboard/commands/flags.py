@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from dartboard.config import Setup, build, field_names, flag, flat, from_toml, to_toml
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
+from dartboard.handover import from_table
 
 Flags = TypeVar("Flags")
 Config = TypeVar("Config")
@@ -45,6 +46,13 @@ def parse(
         if exit_.code in (0, None):
             raise
         raise in_one_line(said.getvalue(), cls, name, missing) from None
+
+
+def named(hint: Any, name: str) -> Any:
+    """The annotation of a field whose flag has another name than the field, such as a word that Python keeps."""
+    import tyro
+
+    return typing.Annotated[hint, tyro.conf.arg(name=name)]
 
 
 def without_parser(cls: type[Flags], words: Sequence[str], missing: str) -> Flags | None:
@@ -143,6 +151,7 @@ def first_word(words: Sequence[str], switches: Iterable[str] = ()) -> str | None
 def settings(path: str, header: Mapping[str, str | None]) -> dict[str, Any]:
     """The settings in a --config file; it may be a run's config.toml of the same command, method and space."""
     table = from_toml(path)
+    from_table(table)  # what that run began from is not a setting
     for name in HEADER:
         found, wanted = table.pop(name, None), header.get(name)
         if found is not None and found != wanted:

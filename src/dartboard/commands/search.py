@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from dartboard.commands import dryrun, together, work
-from dartboard.commands.flags import first_word, given, layered, parse, resolved
+from dartboard.commands.flags import first_word, given, layered, named, parse, resolved
 from dartboard.config import Setup, build
 from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
+from dartboard.handover import Handover, check_parent
 from dartboard.methods import METHODS
 from dartboard.run import Run
 from dartboard.spaces import SPACES
@@ -19,6 +21,7 @@ from dartboard.stopping import Limits, limits_of
 if TYPE_CHECKING:
     from dartboard.data import Data
 
+Origin = dict[str, Any]  # what Run.create is told of the run to begin from: handover, parent, start; or nothing
 MISSING = "name a method first: dartboard search darts --data digits"
 SWITCHES = (
     "--dry-run",
@@ -26,6 +29,8 @@ SWITCHES = (
     "--download",
     "--official-split",
     "--second-order",
+    "--restart-schedule",
+    "--no-restart-schedule",
     "--together",
     "--help",
     "-h",
@@ -42,17 +47,19 @@ def execute(words: list[str]) -> None:
     setup, config = layered(module.Config, words, header, presets.SEARCH, getattr(module, "PAPER", {}))
     cls = flags_class(module.Config)
     defaults = {"new": work.NewRun(), "space": space, "together": False, "setup": setup, "config": config}
+    defaults |= {"from_": None, "carry": Handover.carry, "restart_schedule": Handover.restart_schedule}
     flags = parse(cls, words, "search", MISSING, defaults)
+    origin = origin_of(flags, header)
     if flags.new.print_config:
         print(resolved(header, work.anchored(flags.setup), flags.config), end="")
     elif flags.new.dry_run:
         dryrun.search(header, work.anchored(flags.setup), flags.config)
     elif flags.together:
-        begin_together(flags.new, header, flags.setup, flags.config)
+        begin_together(flags.new, header, flags.setup, flags.config, origin)
     else:
         limits = limits_of(flags.setup.budget, flags.setup.until)
         for one in work.setups(flags.new, flags.setup):
-            begin(flags.new, header, one, flags.config, limits)
+            begin(flags.new, header, one, flags.config, limits, origin)
 
 
 def flags_class(settings: type[Any]) -> Any:
@@ -69,10 +76,28 @@ def flags_class(settings: type[Any]) -> Any:
         """A space of `dartboard list spaces`."""
         together: bool
         """Search with all seeds of --seeds at once, in one process."""
+        from_: named(str | None, "from")  # type: ignore[valid-type]
+        """Begin with what another search has learned: its run folder. Its classifier is left behind."""
+        carry: str
+        """What is taken --from it: weights, alphas, or weights,alphas."""
+        restart_schedule: bool
+        """Learning rate and optimizers begin anew; with --no-restart-schedule they go on where --from stood."""
         setup: Setup
         config: settings  # type: ignore[valid-type]
 
     return SearchFlags
+
+
+def origin_of(flags: Any, header: dict[str, str]) -> Origin:
+    """What --from names, with the checkpoint to begin from. Raises InputError where it does not fit."""
+    if flags.from_ is None:
+        if (flags.carry, flags.restart_schedule) != (Handover.carry, Handover.restart_schedule):
+            raise InputError("--carry and --no-restart-schedule say what is taken over; give --from RUN with them")
+        return {}
+    handover = Handover(str(Path(flags.from_).expanduser().absolute()), flags.carry, flags.restart_schedule)
+    parent = Run.open(handover.from_)
+    start = check_parent(parent, header, flags.config, handover.parts)
+    return {"handover": handover, "parent": handover.from_, "start": start}
 
 
 def method_of(words: list[str]) -> str:
@@ -99,24 +124,26 @@ def method_module(method: str) -> ModuleType:
     return import_module(f"dartboard.methods.{method}")
 
 
-def begin(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any, limits: Limits) -> None:
-    """One new run. limits: of all runs of the command together."""
+def begin(
+    flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any, limits: Limits, origin: Origin
+) -> None:
+    """One new run. limits: of all runs of the command together; origin: what it takes over."""
     work.use_threads(setup.threads)
     data = work.load(setup)
     dryrun.check_search(header, setup, config, data)
     folder = work.run_folder(flags, header["method"], setup)
-    run = Run.create(folder, config, setup=setup, method=header["method"], space=header["space"])
+    run = Run.create(folder, config, setup=setup, method=header["method"], space=header["space"], **origin)
     run.limits = limits
     with work.attended(run, fresh=True):
         go_on(run, config, data)
 
 
-def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any) -> None:
+def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any, origin: Origin) -> None:
     """New runs of all seeds at once. Raises InputError for a single seed."""
     if flags.seeds == 1:
         raise InputError("--together is for several seeds; give --seeds 4, or leave it out")
     dryrun.check_search(header, setup, config, work.load(setup))
-    made = together.begin_runs(flags, header, setup, config)
+    made = together.begin_runs(flags, header, setup, config, origin)
     data_of = {run.folder: data for run, data in made}
     runs = [run for run, _ in made]
     together.side_by_side(runs, lambda run: search(run, config, data_of[run.folder]))

@@ -25,14 +25,16 @@ class Outcome:
     error: BaseException | None = None
 
 
-def begin_runs(flags: work.NewRun, header: Mapping[str, str], setup: Setup, config: Any) -> list[tuple[Run, "Data"]]:
+def begin_runs(
+    flags: work.NewRun, header: Mapping[str, str], setup: Setup, config: Any, origin: Mapping[str, Any]
+) -> list[tuple[Run, "Data"]]:
     """New runs, one a seed, with their data. Raises InputError; then none of the folders is left."""
     made: list[tuple[Run, Data]] = []
     work.use_threads(setup.threads)
     try:
         for one in work.setups(flags, setup):
             data, folder = work.load(one), work.run_folder(flags, header["method"], one)
-            run = Run.create(folder, config, setup=one, method=header["method"], space=header["space"])
+            run = Run.create(folder, config, setup=one, method=header["method"], space=header["space"], **origin)
             made.append((run, data))
             run.label = f"seed {run.seed}"
             run.check_data(data)

@@ -24,6 +24,7 @@ Departures from the official code:
     5. A validation batch is drawn afresh at each step without rebuilding a loader; same distribution.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,10 +33,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dartboard import batches, descent, formats, graphs, loop, networks, train
+from dartboard import batches, descent, formats, graphs, handover, loop, networks, train
 from dartboard.clock import Clock
 from dartboard.config import check_ranges, check_types
 from dartboard.data import Data
+from dartboard.errors import InputError
 from dartboard.evaluate import kept_buffers, shared_weights_score
 from dartboard.progress import Progress
 from dartboard.run import Run
@@ -53,6 +55,8 @@ class Config:
     """number of cells, two of them reductions (--layers 8)"""
     epochs: int = 50
     """passes over the training split (--epochs 50)"""
+    schedule_epochs: int | None = None
+    """epochs until the learning rate is at its end, where the search is to be gone on with; none: those it has"""
     batch_size: int = 64
     """images a batch, for the weights and for alpha alike (--batch_size 64)"""
     second_order: bool = False
@@ -93,6 +97,7 @@ class Config:
     def __post_init__(self) -> None:
         check_types(self)
         check_ranges(self, channels="[1, inf)", epochs="[1, inf)", batch_size="[1, inf)")
+        check_ranges(self, schedule_epochs="[1, inf)")
         check_ranges(self, lr="(0, inf)", grad_clip="(0, inf)", alpha_lr="(0, inf)", epsilon="(0, inf)")
         check_ranges(self, lr_min="[0, inf)", weight_decay="[0, inf)", alpha_weight_decay="[0, inf)")
         check_ranges(self, alpha_init="[0, inf)", crop_padding="[0, inf)", cutout="[0, inf)", momentum="[0, 1)")
@@ -149,7 +154,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
         if state.place.step == 0:
             run.log(event="start", **alpha_fields(state))
         for epoch in range(state.place.epoch, config.epochs):
-            lr = train.cosine(config.lr, config.lr_min, epoch, config.epochs)  # per epoch, as in the official code
+            lr = learning_rate(config, state.place, epoch)
             batches.announce(config, data, run, state.place)
             for index in batches.train_order(config, data, run, epoch)[state.place.step_in_epoch :]:
                 with clock("data"):
@@ -241,27 +246,34 @@ def move(w: Sequence[Tensor], original: Sequence[Tensor], direction: Sequence[Te
     loop.add_scaled(w, direction, scale)
 
 
-def derive(weights: Mapping[str, Sequence[Sequence[float]]], operations: Sequence[str]) -> Architecture:
+def derive(
+    weights: Mapping[str, Sequence[Sequence[float]]], operations: Sequence[str] | cells_space.Mixed
+) -> Architecture:
     """Section 2.4: for each node the two strongest predecessors, on each the strongest operation that is not `none`.
 
-    weights: by kind of cell, one row an edge, one number an operation, softmaxed. An edge is as strong as its
-    strongest operation other than `none`. Ties: the operation with the lower id, the earlier predecessor. The two
-    inputs of a node are written in the order of their predecessors; the order has no meaning.
+    weights: by kind of cell, one row an edge, one number an operation, softmaxed; operations: of the columns, one list
+    for every edge, or by edge. An edge is as strong as its strongest operation other than `none`. Ties: the operation
+    with the lower id, the earlier predecessor. The two inputs of a node are written in the order of their predecessors;
+    the order has no meaning.
     """
-    allowed = [index for index, name in enumerate(operations) if name != "none"]
     found = {}
     for kind, rows in weights.items():
         nodes: list[tuple[cells_space.Edge, ...]] = []
-        first = 0
-        while first < len(rows):
-            number = cells_space.NUM_INPUTS + len(nodes)
-            best = [max(allowed, key=lambda index, row=row: row[index]) for row in rows[first : first + number]]  # type: ignore[misc]
-            strongest = sorted(range(number), key=lambda pred: -rows[first + pred][best[pred]])[:2]
-            nodes.append(tuple((operations[best[pred]], pred) for pred in sorted(strongest)))
-            first += number
+        while (first := len(cells_space.edges(len(nodes)))) < len(rows):
+            names = cells_space.on_edges(operations, len(nodes) + 1)[kind]
+            edges = range(first, first + cells_space.NUM_INPUTS + len(nodes))  # those into the node, by predecessor
+            best = [max(zip(rows[edge], names[edge], strict=True), key=unless_none) for edge in edges]
+            strongest = sorted(range(len(best)), key=lambda pred: -best[pred][0])[:2]  # noqa: B023
+            nodes.append(tuple((best[pred][1], pred) for pred in sorted(strongest)))
         concat = range(cells_space.NUM_INPUTS, cells_space.NUM_INPUTS + len(nodes))
         found[kind] = cells_space.Cell(tuple(nodes), tuple(concat))
     return cells_space.architecture(found)
+
+
+def unless_none(weighted: tuple[float, str]) -> float:
+    """An operation's weight; `none` comes last."""
+    weight, name = weighted
+    return -math.inf if name == "none" else weight
 
 
 # --- The steps of the loop -----------------------------------------------------------------------------------------
@@ -273,7 +285,7 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
     if supernet is None:
         make = partial(networks.module(space.family).Supernet, channels=config.channels, cells=config.cells)
         make = partial(make, num_classes=data.num_classes, in_channels=data.channels, form=config.supernet)
-        make = partial(make, operations=cells_space.candidates(space))
+        make = partial(make, operations=cells_space.mixed(space))
         supernet = loop.seeded(run, "weights", make)
     supernet = loop.place_module(supernet, device, dtype, config.channels_last).train()
     noise = run.generator("alpha", 0)
@@ -288,7 +300,19 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
     state = State(supernet, alpha, w_optimizer, alpha_optimizer, loop.Place(clock=Clock(device.type)))
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, state.place, **state.parts())
+    elif run.handover is not None:
+        state.place.epochs_before = handover.epochs_before(run)
+        loop.take_over(run, **state.parts())  # type: ignore[arg-type]
+    learning_rate(config, state.place, config.epochs - 1)
     return state
+
+
+def learning_rate(config: Config, place: loop.Place, epoch: int) -> float:
+    """Of the weights: a cosine, per epoch as in the official code. Raises InputError past the schedule's end."""
+    total = config.schedule_epochs or place.epochs_before + config.epochs
+    if place.epochs_before + epoch >= total:
+        raise InputError(f"--schedule-epochs {total} is less than the epochs of the search; give more")
+    return train.cosine(config.lr, config.lr_min, place.epochs_before + epoch, total)
 
 
 def save(state: State, run: Run) -> None:
@@ -359,6 +383,7 @@ def relaxed(state: State) -> tuple[dict[str, Tensor], Architecture]:
     with torch.no_grad():
         weights = mixture(state.alpha)
     operations = getattr(state.supernet, "operations", cells_space.OPERATIONS)
+    operations = getattr(state.supernet, "mixed", operations)
     return weights, derive({kind: rows.tolist() for kind, rows in weights.items()}, operations)
 
 

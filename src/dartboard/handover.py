@@ -1,0 +1,138 @@
+"""`--from RUN`: a search that begins with what another one has learned. What is taken is copied into the new run.
+
+Carried are the weights w, alpha, or both. The classifier is always new, since its classes may be. With a restarted
+schedule the optimizers and the learning rate begin anew; else both go on where the other run stood.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dartboard.checkpoint import Checkpoint, checkpoints, read_checkpoint, write_checkpoint
+from dartboard.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dartboard.run import Run
+
+START = "start"  # the folder in a run that holds the checkpoint of the run before
+PARTS = ("weights", "alphas")
+KEYS = {"from_": "from", "carry": "carry", "restart_schedule": "restart_schedule"}  # names in config.toml
+SAME = ("channels", "cells")  # settings of both searches that weights depend on
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What a search takes over. Raises InputError where carry names nothing known."""
+
+    from_: str
+    """the run to begin from"""
+    carry: str = "weights,alphas"
+    """what of it: weights, alphas, or both with a comma"""
+    restart_schedule: bool = True
+    """learning rate and optimizers begin anew; otherwise they go on where the other run stood"""
+
+    def __post_init__(self) -> None:
+        if not self.parts or any(part not in PARTS for part in self.parts):
+            raise InputError(f"--carry is {self.carry[:60]!r}; give weights, alphas, or weights,alphas")
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.carry.split(",") if part.strip())
+
+
+def to_table(handover: Handover | None) -> dict[str, Any]:
+    """The keys of a run's config.toml that tell of a hand-over."""
+    return {} if handover is None else {key: getattr(handover, name) for name, key in KEYS.items()}
+
+
+def from_table(table: dict[str, Any]) -> Handover | None:
+    """Takes those keys out of a table. Raises InputError where one has no sense."""
+    found = {name: table.pop(key) for name, key in KEYS.items() if key in table}
+    if "from_" not in found:
+        return None
+    texts = all(isinstance(found.get(name, ""), str) for name in ("from_", "carry"))
+    if not texts or not isinstance(found.get("restart_schedule", True), bool):
+        raise InputError("the settings from, carry and restart_schedule are a text, a text, and true or false")
+    return Handover(**found)
+
+
+def check_parent(parent: "Run", header: Mapping[str, Any], config: Any, parts: Sequence[str]) -> Checkpoint:
+    """The newest intact checkpoint of the run to begin from. Raises InputError where it cannot be gone on from."""
+    if parent.command != "search":
+        raise InputError(f"{parent.folder} is a training; --from takes the folder of a search")
+    for name in ("method", "space"):
+        mine, theirs = header.get(name), getattr(parent, name)
+        if mine is not None and theirs is not None and mine != theirs:
+            raise InputError(f"{parent.folder} was searched with {name} {theirs}, not {mine}; give the same one")
+    for name in SAME if "weights" in parts else ():
+        mine, theirs = getattr(config, name, None), parent.settings.get(name)
+        if mine != theirs:
+            raise InputError(
+                f"{parent.folder} has {name} {theirs}, not {mine}: weights do not fit; give --{name} {theirs}"
+            )
+    found = [read_checkpoint(path) for path in reversed(checkpoints(parent.folder / "checkpoint"))]
+    intact = [checkpoint for checkpoint in found if checkpoint is not None]
+    if not intact:
+        raise InputError(f"{parent.folder} has no intact checkpoint to begin from; go on with it first")
+    return intact[0]
+
+
+def keep_start(folder: Path, checkpoint: Checkpoint) -> None:
+    """Copies what the run begins from into its folder: it needs the other run no more."""
+    if not checkpoints(folder / START):
+        write_checkpoint(folder / START, checkpoint)
+
+
+def drop_start(folder: Path) -> None:
+    """Takes that copy away again."""
+    import shutil
+
+    shutil.rmtree(folder / START, ignore_errors=True)
+
+
+def start_of(run: "Run") -> Checkpoint | None:
+    """What a run begins from, or None for a run that begins by itself. Raises InputError where the copy is damaged."""
+    if run.handover is None:
+        return None
+    found = [read_checkpoint(path) for path in checkpoints(run.folder / START)]
+    if not found or found[-1] is None:
+        where = os.fspath(run.folder / START)
+        raise InputError(f"what the run begins from is damaged in {where}; begin a new run --from {run.handover.from_}")
+    return found[-1]
+
+
+def epochs_before(run: "Run") -> int:
+    """Epochs of the schedule that are over when the run begins: 0 where the schedule restarts."""
+    start = start_of(run)
+    if start is None or run.handover is None or run.handover.restart_schedule:
+        return 0
+    return start.epoch + int(start.extra.get("epochs_before", 0))
+
+
+def carried(run: "Run", fresh: "Mapping[str, Tensor]", head: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
+    """The tensors a run begins with where it takes over another's, by the names of a checkpoint.
+
+    fresh: those it would begin with by itself; head: what stays fresh in any case, the classifier and its optimizer's
+    state. Optimizers go on only with a schedule that goes on. Raises InputError where shapes differ.
+    """
+    start = start_of(run)
+    assert start is not None and run.handover is not None
+    wanted = tuple(prefix for part in run.handover.parts for prefix in prefixes(part, run.handover.restart_schedule))
+    found = {name: tensor for name, tensor in start.tensors.items() if name.startswith(wanted)}
+    for name in [name for name in found if name in fresh and name not in head]:
+        if fresh[name].shape != found[name].shape:
+            raise InputError(
+                f"{name} of {run.handover.from_} is {tuple(found[name].shape)}, here {tuple(fresh[name].shape)}: "
+                "images of other channels or another space cannot take it over; begin without --from"
+            )
+    return {**fresh, **found, **{name: tensor for name, tensor in head.items() if name in fresh or name in found}}
+
+
+def prefixes(part: str, restart_schedule: bool) -> tuple[str, ...]:
+    """What the names of a part's tensors in a checkpoint begin with, its optimizer's where that goes on."""
+    module, optimizer = {"weights": ("supernet/", "w/"), "alphas": ("alpha/", "alpha_adam/")}[part]
+    return (module,) if restart_schedule else (module, optimizer)
