@@ -124,12 +124,6 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
         load_data("cifar10", data_dir=tmp_path)
 
 
-def test_another_image_size_is_refused(tmp_path):
-    write_cifar10(tmp_path)
-    with pytest.raises(InputError, match="cifar10 images are 32x32"):
-        load_data("cifar10", data_dir=tmp_path, image_size=64)
-
-
 def test_without_a_folder_the_data_are_looked_for_in_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     write_cifar10(tmp_path / "dartboard")

@@ -364,6 +364,7 @@ CHANGES: dict[str, Callable[[], bool]] = {
     "image_size": changes_data,
     "stream": stays_on_disk,
     "official_split": lambda: data_of("a", *MORE) != data_of("b", *MORE, "--official-split"),
+    "max_classes": lambda: data_of("a") != data_of("b", "--max-classes", "4"),
     "max_images": lambda: data_of("a") != data_of("b", "--max-images", "48"),
     "device": lambda: main(["train", "DARTS_V1", *ONE_STEP, "--device", "mps"]) == 2,
     "threads": changes_threads,

@@ -34,6 +34,8 @@ class Setup:
     """Download the data set where it is missing."""
     image_size: int | None = None
     """Height and width in pixels that images are brought to; the data set's own where not given."""
+    max_classes: int | None = None
+    """Use only so many of the classes, always the same ones."""
     stream: Literal["auto", "always", "never"] = "auto"
     """Read images:DIR batch by batch from its files; auto does where all would take a quarter of the free memory."""
     official_split: bool = False
@@ -57,7 +59,7 @@ class Setup:
 
     def __post_init__(self) -> None:
         check_types(self)
-        check_ranges(self, image_size="[1, 4096]", max_images="[2, inf)", threads="[1, 4096]", seed="[0, 1e18]")
+        check_ranges(self, image_size="[1, 4096]", max_images="[2, inf)", max_classes="[2, inf)", threads="[1, 4096]", seed="[0, 1e18]")
         check_data_name(self.data)
         parse_duration(self.save_every, "--save-every")
         if self.budget is not None:

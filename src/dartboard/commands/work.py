@@ -102,6 +102,7 @@ def load(setup: Setup) -> "Data":
         image_size=setup.image_size,
         official_split=setup.official_split,
         max_images=setup.max_images,
+        max_classes=setup.max_classes,
         stream=setup.stream,
         free=min(free_bytes(), free_bytes(device)),
     )

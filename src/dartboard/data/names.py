@@ -6,6 +6,8 @@ from dartboard.errors import InputError, unknown
 
 NAMES: dict[str, str] = {
     "digits": "1,797 handwritten digits, 8x8, 10 classes, shipped here (Alpaydin, Kaynak, UCI 1998, CC BY 4.0)",
+    "digits-inverted": "digits with every pixel p turned into 255 - p",
+    "digits-rotated": "digits turned by a quarter, counterclockwise",
     "cifar10": "60,000 photographs, 32x32, 10 classes (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html)",
     "cifar100": "60,000 photographs, 32x32, 100 classes (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html)",
     "images:DIR": "your own images: a folder of class folders of JPEG, PNG or WebP files",
@@ -14,7 +16,7 @@ FOLDER_PREFIX = "images:"
 
 
 def check_name(source: str) -> tuple[str, str]:
-    """("digits" | "cifar10" | "cifar100", "") or ("images", folder).
+    """(a name without a folder, "") or ("images", folder).
 
     Raises InputError for another name (the nearest one is named) and for a folder that is not given or not there.
     """

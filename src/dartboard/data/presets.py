@@ -21,6 +21,7 @@ SEARCH: dict[str, dict[str, Any]] = {
     "cifar100": {},
     "images": {},
 }
+SEARCH |= dict.fromkeys(("digits-inverted", "digits-rotated"), SEARCH["digits"])
 TRAIN: dict[str, dict[str, Any]] = {
     "digits": {
         "channels": 8,
@@ -36,3 +37,4 @@ TRAIN: dict[str, dict[str, Any]] = {
     "cifar100": {},
     "images": {},
 }
+TRAIN |= dict.fromkeys(("digits-inverted", "digits-rotated"), TRAIN["digits"])

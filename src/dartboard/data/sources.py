@@ -13,7 +13,10 @@ from dartboard.data.folders import Stream, load_folder
 from dartboard.data.layouts import SETS
 from dartboard.data.names import check_name
 from dartboard.data.splits import Collection, Data, divide
+from dartboard.data.variants import fewer_classes, inverted, resized, rotated
 from dartboard.errors import InputError
+
+DIGITS = {"digits-inverted": inverted, "digits-rotated": rotated}
 
 
 def load_data(
@@ -26,6 +29,7 @@ def load_data(
     image_size: int | None = None,
     official_split: bool = False,
     max_images: int | None = None,
+    max_classes: int | None = None,
     val_fraction: float = 0.5,
     test: Any = None,
     stream: Stream = "auto",
@@ -37,9 +41,10 @@ def load_data(
         torch Dataset of (image, label).
     data_dir: where the CIFAR files are or, with `download`, are put; without it, a folder of the user's cache.
     seed: divides the training images into train and val; the test images never depend on it.
-    image_size: pixels, of images:DIR (32 by default).
+    image_size: height and width in pixels; images:DIR are brought to it (32 by default), named sets are resized.
     official_split: train and val are the first and the last images by index, as in the official code.
     max_images: only so many training images (train and val together), in proportion to the classes.
+    max_classes: only so many classes, always the same ones.
     val_fraction: share of the training images that becomes val, where the source has no val images of its own.
     stream: "always" leaves images:DIR in its files and reads it batch by batch, "never" holds it in memory, "auto" does
         what fits `free` bytes of memory (None: what the system says is free). The images are the same either way.
@@ -63,7 +68,13 @@ def load_data(
         collection = replace(collection, notes=(*collection.notes, f"{collection.name} makes no use of stream"))
     size = collection.train.images.shape[-1]
     if image_size is not None and image_size != size:
-        raise InputError(f"{collection.name} images are {size}x{size}; image_size is a choice for images:DIR only")
+        if not isinstance(source, str):
+            raise InputError(
+                f"{collection.name} images are {size}x{size}; image_size is no choice for arrays: resize them"
+            )
+        collection = resized(collection, image_size)
+    if max_classes is not None:
+        collection = fewer_classes(collection, max_classes)
     return divide(
         collection, seed=seed, val_fraction=val_fraction, official_split=official_split, max_images=max_images
     )
@@ -80,6 +91,8 @@ def named(
     name, folder = check_name(source)
     if name == "digits":
         return load_digits()
+    if name in DIGITS:
+        return DIGITS[name](load_digits(), name)
     if name == "images":
         return load_folder(folder, image_size, stream, free)
     return load_cifar(name, data_dir, download)
