@@ -68,7 +68,7 @@ def command_words(command: object) -> str:
 def data_flags(config: Mapping[str, Any]) -> str:
     """The flags that name the run's data again."""
     words = ["--data", str(config.get("data", "digits"))]
-    for key in ("data_dir", "image_size", "max_images"):
+    for key in ("data_dir", "image_size", "max_images", "max_classes"):
         if config.get(key) is not None:
             words += [f"--{key.replace('_', '-')}", str(config[key])]
     return shlex.join(words)
