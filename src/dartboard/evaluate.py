@@ -1,7 +1,8 @@
 """Scores of networks and supernets. Nothing here trains anything."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -74,3 +75,64 @@ def shared_weights_score(
         result = score(lambda images: supernet(place(images), choice), data.val, data.mean, data.std, batch_size)
     supernet.train(was_training)
     return result
+
+
+# --- Running statistics made anew, and answers image by image --------------------------------------------------------
+
+
+@torch.no_grad()
+def recalibrate(module: nn.Module, predict: Callable[[Tensor], object], batches: Iterable[Tensor]) -> None:
+    """Makes BatchNorm's running statistics anew: the plain mean, over the batches, of each batch's mean and variance.
+
+    predict: computes the module on a batch of images (B, C, H, W), in training mode; the weights stay as they are. A
+    network cut out of a supernet has weights of its own use only with statistics of its own: those it brings along
+    were gathered by the mixture of all operations (SPOS, Guo et al. 2020, section 3.4, does the same). The variance is
+    the unbiased one, as in training. What `predict` does not reach keeps mean 0 and variance 1.
+    """
+    norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d) and layer.track_running_stats]
+    momenta, was_training = [norm.momentum for norm in norms], module.training
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch's word for the plain mean of all batches
+    try:
+        module.train()
+        for images in batches:
+            predict(images)
+    finally:
+        module.train(was_training)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
+def calibration_images(module: nn.Module, split: Split, data: Data, index: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Batches of images (B, C, H, W) of a split as scoring sees them: normalised, not augmented."""
+    place = placed_like(module)
+    split.ahead(index)
+    for numbers in index:
+        yield place(normalise(split.images[numbers.to(split.labels.device)], data.mean, data.std))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a network says of each image of a split. right: (N,) bool on the CPU; loss: mean cross entropy in nats."""
+
+    right: Tensor
+    loss: float
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.right.double().mean())
+
+
+@torch.no_grad()
+def answers(predict: Callable[[Tensor], Tensor], split: Split, data: Data, batch_size: int = 256) -> Answers:
+    """Which images `predict`, of images (B, C, H, W) to logits (B, classes), gets right; batches as in `score`."""
+    right, loss = [], 0.0
+    batches = torch.arange(len(split), device=split.labels.device).tensor_split(-(-len(split) // batch_size))
+    split.ahead(batches)
+    for index in batches:
+        logits = predict(normalise(split.images[index], data.mean, data.std))
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        loss += float(F.cross_entropy(logits, split.labels[index], reduction="sum"))
+        right.append((logits.argmax(1) == split.labels[index]).cpu())
+    return Answers(torch.cat(right), loss / len(split))
