@@ -1,5 +1,7 @@
 """A toy with a planted optimum: one cell whose operations see what tells the classes, all others see noise."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -51,15 +53,16 @@ class PlantedSupernet(nn.Module):
         return torch.einsum("bks,ksc,k->bc", pixels, self.weight, mixture.flatten().to(x.dtype))
 
 
-def vertex(architecture: Architecture, operations: tuple[str, ...] = OPERATIONS) -> dict[str, Tensor]:
+def vertex(architecture: Architecture, operations: Sequence[str] | space.Mixed = OPERATIONS) -> dict[str, Tensor]:
     """The mixture weights (E, O) that are the architecture: 1 where it has an operation, else 0."""
     edges = space.edges()
     found = {}
-    for kind in space.CELLS:
-        found[kind] = torch.zeros(len(edges), len(operations))
+    for kind, rows in space.on_edges(operations).items():
+        found[kind] = torch.zeros(len(edges), len(rows[0]))
         for number, inputs in enumerate(space.cell(architecture, kind).nodes, start=space.NUM_INPUTS):
             for name, source in inputs:
-                found[kind][edges.index((source, number)), operations.index(name)] += 1.0
+                edge = edges.index((source, number))
+                found[kind][edge, rows[edge].index(name)] += 1.0
     return found
 
 

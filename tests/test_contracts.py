@@ -37,13 +37,16 @@ TWO = tiny.space_of("skip_connect", "dil_conv_3x3")
 
 FORMS = {"darts": ("plain", "fast")}  # of the supernet of each family
 VERTEX = {"darts": planted.vertex}  # architecture, operations -> mixture weights that are this architecture
-PAPER_SIZES = {"darts": 1_037_664_180**2}  # (5 of 2)(4 of 2)(3 of 2)(2 of 2) * 7^8 for each cell: 10^18
+SIZES = {  # (5 of 2)(4 of 2)(3 of 2)(2 of 2) * 7^8 for each cell: 10^18; RobustDARTS: two operations an edge
+    "darts": (180 * 7**8) ** 2,
+    **dict.fromkeys(("s1", "s2", "s3", "s4"), (180 * 2**8) ** 2),
+}
 SMALL = {"darts": tiny.space_of("skip_connect")}  # of the family, so small that it can be enumerated
 
 
 def supernet_of(space: SearchSpace, form: str) -> nn.Module:
     """A small supernet in double with weights from a fixed seed."""
-    operations = darts.candidates(space)
+    operations = darts.mixed(space)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         make = networks.module(space.family).Supernet
@@ -57,7 +60,8 @@ def images(*shape: int) -> Tensor:
 
 @spaces
 def test_every_family_of_spaces_says_what_these_tests_need(space: SearchSpace) -> None:
-    for table in (FORMS, VERTEX, PAPER_SIZES, SMALL):
+    assert space.name in SIZES
+    for table in (FORMS, VERTEX, SMALL):
         assert space.family in table
     assert "form" in inspect.signature(networks.module(space.family).Supernet).parameters
 
@@ -82,7 +86,7 @@ def test_mixture_weights_at_a_vertex_are_the_discrete_path(space: SearchSpace) -
         supernet, x = supernet_of(space, form), images(2, 3, 8, 8)
         for seed in range(2):
             architecture = space.sample(Random(seed))
-            mixture = VERTEX[space.family](architecture, supernet.operations)  # type: ignore[arg-type]
+            mixture = VERTEX[space.family](architecture, supernet.mixed)  # type: ignore[arg-type]
             mixture = {kind: weights.double() for kind, weights in mixture.items()}
             assert torch.allclose(supernet(x, mixture), supernet(x, architecture), rtol=0, atol=1e-12)
 
@@ -101,7 +105,7 @@ def test_a_cut_out_network_owns_its_weights(space: SearchSpace) -> None:
 
 @spaces
 def test_the_size_of_a_space_is_the_papers_and_that_of_its_enumeration(space: SearchSpace) -> None:
-    assert len(space) == PAPER_SIZES[space.family]
+    assert len(space) == SIZES[space.name]
     small = SMALL[space.family]
     assert len(small) == sum(1 for _ in small.enumerate())
     assert len(set(small.enumerate())) == len(small)

@@ -72,7 +72,7 @@ def count_supernet(
     in_channels: int = 3,
 ) -> Cost:
     """Counts of the supernet of a space, every edge computing every operation once, as in the paper."""
-    operations: Sequence[str] = darts.candidates(space)
+    operations = darts.mixed(space)
     with torch.device("meta"):
         module = networks.module(space.family).Supernet(
             channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels, operations=operations

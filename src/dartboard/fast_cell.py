@@ -60,11 +60,19 @@ def mixed_cell(cell: MixedCell, before_last: Tensor, last: Tensor, weights: Tens
 
 def leaving(cell: MixedCell, node: int, x: Tensor, weights: Tensor) -> list[tuple[int, Tensor]]:
     """(target, what arrives there) of every edge that leaves a node with state x: (B, C, H, W)."""
-    numbers = [edge for edge, (source, _) in enumerate(cell.edges) if source == node]
-    if not numbers:
-        return []
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for edge, (source, _) in enumerate(cell.edges):
+        if source == node:
+            alike.setdefault(cast(MixedOperation, cell.ops[edge]).operations, []).append(edge)
+    return [one for numbers in alike.values() for one in together(cell, node, numbers, x, weights)]
+
+
+def together(
+    cell: MixedCell, node: int, numbers: Sequence[int], x: Tensor, weights: Tensor
+) -> list[tuple[int, Tensor]]:
+    """The same of those edges among them that mix the same operations: in most spaces all."""
     edges = [cast(MixedOperation, cell.ops[number]) for number in numbers]
-    weights = weights[numbers]
+    weights = weights[list(numbers)]
     groups = grouped(edges, 2 if cell.reduction and node < space.NUM_INPUTS else 1)
     apart = [[weight * op(x) for op, weight in zip(ops, weights[:, i], strict=True)] for i, ops in groups.others]
     if groups.reduces:

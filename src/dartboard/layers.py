@@ -5,12 +5,13 @@ is the form inside a supernet: BatchNorm without scale and shift, and one more B
 """
 
 import re
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dartboard.errors import InputError
+from dartboard.errors import InputError, unknown
 from dartboard.spaces.darts import RECIPES
 
 WORD = re.compile(r"(?P<kind>[a-z_]+?)(?P<height>\d+)?(?:x(?P<width>\d+))?(?P<strided>/)?")
@@ -51,6 +52,50 @@ class FactorizedReduce(nn.Module):
         return self.bn(torch.cat([self.conv_1(even), self.conv_2(odd)], dim=1))  # type: ignore[no-any-return]
 
 
+class Noise(nn.Module):
+    """The operation `noise` of the space S4: normal noise of standard deviation 1 in place of every stride-th pixel.
+
+    It is a function of the shape and of `key`: (seed of this layer, step), whole numbers. `renew` moves the step;
+    until then every pass meets the same noise, as finite differences and repeated scores need it. The noise is drawn
+    in the order (B, C, H, W), whatever the memory layout.
+    """
+
+    key: Tensor
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.register_buffer("key", torch.zeros(2, dtype=torch.int64))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Another seed, from torch's global generator, and step 0."""
+        self.key.copy_(torch.stack([torch.randint(2**31, ()), torch.zeros((), dtype=torch.int64)]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, :, :: self.stride, :: self.stride]
+        if self.key.is_meta:  # only shapes are asked for, as in cost.py
+            return torch.zeros_like(x)
+        seed, step = self.key.tolist()
+        generator = torch.Generator(x.device).manual_seed((seed + ODD * step) % 2**63)
+        noise = torch.randn(x.shape, generator=generator, device=x.device, dtype=x.dtype)
+        return torch.empty_like(x).copy_(noise)
+
+
+ODD = 0x9E3779B97F4A7C15  # so that the seeds of successive steps lie far apart
+
+
+def renew(noises: Iterable[Noise], step: int) -> None:
+    """From now on the noise of that step."""
+    for noise in noises:
+        noise.key[1] = step
+
+
+def noises_of(module: nn.Module) -> list[Noise]:
+    """Every noise layer inside a module."""
+    return [part for part in module.modules() if isinstance(part, Noise)]
+
+
 def relu_conv_norm(in_channels: int, out_channels: int, affine: bool = True) -> nn.Sequential:
     """ReLU, 1x1 convolution, BatchNorm: brings an input of a cell to the cell's width."""
     conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)
@@ -63,7 +108,7 @@ def operation(name: str, channels: int, stride: int, *, search: bool = False) ->
     name: a key of spaces.darts.RECIPES; stride: 1 or 2. Raises InputError for a name that has no recipe.
     """
     if name not in RECIPES:
-        raise InputError(f"operation {name!r} can be read and drawn but not built; replace it in the cell")
+        raise unknown("operation", name, RECIPES)
     chain = [layer(word, channels, stride, search) for word in RECIPES[name]]
     if search and name.endswith("pool_3x3"):
         chain.append(nn.BatchNorm2d(channels, affine=False))
@@ -102,6 +147,8 @@ def layer(word: str, channels: int, stride: int, search: bool) -> nn.Module:
             return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine=not search)
         case "zero":
             return Zero(stride)
+        case "noise":
+            return Noise(stride)
     raise InputError(f"recipe word {word!r} is none of the kinds in layers.py")
 
 

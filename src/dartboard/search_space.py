@@ -53,12 +53,14 @@ class SearchSpace:
     """A product of named choices, with the source it was taken from.
 
     family: the file in `spaces/` and `networks/` whose values and modules the space uses; its architectures carry it.
+    only_mixed: what its relaxed form mixes in besides the options, and no architecture has (`none` of DARTS).
     """
 
     name: str
     source: str
     choices: tuple[Choice, ...]
     family: str
+    only_mixed: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of architectures; two that compute the same function count twice, as in the papers."""

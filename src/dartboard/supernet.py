@@ -35,13 +35,13 @@ class MixedCell(nn.Module):
 
     def __init__(
         self,
-        operations: Sequence[str],
+        operations: Sequence[Sequence[str]],
         num_nodes: int,
         widths: tuple[int, int, int],
         reduction: bool,
         after_reduction: bool,
     ) -> None:
-        """widths: channels of the cell before the last, of the last cell, and of this cell's nodes."""
+        """operations: of each edge; widths: channels of the cell before the last, of the last, of this one's nodes."""
         super().__init__()
         before_last, last, channels = widths
         self.preprocess0 = (
@@ -54,8 +54,8 @@ class MixedCell(nn.Module):
         self.num_nodes = num_nodes
         self.edges = space.edges(num_nodes)
         self.ops = nn.ModuleList(
-            MixedOperation(operations, channels, 2 if reduction and source < space.NUM_INPUTS else 1)
-            for source, _ in self.edges
+            MixedOperation(offered, channels, 2 if reduction and source < space.NUM_INPUTS else 1)
+            for (source, _), offered in zip(self.edges, operations, strict=True)
         )
 
     def forward(self, before_last: Tensor, last: Tensor, choice: Tensor | space.Cell) -> Tensor:

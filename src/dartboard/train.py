@@ -22,6 +22,7 @@ from dartboard.data.color import color_jitter
 from dartboard.descent import clip, momentum_sgd
 from dartboard.durable import replace_file
 from dartboard.evaluate import accuracy
+from dartboard.layers import Noise, noises_of, renew
 from dartboard.networks import check_cells
 from dartboard.networks.darts import Network
 from dartboard.run import Run
@@ -140,6 +141,7 @@ class Training:
     network: nn.Module
     optimizer: torch.optim.Optimizer
     place: loop.Place
+    noises: list[Noise]
 
 
 def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
@@ -184,7 +186,7 @@ def begin(config: Config, network: nn.Module, run: Run, device: torch.device, dt
     loop.seeded(run, "weights", lambda: redraw(network))
     loop.place_module(network, device, dtype, config.channels_last).train()
     optimizer = momentum_sgd(network.parameters(), config.lr, config.momentum, config.weight_decay)
-    training = Training(network, optimizer, loop.Place(clock=Clock(device.type)))
+    training = Training(network, optimizer, loop.Place(clock=Clock(device.type)), noises_of(network))
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, training.place, network=network, optimizer=optimizer)
     return training
@@ -225,6 +227,7 @@ def training_step(
 ) -> tuple[Tensor, Tensor]:
     """One step of SGD; returns the loss of the main classifier and the number of right answers, on the device."""
     network, place = training.network, training.place
+    renew(training.noises, place.step)
     with place.clock("forward"), loop.autocast(run):
         if isinstance(network, Network):
             chance = drop_path_chance(config, place.epoch)

@@ -26,7 +26,7 @@ Departures from the official code:
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -39,6 +39,7 @@ from dartboard.config import check_ranges, check_types
 from dartboard.data import Data
 from dartboard.errors import InputError
 from dartboard.evaluate import kept_buffers, shared_weights_score
+from dartboard.layers import Noise, noises_of, renew
 from dartboard.progress import Progress
 from dartboard.run import Run
 from dartboard.search_space import Architecture, SearchSpace
@@ -129,6 +130,7 @@ class State:
     w_optimizer: torch.optim.Optimizer
     alpha_optimizer: torch.optim.Optimizer
     place: loop.Place
+    noises: list[Noise] = field(default_factory=list)
 
     def parts(self) -> dict[str, loop.Savable]:
         """What a checkpoint holds."""
@@ -159,6 +161,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
             for index in batches.train_order(config, data, run, epoch)[state.place.step_in_epoch :]:
                 with clock("data"):
                     train_batch, val_batch = batches.pair(config, data, index, run, state.place.step, state.supernet)
+                renew(state.noises, state.place.step)
                 # 1. update alpha by descending grad_alpha L_val(w - xi grad_w L_train(w, alpha), alpha)
                 with clock("alpha"):
                     val_loss = alpha_step(*train_batch, *val_batch, lr)
@@ -263,7 +266,7 @@ def derive(
             names = cells_space.on_edges(operations, len(nodes) + 1)[kind]
             edges = range(first, first + cells_space.NUM_INPUTS + len(nodes))  # those into the node, by predecessor
             best = [max(zip(rows[edge], names[edge], strict=True), key=unless_none) for edge in edges]
-            strongest = sorted(range(len(best)), key=lambda pred: -best[pred][0])[:2]  # noqa: B023
+            strongest = sorted(range(len(best)), key=[-weight for weight, _ in best].__getitem__)[:2]
             nodes.append(tuple((best[pred][1], pred) for pred in sorted(strongest)))
         concat = range(cells_space.NUM_INPUTS, cells_space.NUM_INPUTS + len(nodes))
         found[kind] = cells_space.Cell(tuple(nodes), tuple(concat))
@@ -297,7 +300,8 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
     betas = (config.alpha_beta1, config.alpha_beta2)
     adam = partial(descent.Adam, betas=betas, weight_decay=config.alpha_weight_decay)
     alpha_optimizer = adam(list(alpha.values()), config.alpha_lr, capturable=device.type == "cuda")
-    state = State(supernet, alpha, w_optimizer, alpha_optimizer, loop.Place(clock=Clock(device.type)))
+    place = loop.Place(clock=Clock(device.type))
+    state = State(supernet, alpha, w_optimizer, alpha_optimizer, place, noises_of(supernet))
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, state.place, **state.parts())
     elif run.handover is not None:

@@ -38,17 +38,18 @@ class Supernet(nn.Module):
         cells: int = 8,
         num_classes: int = 10,
         in_channels: int = 3,
-        operations: Sequence[str] = space.OPERATIONS,
+        operations: Sequence[str] | space.Mixed = space.OPERATIONS,
         num_nodes: int = space.NUM_NODES,
         form: str = "plain",
     ) -> None:
         """form: "plain", one module an edge and operation, or "fast", the same function by the identities of fast_cell.
 
-        Both have the same parameters under the same names.
+        Both have the same parameters under the same names. operations: one list for every edge, or by edge.
         """
         super().__init__()
         self.form = form
-        self.operations, self.num_nodes = tuple(operations), num_nodes
+        self.mixed, self.num_nodes = space.on_edges(operations, num_nodes), num_nodes
+        self.operations = space.united(self.mixed)
         self.channels, self.num_classes, self.in_channels = channels, num_classes, in_channels
         width = STEM_MULTIPLIER * channels
         self.stem = nn.Sequential(*conv_norm(in_channels, width))
@@ -58,14 +59,14 @@ class Supernet(nn.Module):
             reduction = position in check_cells(cells)
             channels = channels * 2 if reduction else channels
             after = position - 1 in check_cells(cells)
-            self.cells.append(MixedCell(operations, num_nodes, (before_last, last, channels), reduction, after))
+            offered = self.mixed["reduce" if reduction else "normal"]
+            self.cells.append(MixedCell(offered, num_nodes, (before_last, last, channels), reduction, after))
             before_last, last = last, num_nodes * channels
         self.classifier = nn.Linear(last, num_classes)
 
     def choice_shapes(self) -> dict[str, tuple[int, int]]:
-        """(edges, operations) of the mixture weights of each kind of cell."""
-        shape = (len(space.edges(self.num_nodes)), len(self.operations))
-        return dict.fromkeys(space.CELLS, shape)
+        """(edges, operations) of the mixture weights of each kind of cell: a row an edge, a column what it mixes."""
+        return {kind: (len(rows), len(rows[0])) for kind, rows in self.mixed.items()}
 
     def forward(self, x: Tensor, choice: Choices) -> Tensor:
         """Logits (B, classes) of images x: (B, in_channels, H, W).
@@ -277,6 +278,8 @@ def check_inside(supernet: Supernet, architecture: Architecture) -> None:
     for kind, cell in cells_of(architecture).items():
         if len(cell.nodes) != supernet.num_nodes or cell.concat != tuple(range(space.NUM_INPUTS, last)):
             raise InputError(f"the {kind} cell has other nodes than the supernet, or does not concatenate all of them")
-        for name, _ in (edge for node in cell.nodes for edge in node):
-            if name not in supernet.operations:
-                raise InputError(f"the supernet has no operation {name!r}, which the {kind} cell uses")
+        for number, node in enumerate(cell.nodes, start=space.NUM_INPUTS):
+            offered = space.incoming(supernet.mixed[kind], number)
+            for name, pred in node:
+                if name not in offered[pred]:
+                    raise InputError(f"the supernet has no operation {name!r}, which the {kind} cell uses")

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping
 
 from dartboard.search_space import Architecture, SearchSpace, Value
-from dartboard.spaces import darts
+from dartboard.spaces import darts, robustdarts
 
-SPACES: dict[str, SearchSpace] = {"darts": darts.SPACE}
+SPACES: dict[str, SearchSpace] = {
+    "darts": darts.SPACE,
+    **{one.name: one for one in (robustdarts.S1, robustdarts.S2, robustdarts.S3, robustdarts.S4)},
+}
 
 # By family: what makes an architecture of {choice: value} as a file gives it, or raises InputError.
 READERS: dict[str, Callable[[Mapping[str, Value]], Architecture]] = {"darts": darts.from_choices}

@@ -13,6 +13,7 @@ predecessor used twice are architectures too; they lie outside SPACE, and the ne
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
+from typing import TypeVar
 
 from dartboard.errors import InputError, unknown
 from dartboard.search_space import Architecture, Choice, SearchSpace, Value, quote
@@ -22,7 +23,7 @@ NUM_INPUTS = 2
 NUM_NODES = 4
 # What each operation is: a chain of layers in the words of layers.py; "/" marks the layers that take the edge's stride.
 # The first eight are the candidates of the search, in the id order of the official code; the others occur in published
-# cells only. A new operation is one more line here (CONTRIBUTING.md shows it).
+# cells and in other spaces. A new operation is one more line here (CONTRIBUTING.md shows it).
 RECIPES: dict[str, tuple[str, ...]] = {
     "none": ("zero/",),
     "max_pool_3x3": ("max_pool3/",),
@@ -35,12 +36,16 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "sep_conv_7x7": ("relu", "depthwise7/", "pointwise", "norm", "relu", "depthwise7", "pointwise", "norm"),
     "conv_7x1_1x7": ("relu", "conv1x7/", "conv7x1/", "norm"),
     "conv_3x1_1x3": ("relu", "conv1x3/", "conv3x1/", "norm"),
+    "noise": ("noise/",),
 }
 OPERATIONS = tuple(RECIPES)[:8]
-OTHER_OPERATIONS = (*tuple(RECIPES)[8:], "noise")  # `noise` is read and drawn, never built
+OTHER_OPERATIONS = tuple(RECIPES)[8:]
 MAX_NODES = 64  # more intermediate nodes than any published cell; larger files are refused
 
 Edge = tuple[str, int]  # (operation, predecessor)
+# By kind of cell, for every edge in the order of `edges`, what its relaxed form mixes: the columns of its weights.
+Mixed = Mapping[str, Sequence[Sequence[str]]]
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -144,31 +149,71 @@ def is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def node_options(number: int, operations: Sequence[str]) -> tuple[tuple[Edge, ...], ...]:
-    """Every pair of different predecessors of node `number`, with every pair of operations."""
+def node_options(operations: Sequence[Sequence[str]]) -> tuple[tuple[Edge, ...], ...]:
+    """Every pair of different predecessors of a node, with every pair of what their edges offer.
+
+    operations: for each predecessor, from 0 on, those of the edge that leaves it.
+    """
     return tuple(
         ((one, first), (other, second))
-        for first, second in combinations(range(number), 2)
-        for one, other in product(operations, repeat=2)
+        for first, second in combinations(range(len(operations)), 2)
+        for one, other in product(operations[first], operations[second])
     )
 
 
-def space(name: str, source: str, operations: Sequence[str]) -> SearchSpace:
-    """Two cells of four nodes with two inputs each, over the given operations (without `none`)."""
+def space(
+    name: str, source: str, operations: Sequence[str] | Mixed, *, only_mixed: Sequence[str] = ("none",)
+) -> SearchSpace:
+    """Two cells of four nodes with two inputs each, over the given operations: the same on every edge, or by edge.
+
+    only_mixed: what a relaxed edge mixes besides them, and no architecture has.
+    """
     choices = []
-    for kind in CELLS:
+    for kind, offered in on_edges(operations).items():
         numbers = range(NUM_INPUTS, NUM_INPUTS + NUM_NODES)
-        choices += [Choice(f"{kind}.{number}", node_options(number, operations)) for number in numbers]
+        choices += [Choice(f"{kind}.{number}", node_options(incoming(offered, number))) for number in numbers]
         choices.append(Choice(f"{kind}.concat", (tuple(numbers),)))
-    return SearchSpace(name, source, tuple(choices), family="darts")
+    return SearchSpace(name, source, tuple(choices), family="darts", only_mixed=tuple(only_mixed))
+
+
+def on_edges(operations: Sequence[str] | Mixed, num_nodes: int = NUM_NODES) -> Mixed:
+    """The operations of every edge: those given by edge, or one list for all."""
+    if isinstance(operations, Mapping):
+        return operations
+    return dict.fromkeys(CELLS, (tuple(operations),) * len(edges(num_nodes)))
+
+
+def incoming(rows: Sequence[Row], number: int) -> Sequence[Row]:
+    """Of rows in the order of `edges`, those of the edges into node `number`, by predecessor."""
+    first = edges(number - NUM_INPUTS)
+    return rows[len(first) : len(first) + number]
+
+
+def mixed(space: SearchSpace) -> Mixed:
+    """What each edge of the relaxed cells mixes, in the order of RECIPES."""
+    offered: dict[tuple[str, int, int], set[str]] = {}
+    for choice in space.choices:
+        kind, place = choice.name.split(".")
+        for node in choice.options if place != "concat" else ():
+            for name, pred in node:
+                offered.setdefault((kind, pred, int(place)), set(space.only_mixed)).add(name)
+    return {
+        kind: tuple(tuple(name for name in RECIPES if name in offered[kind, *edge]) for edge in edges())
+        for kind in CELLS
+    }
 
 
 def candidates(space: SearchSpace) -> tuple[str, ...]:
-    """The operations of a relaxed edge: `none`, then those the space offers, in the order of RECIPES."""
-    offered = {
-        op for choice in space.choices if "concat" not in choice.name for node in choice.options for op, _ in node
-    }
-    return tuple(name for name in RECIPES if name == "none" or name in offered)
+    """All operations that any edge of the relaxed cells mixes, in the order of RECIPES."""
+    return united(mixed(space))
+
+
+def united(operations: Mixed) -> tuple[str, ...]:
+    """Every operation of any edge: one list as it is where all edges have the same, else in the order of RECIPES."""
+    lists = {tuple(row) for rows in operations.values() for row in rows}
+    if len(lists) == 1:
+        return lists.pop()
+    return tuple(name for name in RECIPES if any(name in row for row in lists))
 
 
 SPACE = space("darts", "Liu et al., DARTS, ICLR 2019, section 3.1.1; quark0/darts", OPERATIONS[1:])
