@@ -58,7 +58,7 @@ def test_depth_and_longest_path_are_those_of_all_ways_enumerated() -> None:
 
 
 def test_the_normal_cell_of_darts_v2_has_the_published_depth_and_width() -> None:
-    """Shu, Wang and Cai (ICLR 2020), figure 1 and table 1: DARTS has width 3.5 c and depth 3."""
+    """Shu, Wang and Cai (ICLR 2020): the cell of DARTS has width 3.5 c and depth 3."""
     found = motifs.of_cell(darts.cell(formats.published()["DARTS_V2"].architecture, "normal"), "normal")
     assert (found.width, found.depth) == (3.5, 3)
     assert (found.skips, found.pools, found.separable, found.dilated) == (2, 0, 5, 1)

@@ -160,6 +160,16 @@ def test_the_bootstrap_of_many_values_follows_the_seed_and_the_normal_width() ->
     assert one.high - 0.5 == pytest.approx(half, rel=0.1) and 0.5 - one.low == pytest.approx(half, rel=0.1)
 
 
+def test_values_that_repeat_are_drawn_as_counts_with_the_same_distribution() -> None:
+    values = np.array([-1.0] * 5 + [0.0] * 40 + [0.5] * 3 + [1.0] * 12)
+    rng = np.random.default_rng(0)
+    rows = [values[rng.integers(0, 60, 60)].mean() for _ in range(4000)]
+    found, exact = figures.resampled_means(values, np.random.default_rng(1), 4000)
+    assert not exact and len(found) == 4000
+    assert found.mean() == pytest.approx(np.mean(rows), abs=0.005)
+    assert found.std() == pytest.approx(values.std() / math.sqrt(60), rel=0.05) == pytest.approx(np.std(rows), rel=0.1)
+
+
 def test_the_interval_of_three_values_runs_from_the_least_to_the_greatest() -> None:
     interval = figures.bootstrap_mean([3.0, 1.0, 4.0], 0)
     assert (interval.low, interval.high, interval.level) == (1.0, 4.0, 0.95)
@@ -213,6 +223,16 @@ def test_the_sign_flip_p_is_the_share_of_all_signs_as_extreme(values: list[int])
     ]
     share = sum(one >= abs(sum(values)) for one in sums) / len(sums)
     assert figures.sign_flip_p([float(one) for one in values], 0) == share
+
+
+def test_mcnemars_p_is_that_of_flipping_the_signs_of_what_differs() -> None:
+    for lost, gained in product(range(6), repeat=2):
+        differences = [1.0] * lost + [-1.0] * gained
+        expected = figures.sign_flip_p(differences, 0) if differences else 1.0
+        assert figures.mcnemar_p(lost, gained) == expected
+    assert figures.mcnemar_p(2000, 1000) < 1e-60
+    with pytest.raises(ValueError, match="no counts"):
+        figures.mcnemar_p(-1, 2)
 
 
 def test_sign_flips_of_many_differences_are_random_but_of_a_seed() -> None:

@@ -1,7 +1,7 @@
 """What can be counted of a cell by looking at it, and how such counts go with accuracy. Nothing here imports torch.
 
 Everything follows from the cell and from the recipes of its operations (spaces/darts.py). Depth and width are those of
-Shu, Wang and Cai, "Understanding Architectures Learnt by Cell-based Neural Architecture Search" (ICLR 2020), section 4.
+Shu, Wang and Cai, "Understanding Architectures Learnt by Cell-based Neural Architecture Search" (ICLR 2020).
 """
 
 import re

@@ -16,6 +16,7 @@ Indices = NDArray[np.int64]
 
 ALL_RESAMPLES = 50_000  # up to so many resamples, all are taken in place of random ones: n <= 6
 ALL_ORDERS = 50_000  # up to so many permutations, all are taken: n <= 8
+FEW_VALUES = 8  # where values repeat at least so often on average (an image is right or wrong), counts are drawn
 TOLERANCE = 1e-9  # two values of a statistic that differ by less are the same, but for rounding
 PIECE = 2_000_000  # numbers at once, to bound memory
 
@@ -92,8 +93,11 @@ def bootstrap_mean(values: Sequence[float], seed: int, *, level: float = 0.95, d
 def resampled_means(array: Floats, rng: np.random.Generator, draws: int) -> tuple[Floats, bool]:
     """Means of resamples, and whether these are all there are."""
     n = len(array)
-    if n**n <= ALL_RESAMPLES:
+    if n ** min(n, 20) <= ALL_RESAMPLES:
         return array[np.array(list(product(range(n), repeat=n)))].mean(axis=1), True
+    values, counts = np.unique(array, return_counts=True)
+    if FEW_VALUES * len(values) <= n:  # how often each value is drawn: the same distribution, n times cheaper
+        return rng.multinomial(n, counts / n, draws) @ values / n, False
     rows = max(1, PIECE // n)
     pieces = [min(rows, draws - first) for first in range(0, draws, rows)]
     return np.concatenate([array[rng.integers(0, n, (piece, n))].mean(axis=1) for piece in pieces]), False
@@ -253,6 +257,19 @@ def sign_flip_p(differences: Sequence[float], seed: int, *, draws: int = 10_000)
         bits = np.random.default_rng(seed).integers(0, 2, (draws, n))
     extreme = int((np.abs((2.0 * bits - 1) @ array) >= least).sum())
     return extreme / len(bits) if exact else (1 + extreme) / (1 + len(bits))
+
+
+def mcnemar_p(lost: int, gained: int) -> float:
+    """Two-sided exact p-value of McNemar's test of two networks on the same images (McNemar 1947; binomial form).
+
+    lost: images that only the first has right, gained: only the second; the others tell nothing. 2 P(X <= min) with
+    X binomial of lost + gained tosses of a fair coin, at most 1.
+    """
+    if lost < 0 or gained < 0:
+        raise ValueError(f"{lost} and {gained} are no counts")
+    tosses = lost + gained
+    tail = sum(math.comb(tosses, k) for k in range(min(lost, gained) + 1))
+    return min(1.0, 2 * tail / 2**tosses)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
