@@ -267,9 +267,11 @@ def mcnemar_p(lost: int, gained: int) -> float:
     """
     if lost < 0 or gained < 0:
         raise ValueError(f"{lost} and {gained} are no counts")
-    tosses = lost + gained
-    tail = sum(math.comb(tosses, k) for k in range(min(lost, gained) + 1))
-    return min(1.0, 2 * tail / 2**tosses)
+    tosses, tail, ways = lost + gained, 0, 1  # ways: tosses over k, exact, each from the one before
+    for k in range(min(lost, gained) + 1):
+        tail += ways
+        ways = ways * (tosses - k) // (k + 1)
+    return min(1.0, 2 * tail / (1 << tosses))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
