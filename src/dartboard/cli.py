@@ -20,6 +20,7 @@ COMMANDS = {
     "resume": ("resume", "go on with a stopped run:  dartboard resume RUN"),
     "train": ("train", "train an architecture from scratch:  dartboard train RUN_OR_FILE_OR_NAME --data digits"),
     "evaluate": ("evaluate", "score trained weights on the test images:  dartboard evaluate RUN_OR_WEIGHTS"),
+    "transfer": ("transfer", "does a cell found on A serve B:  dartboard transfer --a digits --b digits-rotated"),
     "show": ("show", "a cell as text, picture and counts:  dartboard show DARTS_V2 --image cell.svg"),
     "report": ("report", "write the page over one run or several:  dartboard report RUN..."),
     "export": ("export", "an architecture in another notation:  dartboard export RUN_OR_NAME --to quark0"),

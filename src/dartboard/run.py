@@ -57,6 +57,7 @@ class Run:
         self.handover = from_table(table)
         self.settings: dict[str, Any] = table
         self.limits = Limits()
+        self.resumed_by = folder  # the folder to name in `dartboard resume`: of a study, where it is a part of one
         self.label = ""  # what its lines begin with, where several runs work side by side
         self._lock = take_lock(folder) if write else None
         self._made: list[Path] = []  # folders, the innermost first
@@ -192,7 +193,7 @@ class Run:
 
     @property
     def resume_command(self) -> str:
-        return f"dartboard resume {shlex.quote(str(self.folder))}"
+        return f"dartboard resume {shlex.quote(str(self.resumed_by))}"
 
     def generator(self, name: str, index: int = 0, device: str = "cpu") -> "torch.Generator":
         """A generator that is a function of the run's seed, a name and a number (of an epoch, a step ...)."""
@@ -279,8 +280,11 @@ class Run:
         """To be called after every step: saves when it is time to; after a signal or at a limit saves and stops.
 
         save: writes a checkpoint from which the step after this one follows; step: steps done since the run began.
-        Raises InterruptedRunError with the exit code 130, 143, or 0 at a limit.
+        Raises InterruptedRunError with the exit code 130, 143, or 0 at a limit; CannotContinueError, and saves nothing,
+        where another process has taken the run over.
         """
+        if self.limits.lost:
+            raise CannotContinueError(f"{self.limits.lost}; nothing was written since")
         self.limits.note_step()
         reason = self.limits.reason()
         if reason:

@@ -30,6 +30,7 @@ class Limits:
     first_step_ended: float = math.nan
     last_step_ended: float = math.nan
     caught: signal.Signals | None = None
+    lost: str = ""  # why this process must not write into its run any more
 
     def note_step(self) -> None:
         """One more step is done."""

@@ -4,7 +4,7 @@ import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from io import StringIO
 from typing import Any, TypeVar
 
@@ -64,6 +64,8 @@ def without_parser(cls: type[Flags], words: Sequence[str], missing: str) -> Flag
         return None
     make: Any = cls
     hint = typing.get_type_hints(cls)[fields(make)[0].name]
+    if fields(make)[0].default is not MISSING:
+        return None
     if hint == tuple[str, ...] and (words or not missing):
         return typing.cast(Flags, make(tuple(words)))
     return typing.cast(Flags, make(words[0])) if hint is str and len(words) == 1 else None
@@ -109,9 +111,10 @@ def first_paragraph(message: str) -> str:
 
 
 def flags_of(cls: Any) -> list[str]:
-    """Every flag of a command, as typed. Its first field is a word without a flag."""
-    hints = typing.get_type_hints(cls)
-    return ["--help", *(name for field in fields(cls)[1:] for name in typed(field.name, hints[field.name]))]
+    """Every flag of a command, as typed. A first field without a default is a word without a flag."""
+    hints, known = typing.get_type_hints(cls), fields(cls)
+    flagged = known if known[0].default is not MISSING else known[1:]
+    return ["--help", *(name for field in flagged for name in typed(field.name, hints[field.name]))]
 
 
 def typed(name: str, hint: Any) -> list[str]:
@@ -119,7 +122,7 @@ def typed(name: str, hint: Any) -> list[str]:
     if is_dataclass(hint):
         hints = typing.get_type_hints(hint)
         return [one for field in fields(hint) for one in typed(field.name, hints[field.name])]
-    return [flag(name), flag("no_" + name)] if hint is bool else [flag(name)]
+    return [flag(name), flag("no_" + name)] if hint in (bool, bool | None) else [flag(name)]
 
 
 def given(words: Sequence[str], name: str) -> str | None:

@@ -9,6 +9,7 @@ from dartboard.config import parse_budget, parse_duration
 from dartboard.errors import unknown
 from dartboard.run import Run
 from dartboard.stopping import limits_of
+from dartboard.studies.study import is_study
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class ResumeFlags:
     """Go on with a stopped run, search or training, exactly: it ends as if it had never been stopped."""
 
     run: str
-    """the run's folder"""
+    """the run's or the study's folder"""
     budget: str | None = None
     """How much work this process does before it stops, resumable: 4h or 500steps."""
     until: str | None = None
@@ -32,11 +33,16 @@ class ResumeFlags:
 def execute(words: list[str]) -> None:
     """Raises InputError (no run there, in use, changed data ...), CannotContinueError, InterruptedRunError."""
     folder = first_word(words)
-    if folder is not None:
+    if folder is not None and not is_study(Path(folder)):
         Run.open(folder)  # refused, where it must be, before the flags are looked at
     flags = parse(ResumeFlags, words, "resume", "name the run's folder: dartboard resume runs/darts-digits-s0")
+    limits = limits_of(flags.budget, flags.until)
+    if is_study(Path(flags.run)):
+        from dartboard.commands import transfer
+
+        return transfer.resume(Path(flags.run), limits)
     with Run.open(Path(flags.run), write=True) as run:
-        run.limits = limits_of(flags.budget, flags.until)
+        run.limits = limits
         go_on(run)
 
 

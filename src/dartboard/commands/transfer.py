@@ -1,0 +1,281 @@
+"""dartboard transfer: does a cell found on one data set serve another? Searches and trainings, with controls."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from dartboard.commands import work
+from dartboard.commands.flags import parse, settings
+from dartboard.config import Setup, build, check_ranges, field_names, flat, parse_budget, to_toml
+from dartboard.data import presets
+from dartboard.data.names import check_name
+from dartboard.errors import InputError, InterruptedRunError, unknown
+from dartboard.methods import METHODS
+from dartboard.spaces import SPACES
+from dartboard.stopping import Limits, limits_of, signals_noted
+from dartboard.studies.protocol import Protocol, Side
+from dartboard.studies.study import Study, method_of, shared
+
+if TYPE_CHECKING:
+    from dartboard.data import Data
+
+MISSING = "name two data sets: dartboard transfer --a digits --b digits-rotated"
+OF_SEARCHES = ("channels", "cells", "batch_size", "second_order")  # flags that go to every search
+OF_TRAININGS = ("train_channels", "train_cells", "train_batch_size")  # and to every training
+
+
+@dataclass(frozen=True)
+class TransferFlags:
+    """Search on A and on B, swap the data and go on, train every cell on both; with controls. Writes one page."""
+
+    a: str = ""
+    """Data set A: a name of `dartboard list data`, or images:DIR."""
+    b: str = ""
+    """Data set B."""
+    out: str | None = None
+    """The study's folder; runs/transfer-A-B-sSEED where not given."""
+    method: str = "darts"
+    """A method of `dartboard list methods`."""
+    space: str = "darts"
+    """A space of `dartboard list spaces`."""
+    seed: int = 0
+    """The first seed."""
+    seeds: int = 3
+    """So many seeds, each a whole set of searches and trainings."""
+    epochs: int | None = None
+    """Epochs of a phase on A, and as many steps on B; the data set's preset where not given."""
+    budget: str | None = None
+    """Work of a phase in place of --epochs: a time such as 4h, turned into epochs by a few real steps; or 500steps."""
+    carry: str = "weights,alphas"
+    """What phase 2 takes over: weights, alphas, weights,alphas, or each: all three, one after the other."""
+    restart_schedule: bool = True
+    """Phase 2 begins with a new learning rate schedule and new optimizers."""
+    random: int | None = None
+    """Cells drawn at random, as a control; two a seed where not given."""
+    proxy: str = ""
+    """In place of the swap: searches on parts of A, such as classes:0.5,images:0.25,size:0.5,channels:0.5."""
+    equal_images: bool = True
+    """Take as many training images of each as the smaller set has, so that equal epochs are equal steps."""
+    max_images: int | None = None
+    """At most so many training images of each."""
+    image_size: int | None = None
+    """Height and width in pixels that the images of both are brought to."""
+    channels: int | None = None
+    """Channels of the searches."""
+    cells: int | None = None
+    """Cells of the searches."""
+    batch_size: int | None = None
+    """Images a batch of the searches."""
+    second_order: bool | None = None
+    """Searches of second order."""
+    search_config: str | None = None
+    """A TOML file of more settings of the searches; flags win over it."""
+    train_epochs: int | None = None
+    """Epochs of the trainings."""
+    train_channels: int | None = None
+    """Channels of the trainings."""
+    train_cells: int | None = None
+    """Cells of the trainings."""
+    train_batch_size: int | None = None
+    """Images a batch of the trainings."""
+    train_config: str | None = None
+    """A TOML file of more settings of the trainings; flags win over it."""
+    data_dir: str | None = None
+    """The folder that holds both data sets; without it $XDG_CACHE_HOME/dartboard."""
+    download: bool = False
+    """Download the data sets where they are missing."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute."""
+    threads: int | None = None
+    """CPU threads; those of the machine where not given."""
+    precision: Literal["float32", "bf16", "float64"] = "float32"
+    """Number format of the networks."""
+    save_every: str = "10m"
+    """Time between checkpoints inside an epoch."""
+    until: str | None = None
+    """Stop, resumable, so long after the start: 7h30m."""
+    print_config: bool = False
+    """Print the study's settings as TOML, and do nothing else."""
+    dry_run: bool = False
+    """Print the stages, and how long they would take here, without making a folder."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, seeds="[1, 1000]", epochs="[1, inf)", max_images="[2, inf)", random="[0, 10000]")
+        if self.budget is not None:
+            parse_budget(self.budget)
+
+
+def execute(words: list[str]) -> None:
+    """Raises InputError, CannotContinueError, InterruptedRunError."""
+    flags = read_flags(words)
+    setup = setup_of(flags)
+    limits = limits_of(None, flags.until)
+    work.use_threads(setup.threads)
+    search, train = search_settings(flags), train_settings(flags)
+    protocol, data = protocol_of(flags, setup, search, train)
+    if flags.print_config:
+        return print(as_text(protocol, search, train, setup), end="")
+    if flags.dry_run:
+        from dartboard.studies import estimate
+
+        estimate.tell(protocol, search, train, setup, data)
+        return
+    folder = Path(flags.out) if flags.out else free_folder(protocol)
+    go_on(Study.create(folder, protocol, search, train, setup), limits)
+
+
+def read_flags(words: list[str]) -> TransferFlags:
+    """The flags, names and paths checked before torch is imported. Raises InputError."""
+    flags = parse(TransferFlags, words, "transfer", MISSING)
+    if not flags.a or not flags.b:
+        raise InputError(MISSING)
+    if flags.method not in METHODS:
+        raise unknown("method", flags.method, METHODS)
+    if flags.space not in SPACES:
+        raise unknown("space", flags.space, SPACES)
+    for name in (flags.a, flags.b):
+        check_name(name)
+    Protocol(flags.a, flags.b, carry=flags.carry, proxy=flags.proxy)  # refuses what has no sense
+    return flags
+
+
+def setup_of(flags: TransferFlags) -> Setup:
+    """What all stages share; data and seed are A's and the first one."""
+    names = [
+        name for name in field_names(Setup) if hasattr(flags, name) and name not in ("budget", "until", "max_images")
+    ]
+    return work.anchored(build(Setup, {**{name: getattr(flags, name) for name in names}, "data": flags.a}))
+
+
+def search_settings(flags: TransferFlags) -> dict[str, Any]:
+    """Settings of every search: the method's defaults < the preset of A < --search-config < flags."""
+    header = {"command": "search", "method": flags.method, "space": flags.space}
+    cls = method_of(Protocol(flags.a, flags.b, method=flags.method)).Config
+    more = {name: getattr(flags, name) for name in (*OF_SEARCHES, "epochs") if getattr(flags, name) is not None}
+    return merged(cls, presets.SEARCH[check_name(flags.a)[0]], flags.search_config, header, more)
+
+
+def train_settings(flags: TransferFlags) -> dict[str, Any]:
+    from dartboard.train import Config
+
+    names = (*OF_TRAININGS, "train_epochs")
+    more = {name.removeprefix("train_"): getattr(flags, name) for name in names if getattr(flags, name) is not None}
+    preset = presets.TRAIN[check_name(flags.a)[0]]
+    return merged(Config, preset, flags.train_config, {"command": "train", "method": None}, more)
+
+
+def merged(cls: Any, preset: dict[str, Any], path: str | None, header: Any, more: dict[str, Any]) -> dict[str, Any]:
+    """All settings of a config, checked. Raises InputError for an unknown one."""
+    from_file = settings(path, header) if path is not None else {}
+    known = field_names(cls)
+    table = {name: value for name, value in from_file.items() if name in known or name not in field_names(Setup)}
+    for name in table:
+        if name not in known:
+            raise unknown(f"setting in {path}", name, known)
+    return flat(build(cls, {**preset, **table, **more}))
+
+
+def protocol_of(
+    flags: TransferFlags, setup: Setup, search: dict[str, Any], train: dict[str, Any]
+) -> tuple[Protocol, dict[Side, "Data"]]:
+    """The protocol, with equal numbers of images and steps, and both data sets. Raises InputError where they differ."""
+    setups: dict[Side, Setup] = {"a": setup, "b": work.anchored(replace(setup, data=flags.b))}
+    data = {side: work.load(one) for side, one in setups.items()}
+    check_alike(data["a"], data["b"])
+    images = equal_images(flags, data)
+    setups = {side: replace(one, max_images=images[side]) for side, one in setups.items()}
+    data = {side: work.load(one) if images[side] is not None else data[side] for side, one in setups.items()}
+    values = {
+        name: getattr(flags, name) for name in ("method", "space", "seed", "seeds", "carry", "proxy", "image_size")
+    }
+    protocol = Protocol(
+        setups["a"].data,
+        setups["b"].data,
+        **values,
+        restart_schedule=flags.restart_schedule,
+        random=2 * flags.seeds if flags.random is None else flags.random,
+        images_a=images["a"],
+        images_b=images["b"],
+        train_epochs=train["epochs"],
+    )
+    return with_epochs(protocol, flags, setups, search, data), data
+
+
+def check_alike(a: "Data", b: "Data") -> None:
+    """Raises InputError where a search on the one cannot go on with the other."""
+    if a.channels != b.channels:
+        raise InputError(
+            f"images of {a.name} have {a.channels} channels, those of {b.name} {b.channels}: weights cannot go from "
+            "one to the other; convert the images of one"
+        )
+    if a.image_size != b.image_size:
+        raise InputError(
+            f"images of {a.name} are {a.image_size}x{a.image_size}, those of {b.name} {b.image_size}x{b.image_size}; "
+            f"bring both to one size with --image-size {min(a.image_size, b.image_size)}"
+        )
+    for one in (a, b):
+        if one.num_classes < 2:
+            raise InputError(f"{one.name} has one class only; there is nothing to tell apart")
+
+
+def equal_images(flags: TransferFlags, data: dict[Side, "Data"]) -> dict[Side, int | None]:
+    """How many training images (train and val) to take of each side; None: all."""
+    there: dict[Side, int] = {side: len(one.train) + len(one.val) for side, one in data.items()}
+    least = min([*there.values()] if flags.equal_images else [max(there.values())])
+    most = least if flags.max_images is None else min(least, flags.max_images)
+    return {side: most if most < number else None for side, number in there.items()}
+
+
+def with_epochs(
+    protocol: Protocol,
+    flags: TransferFlags,
+    setups: dict[Side, Setup],
+    search: dict[str, Any],
+    data: dict[Side, "Data"],
+) -> Protocol:
+    """Epochs of a phase on each side: as many steps on B as on A, or what a time allows on each. Raises InputError."""
+    steps = {side: -(-len(one.train) // search["batch_size"]) for side, one in data.items()}
+    seconds, budget_steps = parse_budget(flags.budget) if flags.budget else (None, None)
+    if seconds is not None and budget_steps is None:
+        from dartboard.studies.estimate import epoch_seconds
+
+        each = {side: epoch_seconds(protocol, setups[side], search, data[side]) for side in steps}
+        epochs: dict[Side, int] = {side: max(1, int(seconds / each[side])) for side in steps}
+    else:
+        number = search["epochs"] if budget_steps is None else max(1, budget_steps // steps["a"])
+        epochs = {"a": number, "b": max(1, round(number * steps["a"] / steps["b"]))}
+    return replace(protocol, epochs=epochs["a"], epochs_b=epochs["b"], budget=flags.budget or "")
+
+
+def as_text(protocol: Protocol, search: dict[str, Any], train: dict[str, Any], setup: Setup) -> str:
+    tables = {"setup": shared(setup), "search": search, "train": train}
+    return to_toml({"command": "transfer", **flat(protocol), **tables})
+
+
+def free_folder(protocol: Protocol) -> Path:
+    """The first free runs/transfer-A-B-sSEED[-N]."""
+    short = [Path(name).name.removeprefix("images:") for name in (protocol.a, protocol.b)]
+    setup = Setup(data="digits", seed=protocol.seed)
+    folder = work.run_folder(work.NewRun(), f"transfer-{short[0]}-{short[1]}", setup)
+    return folder.with_name(folder.name.replace("-digits-s", "-s"))
+
+
+def resume(folder: Path, limits: Limits) -> None:
+    """Goes on with a study. Raises as `execute`."""
+    study = Study.open(folder)
+    work.use_threads(study.setup.get("threads"))
+    go_on(study, limits)
+
+
+def go_on(study: Study, limits: Limits) -> None:
+    """What is left of a study, then its page and its findings."""
+    from dartboard.studies.transfer import work_on
+
+    print(f"study of {len(study.stages)} stages in {study.folder}; another process may join: {study.resume_command}")
+    try:
+        with signals_noted(limits):
+            work_on(study, limits)
+    except KeyboardInterrupt as error:
+        text = f"stopped by Ctrl-C at once, checkpoints are intact; go on with: {study.resume_command}"
+        raise InterruptedRunError(text, 130) from error
+    print(f"all {len(study.stages)} stages are done")

@@ -1,0 +1,68 @@
+"""What a study would take here: a few real steps of each kind of stage, times their number."""
+
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from dartboard.commands import dryrun, work
+from dartboard.config import Setup
+from dartboard.rehearsal import Job, Seconds, rehearse
+from dartboard.spaces import SPACES
+from dartboard.studies.protocol import Protocol, Side, stages
+from dartboard.studies.study import Study, shared
+
+if TYPE_CHECKING:
+    from dartboard.data import Data
+
+
+def tell(
+    protocol: Protocol, search: dict[str, Any], train: dict[str, Any], setup: Setup, data: "dict[Side, Data]"
+) -> None:
+    """Prints the stages of a study, what each kind takes here, and the sum. Makes no folder that stays."""
+
+    study = Study(Path("dry-run"), protocol, search, train, shared(setup), stages(protocol))
+    seconds: dict[tuple[str, Side], float] = {}
+    for kind in ("search", "train"):
+        for side in data:
+            first = next(stage for stage in study.stages if (stage.command, stage.side) == (kind, side))
+            one = job(study, kind, study.setup_of(first), data[side])
+            measured = rehearse(one, one.config.batch_size)[0]
+            seconds[kind, side] = per_epoch(one, measured)
+            print(f"{kind} on {data[side].name}: {measured.step:.3f} s a step, {seconds[kind, side]:.1f} s an epoch")
+    for kind in ("search", "train"):
+        mine = [stage for stage in study.stages if stage.command == kind]
+        total = sum(stage.epochs * seconds.get((kind, stage.side), 0.0) for stage in mine)
+        epochs = sum(stage.epochs for stage in mine)
+        print(f"{len(mine)} stages of {kind}, {epochs} epochs: about {work.seconds_in_words(total)}")
+    whole = sum(stage.epochs * seconds[stage.command, stage.side] for stage in study.stages)
+    a_seed = work.seconds_in_words(whole / protocol.seeds)
+    print(f"about {work.seconds_in_words(whole)} in all, {a_seed} a seed, by one process on this device")
+
+
+def job(study: Study, kind: str, setup: Setup, data: "Data") -> Job:
+    """What a stage of that kind does, as `rehearse` takes it."""
+    first = next(stage for stage in study.stages if stage.command == kind and stage.proxy == "")
+    config = study.config_of(first)
+    if kind == "search":
+        header = {"command": "search", "method": study.protocol.method, "space": study.protocol.space}
+        return dryrun.search_job(header, setup, config, data)
+    cell = SPACES[study.protocol.space].sample(Random(0))
+    return dryrun.training_job({"command": "train"}, setup, config, data, work.build_network(cell, config, data))
+
+
+def per_epoch(job: Job, seconds: Seconds) -> float:
+    """Seconds of an epoch: its steps, its scoring, its checkpoint."""
+    steps = -(-job.images // job.config.batch_size)
+    score = seconds.score * len(job.scored) / seconds.scored
+    return float(steps * seconds.step + score + seconds.save)
+
+
+def epoch_seconds(protocol: Protocol, setup: Setup, search: dict[str, Any], data: "Data") -> float:
+    """Seconds of an epoch of a search on this data, on this machine."""
+
+    study = Study(Path("dry-run"), replace(protocol, proxy=""), search, {}, shared(setup), [])
+    first = stages(study.protocol)[0]
+    header = {"command": "search", "method": protocol.method, "space": protocol.space}
+    one = dryrun.search_job(header, setup, study.config_of(first), data)
+    return per_epoch(one, rehearse(one, one.config.batch_size)[0])

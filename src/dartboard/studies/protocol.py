@@ -1,0 +1,166 @@
+"""What a transfer study does: its settings, and the stages that follow from them. Needs no torch.
+
+The question is that of the data: does a cell found on one data set serve another, and does a search that has learned on
+one and goes on with the other find a better one? Every comparison has its control (docs/transfer.md).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from dartboard.config import check_data_name, check_ranges, check_types
+from dartboard.errors import InputError, unknown
+from dartboard.search_space import Architecture
+from dartboard.spaces import SPACES
+
+CARRIES = {"": "weights,alphas", "-weights": "weights", "-alphas": "alphas"}  # suffix of a stage's name -> --carry
+PROXIES = ("classes", "images", "size", "channels")
+Side = Literal["a", "b"]
+SIDES: tuple[Side, Side] = ("a", "b")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The protocol of a study; everything that decides its numbers."""
+
+    a: str
+    """data set A: a name of `dartboard list data`, or images:DIR"""
+    b: str
+    """data set B"""
+    method: str = "darts"
+    """the search: a method of `dartboard list methods`"""
+    space: str = "darts"
+    """a space of `dartboard list spaces`"""
+    seed: int = 0
+    """the first seed"""
+    seeds: int = 3
+    """so many seeds, each a whole set of searches and trainings"""
+    epochs: int = 50
+    """epochs of a phase on A; on B as many as make the same number of steps"""
+    epochs_b: int = 50
+    """epochs of a phase on B"""
+    carry: str = "weights,alphas"
+    """what phase 2 takes over: weights, alphas, weights,alphas, or each: all three, one after the other"""
+    restart_schedule: bool = True
+    """phase 2 begins with a new learning rate schedule and new optimizers, or goes on with those of phase 1"""
+    random: int = 6
+    """cells drawn from the space, each choice uniform, as a control"""
+    proxy: str = ""
+    """in place of the swap: searches on parts of A, such as classes:0.5,images:0.25,size:0.5,channels:0.5"""
+    images_a: int | None = None
+    """training images of A; none: all"""
+    images_b: int | None = None
+    """training images of B; none: all"""
+    image_size: int | None = None
+    """height and width in pixels that the images of both are brought to; none: as they are"""
+    budget: str = ""
+    """the time of a phase that the epochs were computed from; empty: the epochs were given"""
+    train_epochs: int = 600
+    """epochs of every training from scratch"""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        for name in (self.a, self.b):
+            check_data_name(name)
+        check_ranges(self, epochs="[1, inf)", epochs_b="[1, inf)", train_epochs="[1, inf)", random="[0, 10000]")
+        check_ranges(self, images_a="[2, inf)", images_b="[2, inf)", image_size="[1, 4096]")
+        check_ranges(self, seed="[0, 1e18]", seeds="[1, 1000]")
+        if self.space not in SPACES:
+            raise unknown("space", self.space, SPACES)
+        if self.carry not in (*CARRIES.values(), "each"):
+            raise InputError(f"--carry is {self.carry[:60]!r}; give weights, alphas, weights,alphas, or each")
+        parse_proxies(self.proxy)
+
+    @property
+    def suffixes(self) -> list[str]:
+        """Of the names of phase 2's stages: one for each way to carry over."""
+        return [suffix for suffix, carry in CARRIES.items() if self.carry in (carry, "each")]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One run of a study: a search or a training, in stages/NAME.
+
+    group: what it belongs to in the tables, such as "ab"; side: the data set it works on; before: the search it goes on
+    from, or whose cell it trains; draw: the number of the random cell it trains; proxy: the part of A it sees.
+    """
+
+    name: str
+    command: Literal["search", "train"]
+    group: str
+    side: Side
+    seed: int
+    epochs: int
+    before: str | None = None
+    carry: str = ""
+    schedule_epochs: int | None = None
+    draw: int | None = None
+    proxy: str = ""
+
+
+def stages(protocol: Protocol) -> list[Stage]:
+    """All stages, each after those it needs; seed by seed, so that what is done first can be compared first."""
+    found: list[Stage] = []
+    for seed in range(protocol.seed, protocol.seed + protocol.seeds):
+        searches = list(proxy_searches(protocol, seed) if protocol.proxy else swap_searches(protocol, seed))
+        found += searches
+        for search in searches:
+            found += trainings(protocol, search.group, seed, before=search.name)
+        for draw in range(protocol.random):
+            if draw % protocol.seeds == seed - protocol.seed:
+                found += trainings(protocol, f"random{draw}", seed, draw=draw)
+    return found
+
+
+def swap_searches(protocol: Protocol, seed: int) -> Iterator[Stage]:
+    """Phase 1 on A and on B; phase 2 of each on the other's data (swap) and its own (stay); the whole budget alone."""
+    epochs = {"a": protocol.epochs, "b": protocol.epochs_b}
+    for side in SIDES:
+        both = None if protocol.restart_schedule else 2 * epochs[side]
+        yield Stage(f"search-{side}-s{seed}", "search", side, side, seed, epochs[side], schedule_epochs=both)
+    for first in SIDES:
+        for second in SIDES:
+            for suffix in protocol.suffixes:
+                group = f"{first}{second}{suffix}"
+                more = {"before": f"search-{first}-s{seed}", "carry": CARRIES[suffix]}
+                yield Stage(f"search-{group}-s{seed}", "search", group, second, seed, epochs[second], **more)  # type: ignore[arg-type]
+    for side in SIDES:
+        yield Stage(f"search-{side}-whole-s{seed}", "search", f"{side}-whole", side, seed, 2 * epochs[side])
+
+
+def proxy_searches(protocol: Protocol, seed: int) -> Iterator[Stage]:
+    """A search on A whole, and one on each part of it, as many epochs each: a proxy is there to save work."""
+    for proxy in ("", *parse_proxies(protocol.proxy)):
+        group = proxy.replace(":", "") or "a"
+        yield Stage(f"search-{group}-s{seed}", "search", group, "a", seed, protocol.epochs, proxy=proxy)
+
+
+def trainings(
+    protocol: Protocol, group: str, seed: int, *, before: str | None = None, draw: int | None = None
+) -> Iterator[Stage]:
+    """A cell trained from scratch on A and on B, by one protocol."""
+    for side in SIDES:
+        name = f"train-{group}-on-{side}-s{seed}"
+        yield Stage(name, "train", group, side, seed, protocol.train_epochs, before=before, draw=draw)
+
+
+def parse_proxies(text: str) -> dict[str, tuple[str, float]]:
+    """{"classes:0.5": ("classes", 0.5), ...} of a text with commas. Raises InputError."""
+    found = {}
+    for word in (word.strip() for word in text.split(",") if word.strip()):
+        kind, _, share = word.partition(":")
+        try:
+            number = float(share)
+        except ValueError:
+            number = 0.0
+        if kind not in PROXIES or not 0 < number < 1:
+            known = ", ".join(f"{name}:SHARE" for name in PROXIES)
+            raise InputError(f"--proxy has {word[:40]!r}; give {known} with a share between 0 and 1")
+        found[word] = (kind, number)
+    return found
+
+
+def drawn(protocol: Protocol, draw: int) -> Architecture:
+    """The random cell of that number: each choice of the space uniform."""
+    return SPACES[protocol.space].sample(Random(f"transfer/{protocol.seed}/{draw}"))

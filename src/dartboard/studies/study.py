@@ -1,0 +1,142 @@
+"""A study in a folder: study.toml, which says all that decides its numbers, and a run for each stage."""
+
+import shlex
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dartboard.config import Setup, build, flat, to_toml
+from dartboard.durable import replace_file, writing
+from dartboard.errors import InputError
+from dartboard.run import Run
+from dartboard.studies.protocol import Protocol, Stage, parse_proxies, stages
+
+if TYPE_CHECKING:
+    from dartboard.data import Data
+
+STUDY, STAGES = "study.toml", "stages"
+# What every stage shares of its Setup: where to compute, and where the data are.
+SHARED = ("data_dir", "download", "device", "threads", "precision", "save_every", "stream")
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study in a folder. search, train: settings of all searches and trainings; setup: the fields of SHARED."""
+
+    folder: Path
+    protocol: Protocol
+    search: Mapping[str, Any]
+    train: Mapping[str, Any]
+    setup: Mapping[str, Any]
+    stages: list[Stage] = field(default_factory=list)
+
+    @classmethod
+    def create(
+        cls, folder: Path, protocol: Protocol, search: Mapping[str, Any], train: Mapping[str, Any], setup: Setup
+    ) -> "Study":
+        """A new study in a folder that is empty or not there. Raises InputError."""
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(f"{folder} is not empty; give another --out, or go on with: {resume_command(folder)}")
+        table = {"command": "transfer", **flat(protocol), "setup": shared(setup), "search": dict(search)}
+        with writing(folder):
+            (folder / STAGES).mkdir(parents=True, exist_ok=True)
+        replace_file(folder / STUDY, to_toml({**table, "train": dict(train)}))
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Study":
+        """The study in a folder. Raises InputError: none there, or its file damaged."""
+        table = read_study(folder / STUDY)
+        parts = {name: table.pop(name, {}) for name in ("setup", "search", "train")}
+        if table.pop("command", None) != "transfer" or not all(isinstance(part, dict) for part in parts.values()):
+            raise InputError(f"{folder / STUDY} is damaged; restore it or begin a new study")
+        protocol = build(Protocol, table)
+        return cls(folder, protocol, parts["search"], parts["train"], parts["setup"], stages(protocol))
+
+    @property
+    def resume_command(self) -> str:
+        return resume_command(self.folder)
+
+    def place(self, stage: Stage | str) -> Path:
+        """The run folder of a stage."""
+        return self.folder / STAGES / (stage if isinstance(stage, str) else stage.name)
+
+    def setup_of(self, stage: Stage) -> Setup:
+        """Data, seed and device of a stage."""
+        protocol = self.protocol
+        values: dict[str, Any] = {**self.setup, "seed": stage.seed, "image_size": protocol.image_size}
+        values["data"] = {"a": protocol.a, "b": protocol.b}[stage.side]
+        values["max_images"] = {"a": protocol.images_a, "b": protocol.images_b}[stage.side]
+        for kind, share in parse_proxies(stage.proxy).values():
+            values |= self.part_of_data(kind, share, values)
+        return build(Setup, values)
+
+    def part_of_data(self, kind: str, share: float, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What a proxy changes in a Setup: so much of the classes, the images, the pixels of a side."""
+        if kind == "channels":
+            return {}
+        data = load(build(Setup, values))
+        if kind == "classes":
+            return {"max_classes": max(2, round(share * data.num_classes))}
+        if kind == "images":
+            return {"max_images": max(2, round(share * (len(data.train) + len(data.val))))}
+        return {"image_size": max(1, round(share * data.image_size))}
+
+    def config_of(self, stage: Stage) -> Any:
+        """The settings of a stage, as the method's or the training's config. Raises InputError."""
+        if stage.command == "train":
+            from dartboard.train import Config
+
+            return build(Config, {**self.train, "epochs": stage.epochs})
+        values = {**self.search, "epochs": stage.epochs}
+        if stage.schedule_epochs is not None:
+            values["schedule_epochs"] = stage.schedule_epochs
+        for kind, share in parse_proxies(stage.proxy).values():
+            if kind == "channels":
+                values["channels"] = max(1, round(share * int(values["channels"])))
+        return build(method_of(self.protocol).Config, values)
+
+    def is_done(self, stage: Stage | str) -> bool:
+        """Whether a stage has its result; one that cannot be read has not."""
+        try:
+            return Run.open(self.place(stage)).done
+        except InputError:
+            return False
+
+
+def shared(setup: Setup) -> dict[str, Any]:
+    return {name: value for name, value in flat(setup).items() if name in SHARED}
+
+
+def resume_command(folder: Path) -> str:
+    return f"dartboard resume {shlex.quote(str(folder))}"
+
+
+def is_study(folder: Path) -> bool:
+    """Whether a folder holds a study."""
+    try:
+        return (folder / STUDY).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        raise InputError(f"no study in {path.parent}: {error.strerror}; give the folder of a study") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is damaged: it is not TOML; restore it or begin a new study") from error
+
+
+def method_of(protocol: Protocol) -> Any:
+    return import_module(f"dartboard.methods.{protocol.method}")
+
+
+def load(setup: Setup) -> "Data":
+    from dartboard.commands.work import load as load_setup
+
+    return load_setup(setup)

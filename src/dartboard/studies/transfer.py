@@ -1,0 +1,182 @@
+"""The transfer study: two searches swap their data (in the spirit of NASTransfer, Panda et al., AAAI 2021).
+
+For each seed: a search on A and one on B (phase 1); each goes on with the other's data (swap) and with its own (stay),
+through the same hand-over (phase 2); each of both data sets alone for the whole budget. Then every cell, and as many
+random ones as asked for, is trained from scratch on A and on B by one protocol. `protocol.stages` lists it all.
+
+A study is a folder of runs. Any number of processes and machines may work on it; each stage is a run that goes on
+exactly where it was stopped. What the study found is computed from the files alone, by `matrix.py`.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dartboard.checkpoint import checkpoints, read_checkpoint
+from dartboard.claims import Claims
+from dartboard.config import flat
+from dartboard.durable import writing
+from dartboard.errors import InputError, InterruptedRunError
+from dartboard.handover import Handover, check_parent
+from dartboard.run import Run
+from dartboard.search_space import Architecture
+from dartboard.spaces import SPACES
+from dartboard.stopping import Limits
+from dartboard.studies.protocol import Stage, drawn
+from dartboard.studies.study import SHARED, STUDY, Study, load, method_of
+
+if TYPE_CHECKING:
+    from dartboard.data import Data
+
+CLAIMS = "claims"
+LOOK_EVERY_S = 2.0  # between looks at stages that other processes work on
+
+
+def work_on(study: Study, limits: Limits) -> None:
+    """Does what is left to do, beside any other process that does the same; returns when every stage is done.
+
+    Raises InterruptedRunError (a signal, a time limit; all is saved), CannotContinueError, InputError.
+    """
+    claims = Claims(study.folder / CLAIMS)
+    while open_stages := [stage for stage in study.stages if not study.is_done(stage)]:
+        done = {stage.name for stage in study.stages} - {stage.name for stage in open_stages}
+        ready = [stage for stage in open_stages if stage.before is None or stage.before in done]
+        check_limits(study, limits)
+        if not any(attempt(study, stage, claims, limits) for stage in ready):
+            time.sleep(LOOK_EVERY_S)  # others work on all that could be done now
+
+
+def attempt(study: Study, stage: Stage, claims: Claims, limits: Limits) -> bool:
+    """Whether this process could take the stage; then it is done now."""
+    claim = claims.take(stage.name, lambda: setattr(limits, "lost", f"{stage.name} was taken over by another process"))
+    if claim is None:
+        return False
+    with claim:
+        if not study.is_done(stage):
+            run_stage(study, stage, limits)
+    return True
+
+
+def check_limits(study: Study, limits: Limits) -> None:
+    """Raises InterruptedRunError after a signal or at a time limit."""
+    reason = limits.reason()
+    if reason:
+        raise InterruptedRunError(f"stopped by {reason[0]}; go on with: {study.resume_command}", reason[1])
+
+
+def run_stage(study: Study, stage: Stage, limits: Limits) -> None:
+    """One stage, from its beginning or from where it was stopped."""
+    tell(study, stage)
+    with stage_run(study, stage) as run:
+        run.limits, run.resumed_by = limits, study.folder
+        data = load(run.setup)
+        if stage.command == "search":
+            space = SPACES[study.protocol.space]
+            method_of(study.protocol).search(study.config_of(stage), space, data, run)
+        else:
+            train_cell(study, stage, run, data)
+
+
+def train_cell(study: Study, stage: Stage, run: Run, data: "Data") -> None:
+    from dartboard.commands.work import build_network
+    from dartboard.train import fit
+
+    config = study.config_of(stage)
+    assert run.architecture is not None
+    fit(config, build_network(run.architecture, config, data), data, run)
+
+
+def stage_run(study: Study, stage: Stage) -> Run:
+    """The stage's run, open for writing: a new one, or the one that was begun. One that is broken is begun anew."""
+    folder = study.place(stage)
+    if not (folder / "config.toml").is_file():
+        return begin(study, stage)
+    try:
+        run = Run.open(folder, write=True)
+    except InputError as error:
+        if "in use" in str(error):
+            raise
+        return begin_anew(study, stage, str(error))
+    try:
+        run.metrics()
+        run.environment  # noqa: B018  (reads the file)
+        if stage.command == "train" and run.architecture is None:
+            raise InputError(f"{folder} has no architecture.json")
+        check_checkpoints(run)
+    except InputError as error:
+        run.close()
+        return begin_anew(study, stage, str(error))
+    check_same(study, stage, run)
+    return run
+
+
+def check_checkpoints(run: Run) -> None:
+    """Raises InputError where there are checkpoints and none is intact."""
+    found = checkpoints(run.folder / "checkpoint")
+    if found and all(read_checkpoint(path) is None for path in reversed(found)):
+        raise InputError(f"no checkpoint of {run.folder} is intact")
+
+
+def check_same(study: Study, stage: Stage, run: Run) -> None:
+    """Raises InputError where a stage was begun with other settings than the study has."""
+    wanted, setup = flat(study.config_of(stage)), flat(study.setup_of(stage))
+    found = {**run.settings, **flat(run.setup)}
+    for name, value in {**wanted, **setup}.items():
+        if name not in SHARED and found.get(name) != value and list_like(found.get(name)) != list_like(value):
+            run.close()
+            raise InputError(
+                f"stage {stage.name} was begun with {name} = {found.get(name)}, the study says {value}; "
+                f"restore {study.folder / STUDY}, or take {run.folder} away to run the stage again"
+            )
+
+
+def list_like(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def begin_anew(study: Study, stage: Stage, why: str) -> Run:
+    """A broken stage is moved aside and begun again, with a word."""
+    folder, again = study.place(stage), 1
+    while (aside := folder.with_name(f"{folder.name}.damaged-{again}")).exists():
+        again += 1
+    with writing(folder.parent):
+        os.rename(folder, aside)
+    print(f"stage {stage.name} is run again ({why}); what was there is now {aside}", file=sys.stderr, flush=True)
+    return begin(study, stage)
+
+
+def begin(study: Study, stage: Stage) -> Run:
+    """A new run of a stage."""
+    setup, config, folder = study.setup_of(stage), study.config_of(stage), study.place(stage)
+    if stage.command == "train":
+        cell, parent = cell_of(study, stage)
+        return Run.create(folder, config, setup=setup, command="train", parent=parent, architecture=cell)
+    method, space = study.protocol.method, study.protocol.space
+    if stage.before is None:
+        return Run.create(folder, config, setup=setup, method=method, space=space)
+    parent = study.place(stage.before)
+    handover = Handover(str(parent), stage.carry, study.protocol.restart_schedule)
+    start = check_parent(Run.open(parent), {"method": method, "space": space}, config, handover.parts)
+    more = {"parent": parent, "handover": handover, "start": start}
+    return Run.create(folder, config, setup=setup, method=method, space=space, **more)  # type: ignore[arg-type]
+
+
+def cell_of(study: Study, stage: Stage) -> tuple[Architecture, Path | None]:
+    """The cell a stage trains, and the search it comes from. Raises InputError where that has none."""
+    if stage.draw is not None:
+        return drawn(study.protocol, stage.draw), None
+    parent = study.place(str(stage.before))
+    found = Run.open(parent).architecture
+    if found is None:
+        raise InputError(f"{parent} has no architecture.json; take the folder away to search again")
+    return found, parent
+
+
+def tell(study: Study, stage: Stage) -> None:
+    """Says which stage begins, and how many are done."""
+    number = sum(study.is_done(other) for other in study.stages)
+    what = "search" if stage.command == "search" else "train"
+    data = {"a": study.protocol.a, "b": study.protocol.b}[stage.side]
+    print(f"[{number + 1} of {len(study.stages)}] {what} {stage.name} on {data}, seed {stage.seed}", flush=True)
