@@ -27,7 +27,14 @@ TWO = ("skip_connect", "sep_conv_3x3")
 
 def small_cells(num_nodes: int, operations: tuple[str, ...] = TWO) -> list[darts.Cell]:
     """Every cell of so many nodes with two inputs of different predecessors each, all nodes in the concat."""
-    options = [darts.node_options(number, operations) for number in range(2, 2 + num_nodes)]
+    options = [
+        [
+            tuple(zip(names, sources, strict=True))
+            for sources in combinations(range(number), 2)
+            for names in product(operations, repeat=2)
+        ]
+        for number in range(2, 2 + num_nodes)
+    ]
     return [darts.Cell(nodes, tuple(range(2, 2 + num_nodes))) for nodes in product(*options)]
 
 

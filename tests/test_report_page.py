@@ -173,6 +173,8 @@ def test_a_search_and_its_training_are_told_as_one_story(tmp_path: Path) -> None
     assert [name for name in found.ids if "-" not in name] == [
         "answer",
         "story",
+        "change",
+        "close",
         "curves",
         "stability",
         "training",

@@ -95,6 +95,26 @@ def cell_svg(cell: darts.Cell, kind: str) -> Html:
     return element(graph, describe(cell, kind))
 
 
+def survival_svg(cell: darts.Cell, kind: str, shares: Mapping[tuple[int, int], float]) -> Html:
+    """A discrete cell whose inputs bear a share in percent, and are the fainter the less it is.
+
+    shares: {(source, target): share in [0, 1]}.
+    """
+    graph = new_graph()
+    add_nodes(graph, len(cell.nodes), "")
+    for target, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS):
+        for number, (operation, source) in enumerate(inputs):
+            share = shares[source, target]
+            colour = f"{palette.colour(operation)}{round(255 * (0.25 + 0.75 * share)):02x}"
+            look = {"class": f"op-{operation}", "color": colour, "style": palette.style(operation)}
+            look["penwidth"] = f"{1 + 3 * share:.1f}"
+            label = f"{operation}  {100 * share:.0f} %"
+            add_input(graph, node_name(source), node_name(target), label, f"{number} ", look)
+    add_concat(graph, cell.concat, "")
+    told = [f"{node_name(source)} to {target} {100 * share:.0f} %" for (source, target), share in shares.items()]
+    return element(graph, f"The {TITLES[kind]}, with the share of draws in which each input stays: {', '.join(told)}")
+
+
 def relaxed_svg(num_nodes: int, kind: str) -> Html:
     """The relaxed cell as an <svg> element: one edge a pair of nodes, of the class "edge relaxed e-SOURCE-TARGET"."""
     graph = new_graph(nodesep="0.3", ranksep="0.5")

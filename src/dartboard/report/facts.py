@@ -7,7 +7,7 @@ that is not a JSON object is counted in `unreadable`, and the page says so.
 import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ class Epoch:
     """One line of metrics.jsonl of the event "start" (epoch -1), "step" or "epoch".
 
     numbers: those of NUMBERS that the line has and that are finite; accuracies in [0, 1], times in seconds.
-    weights: {"normal" | "reduce": softmax of alpha, edges x operations}, empty where the line has no alpha.
-    architecture: the architecture that would be derived at this moment.
+    weights: {"normal" | "reduce": softmax of alpha, edges x operations}, empty where the line has no alpha; alpha: the
+    logits themselves. architecture: the architecture that would be derived at this moment. place: in a chain of runs,
+    the run and its own epoch, "epoch 1 of swap-s0".
     """
 
     epoch: int
@@ -38,14 +39,28 @@ class Epoch:
     numbers: Mapping[str, float] = field(default_factory=dict)
     weights: Mapping[str, Table] = field(default_factory=dict)
     architecture: Architecture | None = None
+    alpha: Mapping[str, Table] = field(default_factory=dict)
+    place: str = ""
 
     def get(self, name: str) -> float | None:
         return self.numbers.get(name)
 
 
 @dataclass(frozen=True)
+class Swap:
+    """Where a chain of runs goes on with another run: before its epoch `epoch`, counted through the whole chain."""
+
+    epoch: int
+    run: str
+    data: str
+
+
+@dataclass(frozen=True)
 class Facts:
-    """One run folder. `history` is the start (if logged) and the epochs; `result` is empty until the run is done."""
+    """One run folder. `history` is the start (if logged) and the epochs; `result` is empty until the run is done.
+
+    swaps: empty, but for what `chain.joined` makes of several runs.
+    """
 
     folder: Path
     command: str
@@ -58,6 +73,7 @@ class Facts:
     result: Mapping[str, Any]
     final: Architecture | None
     unreadable: int
+    swaps: tuple[Swap, ...] = ()
 
     @property
     def name(self) -> str:
@@ -98,6 +114,18 @@ class Facts:
         return value
 
 
+def parent_of(facts: Facts) -> Path | None:
+    """The folder of the run that this one names as its parent, wherever it is found."""
+    named = facts.environment.get("parent")
+    if not isinstance(named, str) or not named:
+        return None
+    here = facts.folder.resolve()
+    for candidate in (Path(named), here / named, here.parent / named, here.parent / Path(named).name):
+        if (candidate / "config.toml").is_file():
+            return candidate
+    return None
+
+
 def read_facts(folder: Path) -> Facts:
     """Read one run folder. Raises InputError where it is missing, no run, or a file of it cannot be read."""
     if not folder.is_dir():
@@ -108,9 +136,10 @@ def read_facts(folder: Path) -> Facts:
         )
     config = read_config(folder / "config.toml")
     lines, unreadable = read_lines(folder / "metrics.jsonl")
-    where = str(folder / "metrics.jsonl")
-    epochs = {event.epoch: event for event in (to_epoch(line, where) for line in lines if line.get("event") == "epoch")}
-    starts = [to_epoch(line, where) for line in lines if line.get("event") == "start"]
+    where, columns = str(folder / "metrics.jsonl"), columns_of(config)
+    found = [to_epoch(line, where, columns) for line in lines if line.get("event") == "epoch"]
+    epochs = {event.epoch: event for event in found}
+    starts = [to_epoch(line, where, columns) for line in lines if line.get("event") == "start"]
     results = [line for line in lines if line.get("event") == "result"]
     return Facts(
         folder=folder,
@@ -119,7 +148,7 @@ def read_facts(folder: Path) -> Facts:
         config=config,
         environment=read_environment(folder / "environment.json"),
         start=starts[-1] if starts else None,
-        steps=tuple(to_epoch(line, where) for line in lines if line.get("event") == "step"),
+        steps=tuple(to_epoch(line, where, {}) for line in lines if line.get("event") == "step"),
         epochs=tuple(epochs[number] for number in sorted(epochs)),
         result=results[-1] if results else {},
         final=read_architecture(folder / "architecture.json"),
@@ -176,20 +205,43 @@ def to_object(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def to_epoch(line: Mapping[str, Any], where: str) -> Epoch:
+def columns_of(config: Mapping[str, Any]) -> darts.Mixed:
+    """What the columns of alpha stand for, edge by edge, in a space whose edges do not all offer the same; else {}."""
+    space = SPACES.get(str(config.get("space", "darts")))
+    mixed = darts.mixed(space) if space is not None and space.family == "darts" else {}
+    return mixed if len({tuple(row) for rows in mixed.values() for row in rows}) > 1 else {}
+
+
+def spread_out(row: Sequence[float], own: Sequence[str], operations: Sequence[str]) -> tuple[float, ...]:
+    """An edge's logits in the columns of all operations, minus infinity where the edge does not offer one."""
+    known = dict(zip(own, row, strict=True))
+    return tuple(known.get(name, -math.inf) for name in operations)
+
+
+def in_columns(table: Table, own: Sequence[Sequence[str]], operations: Sequence[str]) -> Table:
+    """The table with one column an operation; as it is where it has not the form that the space gives it."""
+    if [len(row) for row in table] != [len(names) for names in own]:
+        return table
+    return tuple(spread_out(row, names, operations) for row, names in zip(table, own, strict=True))
+
+
+def to_epoch(line: Mapping[str, Any], where: str, columns: darts.Mixed) -> Epoch:
     numbers = {name: value for name in NUMBERS if (value := finite(line.get(name))) is not None}
-    weights = {
-        kind: to_weights(line[f"alpha_{kind}"], f"{where}: alpha_{kind}")
+    alpha = {
+        kind: to_table(line[f"alpha_{kind}"], f"{where}: alpha_{kind}")
         for kind in darts.CELLS
         if line.get(f"alpha_{kind}") is not None
     }
+    if columns:
+        alpha = {kind: in_columns(table, columns[kind], darts.united(columns)) for kind, table in alpha.items()}
     first = -1 if line.get("event") == "start" else 0
     return Epoch(
         whole(line.get("epoch"), first),
         whole(line.get("step"), 0),
         numbers,
-        weights,
+        {kind: tuple(softmax(row) for row in rows) for kind, rows in alpha.items()},
         to_architecture(line.get("architecture")),
+        alpha,
     )
 
 
@@ -199,19 +251,20 @@ def to_architecture(value: object) -> Architecture | None:
     return formats.read(value)[0] if isinstance(value, str) and value else None
 
 
-def to_weights(value: object, where: str) -> Table:
-    """Softmax over each row of logits; rows of an alpha that is not finite become NaN. Raises InputError."""
+def to_table(value: object, where: str) -> Table:
+    """The logits as rows of numbers. Raises InputError."""
     if not isinstance(value, list) or not all(isinstance(row, list) and row for row in value):
         raise InputError(f"{where} is not a table of numbers")
     if any(isinstance(item, bool) or not isinstance(item, int | float) for row in value for item in row):
         raise InputError(f"{where} is not a table of numbers")
-    return tuple(softmax(row) for row in value)
+    return tuple(tuple(float(item) for item in row) for row in value)
 
 
-def softmax(logits: list[float]) -> tuple[float, ...]:
-    if not all(math.isfinite(logit) for logit in logits):
-        return tuple(math.nan for _ in logits)
+def softmax(logits: Sequence[float]) -> tuple[float, ...]:
+    """Shares that add up to 1, 0 for a logit of minus infinity; NaN where one is no number or none is finite."""
     peak = max(logits)
+    if any(math.isnan(logit) for logit in logits) or not math.isfinite(peak):
+        return tuple(math.nan for _ in logits)
     powers = [math.exp(logit - peak) for logit in logits]
     return tuple(power / sum(powers) for power in powers)
 

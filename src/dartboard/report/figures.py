@@ -31,6 +31,7 @@ STAND_INS = {
 WIDTH_IN, HEIGHT_IN = 4.3, 2.5
 SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "dartboard", "font.family": "sans-serif", "font.size": 8.5}
 MAX_POINTS = 400
+LEGEND_ROW_IN, LEGEND_WIDTH, NAME_MARGIN, LONGEST_NAME = 0.17, 60, 6, 44  # widths in letters
 NARROWEST = 0.02  # no axis of accuracies is narrower than two points
 
 
@@ -55,24 +56,51 @@ def curves(
     marks: Sequence[tuple[float, str]] = (),
     x_label: str = "epoch",
     gap: bool = False,
+    swaps: Sequence[float] = (),
 ) -> Html:
     """The lines in one frame as an <svg> element; `label` says in words what is seen.
 
     percent: y in [0, 1] is written as percent; whole: y counts things; marks: horizontal lines (y, word);
-    gap: the space between the first two series is tinted.
+    gap: the space between the first two series is tinted; swaps: vertical lines at these x, where the data change.
     """
     with matplotlib.rc_context(SETTINGS):
-        figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), facecolor="none")
-        axes = figure.add_axes((0.115, 0.165, 0.865, 0.715), facecolor="none")
+        more = LEGEND_ROW_IN * (legend_rows([line.name for line in series if shown(line)])[1] - 1)
+        height = HEIGHT_IN + more
+        figure = Figure(figsize=(WIDTH_IN, height), facecolor="none")
+        place = (0.115, 0.165 * HEIGHT_IN / height, 0.865, 0.715 * HEIGHT_IN / height)
+        axes = figure.add_axes(place, facecolor="none")
         for line in series:
             add_line(axes, line)
         for height, word in marks:
             add_mark(axes, height, word)
         if gap and len(series) > 1 and list(series[0].x) == list(series[1].x):
             axes.fill_between(series[0].x, series[0].y, series[1].y, color=STAND_INS["--one"], alpha=0.1, linewidth=0)
+        for x in swaps:
+            axes.axvline(x, color=STAND_INS["--ink"], linewidth=1.1, linestyle=(0, (1, 1.5)), zorder=1)
         dress(axes, x_label, percent, whole)
         frame = place_of(figure, axes)
-        return element(written(figure), label, frame, HEIGHT_IN)
+        return element(written(figure), label, frame, height)
+
+
+def shown(line: Series) -> bool:
+    """Whether the legend names the line."""
+    return not line.faint and not line.name.startswith("_")
+
+
+def legend_rows(names: Sequence[str]) -> tuple[int, int]:
+    """(columns, rows) of a legend that fits the width of the frame; matplotlib fills it column by column."""
+    number = len(names)
+    for columns in range(min(4, number), 1, -1):
+        rows = -(-number // columns)
+        widths = [max(map(len, map(cut, names[first : first + rows]))) for first in range(0, number, rows)]
+        if sum(widths) + NAME_MARGIN * columns <= LEGEND_WIDTH:
+            return columns, rows
+    return 1, max(number, 1)
+
+
+def cut(name: str) -> str:
+    """A long name without its middle: names of runs differ at their ends."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:24]}…{name[-19:]}"
 
 
 def dots(groups: Sequence[tuple[str, Sequence[float]]], label: str) -> Html:
@@ -107,7 +135,7 @@ def add_line(axes: Axes, line: Series) -> None:
         linestyle=(0, (4, 2)) if line.dashed else "-",
         marker="o" if single else None,
         markersize=4,
-        label="_" if line.faint else line.name,
+        label=cut(line.name) if shown(line) else "_",
         solid_joinstyle="round",
         zorder=2 if line.faint else 3,
     )
@@ -146,7 +174,7 @@ def dress(axes: Axes, x_label: str, percent: bool, whole: bool, *, ticks: bool =
             labels,
             loc="lower left",
             bbox_to_anchor=(-0.01, 1.0),
-            ncols=4,
+            ncols=legend_rows(labels)[0],
             frameon=False,
             borderpad=0.1,
             borderaxespad=0.3,

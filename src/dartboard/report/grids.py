@@ -79,8 +79,13 @@ def boxes(row: int, weights: Sequence[float], top: int, scale: Scale) -> list[Ht
     return found
 
 
-def history(epochs: Sequence[Epoch], edges: Sequence[tuple[int, int]], kind: str) -> Html:
-    """What would have been derived: a row an edge, a column an epoch, coloured where the edge is in the cell."""
+def history(
+    epochs: Sequence[Epoch], edges: Sequence[tuple[int, int]], kind: str, swaps: Sequence[int] = ()
+) -> Html:
+    """What would have been derived: a row an edge, a column an epoch, coloured where the edge is in the cell.
+
+    swaps: indices of the epochs before which the data change; a dotted line stands there.
+    """
     columns = [kept_edges(cell_of(epoch, kind)) if has_cells(epoch.architecture) else set() for epoch in epochs]
     step = HISTORY_WIDTH / len(epochs)
     tops = row_tops(edges, BAR_HEIGHT)
@@ -108,7 +113,12 @@ def history(epochs: Sequence[Epoch], edges: Sequence[tuple[int, int]], kind: str
     )
     label = f"The derived {TITLES[kind]} at every epoch: which edges it keeps, coloured by their operation"
     width, height = LABEL_WIDTH + HISTORY_WIDTH + 4, bottom + FOOT_HEIGHT
-    return frame(width, height, label, "history", *rows, *ticks(epochs, step, bottom), cursor)
+    marks = [swap_line(LABEL_WIDTH + step * index, bottom) for index in swaps if index < len(epochs)]
+    return frame(width, height, label, "history", *rows, *ticks(epochs, step, bottom), *marks, cursor)
+
+
+def swap_line(x: float, bottom: int) -> Html:
+    return tag("line", x1=f"{x:.2f}", x2=f"{x:.2f}", y1=-2, y2=bottom + 2, class_="swap")
 
 
 def bars(

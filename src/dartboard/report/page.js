@@ -3,9 +3,9 @@
 
 const SAVED_STYLES = [
   "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap",
-  "stroke-linejoin", "opacity", "font-family", "font-size", "font-weight", "text-anchor", "display",
+  "stroke-linejoin", "stroke-dashoffset", "opacity", "font-family", "font-size", "font-weight", "text-anchor", "display",
 ];
-const THINNEST = 1.2, THICKEST = 11, PLAY_MS = 420;
+const THINNEST = 1.2, THICKEST = 11, PLAY_MS = 420, SWAP_MS = 1600;
 
 function strongest(row, none) {
   let best = -1;
@@ -96,12 +96,15 @@ function beginWalk(walk) {
       drawRelaxed(relaxed, kind, data, index);
       drawHeat(heat, kind, data, index);
     });
-    document.querySelectorAll("#curves svg.curves, #stability svg.curves").forEach((svg) => followCurve(svg, frame.epoch));
+    document.querySelectorAll("#change svg.curves, #curves svg.curves, #stability svg.curves")
+      .forEach((svg) => followCurve(svg, frame.epoch));
     document.querySelectorAll("svg.history").forEach((svg) => followHistory(svg, index));
+    document.querySelectorAll("svg.strip .thumb").forEach((thumb) =>
+      thumb.classList.toggle("now", thumb.dataset.index === String(index)));
   }
 
   function stop() {
-    clearInterval(timer);
+    clearTimeout(timer);
     timer = 0;
     play.textContent = "Play";
   }
@@ -112,6 +115,12 @@ function beginWalk(walk) {
     show(next);
   }
 
+  // One epoch on; longer at the last one before a swap, so that it is seen.
+  function playOn() {
+    move(1);
+    if (timer) timer = setTimeout(playOn, data.swaps.includes(Number(slider.value) + 1) ? SWAP_MS : PLAY_MS);
+  }
+
   slider.addEventListener("input", () => { stop(); show(Number(slider.value)); });
   walk.querySelectorAll(".step").forEach((button) =>
     button.addEventListener("click", () => { stop(); move(Number(button.dataset.by)); }));
@@ -119,8 +128,10 @@ function beginWalk(walk) {
     if (timer) return stop();
     if (Number(slider.value) === data.frames.length - 1) show(0);
     play.textContent = "Pause";
-    timer = setInterval(() => move(1), PLAY_MS);
+    timer = setTimeout(playOn, PLAY_MS);
   });
+  document.querySelectorAll("svg.strip .thumb[data-index]").forEach((thumb) =>
+    thumb.addEventListener("click", () => { stop(); show(Number(thumb.dataset.index)); }));
   show(data.frames.length - 1);
 }
 

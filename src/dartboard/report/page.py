@@ -14,8 +14,9 @@ from dartboard.errors import InputError
 from dartboard.report import compare_page, search_page, train_page, words
 from dartboard.report.blocks import command, tiles
 from dartboard.report.cells import cells
+from dartboard.report.chain import chain_of, joined
 from dartboard.report.conditions import conditions, state_words
-from dartboard.report.facts import Facts, read_facts
+from dartboard.report.facts import Facts, parent_of, read_facts
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells
 from dartboard.search_space import Architecture
@@ -112,6 +113,8 @@ def navigation(page: Page) -> Html:
     places = (
         ("answer", "Answer"),
         ("story", "Story"),
+        ("change", "Change"),
+        ("close", "Close calls"),
         ("training", "Training"),
         ("trainings", "Trainings"),
         ("searches", "Searches"),
@@ -153,12 +156,13 @@ def single(facts: Facts, beside: Path) -> Page:
         took = words.duration(facts.number("elapsed_s"))
         title = f"A cell for {data_name(facts)}, {'found in' if facts.done else 'after'} {took}"
         eyebrow = f"Architecture search · {facts.method or ''} · seed {facts.config.get('seed', words.UNKNOWN)}{state}"
+        whole = joined(chain_of(facts))
         return Page(
             eyebrow,
             title,
-            search_page.lede(facts),
+            search_page.lede(facts) + chain_words(whole),
             with_state(facts, search_page.answer(facts)),
-            search_page.story(facts),
+            search_page.story(whole),
         )
     share = words.percent(facts.number("test_accuracy"), facts.data.get("test"))
     known = compare_page.published_name(facts.architecture)
@@ -167,6 +171,15 @@ def single(facts: Facts, beside: Path) -> Page:
     use = command(words.evaluate_command(facts.folder, facts.config), "Score these weights again:")
     answer = join([train_page.answer(facts), use if facts.done else None])
     return Page(eyebrow, title, train_page.lede(facts), with_state(facts, answer), train_page.story(facts, beside))
+
+
+def chain_words(facts: Facts) -> str:
+    """That the run goes on from others, where it does."""
+    if not facts.swaps:
+        return ""
+    told = ", ".join(f"{swap.run} ({swap.data}) from epoch {swap.epoch}" for swap in facts.swaps)
+    runs = words.plural(len(facts.swaps) + 1, "run")
+    return f" It goes on from another search: below, epochs are counted through {runs}, {told} on."
 
 
 def with_state(facts: Facts, answer: Html) -> Html:
@@ -190,8 +203,9 @@ def journey(search: Facts, training: Facts, beside: Path) -> Page:
     use = command(words.train_command(search.folder, search.config), "Train this architecture again, or on other data:")
     answer = join([figures, search_page.alarm(search), cells(training.architecture, search.name), use])
     answer = with_state(search, with_state(training, answer))
-    lede = f"{search_page.lede(search)} {train_page.lede(training)}"
-    return Page(eyebrow, title, lede, answer, join([search_page.story(search), train_page.story(training, beside)]))
+    whole = joined(chain_of(search))
+    lede = f"{search_page.lede(search)}{chain_words(whole)} {train_page.lede(training)}"
+    return Page(eyebrow, title, lede, answer, join([search_page.story(whole), train_page.story(training, beside)]))
 
 
 def times(search: Facts, training: Facts) -> list[tuple[str, str, object]]:
@@ -220,7 +234,7 @@ def comparison(searches: Sequence[Facts], trainings: Sequence[Facts], beside: Pa
 
 def belong(search: Facts, training: Facts) -> bool:
     """Whether the training trained what the search found."""
-    parent = train_page.parent_of(training)
+    parent = parent_of(training)
     return (parent is not None and parent.resolve() == search.folder.resolve()) or same(
         search.architecture, training.architecture
     )

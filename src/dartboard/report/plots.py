@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from dartboard.report import words
 from dartboard.report.blocks import picture
 from dartboard.report.facts import Facts
@@ -19,8 +21,11 @@ def step_line(facts: Facts, field: str, colour: str) -> list[Series]:
     """The field over the steps, faint; an epoch's steps end where the epoch's point stands."""
     if not facts.epochs or facts.epochs[0].step <= 0:
         return []
-    length = facts.epochs[0].step / (facts.epochs[0].epoch + 1)
-    points = [(step.step / length - 1, value) for step in facts.steps if (value := step.get(field)) is not None]
+    ends = [(0, -1), *((epoch.step, epoch.epoch) for epoch in facts.epochs)]  # (steps done, epoch that they end)
+    ends.append((2 * ends[-1][0] - ends[-2][0], ends[-1][1] + 1))  # the epoch at work
+    steps, epochs = zip(*ends, strict=True)
+    found = [(step.step, value) for step in facts.steps if (value := step.get(field)) is not None]
+    points = [(float(np.interp(step, steps, epochs)), value) for step, value in found]
     return [Series("steps", [x for x, _ in points], [y for _, y in points], colour, faint=True)] if points else []
 
 
@@ -35,7 +40,10 @@ def plot(
     whole: bool = False,
     marks: Sequence[tuple[float, str]] = (),
 ) -> Html | None:
-    """A titled picture of curves, with first and last values in its description; None where there is no curve."""
+    """A titled picture of curves, with first and last values in its description; None where there is no curve.
+
+    A dotted vertical line stands at each swap of the chain.
+    """
     if not series:
         return None
     told = [
@@ -43,7 +51,9 @@ def plot(
         for one in series
         if not one.faint
     ]
-    svg = curves(series, f"{title} over epochs: {', '.join(told)}", percent=percent, gap=gap, whole=whole, marks=marks)
+    label = f"{title} over epochs: {', '.join(told)}"
+    swaps = [swap.epoch - 0.5 for swap in facts.swaps]
+    svg = curves(series, label, percent=percent, gap=gap, whole=whole, marks=marks, swaps=swaps)
     return picture(svg, caption, f"{facts.name}-{title.lower().replace(' ', '-')}", title=title)
 
 

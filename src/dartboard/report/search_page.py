@@ -5,6 +5,8 @@ import shlex
 from dartboard.report import words
 from dartboard.report.blocks import command, section, tiles
 from dartboard.report.cells import cells, collapse_box
+from dartboard.report.change_page import change_section
+from dartboard.report.close_page import close_section
 from dartboard.report.facts import Facts
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells, last_change
@@ -91,12 +93,17 @@ def answer(facts: Facts) -> Html:
 
 
 def story(facts: Facts) -> Html:
-    """How the search came about: the slider with the relaxed cells, and the curves."""
+    """How the search came about: the slider with the relaxed cells, whether the cell changes, and the curves.
+
+    facts: of a run, or of a chain of runs as `chain.joined` gives them.
+    """
     history = [epoch for epoch in facts.history if epoch.weights and has_cells(epoch.architecture)]
     lead = "Every edge begins as a mixture of all operations. Move through the epochs and watch it decide."
     return join(
         [
             section("story", "How it came about", walk(facts, history), lead=lead) if history else None,
+            change_section(facts),
+            close_section(facts),
             section(
                 "curves",
                 "The search in curves",

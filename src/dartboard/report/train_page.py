@@ -7,7 +7,7 @@ from pathlib import Path
 from dartboard.report import words
 from dartboard.report.blocks import section, tiles
 from dartboard.report.cells import cells
-from dartboard.report.facts import Facts
+from dartboard.report.facts import Facts, parent_of
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.plots import line, plot
 from dartboard.report.search_page import device_word
@@ -85,18 +85,6 @@ def training_curves(facts: Facts) -> list[Html]:
         path = line(facts, "drop_path", "drop path", "--four")
         found.append(plot(facts, "Drop path", path, "Chance that a path is dropped.", percent=True))
     return [one for one in found if one is not None]
-
-
-def parent_of(facts: Facts) -> Path | None:
-    """The folder of the search that the run names as its parent, wherever it is found."""
-    named = facts.environment.get("parent")
-    if not isinstance(named, str) or not named:
-        return None
-    here = facts.folder.resolve()
-    for candidate in (Path(named), here / named, here.parent / named, here.parent / Path(named).name):
-        if (candidate / "config.toml").is_file():
-            return candidate
-    return None
 
 
 def parent_words(facts: Facts, beside: Path) -> Html | None:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dartboard.report import grids, palette, words
 from dartboard.report.blocks import legend, picture
 from dartboard.report.cells import genotype_text
+from dartboard.report.chain import swap_index
 from dartboard.report.drawing import TITLES, relaxed_svg
-from dartboard.report.facts import Epoch, Facts, Table
+from dartboard.report.facts import Epoch, Facts, Swap, Table
 from dartboard.report.markup import Html, embedded_json, tag
 from dartboard.report.measures import Scale, cell_of, kept_edges, num_nodes, scale_of, strongest
 from dartboard.spaces import darts
@@ -21,17 +22,7 @@ def walk(facts: Facts, history: Sequence[Epoch]) -> Html:
         tag("button", "◀", type="button", class_="step", data_by=-1, aria_label="One epoch back"),
         tag("button", "▶", type="button", class_="step", data_by=1, aria_label="One epoch on"),
         tag("button", "Play", type="button", class_="play"),
-        tag(
-            "input",
-            type="range",
-            class_="slider",
-            min=0,
-            max=len(history) - 1,
-            value=len(history) - 1,
-            step=1,
-            aria_label="Epoch",
-            aria_valuetext=grids.epoch_word(last),
-        ),
+        slider(facts, history),
         tag("output", readout(last), class_="readout"),
         class_="controls",
     )
@@ -42,6 +33,33 @@ def walk(facts: Facts, history: Sequence[Epoch]) -> Html:
     return tag(
         "div", controls, tag("div", *halves, class_="pair"), legend(facts.operations[1:]), genotype, data, class_="walk"
     )
+
+
+def slider(facts: Facts, history: Sequence[Epoch]) -> Html:
+    """The range over the epochs, with a mark before the first epoch after each swap."""
+    last = len(history) - 1
+    control = tag(
+        "input",
+        type="range",
+        class_="slider",
+        min=0,
+        max=last,
+        value=last,
+        step=1,
+        aria_label="Epoch",
+        aria_valuetext=grids.epoch_word(history[-1]),
+    )
+    return tag("div", control, *(swap_mark(facts, history, swap) for swap in facts.swaps), class_="slide")
+
+
+def swap_mark(facts: Facts, history: Sequence[Epoch], swap: Swap) -> Html | None:
+    """A mark on the slider; its thumb's middle keeps 8 px from either end."""
+    index = swap_index(history, swap)
+    if not 0 < index < len(history):
+        return None
+    share = (index - 0.5) / (len(history) - 1)
+    place = f"left:calc(8px + (100% - 16px) * {share:.4f})"
+    return tag("span", tag("span", f"swap → {swap.data}"), class_="swap-mark", style=place)
 
 
 def half(facts: Facts, history: Sequence[Epoch], kind: str) -> Html:
@@ -90,6 +108,7 @@ def walk_data(facts: Facts, history: Sequence[Epoch], kinds: Sequence[str]) -> d
             }
             for epoch in history
         ],
+        "swaps": [swap_index(history, swap) for swap in facts.swaps],
         "kinds": {kind: kind_data(facts, history, kind) for kind in kinds},
     }
 
@@ -133,7 +152,7 @@ def readout(epoch: Epoch) -> str:
         return "before the first step"
     numbers = [("supernet", epoch.get("val_accuracy")), ("cell cut out", epoch.get("derived_val_accuracy"))]
     said = [f"{name} {words.percent(value)}" for name, value in numbers if value is not None]
-    return " · ".join([f"epoch {epoch.epoch}", *said])
+    return " · ".join([f"epoch {epoch.epoch}", *([epoch.place] if epoch.place else []), *said])
 
 
 def genotype_of(epoch: Epoch) -> str:

@@ -1,0 +1,245 @@
+"""The part of a search's page that answers whether the cell changes with the epochs: in pictures and in numbers.
+
+Every function takes the facts of a run, or those of a chain of runs as `chain.joined` gives them.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from dartboard.cell_distance import aligned, compare
+from dartboard.report import changes, grids, words
+from dartboard.report.blocks import box, legend, pair, picture, section, sentences
+from dartboard.report.chain import swap_index
+from dartboard.report.changes import Change, Points, change_of, random_distance, with_cells
+from dartboard.report.drawing import TITLES, difference_svg
+from dartboard.report.facts import Epoch, Facts
+from dartboard.report.figures import Series
+from dartboard.report.markup import Html, join, tag
+from dartboard.report.measures import cell_of, difference, operations_of
+from dartboard.report.plots import plot
+from dartboard.report.strip import epoch_frames, strip
+from dartboard.spaces import darts
+
+COLOURS = dict(zip(darts.CELLS, ("--one", "--two"), strict=True))
+CLAIM = "“The drawn cells do not change with the epochs”"
+DIFFERENCE_LEAD = "Grey: inputs that both cells have. Dashed, −: only the first has them. Thick, +: only the second."
+
+
+def change_section(facts: Facts) -> Html | None:
+    """The whole part; None where no two epochs have a cell."""
+    known = with_cells(facts.history)
+    if len(known) < 2:
+        return None
+    return section(
+        "change",
+        "Does the cell change?",
+        claim_box(facts),
+        *(strip_picture(facts, kind) for kind in darts.CELLS),
+        legend(name for epoch in known for kind in darts.CELLS for name in operations_of(cell_of(epoch, kind))),
+        duo(distance_plot(facts), remaining_plot(facts)),
+        tag("div", *(past(facts, known, kind) for kind in darts.CELLS), class_="duo"),
+        *comparisons(facts, known),
+        duo(margin_plot(facts, "operation"), margin_plot(facts, "edge")),
+        duo(drift_plot(facts), step_plot(facts)),
+        lead="What would be derived after every epoch, and how far that is from the epoch before and from the end.",
+    )
+
+
+def duo(*plots: Html | None) -> Html:
+    return tag("div", *(one for one in plots if one is not None), class_="duo")
+
+
+# --- The claim --------------------------------------------------------------------------------------------------------
+
+
+def claim_box(facts: Facts) -> Html | None:
+    """What this run says to the claim that the drawn cells do not change, counted from its own epochs."""
+    found = {kind: change_of(facts.history, kind) for kind in darts.CELLS}
+    known = {kind: change for kind, change in found.items() if change is not None}
+    if not known:
+        return None
+    told = [kind_words(kind, change) for kind, change in known.items()]
+    return box("note", f"{CLAIM}: {verdict(facts, list(known.values()))}", sentences(*told), *foot(facts, known))
+
+
+def verdict(facts: Facts, found: Sequence[Change]) -> str:
+    """Whether the claim holds, in three words or a few more."""
+    last = max((change.last for change in found if change.last is not None), default=None)
+    if last is None:
+        return "so it is here"
+    end = with_cells(facts.history)[-1].epoch
+    if last < 0.5 * end:
+        return f"true here only after epoch {last}"
+    return "not so here"
+
+
+def kind_words(kind: str, change: Change) -> str:
+    """One kind of cell in two sentences."""
+    name = capital(TITLES[kind])
+    if change.times == 0:
+        again = "; its nodes changed their numbers, which draws another picture of it" if change.renumbered else ""
+        return f"{name}: the same cell at all {change.moments + 1} epochs{again}."
+    exchanged = words.plural(change.inputs, "input")
+    return (
+        f"{name}: another one than before at {change.times} of {change.moments} epochs, {exchanged} exchanged in all, "
+        f"last changed at epoch {change.last}; first and last cell differ in {change.apart} of {change.of} inputs."
+    )
+
+
+def foot(facts: Facts, known: dict[str, Change]) -> list[str]:
+    """What to hold the numbers against, and what was done about exchanged nodes."""
+    space = str(facts.config.get("space", "darts"))
+    far = {kind: random_distance(space, kind) for kind in known}
+    told = [f"{value:.1f} inputs ({TITLES[kind]})" for kind, value in far.items() if value is not None]
+    pairs = f"mean of {changes.YARDSTICK_PAIRS} pairs of the space {space}"
+    yardstick = f"Two cells drawn at random differ in {' and '.join(told)}, {pairs}. " if told else ""
+    drawn = "Cells count as equal where only the numbers of their nodes, or the order of inputs, differ."
+    return [yardstick + drawn, *swap_words(facts)]
+
+
+def swap_words(facts: Facts) -> list[str]:
+    """For each swap of the chain: how far the cell went before it, and after."""
+    history = with_cells(facts.history)
+    told = []
+    for swap in facts.swaps:
+        at = swap_index(history, swap)
+        if 0 < at < len(history):
+            parts = []
+            for kind in darts.CELLS:
+                before, last = cell_of(history[at - 1], kind), cell_of(history[-1], kind)
+                found = compare(before, last)
+                parts.append(f"{found.inputs} of {found.of} inputs of the {TITLES[kind]}")
+            told.append(f"Since the swap to {swap.data}, before epoch {swap.epoch}, changed {' and '.join(parts)}.")
+    return told
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+# --- Pictures of cells ------------------------------------------------------------------------------------------------
+
+
+def strip_picture(facts: Facts, kind: str) -> Html:
+    """Every epoch's derived cell in a small picture, as a figure of the page."""
+    frames = epoch_frames(facts, with_cells(facts.history), kind)
+    caption = (
+        "One picture an epoch, every node in its place in all of them; the two dots at the left are the cell's inputs. "
+        "Thick: inputs that the epoch before did not have. Framed darker: another cell than before."
+    )
+    title = f"The derived {TITLES[kind]} of every epoch"
+    return picture(strip(frames, kind), caption, f"{facts.name}-strip-{kind}", title=title, wide=True)
+
+
+def past(facts: Facts, known: Sequence[Epoch], kind: str) -> Html:
+    """Edges against epochs."""
+    rows = max(len(cell_of(epoch, kind).nodes) for epoch in known)
+    swaps = [swap_index(known, swap) for swap in facts.swaps]
+    caption = (
+        "A row an edge, a column an epoch; coloured where the edge would be in the cell. The frame follows the slider."
+    )
+    return picture(
+        grids.history(known, darts.edges(rows), kind, swaps),
+        caption,
+        f"{facts.name}-history-{kind}",
+        title=f"Derived {TITLES[kind]}",
+        wide=True,
+    )
+
+
+def comparisons(facts: Facts, known: Sequence[Epoch]) -> list[Html]:
+    """The first cell against the last; for each swap the cell before it against the last one after it."""
+    ends = [swap_index(known, swap) for swap in facts.swaps] + [len(known)]
+    found = [two_epochs(known[0], known[-1], facts.name)]
+    for start, end in pairwise(ends):
+        if 0 < start < end:
+            found.append(two_epochs(known[start - 1], known[end - 1], f"{facts.name}-swap-{start}"))
+    return [join([tag("h3", "Two epochs in one picture"), tag("p", DIFFERENCE_LEAD, class_="small"), *found])]
+
+
+def two_epochs(one: Epoch, other: Epoch, name: str) -> Html:
+    """The difference of two epochs' cells, under a heading."""
+    pictures = [
+        difference_picture(cell_of(one, kind), cell_of(other, kind), kind, f"{name}-difference-{kind}")
+        for kind in darts.CELLS
+    ]
+    return join([tag("h4", f"{moment(one)} → {moment(other)}", class_="between"), pair(*pictures)])
+
+
+def moment(epoch: Epoch) -> str:
+    """The epoch's number in the chain and, where there is a chain, in its own run."""
+    word = grids.epoch_word(epoch)
+    return f"{word} ({epoch.place})" if epoch.place else word
+
+
+def difference_picture(one: darts.Cell, other: darts.Cell, kind: str, name: str) -> Html:
+    """Two cells in one figure: kept, gone and new inputs. The second is drawn with the numbers of its best matching."""
+    drawn, found = aligned(one, other), compare(one, other)
+    change = difference(one, drawn)
+    caption = f"{words.plural(len(change.kept), 'input')} kept, {len(change.gone)} gone, {len(change.new)} new."
+    numbers = ", ".join(f"{partner} as {node}" for node, partner in enumerate(found.matching, 2) if partner != node)
+    caption += f" Nodes of the second stand at their best match in the first: {numbers}." if numbers else ""
+    svg = difference_svg(one, drawn, kind)
+    return picture(svg, caption, name, title=TITLES[kind].capitalize(), wide=True)
+
+
+# --- Curves -----------------------------------------------------------------------------------------------------------
+
+
+def both(facts: Facts, points: Callable[[str], Points], *, dashed: bool = False, name: str = "") -> list[Series]:
+    """A line for each kind of cell that has points which are numbers."""
+    found = []
+    for kind in darts.CELLS:
+        known = [(x, y) for x, y in points(kind) if math.isfinite(y)]
+        if known:
+            line = Series(f"{TITLES[kind]}{name}", [x for x, _ in known], [y for _, y in known], COLOURS[kind], dashed)
+            found.append(line)
+    return found
+
+
+def distance_plot(facts: Facts) -> Html | None:
+    """Distance between the derived cells of successive epochs."""
+    lines = both(facts, lambda kind: changes.between_epochs(facts.history, kind))
+    caption = f"Inputs that differ from those of the epoch before, at the best matching of nodes.{dotted(facts)}"
+    return plot(facts, "Changed since the epoch before", lines, caption, whole=True)
+
+
+def remaining_plot(facts: Facts) -> Html | None:
+    """Distance of every epoch's derived cell to that of the last epoch."""
+    lines = both(facts, lambda kind: changes.to_last(facts.history, kind))
+    caption = f"Inputs that differ from those of the last epoch's cell.{dotted(facts)}"
+    return plot(facts, "Distance to the last cell", lines, caption, whole=True)
+
+
+def margin_plot(facts: Facts, of: str) -> Html | None:
+    """Least margin of the winning operations, or of the winning edges, over the epochs."""
+    measure = {"operation": changes.operation_margins, "edge": changes.edge_margins}[of]
+    known = [epoch for epoch in with_cells(facts.history) if set(darts.CELLS) <= set(epoch.weights)]
+
+    def points(kind: str) -> Points:
+        return [(epoch.epoch, changes.least(measure(epoch, kind, facts.operations))) for epoch in known]
+
+    caption = {
+        "operation": "Least lead of an operation over the next one on the edges that are kept, in points of weight.",
+        "edge": "Least lead, over the nodes, of the weakest edge kept over the strongest dropped, in points of weight.",
+    }[of]
+    return plot(facts, f"Closest win of an {of}", both(facts, points), caption + dotted(facts), percent=True)
+
+
+def drift_plot(facts: Facts) -> Html | None:
+    """How far alpha has gone from where it began; of a chain of runs, from where the first run began."""
+    lines = both(facts, lambda kind: changes.drift_from_start(facts.history, kind))
+    caption = f"Euclidean norm of alpha less its first value, over all edges and operations.{dotted(facts)}"
+    return plot(facts, "Drift of alpha", lines, caption)
+
+
+def step_plot(facts: Facts) -> Html | None:
+    """How far alpha goes in each epoch."""
+    lines = both(facts, lambda kind: changes.drift_between_epochs(facts.history, kind))
+    caption = f"Euclidean norm of alpha's way within an epoch, from its beginning to its end.{dotted(facts)}"
+    return plot(facts, "Step of alpha in an epoch", lines, caption)
+
+
+def dotted(facts: Facts) -> str:
+    return " Dotted: the swap." if facts.swaps else ""

@@ -1,0 +1,161 @@
+"""How the derived cell and alpha moved over the epochs of a search: pure functions of its history."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from random import Random
+from statistics import fmean
+
+from dartboard.cell_distance import compare
+from dartboard.report.facts import Epoch, Table
+from dartboard.report.measures import cell_of, has_cells, num_nodes, strongest
+from dartboard.spaces import SPACES, darts
+
+YARDSTICK_PAIRS = 200  # pairs of random cells that a distance is held against
+
+Points = list[tuple[int, float]]  # (epoch, value)
+
+
+def with_cells(history: Sequence[Epoch]) -> list[Epoch]:
+    """The epochs whose derived architecture is a pair of cells."""
+    return [epoch for epoch in history if has_cells(epoch.architecture)]
+
+
+def between_epochs(history: Sequence[Epoch], kind: str) -> Points:
+    """Inputs of the derived cell that differ from those of the epoch before, at the best matching of nodes."""
+    pairs = pairwise(with_cells(history))
+    return [(after.epoch, compare(cell_of(before, kind), cell_of(after, kind)).inputs) for before, after in pairs]
+
+
+def to_last(history: Sequence[Epoch], kind: str) -> Points:
+    """Inputs of the derived cell that differ from those of the last epoch's cell, at the best matching of nodes."""
+    known = with_cells(history)
+    return [(epoch.epoch, compare(cell_of(epoch, kind), cell_of(known[-1], kind)).inputs) for epoch in known]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of one kind of derived cell over a history.
+
+    times: at how many epochs it was another than at the one before; moments: at how many it could have been; inputs:
+    how many inputs were exchanged at them, added up; last: the epoch of the last change; apart: inputs that differ
+    between the first cell and the last; of: inputs of the last cell; renumbered: whether nodes of equal cells ever
+    changed their numbers, so that a drawing changed and the cell did not.
+    """
+
+    times: int
+    moments: int
+    inputs: int
+    last: int | None
+    apart: int
+    of: int
+    renumbered: bool
+
+
+def change_of(history: Sequence[Epoch], kind: str) -> Change | None:
+    """None where fewer than two epochs have a cell."""
+    known = with_cells(history)
+    if len(known) < 2:
+        return None
+    steps = [(after.epoch, compare(cell_of(one, kind), cell_of(after, kind)).edits) for one, after in pairwise(known)]
+    first, last = cell_of(known[0], kind), cell_of(known[-1], kind)
+    drawn = sum(cell_of(one, kind) != cell_of(after, kind) for one, after in pairwise(known))
+    times = sum(edits > 0 for _, edits in steps)
+    return Change(
+        times=times,
+        moments=len(steps),
+        inputs=sum(int(value) for _, value in between_epochs(known, kind)),
+        last=next((epoch for epoch, edits in reversed(steps) if edits > 0), None),
+        apart=compare(first, last).inputs,
+        of=sum(map(len, last.nodes)),
+        renumbered=drawn > times,
+    )
+
+
+@lru_cache(maxsize=64)
+def random_distance(space: str, kind: str) -> float | None:
+    """Mean number of inputs by which two cells drawn at random from a space differ: YARDSTICK_PAIRS pairs, seed 0.
+
+    None for a space that is not known.
+    """
+    known = SPACES.get(space)
+    if known is None or known.family != "darts":
+        return None
+    rng = Random(0)
+    drawn = [darts.cell(known.sample(rng), kind) for _ in range(2 * YARDSTICK_PAIRS)]
+    return fmean(compare(one, other).inputs for one, other in zip(drawn[::2], drawn[1::2], strict=True))
+
+
+# --- Margins ----------------------------------------------------------------------------------------------------------
+
+
+def operation_margins(epoch: Epoch, kind: str, operations: Sequence[str]) -> list[float]:
+    """For each edge of the derived cell: weight of its strongest operation less that of the next, `none` left out."""
+    table = epoch.weights[kind]
+    edges = darts.edges(num_nodes(table) or 0)
+    kept = {(source, target) for target, inputs in enumerate(cell_of(epoch, kind).nodes, 2) for _, source in inputs}
+    rows = [row for edge, row in zip(edges, table, strict=False) if edge in kept]
+    ranked = [ranks(row, operations) for row in rows]
+    return [row[0] - row[1] for row in ranked if len(row) > 1]
+
+
+def ranks(row: Sequence[float], operations: Sequence[str]) -> list[float]:
+    """Weights of the operations besides `none`, the strongest first."""
+    return sorted((weight for weight, name in zip(row, operations, strict=False) if name != "none"), reverse=True)
+
+
+def edge_margins(epoch: Epoch, kind: str, operations: Sequence[str]) -> list[float]:
+    """For each node that has a choice: strength of the weakest edge it keeps less that of the strongest it drops.
+
+    An edge is as strong as its strongest operation besides `none`.
+    """
+    table = epoch.weights[kind]
+    found, first = [], 0
+    for node, inputs in enumerate(cell_of(epoch, kind).nodes):
+        rows = table[first : first + darts.NUM_INPUTS + node]
+        first += len(rows)
+        kept = {source for _, source in inputs}
+        strengths = [strongest(row, operations) for row in rows]
+        inside = [value for source, value in enumerate(strengths) if source in kept]
+        outside = [value for source, value in enumerate(strengths) if source not in kept]
+        if inside and outside:
+            found.append(min(inside) - max(outside))
+    return found
+
+
+def least(values: Sequence[float]) -> float:
+    """The least margin; NaN where one is not known."""
+    return min(values) if values and not any(map(math.isnan, values)) else math.nan
+
+
+# --- Drift of alpha ---------------------------------------------------------------------------------------------------
+
+
+def norm_between(one: Table, other: Table) -> float:
+    """Euclidean norm of the difference of two alphas over all edges and operations that are finite in both."""
+    pairs = [
+        (a, b) for row, row_b in zip(one, other, strict=False) for a, b in zip(row, row_b, strict=False)
+    ]
+    known = [a - b for a, b in pairs if math.isfinite(a) and math.isfinite(b)]
+    return math.sqrt(sum(step * step for step in known))
+
+
+def drift_from_start(history: Sequence[Epoch], kind: str) -> Points:
+    """Norm of alpha's way from the first epoch of the history, as the crow flies."""
+    known = [epoch for epoch in history if kind in epoch.alpha]
+    return [(epoch.epoch, norm_between(known[0].alpha[kind], epoch.alpha[kind])) for epoch in known]
+
+
+def drift_between_epochs(history: Sequence[Epoch], kind: str) -> Points:
+    """Norm of alpha's step from each epoch to the next."""
+    known = [epoch for epoch in history if kind in epoch.alpha]
+    return [(after.epoch, norm_between(one.alpha[kind], after.alpha[kind])) for one, after in pairwise(known)]
+
+
+def root_mean_square_step(history: Sequence[Epoch], kind: str) -> float | None:
+    """Root mean square of an entry's step in the last epoch; None where two epochs with alpha are not known."""
+    known = [epoch.alpha[kind] for epoch in history if kind in epoch.alpha][-2:]
+    entries = sum(len(row) for row in known[-1]) if known else 0
+    return norm_between(*known) / math.sqrt(entries) if len(known) == 2 and entries else None
