@@ -11,7 +11,7 @@ import pytest
 from dartboard.errors import InputError
 from dartboard.formats import published
 from dartboard.report.facts import Epoch, read_facts, softmax
-from dartboard.report.measures import difference, entropy_bits, last_change, num_changes, num_skips, spread
+from dartboard.report.measures import difference, entropy_bits, last_change, num_skips, spread
 from dartboard.spaces import darts
 from synthetic_runs import search_lines, write_search, write_training
 
@@ -103,7 +103,6 @@ def test_the_last_change_is_the_first_epoch_of_the_final_cell() -> None:
     mixed = darts.architecture(cells)
     history = [Epoch(number, 0, architecture=one) for number, one in enumerate([first, mixed, second, second])]
     assert (last_change(history), last_change(history, "normal"), last_change(history, "reduce")) == (2, 2, 1)
-    assert num_changes(history) == 2
     assert last_change(history[2:]) is None
 
 

@@ -15,6 +15,8 @@ class ReportFlags:
     """run folders"""
     out: str | None = None
     """The page's file; report.html in the run's folder, or in the folder that holds all runs, where not given."""
+    gif: bool = False
+    """Also draw the relaxed cells of the one search among the runs, epoch by epoch: a .gif beside the page."""
 
 
 def execute(words: list[str]) -> None:
@@ -23,6 +25,14 @@ def execute(words: list[str]) -> None:
     if not flags.runs:
         raise InputError("name one run folder or several: dartboard report runs/darts-digits-s0")
     runs = [Run.open(folder) for folder in flags.runs]
-    from dartboard.report import write_report
+    searches = [run.folder for run in runs if run.command == "search"]
+    if flags.gif and len(searches) != 1:
+        raise InputError(f"--gif draws one search, and there are {len(searches)} among these runs; name one")
+    if flags.gif and flags.out is not None and flags.out.lower().endswith(".gif"):
+        raise InputError("--out names the page, such as report.html; the .gif lies beside it")
+    from dartboard.report import write_gif, write_report
 
-    print(write_report([run.folder for run in runs], out=flags.out))
+    page = write_report([run.folder for run in runs], out=flags.out)
+    print(page)
+    if flags.gif:
+        print(write_gif(searches[0], out=page.with_suffix(".gif")))

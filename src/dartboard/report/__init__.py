@@ -22,3 +22,17 @@ def write_report(folders: Sequence[Path | str | HasFolder], out: Path | str | No
 
     paths = [Path(item) if isinstance(item, str | Path) else item.folder for item in folders]
     return write(paths, None if out is None else Path(out))
+
+
+def write_gif(folder: Path | str | HasFolder, out: Path | str | None = None) -> Path:
+    """Write the relaxed cells of a search over its epochs as an animated GIF and return its path.
+
+    A search that goes on from another shows both, with the swap marked. Without `out` it is `report.gif` in the folder.
+    Raises InputError where the folder is no search with an epoch, or the file cannot be written.
+    """
+    from dartboard.report import animation
+    from dartboard.report.chain import chain_of, joined
+    from dartboard.report.facts import read_facts
+
+    path = Path(folder) if isinstance(folder, str | Path) else folder.folder
+    return animation.write_gif(joined(chain_of(read_facts(path))), path / "report.gif" if out is None else Path(out))

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pygraphviz
@@ -124,6 +125,29 @@ def relaxed_svg(num_nodes: int, kind: str) -> Html:
         graph.add_edge(node_name(source), node_name(target), **look)
     add_concat(graph, range(darts.NUM_INPUTS, darts.NUM_INPUTS + num_nodes), "")
     return element(graph, f"The relaxed {TITLES[kind]}: every edge with its strongest operation")
+
+
+@dataclass(frozen=True)
+class EdgeLook:
+    """How an edge of the relaxed cell is drawn: in its operation's colour; full where lit, else faint."""
+
+    source: int
+    target: int
+    operation: str
+    thickness: float
+    lit: bool
+
+
+def relaxed_png(num_nodes: int, edges: Sequence[EdgeLook]) -> bytes:
+    """The relaxed cell as a PNG on white paper; nodes and edges lie where they lie in every other one of its size."""
+    graph = new_graph(nodesep="0.3", ranksep="0.5", bgcolor=palette.PAPER, dpi="110")
+    add_nodes(graph, num_nodes, "")
+    for one in edges:
+        colour = palette.colour(one.operation) + ("" if one.lit else "4d")
+        look = {"color": colour, "penwidth": f"{one.thickness:.1f}", "arrowhead": "none"}
+        graph.add_edge(node_name(one.source), node_name(one.target), **look)
+    add_concat(graph, range(darts.NUM_INPUTS, darts.NUM_INPUTS + num_nodes), "")
+    return render(graph, "png")
 
 
 def difference_svg(one: darts.Cell, other: darts.Cell, kind: str) -> Html:

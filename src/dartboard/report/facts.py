@@ -9,6 +9,7 @@ import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,8 @@ class Facts:
     @property
     def operations(self) -> tuple[str, ...]:
         """The columns of the weights: the candidate operations of the run's space."""
-        space = SPACES.get(str(self.config.get("space", "darts")))
-        return darts.candidates(space) if space is not None and space.family == "darts" else darts.OPERATIONS
+        mixed = mixed_of(str(self.config.get("space", "darts")))
+        return darts.united(mixed) if mixed else darts.OPERATIONS
 
     @property
     def architecture(self) -> Architecture | None:
@@ -205,10 +206,16 @@ def to_object(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+@cache
+def mixed_of(space: str) -> darts.Mixed:
+    """What each edge of the relaxed cells of a space mixes; {} for a space of no cells, or one that is not known."""
+    known = SPACES.get(space)
+    return darts.mixed(known) if known is not None and known.family == "darts" else {}
+
+
 def columns_of(config: Mapping[str, Any]) -> darts.Mixed:
     """What the columns of alpha stand for, edge by edge, in a space whose edges do not all offer the same; else {}."""
-    space = SPACES.get(str(config.get("space", "darts")))
-    mixed = darts.mixed(space) if space is not None and space.family == "darts" else {}
+    mixed = mixed_of(str(config.get("space", "darts")))
     return mixed if len({tuple(row) for rows in mixed.values() for row in rows}) > 1 else {}
 
 

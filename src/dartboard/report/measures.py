@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, stdev
 
+from dartboard.cell_distance import isomorphic
 from dartboard.report.facts import Epoch, Table
 from dartboard.search_space import Architecture
 from dartboard.spaces import darts
@@ -56,20 +57,17 @@ def has_cells(architecture: Architecture | None) -> bool:
 
 
 def last_change(history: Sequence[Epoch], kind: str | None = None) -> int | None:
-    """Epoch at which the derived cell (of one kind, or either) last became another; None if it never did."""
+    """Epoch at which the derived cell (of one kind, or either) last became another; None if it never did.
+
+    A cell whose nodes have only changed their numbers is the same.
+    """
     changed = None
     known = [epoch for epoch in history if has_cells(epoch.architecture)]
     for before, after in pairwise(known):
         kinds = darts.CELLS if kind is None else (kind,)
-        if any(cell_of(before, each) != cell_of(after, each) for each in kinds):
+        if not all(isomorphic(cell_of(before, each), cell_of(after, each)) for each in kinds):
             changed = after.epoch
     return changed
-
-
-def num_changes(history: Sequence[Epoch]) -> int:
-    """At how many epochs the derived architecture was another than at the one before."""
-    known = [epoch.architecture for epoch in history if has_cells(epoch.architecture)]
-    return sum(before != after for before, after in pairwise(known))
 
 
 def cell_of(epoch: Epoch, kind: str) -> darts.Cell:

@@ -1,0 +1,138 @@
+"""The relaxed cells over the epochs as an animated GIF: one picture an epoch, every node always in its place."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+from matplotlib import font_manager
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+from dartboard.durable import replace_file
+from dartboard.errors import InputError
+from dartboard.report import grids, palette, words
+from dartboard.report.chain import swap_index
+from dartboard.report.drawing import TITLES, EdgeLook, relaxed_png
+from dartboard.report.facts import Epoch, Facts
+from dartboard.report.measures import Scale, has_cells, num_nodes, strongest
+from dartboard.report.walk import known_inputs, thickness_scale
+from dartboard.spaces import darts
+
+FRAME_MS, SWAP_MS, LAST_MS = 420, 1600, 2600  # how long a picture stays; the last one before a swap; the last one
+THINNEST, THICKEST = 1.0, 9.0
+HEAD, FOOT, EDGE, BETWEEN = 118, 74, 28, 36  # pixels above and below the cells, at the sides, between the cells
+SHADES = 9  # from the paper to each colour, for soft edges
+
+
+def write_gif(facts: Facts, path: Path) -> Path:
+    """Write the animation of a run, or of a chain of runs as `chain.joined` gives it, and return its path.
+
+    Raises InputError where no epoch has alpha and a pair of cells, or the file cannot be written.
+    """
+    history = [epoch for epoch in facts.history if epoch.weights and has_cells(epoch.architecture)]
+    kinds = [kind for kind in darts.CELLS if history and num_nodes(history[-1].weights.get(kind, ())) is not None]
+    if not kinds:
+        raise InputError(f"{str(facts.folder)!r} has no epoch with alpha; --gif draws searches that have")
+    pictures = [picture(facts, history, index, kinds) for index in range(len(history))]
+    swaps = {swap_index(history, swap) - 1 for swap in facts.swaps}
+    stay = [SWAP_MS if index in swaps else FRAME_MS for index in range(len(history) - 1)] + [LAST_MS]
+    file = BytesIO()
+    colours = shared_palette(facts.operations)
+    first, *rest = [one.quantize(palette=colours, dither=Image.Dither.NONE) for one in pictures]
+    first.save(file, format="GIF", save_all=True, append_images=rest, duration=stay, loop=0)
+    replace_file(path, file.getvalue())
+    return path
+
+
+def shared_palette(operations: Sequence[str]) -> Image.Image:
+    """One palette for all frames: shades from the paper to every colour that is drawn."""
+    drawn = [palette.INK, palette.LINE, palette.NEW, *map(palette.colour, operations)]
+    table = [
+        round(white + (part - white) * shade / SHADES)
+        for colour in drawn
+        for shade in range(1, SHADES + 1)
+        for white, part in zip(ImageColor.getrgb(palette.PAPER), ImageColor.getrgb(colour), strict=True)
+    ]
+    image = Image.new("P", (1, 1))
+    plain = [part for colour in (palette.PAPER, palette.PANEL) for part in ImageColor.getrgb(colour)]
+    image.putpalette([*plain, *table][: 3 * 256])
+    return image
+
+
+def picture(facts: Facts, history: Sequence[Epoch], index: int, kinds: Sequence[str]) -> Image.Image:
+    """One frame: the epoch's words, both cells, where in the history it is, and the colours of the operations."""
+    epoch = history[index]
+    cells = [relaxed_picture(facts, history, epoch, kind) for kind in kinds]
+    width = 2 * EDGE + sum(cell.width for cell in cells) + BETWEEN * (len(cells) - 1)
+    height = HEAD + max(cell.height for cell in cells) + FOOT
+    frame = Image.new("RGB", (width, height), palette.PAPER)
+    pen, left = ImageDraw.Draw(frame), EDGE
+    for kind, cell in zip(kinds, cells, strict=True):
+        pen.text((left, HEAD - 26), TITLES[kind], font=font(15), fill=palette.INK)
+        frame.paste(cell, (left, HEAD))
+        left += cell.width + BETWEEN
+    pen.text((EDGE, 16), epoch_words(epoch), font=font(24), fill=palette.INK)
+    progress(pen, facts, history, index, width)
+    operations_row(pen, facts.operations[1:] if facts.operations[:1] == ("none",) else facts.operations, height)
+    return frame
+
+
+def relaxed_picture(facts: Facts, history: Sequence[Epoch], epoch: Epoch, kind: str) -> Image.Image:
+    nodes = num_nodes(epoch.weights[kind]) or darts.NUM_NODES
+    return Image.open(BytesIO(relaxed_png(nodes, looks(facts, history, epoch, kind))))
+
+
+def looks(facts: Facts, history: Sequence[Epoch], epoch: Epoch, kind: str) -> list[EdgeLook]:
+    """Every edge with its operation in the cell or, outside it, its strongest one, as thick as that one's weight."""
+    table = epoch.weights[kind]
+    edges, scale = darts.edges(num_nodes(table) or darts.NUM_NODES), thickness_scale(facts, history, kind)
+    kept = {(source, target): name for source, target, name in known_inputs(facts, epoch, kind, edges)}
+    rows = zip(edges, table, strict=True)
+    return [edge_look(edge, row, facts.operations, kept.get(edge), scale) for edge, row in rows]
+
+
+def edge_look(
+    edge: tuple[int, int], row: Sequence[float], operations: Sequence[str], kept: str | None, scale: Scale
+) -> EdgeLook:
+    best = strongest(row, operations)
+    name = kept or next((one for one, weight in zip(operations, row, strict=False) if weight == best), "none")
+    weight = row[operations.index(name)]
+    thickness = THINNEST + (THICKEST - THINNEST) * (scale.share(weight) if weight == weight else 0.0)
+    return EdgeLook(*edge, name, thickness, kept is not None)
+
+
+def epoch_words(epoch: Epoch) -> str:
+    if epoch.epoch < 0:
+        return "before the first step"
+    accuracy = epoch.get("val_accuracy")
+    told = f"supernet {words.percent(accuracy)}" if accuracy is not None else ""
+    parts = [grids.epoch_word(epoch), epoch.place, told]
+    return "  ·  ".join(part for part in parts if part)
+
+
+def progress(pen: ImageDraw.ImageDraw, facts: Facts, history: Sequence[Epoch], index: int, width: int) -> None:
+    """A bar from the first epoch to the last, filled up to this one; a mark with its words at every swap."""
+    left, right, y = EDGE, width - EDGE, 62
+
+    def place(at: float) -> float:
+        return left + (right - left) * at / max(len(history) - 1, 1)
+
+    pen.rectangle((left, y, right, y + 5), fill=palette.PANEL)
+    pen.rectangle((left, y, place(index), y + 5), fill=palette.NEW)
+    for swap in facts.swaps:
+        at = place(swap_index(history, swap) - 0.5)
+        pen.rectangle((at - 1, y - 8, at + 1, y + 13), fill=palette.INK)
+        pen.text((at + 6, y - 19), f"swap → {swap.data}", font=font(12), fill=palette.MUTED)
+
+
+def operations_row(pen: ImageDraw.ImageDraw, operations: Sequence[str], height: int) -> None:
+    """The operations with their colours, below the cells, in two rows."""
+    half = -(-len(operations) // 2)
+    for number, name in enumerate(operations):
+        x, y = EDGE + 150 * (number % half), height - FOOT + 18 + 22 * (number // half)
+        pen.rectangle((x, y + 5, x + 22, y + 9), fill=palette.colour(name))
+        pen.text((x + 29, y - 1), name, font=font(13), fill=palette.INK)
+
+
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """The font that matplotlib brings along: it is on every machine that draws."""
+    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
