@@ -9,7 +9,8 @@ import pytest
 from dartboard.errors import InputError
 from dartboard.formats import published
 from dartboard.report import palette
-from dartboard.report.drawing import SUFFIXES, cell_svg, difference_svg, draw, relaxed_svg
+from dartboard.report.drawing import SUFFIXES, cell_svg, draw, relaxed_svg
+from dartboard.report.drawn_difference import difference_svg
 from dartboard.search_space import Architecture
 from dartboard.spaces import darts
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dartboard import formats
+from dartboard.cell_distance import Comparison, compare, share
 from dartboard.commands.flags import first_word, given, parse
 from dartboard.config import check_ranges
 from dartboard.durable import writing
@@ -47,6 +48,8 @@ class ShowFlags:
     """Draw the cells into this file: .svg, .png or .pdf."""
     epoch: int | None = None
     """Of a search's run: the cell that this epoch, counted from 0 as in its page, would have given."""
+    against: str | None = None
+    """Another architecture, named as the first: tell, and with --image draw, what it keeps, drops and adds."""
 
     def __post_init__(self) -> None:
         check_ranges(self, channels="[1, 4096]", cells="[3, 1000]", classes="[1, 1e6]", image_size="[1, 4096]")
@@ -65,13 +68,27 @@ def execute(words: list[str]) -> None:
     missing = "name an architecture: dartboard show DARTS_V2, or a run folder, or a file"
     flags = parse(ShowFlags, words, "show", missing)
     architecture, notation, label = chosen(flags)
+    other = None if flags.against is None else comparable(architecture, flags.against)
     found = counts(architecture, flags) if flags.counts else None
     if flags.image is not None:
-        picture(architecture, flags.image, label)
+        picture(architecture, flags.image, label, other)
     if flags.json:
-        print(json.dumps(as_object(architecture, notation, flags, found or {})))
+        print(
+            json.dumps({**as_object(architecture, notation, flags, found or {}), **against_object(architecture, other)})
+        )
     else:
-        print(as_text(architecture, notation, label, flags, found))
+        print("\n".join([as_text(architecture, notation, label, flags, found), *against_lines(architecture, other)]))
+
+
+Named = tuple[Architecture, str]  # an architecture and what it is called
+
+
+def comparable(architecture: Architecture, name: str) -> Named:
+    """What --against names. Raises InputError unless both are pairs of cells."""
+    other, _, label = formats.resolve(name)
+    if architecture.space != other.space:
+        raise InputError(f"--against {label} is of the space {other.space}, not {architecture.space}; give one of that")
+    return other, label
 
 
 def chosen(flags: ShowFlags) -> tuple[Architecture, str, str]:
@@ -167,11 +184,43 @@ def counts_line(found: dict[str, int], flags: ShowFlags) -> str:
     )
 
 
-def picture(architecture: Architecture, path: str, label: str) -> None:
-    """Draws the cells into a file. Raises InputError."""
+def against_object(architecture: Architecture, other: Named | None) -> dict[str, Any]:
+    """What --json tells of the other architecture, by kind of cell and in all."""
+    if other is None:
+        return {}
+    kinds = {}
+    for kind, found in comparisons(architecture, other[0]):
+        kinds[kind] = {
+            name: getattr(found, name) for name in ("edits", "inputs", "edges", "operations", "concat", "of")
+        }
+    return {"against": {"genotype": other[0].to_json(), "share": share(architecture, other[0]), **kinds}}
+
+
+def comparisons(one: Architecture, other: Architecture) -> list[tuple[str, Comparison]]:
+    return [(kind, compare(darts.cell(one, kind), darts.cell(other, kind))) for kind in darts.CELLS]
+
+
+def against_lines(architecture: Architecture, other: Named | None) -> list[str]:
+    """The difference in words: a line for each kind of cell."""
+    if other is None:
+        return []
+    lines = ["", f"against {other[1]}, nodes at their best match:"]
+    for kind, found in comparisons(architecture, other[0]):
+        told = f"{found.inputs} of {found.of} inputs differ, {found.operations} in their operation alone"
+        joined = f"; {found.concat} nodes joined by one only" if found.concat else ""
+        lines.append(f"  {kind} cell: {told}{joined}" if found.edits else f"  {kind} cell: the same")
+    return lines
+
+
+def picture(architecture: Architecture, path: str, label: str, other: Named | None) -> None:
+    """Draws the cells, or their difference to the other's, into a file. Raises InputError."""
     from dartboard.report.drawing import draw
+    from dartboard.report.drawn_difference import draw_difference
 
     with writing(Path(path).parent):
         if not Path(path).absolute().parent.is_dir():
             raise InputError(f"cannot write {path}: there is no folder {Path(path).parent}; make it first")
-        draw(architecture, path, title=label)
+        if other is None:
+            draw(architecture, path, title=label)
+        else:
+            draw_difference(architecture, other[0], path, title=f"{label} → {other[1]}")

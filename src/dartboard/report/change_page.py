@@ -12,7 +12,8 @@ from dartboard.report import changes, grids, words
 from dartboard.report.blocks import box, legend, pair, picture, section, sentences
 from dartboard.report.chain import swap_index
 from dartboard.report.changes import Change, Points, change_of, random_distance, with_cells
-from dartboard.report.drawing import TITLES, difference_svg
+from dartboard.report.drawing import TITLES
+from dartboard.report.drawn_difference import difference_svg
 from dartboard.report.facts import Epoch, Facts
 from dartboard.report.figures import Series
 from dartboard.report.markup import Html, join, tag

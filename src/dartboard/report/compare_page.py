@@ -9,12 +9,12 @@ from dartboard import formats
 from dartboard.report import words
 from dartboard.report.blocks import pair, picture, section, table, tiles
 from dartboard.report.cells import cells
+from dartboard.report.change_page import DIFFERENCE_LEAD, difference_picture
 from dartboard.report.checklist import protocol_of
-from dartboard.report.drawing import TITLES, difference_svg
 from dartboard.report.facts import Facts
 from dartboard.report.figures import Series, curves, dots
 from dartboard.report.markup import Html, join, tag
-from dartboard.report.measures import difference, has_cells, num_skips, spread
+from dartboard.report.measures import has_cells, num_skips, spread
 from dartboard.report.words import duration, percent, short_count, spread_words
 from dartboard.search_space import Architecture
 from dartboard.spaces import darts
@@ -255,21 +255,21 @@ def differences(searches: Sequence[Facts]) -> Html | None:
     found = [one_difference(before, after) for before, after in list(pairwise(known))[:MAX_DIFFERENCES]]
     if not found:
         return None
-    lead = "Grey: inputs that both cells have. Dashed, −: only the first has them. Thick, +: only the second."
-    return section("differences", "What differs between the cells", *found, lead=lead)
+    return section("differences", "What differs between the cells", *found, lead=DIFFERENCE_LEAD)
 
 
 def one_difference(before: Facts, after: Facts) -> Html:
     assert before.architecture is not None
     assert after.architecture is not None
-    pictures = []
-    for kind in darts.CELLS:
-        one, other = darts.cell(before.architecture, kind), darts.cell(after.architecture, kind)
-        change = difference(one, other)
-        caption = f"{words.plural(len(change.kept), 'input')} kept, {len(change.gone)} gone, {len(change.new)} new."
-        name = f"{before.name}-{after.name}-{kind}"
-        svg = difference_svg(one, other, kind)
-        pictures.append(picture(svg, caption, name, title=TITLES[kind].capitalize(), wide=True))
+    pictures = [
+        difference_picture(
+            darts.cell(before.architecture, kind),
+            darts.cell(after.architecture, kind),
+            kind,
+            f"{before.name}-{after.name}-{kind}",
+        )
+        for kind in darts.CELLS
+    ]
     return join([tag("h3", tag("code", before.name), " → ", tag("code", after.name)), pair(*pictures)])
 
 

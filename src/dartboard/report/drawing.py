@@ -16,13 +16,14 @@ import pygraphviz
 from dartboard.errors import InputError
 from dartboard.report import palette
 from dartboard.report.markup import Html, text
-from dartboard.report.measures import difference, has_cells, operations_of
+from dartboard.report.measures import has_cells, operations_of
 from dartboard.search_space import Architecture
 from dartboard.spaces import darts
 
 SUFFIXES = (".svg", ".png", ".pdf")
 FONT = "Helvetica,Arial,sans-serif"
 OUTPUT = "c_{k}"
+TITLE_FRAME = "cluster_title"
 TITLES = {"normal": "normal cell", "reduce": "reduction cell"}
 GRAPH = {"bgcolor": "transparent", "outputorder": "edgesfirst", "pad": "0.06", "nodesep": "0.14", "ranksep": "0.26"}
 NODE = {
@@ -71,15 +72,31 @@ def draw(architecture: Architecture, path: Path | str, *, title: str | None = No
 
     Raises InputError for another suffix, a place that cannot be written, and an architecture that is no pair of cells.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
+    check_cells(architecture)
+    suffix = suffix_of(path)
+    return write_picture(pair_graph(architecture, title, paper=suffix != ".svg"), Path(path))
+
+
+def suffix_of(path: Path | str) -> str:
+    """The ending that tells the format. Raises InputError for another one."""
+    suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"cannot draw {str(path)!r}: give a file name that ends in {', '.join(SUFFIXES)}")
+    return suffix
+
+
+def check_cells(architecture: Architecture) -> None:
+    """Raises InputError unless the architecture is a pair of cells."""
     if not has_cells(architecture):
         raise InputError(
             f"cannot draw an architecture of the space {architecture.space!r}; it has no normal and reduction cell"
         )
-    picture = render(pair_graph(architecture, title, paper=suffix != ".svg"), suffix[1:])
+
+
+def write_picture(graph: pygraphviz.AGraph, path: Path) -> Path:
+    """Writes the graph in the format of the path's suffix. Raises InputError where the file cannot be written."""
+    suffix = suffix_of(path)
+    picture = render(graph, suffix[1:])
     if suffix == ".svg":
         picture = picture.replace(b"<g ", FILE_STYLE.encode() + b"\n<g ", 1)
     try:
@@ -148,26 +165,6 @@ def relaxed_png(num_nodes: int, edges: Sequence[EdgeLook]) -> bytes:
         graph.add_edge(node_name(one.source), node_name(one.target), **look)
     add_concat(graph, range(darts.NUM_INPUTS, darts.NUM_INPUTS + num_nodes), "")
     return render(graph, "png")
-
-
-def difference_svg(one: darts.Cell, other: darts.Cell, kind: str) -> Html:
-    """Two cells in one picture: kept inputs grey, those of the first alone dashed, those of the second alone thick."""
-    graph = new_graph()
-    add_nodes(graph, max(len(one.nodes), len(other.nodes)), "")
-    change = difference(one, other)
-    looks = (
-        (change.kept, "", {"class": "kept", "color": palette.LINE, "penwidth": "1.5", "style": "solid"}),
-        (change.gone, "− ", {"class": "gone", "color": palette.GONE, "penwidth": "2", "style": "dashed"}),
-        (change.new, "+ ", {"class": "new", "color": palette.NEW, "penwidth": "3", "style": "solid"}),
-    )
-    for inputs, sign, look in looks:
-        for number, (source, target, operation) in enumerate(inputs):
-            add_input(
-                graph, node_name(source), node_name(target), f"{sign}{operation}", f"{look['class']} {number} ", look
-            )
-    add_concat(graph, sorted({*one.concat, *other.concat}), "")
-    counts = f"{len(change.kept)} inputs kept, {len(change.gone)} gone, {len(change.new)} new"
-    return element(graph, f"Difference of two {TITLES[kind]}s: {counts}")
 
 
 def describe(cell: darts.Cell, kind: str) -> str:
@@ -240,19 +237,27 @@ def add_concat(graph: pygraphviz.AGraph, concat: Iterable[int], prefix: str) -> 
 def pair_graph(architecture: Architecture, title: str | None, paper: bool) -> pygraphviz.AGraph:
     """Both cells, each in its own frame, and the legend of the operations they use."""
     used = [operation for kind in darts.CELLS for operation in operations_of(darts.cell(architecture, kind))]
-    graph = new_graph(
-        label=legend_label(used), labelloc="b", newrank="true", fontname=FONT, fontsize="11", fontcolor=palette.INK
-    )
+    graph = framed_graph(legend_label(used), title, paper)
+    for kind in reversed(darts.CELLS):  # Graphviz stacks from below
+        add_cell(add_frame(graph, kind, title), darts.cell(architecture, kind), f"{kind} ")
+    return graph
+
+
+def framed_graph(legend: str, title: str | None, paper: bool) -> pygraphviz.AGraph:
+    """An empty graph with a legend below and, where given, a frame with a title; paper: white and fine, no SVG."""
+    graph = new_graph(label=legend, labelloc="b", newrank="true", fontname=FONT, fontsize="11", fontcolor=palette.INK)
     if paper:
         graph.graph_attr.update(bgcolor=palette.PAPER, dpi="144")
-    frame = graph
     if title:
-        frame = graph.add_subgraph(name="cluster_title", label=title, labelloc="t", fontsize="17", color="transparent")
-    for kind in reversed(darts.CELLS):  # Graphviz stacks from below
-        look = {"label": TITLES[kind], "labeljust": "l", "labelloc": "t", "color": "transparent", "fontsize": "14"}
-        cluster = frame.add_subgraph(name=f"cluster_{kind}", margin="6", **look)
-        add_cell(cluster, darts.cell(architecture, kind), f"{kind} ")
+        graph.add_subgraph(name=TITLE_FRAME, label=title, labelloc="t", fontsize="17", color="transparent")
     return graph
+
+
+def add_frame(graph: pygraphviz.AGraph, kind: str, title: str | None) -> pygraphviz.AGraph:
+    """The frame of one kind of cell, inside that of the title where there is one."""
+    look = {"label": TITLES[kind], "labeljust": "l", "labelloc": "t", "color": "transparent", "fontsize": "14"}
+    around = graph.get_subgraph(TITLE_FRAME) if title else graph
+    return around.add_subgraph(name=f"cluster_{kind}", margin="6", **look)
 
 
 def legend_label(operations: Sequence[str]) -> str:
