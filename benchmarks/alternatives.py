@@ -54,7 +54,7 @@ def kernel_gradients(batch: int, channels: int, side: int, repeats: int) -> None
         ways = {
             "torch": native,
             "used": lambda s=size, d=dilation: depthwise.kernel_gradient(x, gradient, s, d),
-            "3x3 blocks": lambda p=phases, s=size: depthwise.blocks(*p) if s == 5 else None,
+            "blocks": lambda p=phases, s=size: depthwise.blocks(*p, s) if s == 5 else None,
             "a product a tap": lambda p=phases, s=size: by_taps(*p, s),
         }
         told = [f"{least_ms(way, repeats):.1f}" for way in ways.values()]
@@ -67,7 +67,9 @@ def pointwise(batch: int, channels: int, side: int, repeats: int) -> None:
     parts, kernels = rows.split(channels, 1), kernel.view(EDGES, channels, channels)
     block = torch.block_diag(*kernels)
     stacked = rows.view(-1, EDGES, channels).transpose(0, 1)
+    apart = [part.contiguous() for part in parts]
     ways = [
+        lambda: [part @ kernel.T for part, kernel in zip(apart, kernels, strict=True)],
         lambda: F.conv2d(x, kernel, groups=EDGES),
         lambda: torch.cat([part @ kernel.T for part, kernel in zip(parts, kernels, strict=True)], 1),
         lambda: torch.bmm(stacked, kernels.transpose(1, 2)).transpose(0, 1).contiguous(),
@@ -82,11 +84,12 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     words = parser.parse_args()
     torch.set_num_threads(words.threads)
-    print("| channels | map | kernel | dilation | torch | used | 3x3 blocks | a product a tap |\n" + "|---" * 8 + "|")
+    print("| channels | map | kernel | dilation | torch | used | blocks | a product a tap |\n" + "|---" * 8 + "|")
     for channels, side in SIZES:
         kernel_gradients(words.batch_size, 2 * channels, side, words.repeats)
-    print(f"\n| channels, {EDGES} edges | map | grouped convolution (used) | a product an edge | bmm | dense |")
-    print("|---" * 6 + "|")
+    ways = "a map and a product an edge (used) | grouped convolution | a product an edge | bmm | dense"
+    print(f"\n| channels, {EDGES} edges | map | {ways} |")
+    print("|---" * 7 + "|")
     for channels, side in SIZES:
         pointwise(words.batch_size, channels, side, words.repeats)
 

@@ -7,7 +7,7 @@ torch's own backward of a depthwise convolution takes many times its forward. Ea
 | upsampled       | a gradient at stride s is one at stride 1 of a map with zeros between its pixels                   |
 | input_gradient  | a convolution with the kernel turned by 180 degrees                                                |
 | phases          | dilation d is no dilation on each of the d * d maps that hold every d-th pixel                     |
-| blocks          | the gradient of a 5x5 kernel consists of those of four 3x3 kernels, for shifted maps               |
+| blocks          | the gradient of a 5x5 kernel consists of those of two 5x3 kernels, for shifted maps                |
 
 Kernels are square, of odd side, padded so that stride 1 keeps the map.
 """
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Up to so many pixels of a map, four 3x3 kernels beat one 5x5 (measured on a CPU with AVX2).
-SMALL_MAP = 64
+# Up to so many numbers an image, the gradient of a large kernel is faster by blocks (measured on a CPU with AVX2).
+CACHED = 2**15
 
 
 def depthwise(x: Tensor, kernel: Tensor, stride: int, dilation: int) -> Tensor:
@@ -69,29 +69,36 @@ def input_gradient(gradient: Tensor, kernel: Tensor, dilation: int) -> Tensor:
 def kernel_gradient(x: Tensor, gradient: Tensor, side: int, dilation: int) -> Tensor:
     """(C, 1, side, side) at stride 1, from input and gradient of the result (B, C, H, W)."""
     x, gradient = phases(x, dilation), phases(gradient, dilation)
-    if side == 5 and x.shape[2] * x.shape[3] <= SMALL_MAP:
-        return blocks(x, gradient)
-    return native_kernel_gradient(x, gradient, side, side // 2)
+    if side > 3 and x[0].numel() <= CACHED:
+        return blocks(x, gradient, side)
+    return native_kernel_gradient(x, gradient, (side, side), side // 2)
 
 
-def blocks(x: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient of a 5x5 kernel at stride 1 without dilation: (C, 1, 5, 5)."""
-    padded = F.pad(x, (2, 2, 2, 2))
-    height, width = x.shape[-2] + 2, x.shape[-1] + 2
+def blocks(x: Tensor, gradient: Tensor, side: int) -> Tensor:
+    """The gradient of a kernel at stride 1 without dilation: (C, 1, side, side)."""
+    half, whole = side // 2, x.shape[2] > side  # of few rows, a kernel as high as the map is slow, too
+    rows = [(0, side)] if whole else threes(side)
+    found = []
+    for top, height in rows:
+        parts = []
+        for left, width in threes(side):
+            margins = (half - left, left + width - 1 - half, half - top, top + height - 1 - half)
+            part = like_images(F.pad(x, margins), x)
+            block = native_kernel_gradient(part, gradient, (height, width), 0)
+            parts.append(block[..., 1 if top else 0 :, 1 if left else 0 :])
+        found.append(torch.cat(parts, dim=3))
+    return torch.cat(found, dim=2)
 
-    def block(row: int, column: int) -> Tensor:
-        part = like_images(padded[..., row : row + height, column : column + width], x)
-        return native_kernel_gradient(part, gradient, 3, 0)
 
-    upper = torch.cat([block(0, 0), block(0, 2)[..., 1:]], dim=3)
-    lower = torch.cat([block(2, 0), block(2, 2)[..., 1:]], dim=3)
-    return torch.cat([upper, lower[..., 1:, :]], dim=2)
+def threes(side: int) -> list[tuple[int, int]]:
+    """First and number of rows or columns that cover a kernel three at a time, neighbours with one in common."""
+    return [(first, 3) for first in range(0, side - 2, 2)]
 
 
-def native_kernel_gradient(x: Tensor, gradient: Tensor, side: int, padding: int) -> Tensor:
-    """torch's own, at stride 1 without dilation, where it is fast."""
+def native_kernel_gradient(x: Tensor, gradient: Tensor, sides: tuple[int, int], padding: int) -> Tensor:
+    """torch's own, at stride 1 without dilation. sides: rows and columns of the kernel."""
     channels = x.shape[1]
-    kernel = x.new_empty(channels, 1, side, side)  # only its shape is read
+    kernel = x.new_empty(channels, 1, *sides)  # only its shape is read
     one, none = [1, 1], [0, 0]
     wanted = [False, True, False]
     found = torch.ops.aten.convolution_backward(
@@ -105,8 +112,10 @@ def phases(x: Tensor, dilation: int) -> Tensor:
     if dilation == 1:
         return x
     x = F.pad(x, (0, -x.shape[3] % dilation, 0, -x.shape[2] % dilation))
-    parts = [x[..., row::dilation, column::dilation] for row in range(dilation) for column in range(dilation)]
-    return like_images(torch.cat(parts), x)
+    batch, channels, height, width = x.shape
+    pixels = x.reshape(batch, channels, height // dilation, dilation, width // dilation, dilation)
+    pixels = pixels.permute(3, 5, 0, 2, 4, 1).flatten(0, 2)  # (phase of row, of column, B), row, column, C
+    return like_images(pixels.permute(0, 3, 1, 2), x)
 
 
 def like_images(x: Tensor, like: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dartboard import kernels
+from dartboard import fast_edges, kernels
 from dartboard.depthwise import depthwise as depthwise_convolution
 from dartboard.kernels.leaving import Operations, Round, leave
 from dartboard.layers import FactorizedReduce
@@ -79,7 +79,7 @@ def together(
         index, reduces = groups.reduces
         apart.append(list(factorized_reduce(F.relu(x), reduces, weights[:, index]).chunk(len(edges), dim=1)))
     if groups.known:
-        apart.append(list(leave(x, weights, groups.known) if compiled(x) else in_torch(x, weights, groups.known)))
+        apart.append(list(known(x, weights, groups.known)))
     targets = [cell.edges[number][1] for number in numbers]
     return [(target, reduce(add, terms)) for target, *terms in zip(targets, *apart, strict=True) if terms]
 
@@ -129,6 +129,14 @@ def rounds_of(operations: Sequence[nn.Module]) -> list[Round]:
 def compiled(x: Tensor) -> bool:
     """Whether the compiled kernels take this map."""
     return x.device.type == "cpu" and not torch.is_autocast_enabled("cpu") and kernels.available(x.dtype)
+
+
+def known(x: Tensor, weights: Tensor, operations: Operations) -> Sequence[Tensor]:
+    """Per edge the weighted sum of its operations, by the fastest means at hand."""
+    if compiled(x):
+        return leave(x, weights, operations)
+    alone = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu") and x.shape[1] * x.shape[2] > SMALL_WORK
+    return fast_edges.leave(x, weights, operations, in_torch) if alone else in_torch(x, weights, operations)
 
 
 def in_torch(x: Tensor, weights: Tensor, operations: Operations) -> Sequence[Tensor]:
