@@ -22,6 +22,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "score trained weights on the test images:  dartboard evaluate RUN_OR_WEIGHTS"),
     "transfer": ("transfer", "does a cell found on A serve B:  dartboard transfer --a digits --b digits-rotated"),
     "show": ("show", "a cell as text, picture and counts:  dartboard show DARTS_V2 --image cell.svg"),
+    "why": ("why", "why a search's cell performs as it does:  dartboard why RUN"),
     "report": ("report", "write the page over one run or several:  dartboard report RUN..."),
     "export": ("export", "an architecture in another notation:  dartboard export RUN_OR_NAME --to quark0"),
     "list": ("listing", "what there is:  dartboard list methods|spaces|data|architectures"),

@@ -1,0 +1,169 @@
+"""dartboard why: studies why the cell that a search found performs as it does."""
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dartboard.checkpoint import checkpoints
+from dartboard.commands import work
+from dartboard.commands.flags import first_word, parse
+from dartboard.config import build
+from dartboard.durable import replace_file, writing
+from dartboard.errors import CannotContinueError, InputError, InterruptedRunError, unknown
+from dartboard.lock import take_lock
+from dartboard.methods import METHODS
+from dartboard.run import CHECKPOINTS, Run, as_json, read_json
+from dartboard.spaces import SPACES
+from dartboard.stopping import Terminated
+from dartboard.studies.questions import Config
+
+if TYPE_CHECKING:
+    from dartboard.studies.subject import Search
+
+SETTINGS, NUMBERS, PAGE = "settings.json", "why.json", "why.html"
+MISSING = "name a search's run folder: dartboard why runs/darts-digits-s0"
+
+
+@dataclass(frozen=True)
+class WhyFlags:
+    """Why does the found cell perform as it does: ablation, discretisation gap, motifs, gradients; a page of it."""
+
+    run: str
+    """the folder of a search, finished or stopped"""
+    config: Config
+    out: str | None = None
+    """The study's folder; RUN/why where not given."""
+
+
+def execute(words: list[str]) -> None:
+    """Raises InputError (no run, a training, no checkpoint, changed data ...), CannotContinueError,
+    InterruptedRunError."""
+    folder = first_word(words, ("--help", "-h"))
+    if folder is not None:
+        searched(folder)  # refused, where it must be, before the flags are looked at and torch is imported
+    flags = parse(WhyFlags, words, "why", MISSING, {"config": Config(), "out": None})
+    run = searched(flags.run)
+    out = Path(flags.out) if flags.out is not None else run.folder / "why"
+    work.use_threads(run.setup.threads or run.environment.get("threads"))
+    with attended(out, f"dartboard why {shlex.join(words)}"):
+        search = loaded(run)
+        check_early(search, flags.config)
+        with settled(out, search, flags.config):
+            tell(out, search, flags.config)
+
+
+def searched(folder: str) -> Run:
+    """The run of a search that has something to ask about. Raises InputError."""
+    run = Run.open(folder)
+    if run.command != "search":
+        raise InputError(f"{folder} is a training; give the folder of the search that found its cell")
+    if run.method not in METHODS:
+        raise unknown(f"method in {folder}", str(run.method), METHODS)
+    if run.space not in SPACES:
+        raise unknown(f"space in {folder}", str(run.space), SPACES)
+    if not checkpoints(run.folder / CHECKPOINTS):
+        raise InputError(
+            f"{folder} has no checkpoint, so no supernet to ask; begin or go on with: {run.resume_command}"
+        )
+    return run
+
+
+def loaded(run: Run) -> "Search":
+    """The search with its supernet and alpha as its last checkpoint has them. Raises InputError."""
+    from dartboard.commands.search import method_module
+    from dartboard.studies.subject import Search, supernet_of
+
+    checkpoint = run.load()
+    assert checkpoint is not None  # `load` raises where there are checkpoints and none is intact
+    if not any(name.startswith("alpha/") for name in checkpoint.tensors):
+        raise InputError(f"the checkpoint of {run.folder} has no alpha; `why` needs a search that weighs operations")
+    data = work.load(run.setup)
+    run.check_data(data)
+    method = method_module(str(run.method))
+    config, space = build(method.Config, run.settings), SPACES[str(run.space)]
+    state = method.begin(config, space, data, run, None)
+    weights, derived = method.relaxed(state)
+    found = run.architecture if run.done else None
+    supernet = supernet_of(state.supernet)
+    return Search(run, space, data.to(run.device), supernet, weights, found or derived, config.batch_size)
+
+
+def check_early(search: "Search", config: Config) -> None:
+    """Raises InputError for settings that this search does not allow, before any folder is made."""
+    from dartboard.studies.short_trainings import check_steps
+
+    check_steps(search, config)
+
+
+@contextmanager
+def settled(out: Path, search: "Search", config: Config) -> Iterator[None]:
+    """The study's folder, taken for this process, with the settings that it was begun with. Raises InputError."""
+    with writing(out):
+        if out.exists() and not out.is_dir():
+            raise InputError(f"{out} is a file; give another folder with --out")
+        if out.exists() and any(out.iterdir()) and not (out / SETTINGS).exists():
+            raise InputError(f"{out} is not empty and no study; give another folder with --out")
+        out.mkdir(parents=True, exist_ok=True)
+    lock = take_lock(out)
+    try:
+        wanted = {**asdict(config), **identity(search)}
+        if (out / SETTINGS).exists():
+            check_same(out, read_json(out / SETTINGS), wanted)
+        else:
+            replace_file(out / SETTINGS, as_json(wanted))
+        yield
+    finally:
+        os.close(lock)
+
+
+def identity(search: "Search") -> dict[str, Any]:
+    """What a study is of: the data, the supernet's step, the cell."""
+    checkpoint = search.run.load()
+    step = checkpoint.step if checkpoint else 0
+    fingerprint, architecture = search.data.fingerprint, search.architecture.to_json()
+    return {"data": fingerprint, "step": step, "architecture": architecture}
+
+
+def check_same(out: Path, known: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    for name, value in wanted.items():
+        if known.get(name) != value:
+            what = {
+                "step": "another state of the search",
+                "data": "other data",
+                "architecture": "another cell",
+            }.get(name, f"--{name.replace('_', '-')} {known.get(name)}")
+            raise InputError(f"{out} was begun with {what}; repeat that, or give another folder with --out")
+
+
+def tell(out: Path, search: "Search", config: Config) -> None:
+    """Does the work that is left, writes numbers and page, prints the findings."""
+    from dartboard.report.why_page import write
+    from dartboard.studies.why import study
+
+    print(f"why {search.run.folder}, in {out}", flush=True)
+    found = study(search, config, out, lambda line: print(line, flush=True))
+    replace_file(out / NUMBERS, json.dumps(found, indent=1, allow_nan=False) + "\n")
+    for line in found["headlines"]:
+        print(f"- {line}")
+    print(f"numbers: {out / NUMBERS}")
+    print(f"page: {write(found, search.run.folder, out / PAGE)}")
+
+
+@contextmanager
+def attended(out: Path, command: str) -> Iterator[None]:
+    """What stops the work ends with the words to go on with."""
+    again = f"go on with: {command}"
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated) as error:
+        code, name = (130, "Ctrl-C") if isinstance(error, KeyboardInterrupt) else (143, "SIGTERM")
+        raise InterruptedRunError(f"stopped by {name} at once, what was done is kept; {again}", code) from error
+    except InterruptedRunError as error:
+        raise InterruptedRunError(f"{str(error).partition('; go on')[0]}; {again}", error.exit_code) from error
+    except CannotContinueError as error:
+        raise CannotContinueError(f"{str(error).partition('; then go on')[0]}; then {again}") from error

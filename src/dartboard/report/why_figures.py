@@ -1,0 +1,120 @@
+"""Pictures of a `why` study as <svg> elements: waterfall, drops by input, early and final loss, weighted cells."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+
+from dartboard.report import palette
+from dartboard.report.drawing import TITLES, add_concat, add_input, add_nodes, new_graph, node_name
+from dartboard.report.drawing import element as cell_element
+from dartboard.report.figures import SETTINGS, STAND_INS, WIDTH_IN, dress, element, written
+from dartboard.report.markup import Html
+from dartboard.spaces import darts
+
+Row = Mapping[str, Any]
+THINNEST, THICKEST = 1.2, 9.0
+NARROWEST = 0.02  # a difference of two points is drawn no wider than this share of the greatest
+
+
+def waterfall(rows: Sequence[Row]) -> Html:
+    """Accuracy after each step: the first and the last as whole bars, the steps between as what they take or give."""
+    with matplotlib.rc_context(SETTINGS):
+        height = 3.1
+        figure = Figure(figsize=(WIDTH_IN, height), facecolor="none")
+        axes = figure.add_axes((0.115, 0.2, 0.865, 0.72), facecolor="none")
+        for place, row in enumerate(rows):
+            add_step(axes, place, row, rows[place - 1]["accuracy"] if place else 0.0, place in (0, len(rows) - 1))
+        axes.set_xticks(
+            range(len(rows)), [row["label"].replace(", ", "\n").replace(" alpha", "\nalpha") for row in rows]
+        )
+        axes.set_ylim(0, 1.08)
+        dress(axes, "", percent=True, whole=False, ticks=False)
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None, symbol="%"))
+        told = ", ".join(f"{row['label']} {100 * row['accuracy']:.1f} %" for row in rows)
+        return element(written(figure), f"Accuracy on the val images, step by step: {told}", {}, height)
+
+
+def add_step(axes: Axes, place: int, row: Row, before: float, total: bool) -> None:
+    now = row["accuracy"]
+    low, high = (0.0, now) if total else sorted((before, now))
+    colour = STAND_INS["--one"] if total else STAND_INS["--three"] if now >= before else STAND_INS["--two"]
+    axes.bar([place], [max(high - low, 0.004)], bottom=low, width=0.62, color=colour, alpha=0.85, zorder=2)
+    if place:
+        axes.plot([place - 0.69, place + 0.31], [before] * 2, color=STAND_INS["--muted"], linewidth=0.8, zorder=1)
+    ends = [[now - row["low"]], [row["high"] - now]]
+    axes.errorbar([place], [now], yerr=ends, color=STAND_INS["--ink"], linewidth=1, capsize=2.5, zorder=4)
+    fell = place > 0 and not total and now < before
+    at, side = (min(low, row["low"]) - 0.015, "top") if fell else (max(high, row["high"]) + 0.015, "bottom")
+    axes.text(place, at, f"{100 * now:.1f}", ha="center", va=side, color=STAND_INS["--ink"], zorder=5)
+
+
+def drops(groups: Sequence[tuple[str, Row, Sequence[Row]]], label: str) -> Html:
+    """A row an input: what is lost without it, with its interval, and by each of its other changes."""
+    with matplotlib.rc_context(SETTINGS):
+        height = 0.75 + 0.215 * len(groups)
+        figure = Figure(figsize=(WIDTH_IN, height), facecolor="none")
+        axes = figure.add_axes((0.42, 0.44 / height, 0.55, 1 - 0.72 / height), facecolor="none")
+        for place, (_, removed, others) in enumerate(groups):
+            values = [row["drop"] for row in others]
+            axes.plot(
+                values, [place] * len(values), "o", color=STAND_INS["--one"], alpha=0.45, markersize=3.2, zorder=2
+            )
+            ends = [[removed["drop"] - removed["low"]], [removed["high"] - removed["drop"]]]
+            axes.errorbar([removed["drop"]], [place], xerr=ends, fmt="o", color=STAND_INS["--two"], linewidth=1.2,
+                          markersize=4.5, capsize=2, zorder=3)  # fmt: skip
+        axes.axvline(0, color=STAND_INS["--muted"], linewidth=0.9, zorder=1)
+        axes.set_yticks(range(len(groups)), [name for name, _, _ in groups])
+        axes.set_ylim(len(groups) - 0.4, -0.6)
+        dress(axes, "drop in accuracy, points", percent=False, whole=False, ticks=False)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
+        return element(written(figure), label, {}, height)
+
+
+def scatter(cells: Sequence[Row], x: str, y: str, axes_names: tuple[str, str], label: str) -> Html:
+    """A dot a cell with its number of skips beside it; the found one in another colour."""
+    with matplotlib.rc_context(SETTINGS):
+        height = 2.9
+        figure = Figure(figsize=(WIDTH_IN, height), facecolor="none")
+        axes = figure.add_axes((0.13, 0.16, 0.84, 0.74), facecolor="none")
+        for row in cells:
+            colour = STAND_INS["--two"] if row["name"] == "found" else STAND_INS["--one"]
+            axes.plot([row[x]], [row[y]], "o", color=colour, markersize=7 if row["name"] == "found" else 5, zorder=3)
+            axes.annotate(f"{row['skips']:g}", (row[x], row[y]), (5, 3), textcoords="offset points", fontsize=7.5,
+                          color=STAND_INS["--muted"])  # fmt: skip
+        dress(axes, axes_names[0], percent=False, whole=False, ticks=False)
+        axes.set_title(axes_names[1], loc="left", fontsize=8.5, color=STAND_INS["--muted"])
+        axes.margins(0.12)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
+        return element(written(figure), label, {}, height)
+
+
+def weighted_cell(cell: darts.Cell, kind: str, weights: Mapping[tuple[int, int], float]) -> Html:
+    """A cell whose inputs are as thick as their weight; the number stands beside the operation.
+
+    weights: drop in accuracy without the input, by (node, input); negative ones are drawn thinnest.
+    """
+    graph, greatest = new_graph(), max([NARROWEST, *weights.values()])
+    add_nodes(graph, len(cell.nodes), "")
+    for target, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS):
+        for number, (operation, source) in enumerate(inputs):
+            share = max(weights.get((target, number), 0.0), 0.0) / greatest
+            look = {
+                "class": f"op-{operation}",
+                "color": palette.colour(operation),
+                "style": palette.style(operation),
+                "penwidth": f"{THINNEST + (THICKEST - THINNEST) * share:.2f}",
+            }
+            word = f"{operation}  {100 * weights.get((target, number), 0.0):+.1f}"
+            add_input(graph, node_name(source), node_name(target), word, f"{number} ", look)
+    add_concat(graph, cell.concat, "")
+    told = ", ".join(
+        f"{operation} of {node_name(source)} into {node}: {100 * weights.get((node, number), 0.0):.1f}"
+        for node, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS)
+        for number, (operation, source) in enumerate(inputs)
+    )
+    return cell_element(graph, f"The {TITLES[kind]}, points of accuracy lost without each input: {told}")

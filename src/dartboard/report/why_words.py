@@ -1,0 +1,37 @@
+"""Numbers of a `why` study as its page writes them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dartboard.report import words
+
+Row = Mapping[str, Any]
+
+
+def points(value: float) -> str:
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
+def interval(row: Row, low: str = "low", high: str = "high") -> str:
+    return f"{100 * row[low]:.1f} to {100 * row[high]:.1f}".replace("-", "−")
+
+
+def tau_words(found: Row) -> str:
+    if found["tau"] is None:
+        return f"not defined (n {found['n']})"
+    return f"{found['tau']:+.2f} (n {found['n']}, p {found['p']:.2g})"
+
+
+def p_words(p: float | None) -> str:
+    if p is None:
+        return words.UNKNOWN
+    return "< 0.0001" if p < 0.0001 else f"{p:.2g}"
+
+
+def count_words(value: float) -> str:
+    return words.short_count(value) if value >= 1000 else f"{value:g}"
+
+
+def edge_words(source: int, target: int) -> str:
+    """c[k-2] → 3: the edge into node 3 from the output of the cell before the last."""
+    return f"{('c[k-2]', 'c[k-1]', *map(str, range(2, target)))[source]} → {target}"

@@ -1,0 +1,126 @@
+"""Scores by the supernet's weights: the discretisation gap, every change of the found cell, random cells."""
+
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dartboard.evaluate import Answers, answers, calibration_images, kept_buffers, placed_like, recalibrate
+from dartboard.layers import Zero
+from dartboard.networks.darts import Network, NetworkCell, inherit
+from dartboard.search_space import Architecture
+from dartboard.spaces import darts as cells_space
+from dartboard.studies.subject import Search, Study, note_answers
+from dartboard.studies.variants import Variant, variants
+
+
+def discretisation(one: Study) -> None:
+    """From the relaxed supernet to the cell cut out of it, step by step."""
+    search = one.search
+    cut_out = inherited(search)
+    hard = one_hot(search)
+    steps: dict[str, Callable[[], Answers]] = {
+        "soft": lambda: by_batch_statistics(one, search.weights),
+        "one-hot": lambda: by_batch_statistics(one, hard),
+        "cell": lambda: by_batch_statistics(one, search.architecture),
+        "inherited": lambda: by_running_statistics(one, cut_out, anew=False),
+        "recalibrated": lambda: by_running_statistics(one, cut_out, anew=True),
+    }
+    for name, answer in steps.items():
+        note_answers(one, f"gap/{name}", answer)
+
+
+def one_hot(search: Search) -> dict[str, Tensor]:
+    """The mixture in which every edge has only its strongest operation other than `none`; all edges stay."""
+    mixed, found = cells_space.mixed(search.space), {}
+    for kind, rows in search.weights.items():
+        hard = torch.zeros_like(rows)
+        for edge, names in enumerate(mixed[kind]):
+            row = [-1.0 if name == "none" else weight for name, weight in zip(names, rows[edge].tolist(), strict=True)]
+            hard[edge, row.index(max(row))] = 1.0
+        found[kind] = hard
+    return found
+
+
+def by_batch_statistics(one: Study, choice: Any) -> Answers:
+    """A choice in the supernet, each batch normalised by its own mean and variance, as the search scores it."""
+    supernet = one.search.supernet
+    place = placed_like(supernet)
+    was_training = supernet.training
+    supernet.train()
+    with kept_buffers(supernet):
+        found = answers(lambda x: supernet(place(x), choice), one.val, one.search.data, one.search.batch_size)
+    supernet.train(was_training)
+    return found
+
+
+def by_running_statistics(one: Study, network: Network, *, anew: bool) -> Answers:
+    """A network in evaluation mode: with the running statistics it has, or with new ones from training images."""
+    data, place = one.search.data, placed_like(network)
+
+    def predict(x: Tensor) -> Tensor:
+        return network.logits(place(x), form="fast")[0]
+
+    if anew:
+        recalibrate(network, predict, calibration_images(network, data.train, data, one.index))
+    was_training = network.training
+    network.eval()
+    found = answers(predict, one.val, data)
+    network.train(was_training)
+    return found
+
+
+def inherited(search: Search, architecture: Architecture | None = None) -> Network:
+    """A cell cut out of the supernet; the found one where none is named. Draws nothing from the global generator."""
+    with torch.random.fork_rng():
+        return inherit(search.supernet, architecture or search.architecture)
+
+
+def cut(search: Search, variant: Variant) -> Network:
+    """The network of a variant, with the supernet's weights; a removed operation need not be one of the supernet's."""
+    if variant.change != "removed":
+        return inherited(search, variant.architecture)
+    network = inherited(search)
+    for cell in network.cells:
+        assert isinstance(cell, NetworkCell)
+        if cell.reduction == (variant.kind == "reduce"):
+            before = sum(len(node) for node in cell.cell.nodes[: variant.node - cells_space.NUM_INPUTS])
+            strided = cell.reduction and variant.before[1] < cells_space.NUM_INPUTS
+            cell.ops[before + variant.input] = Zero(2 if strided else 1)
+    return network
+
+
+def score_variants(one: Study) -> None:
+    """Every single change of the found cell, by shared weights and recalibrated statistics."""
+    found = list(all_variants(one.search))
+    for number, variant in enumerate(found):
+        note_answers(
+            one,
+            f"variant/{variant.key}",
+            lambda variant=variant: by_running_statistics(one, cut(one.search, variant), anew=True),  # type: ignore[misc]
+        )
+        if (number + 1) % 20 == 0 or number + 1 == len(found):
+            one.tell(f"scored {number + 1} of {len(found)} changes of the cell")
+
+
+def all_variants(search: Search) -> Iterator[Variant]:
+    return variants(search.architecture, cells_space.mixed(search.space))
+
+
+def score_samples(one: Study) -> None:
+    """Random cells of the space, by shared weights and recalibrated statistics."""
+    for number, architecture in enumerate(sampled(one.search, one.config.samples)):
+        note_answers(
+            one,
+            f"sample/{number}",
+            lambda drawn=architecture: by_running_statistics(one, inherited(one.search, drawn), anew=True),  # type: ignore[misc]
+            architecture=architecture.to_json(),
+        )
+
+
+def sampled(search: Search, number: int) -> list[Architecture]:
+    """Cells drawn from the space, every choice uniform; the same ones for the same seed of the run."""
+    rng = Random(search.run.generator("why-samples").initial_seed())
+    return [search.space.sample(rng) for _ in range(number)]

@@ -1,0 +1,156 @@
+"""Short trainings from scratch, looked at before the first step, after a few, and at the end."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from dartboard import loop, train
+from dartboard.data import Data
+from dartboard.data.splits import picked
+from dartboard.errors import InputError, InterruptedRunError
+from dartboard.evaluate import Answers, calibration_images, kept_buffers
+from dartboard.gradient_flow import Flow, flow
+from dartboard.networks.darts import Network
+from dartboard.run import Run
+from dartboard.search_space import Architecture
+from dartboard.stopping import Limits
+from dartboard.studies.questions import Config
+from dartboard.studies.shared_weights import by_running_statistics
+from dartboard.studies.subject import Search, Study, heed, packed
+
+TRAININGS = "trainings"
+
+
+def train_config(search: Search, wanted: Config) -> train.Config:
+    """The short protocol: augmentation and sizes as in the search, no drop path, no second classifier."""
+    own = search.run.settings
+    return train.Config(
+        channels=wanted.channels or own["channels"],
+        cells=wanted.cells or own["cells"],
+        epochs=wanted.epochs,
+        batch_size=min(wanted.batch_size or search.batch_size, len(search.data.train)),
+        crop_padding=own["crop_padding"],
+        flip=own["flip"],
+        cutout=own["cutout"],
+        drop_path=0.0,
+        auxiliary=False,
+    )
+
+
+def held_in(data: Data) -> Data:
+    """The search's train images to train on, and its val images in the place of the test images."""
+    nothing = picked(data.train, np.arange(0))
+    mark = hashlib.sha256(f"train to learn, val to score: {data.fingerprint}".encode()).hexdigest()
+    name = f"{data.name} (its train to learn, its val to score)"
+    return replace(data, name=name, val=nothing, test=data.val, fingerprint=mark)
+
+
+def train_one(one: Study, name: str, architecture: Architecture, number: int) -> None:
+    """One training from scratch by `fit`, looked at before its first step, after a few, and at its end."""
+    key = f"training/{name}/{number}"
+    if f"{key}/end" in one.pieces:
+        return
+    heed(one)
+    config, data = train_config(one.search, one.config), held_in(one.search.data)
+    network = built(architecture, config, data)
+    with opened(one, config, architecture, f"{name}-s{number}") as run:
+        if f"{key}/start" not in one.pieces:
+            train.begin(config, network, run, *loop.prepare(run))
+            one.pieces.add(f"{key}/start", **looked_at(one, network, data), architecture=architecture.to_json())
+        if f"{key}/early" not in one.pieces:
+            stop_after(one, config, network, data, run)
+            first = one_more_look(one, network)
+            one.pieces.add(f"{key}/early", **looked_at(one, network, data), accuracy=first.accuracy, loss=first.loss)
+        fit(one, config, network, data, run, Limits())
+        losses = [line["train_loss"] for line in run.metrics() if line["event"] == "epoch"]
+        last = one_more_look(one, network)
+        numbers = {"accuracy": last.accuracy, "loss": last.loss, "right": packed(last.right), "losses": losses}
+        one.pieces.add(f"{key}/end", **looked_at(one, network, data), **numbers)
+        one.tell(f"trained {name}, seed {run.seed}: {100 * last.accuracy:.1f} % of the val images right")
+
+
+def built(architecture: Architecture, config: train.Config, data: Data) -> Network:
+    with torch.random.fork_rng():
+        return Network(
+            architecture,
+            channels=config.channels,
+            cells=config.cells,
+            num_classes=data.num_classes,
+            in_channels=data.channels,
+            image_size=data.image_size,
+            auxiliary=False,
+        )
+
+
+@contextmanager
+def opened(one: Study, config: train.Config, architecture: Architecture, name: str) -> Iterator[Run]:
+    """The run of one training, new or gone on with."""
+    folder, number = one.folder / TRAININGS / name, int(name.rpartition("-s")[2])
+    parent = one.search.run
+    if (folder / "config.toml").exists():
+        run = Run.open(folder, write=True)
+    else:
+        threads = parent.setup.threads or parent.environment.get("threads")
+        setup = replace(parent.setup, seed=parent.seed + number, budget=None, until=None, threads=threads)
+        run = Run.create(folder, config, setup=setup, command="train", parent=parent, architecture=architecture)
+    run.label = name
+    with run:
+        yield run
+
+
+def check_steps(search: Search, wanted: Config) -> None:
+    """Raises InputError where the first look would come when the training is over."""
+    config, few = train_config(search, wanted), wanted.few_steps
+    steps = config.epochs * -(-len(search.data.train) // config.batch_size)
+    if few >= steps:
+        raise InputError(f"--few-steps {few} is the whole training, {steps} steps; give fewer, or more --epochs")
+
+
+def stop_after(one: Study, config: train.Config, network: Network, data: Data, run: Run) -> None:
+    """Trains for the first few steps alone."""
+    checkpoint = run.load()
+    ahead = one.config.few_steps - (checkpoint.step if checkpoint else 0)
+    if ahead > 0:
+        limits = Limits(steps=ahead)
+        try:
+            fit(one, config, network, data, run, limits)
+        except InterruptedRunError:
+            if limits.caught is not None:
+                raise
+    else:
+        train.begin(config, network, run, *loop.prepare(run))
+
+
+def fit(one: Study, config: train.Config, network: Network, data: Data, run: Run, limits: Limits) -> None:
+    """The shared verb, which takes note of signals itself while it works; one that it has noted is handed on."""
+    limits.caught = one.limits.caught
+    run.limits = limits
+    try:
+        train.fit(config, network, data, run)
+    finally:
+        one.limits.caught = limits.caught
+
+
+def looked_at(one: Study, network: Network, data: Data) -> dict[str, Any]:
+    """The gradient of one batch of training images, the same at every look, and the loss on it."""
+    device = next(network.parameters()).device
+    x = next(calibration_images(network, data.train, data, one.index[:1]))
+    found: Flow = flow(network, x, data.train.labels[one.index[0].to(data.train.labels.device)].to(device))
+    return {"batch_loss": found.loss, "gradient": found.total, **listed(found)}
+
+
+def listed(found: Flow) -> dict[str, Any]:
+    edges = [{**asdict(edge), "transmission": edge.transmission} for edge in found.edges]
+    return {"cells": [asdict(cell) for cell in found.cells], "edges": edges}
+
+
+def one_more_look(one: Study, network: Network) -> Answers:
+    """The val images, with statistics made anew and then put back: after a short training the running ones still
+    remember weights that are gone."""
+    with kept_buffers(network):
+        return by_running_statistics(one, network, anew=True)

@@ -1,0 +1,81 @@
+"""Why does the found cell perform as it does? The work: scores by shared weights, short trainings, gradients.
+
+Every number is one of val images, and every network has learned from the train images alone: the search's two splits.
+The test images are not read. What the numbers say is put together in findings.py.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dartboard import formats
+from dartboard.search_space import Architecture
+from dartboard.stopping import Limits, signals_noted
+from dartboard.studies import findings
+from dartboard.studies.pieces import Pieces
+from dartboard.studies.questions import Config
+from dartboard.studies.shared_weights import all_variants, discretisation, sampled, score_samples, score_variants
+from dartboard.studies.short_trainings import train_config, train_one
+from dartboard.studies.subject import Search, Study, val_images
+from dartboard.studies.variants import Variant
+
+
+def study(search: Search, config: Config, folder: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Does all the work that is not done yet, and returns what it says (findings.gathered). tell: prints a line.
+
+    Raises InputError, CannotContinueError, and InterruptedRunError after a signal; what is done by then is kept.
+    """
+    one = planned(search, config, folder, tell)
+    with signals_noted(one.limits):
+        discretisation(one)
+        score_variants(one)
+        score_samples(one)
+        for name, architecture in to_train(one):
+            for number in range(config.seeds):
+                train_one(one, name, architecture, number)
+    return told(one)
+
+
+def planned(search: Search, config: Config, folder: Path, tell: Callable[[str], None]) -> Study:
+    """The study with what it draws: the training images to recalibrate on, the val images to score on."""
+    order = torch.randperm(len(search.data.train), generator=search.run.generator("why-calibration"))
+    wanted = order[: config.batches * search.batch_size]
+    index = list(torch.split(wanted, search.batch_size))
+    index = [batch for batch in index if len(batch) > 1]
+    return Study(search, config, folder, Pieces(folder), index, val_images(search, config), Limits(), tell)
+
+
+def told(one: Study) -> dict[str, Any]:
+    """The tables, with what they are of."""
+    search, small = one.search, train_config(one.search, one.config)
+    sizes = {"channels": small.channels, "cells": small.cells, "image_size": search.data.image_size}
+    changes = list(all_variants(search))
+    found = findings.gathered(one.pieces, search.architecture, changes, sizes, len(one.val), search.run.seed)
+    header = {"run": str(search.run.folder), "data": search.data.name, "fingerprint": search.data.fingerprint}
+    genotype = formats.write(search.architecture, "quark0")
+    return {**header, "genotype": genotype, "config": asdict(one.config), "sizes": sizes, **found}
+
+
+def to_train(one: Study) -> Iterator[tuple[str, Architecture]]:
+    """(name, architecture): the found cell, the random ones, the most harmful changes."""
+    yield from controls(one)
+    for variant in worst(list(all_variants(one.search)), one.pieces)[: one.config.top]:
+        yield variant.key, variant.architecture
+
+
+def controls(one: Study) -> Iterator[tuple[str, Architecture]]:
+    yield "found", one.search.architecture
+    for number, architecture in enumerate(sampled(one.search, one.config.random)):
+        yield f"random-{number}", architecture
+
+
+def worst(found: list[Variant], pieces: Pieces) -> list[Variant]:
+    """The most harmful change of every input by shared weights, the most harmful input first; ties as enumerated."""
+    by_accuracy = sorted(found, key=lambda variant: pieces[f"variant/{variant.key}"]["accuracy"])
+    first: dict[tuple[str, int, int], Variant] = {}
+    for variant in by_accuracy:
+        first.setdefault(variant.place, variant)
+    return list(first.values())
