@@ -3,12 +3,13 @@
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dartboard.cell_distance import compare
+from dartboard.cell_distance import compare, distance
 from dartboard.formats import published
 from dartboard.report import changes, write_report
 from dartboard.report.chain import chain_of, joined, swap_index
@@ -82,6 +83,16 @@ def test_the_claim_is_answered_from_the_runs_own_epochs(tmp_path: Path) -> None:
     assert still is not None
     assert "so it is here" in still
     assert "the same cell at all 10 epochs" in still
+
+
+def test_a_run_that_gives_an_earlier_epochs_cell_says_so(tmp_path: Path) -> None:
+    facts = facts_of(tmp_path, epochs=4)
+    assert "not its last epoch's" not in str(claim_box(facts))
+    earlier = replace(facts, final=facts.epochs[0].architecture)
+    assert facts.final is not None
+    assert earlier.final is not None
+    told = f"not its last epoch&#x27;s: they are {distance(earlier.final, facts.final)} edits apart"
+    assert told in str(claim_box(earlier))
 
 
 def test_random_cells_of_the_space_are_the_yardstick() -> None:
@@ -211,8 +222,8 @@ def test_the_page_of_a_chain_passes_through_both_runs_and_marks_the_swap(tmp_pat
     first, second = write_chain(tmp_path)
     page = write_report([second])
     said, text = words_of(page), page.read_text()
-    assert "epochs are counted through 2 runs, second (digits-inverted) from epoch 4 on" in said
-    assert "Since the swap to digits-inverted, before epoch 4, changed" in said
+    assert "on from another: below, epochs are counted through 2 runs, second (digits-inverted) from epoch 4 on" in said
+    assert "From just before the swap to digits-inverted (epoch 4) to the end: " in said
     assert "epoch 3 (epoch 3 of first) → epoch 6 (epoch 2 of second)" in said
     assert "swap → digits-inverted" in said
     assert text.count('class="swap"') == 4

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from dartboard.cell_distance import aligned, compare
+from dartboard.cell_distance import aligned, compare, distance
 from dartboard.report import changes, grids, words
 from dartboard.report.blocks import box, legend, pair, picture, section, sentences
 from dartboard.report.chain import swap_index
@@ -17,7 +17,7 @@ from dartboard.report.drawn_difference import difference_svg
 from dartboard.report.facts import Epoch, Facts
 from dartboard.report.figures import Series
 from dartboard.report.markup import Html, join, tag
-from dartboard.report.measures import cell_of, difference, operations_of
+from dartboard.report.measures import cell_of, difference, has_cells, operations_of
 from dartboard.report.plots import plot
 from dartboard.report.strip import epoch_frames, strip
 from dartboard.spaces import darts
@@ -96,7 +96,15 @@ def foot(facts: Facts, known: dict[str, Change]) -> list[str]:
     pairs = f"mean of {changes.YARDSTICK_PAIRS} pairs of the space {space}"
     yardstick = f"Two cells drawn at random differ in {' and '.join(told)}, {pairs}. " if told else ""
     drawn = "Cells count as equal where only the numbers of their nodes, or the order of inputs, differ."
-    return [yardstick + drawn, *swap_words(facts)]
+    return [yardstick + drawn, *swap_words(facts), *given_words(facts)]
+
+
+def given_words(facts: Facts) -> list[str]:
+    """That the run gave another cell than its last epoch's, where it did."""
+    last = with_cells(facts.history)[-1].architecture
+    if facts.final is None or last is None or not has_cells(facts.final) or (edits := distance(facts.final, last)) == 0:
+        return []
+    return [f"The cell that the run gives is not its last epoch's: they are {words.plural(edits, 'edit')} apart."]
 
 
 def swap_words(facts: Facts) -> list[str]:
@@ -110,8 +118,9 @@ def swap_words(facts: Facts) -> list[str]:
             for kind in darts.CELLS:
                 before, last = cell_of(history[at - 1], kind), cell_of(history[-1], kind)
                 found = compare(before, last)
-                parts.append(f"{found.inputs} of {found.of} inputs of the {TITLES[kind]}")
-            told.append(f"Since the swap to {swap.data}, before epoch {swap.epoch}, changed {' and '.join(parts)}.")
+                parts.append(f"{found.inputs} of {found.of} inputs changed in the {TITLES[kind]}")
+            since = f"From just before the swap to {swap.data} (epoch {swap.epoch}) to the end"
+            told.append(f"{since}: {' and '.join(parts)}.")
     return told
 
 

@@ -7,8 +7,8 @@ from dartboard.report.blocks import pair, picture, section, table
 from dartboard.report.changes import root_mean_square_step, with_cells
 from dartboard.report.drawing import TITLES, survival_svg
 from dartboard.report.facts import Facts
-from dartboard.report.grids import edge_name
-from dartboard.report.markup import Html
+from dartboard.report.grids import edge_words, node_words
+from dartboard.report.markup import Html, join
 from dartboard.report.measures import cell_of, num_nodes
 from dartboard.spaces import darts
 
@@ -77,12 +77,12 @@ def close_table(facts: Facts, found: dict[str, CloseCalls]) -> Html:
     return table(head, [row_of(kind, one, wide) for _, kind, one, wide in rows], caption=caption)
 
 
-def row_of(kind: str, one: Survival, wide: Survival) -> tuple[str, ...]:
-    rival = "none"
+def row_of(kind: str, one: Survival, wide: Survival) -> tuple[object, ...]:
+    rival: object = "none"
     if one.rival is not None:
         operation, source, share = one.rival
-        rival = f"{operation} of {edge_name(source, one.target)}, {share_words(share)}"
-    name = f"{kind}, {edge_name(one.source, one.target)}"
+        rival = join([f"{operation} of ", node_words(source), f", {share_words(share)}"])
+    name = join([f"{kind}, ", edge_words(one.source, one.target)])
     return (name, one.operation, share_words(one.edge), share_words(one.whole), share_words(wide.whole), rival)
 
 

@@ -28,6 +28,16 @@ def typeset_edge(source: int, target: int) -> Html:
     return join(["c", index, tag("tspan", f" → {target}", dy=-3)])
 
 
+def edge_words(source: int, target: int) -> Html:
+    """The edge's name in a sentence or a table: the index of an input set low."""
+    return join([node_words(source), f" → {target}"])
+
+
+def node_words(number: int) -> Html:
+    index = {0: "k−2", 1: "k−1"}.get(number)
+    return join(["c", tag("sub", index)]) if index else text(number)
+
+
 def row_tops(edges: Sequence[tuple[int, int]], height: int) -> list[int]:
     """Upper side of each edge's row: rows of one target node stand together."""
     return [row * height + (target - darts.NUM_INPUTS) * GAP for row, (_, target) in enumerate(edges)]

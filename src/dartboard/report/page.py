@@ -179,7 +179,7 @@ def chain_words(facts: Facts) -> str:
         return ""
     told = ", ".join(f"{swap.run} ({swap.data}) from epoch {swap.epoch}" for swap in facts.swaps)
     runs = words.plural(len(facts.swaps) + 1, "run")
-    return f" It goes on from another search: below, epochs are counted through {runs}, {told} on."
+    return f" The search goes on from another: below, epochs are counted through {runs}, {told} on."
 
 
 def with_state(facts: Facts, answer: Html) -> Html:

@@ -15,7 +15,7 @@ from dartboard.report.measures import cell_of, difference
 from dartboard.spaces import darts
 
 COLUMNS = 8
-WIDTH, HEAD, GAP, MARGIN, EDGE = 132, 32, 10, 8, 2  # of a small picture, its words, between two, inside, around all
+WIDTH, HEAD, GAP, MARGIN, EDGE = 132, 32, 10, 8, 7  # of a small picture, its words, between two, inside, around all
 DASHES = {"dashed": "14 9", "dotted": "2 9"}
 THIN, THICK, ROOM = 5, 10, 12  # lines, and the room around the nodes, in the units of the layout
 

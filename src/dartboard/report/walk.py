@@ -59,7 +59,8 @@ def swap_mark(facts: Facts, history: Sequence[Epoch], swap: Swap) -> Html | None
         return None
     share = (index - 0.5) / (len(history) - 1)
     place = f"left:calc(8px + (100% - 16px) * {share:.4f})"
-    return tag("span", tag("span", f"swap → {swap.data}"), class_="swap-mark", style=place)
+    side = "swap-mark late" if share > 0.5 else "swap-mark"
+    return tag("span", tag("span", f"swap → {swap.data}"), class_=side, style=place)
 
 
 def half(facts: Facts, history: Sequence[Epoch], kind: str) -> Html:
