@@ -4,6 +4,7 @@ A new method that needs other settings, or has other fields, finds here what to 
 """
 
 import inspect
+import re
 from dataclasses import fields, replace
 from functools import cache
 from importlib import import_module
@@ -134,7 +135,14 @@ def test_the_cost_of_an_architecture_is_that_of_its_network(space: SearchSpace) 
 # --- Methods ---------------------------------------------------------------------------------------------------------
 
 # The ways a method computes, of which each must keep the contracts of runs.
-WAYS: dict[str, list[dict[str, Any]]] = {"darts": [{}, {"second_order": True}, {"supernet": "plain"}]}
+WAYS: dict[str, list[dict[str, Any]]] = {
+    "darts": [
+        {},
+        {"second_order": True},
+        {"supernet": "plain"},
+        {"stop": "stable:1,held-out:0.1", "stop_mode": "report"},
+    ]
+}
 ALL_WAYS = [(method, way) for method, own in WAYS.items() for way in own]
 ways = pytest.mark.parametrize(("method", "way"), ALL_WAYS, ids=str)
 
@@ -164,6 +172,8 @@ CASES: dict[str, dict[str, tuple[Any, dict[str, Any]]]] = {
         "crop_padding": (0, {}),
         "flip": (True, {}),
         "cutout": (4, {}),
+        "stop": ("stable:1", {"epochs": 3}),
+        "stop_mode": ("report", {"epochs": 3, "stop": "stable:1"}),
         "supernet": ("plain", {}),
         "channels_last": (False, {}),
     }
@@ -295,7 +305,7 @@ def test_every_setting_changes_something(
     value, more = CASES[method][field]
     assert {**tiny.SEARCH, **more}.get(field, getattr(method_module(method).Config(), field)) != value
     before = base_history(
-        method, tuple(more.items()), tmp_path_factory.getbasetemp() / f"{method}-base-{len(str(more))}"
+        method, tuple(more.items()), tmp_path_factory.getbasetemp() / re.sub(r"\W+", "-", f"{method}-base-{more}")
     )
     run_search(method, tmp_path / "run", **{**more, field: value})
     assert tiny.history(tmp_path / "run") != before

@@ -132,6 +132,7 @@ def rehearse(job: Job, batch_size: int, enough_s: float = ENOUGH_S, scored: int 
     """
     epochs = max(job.config.epochs, ENOUGH_EPOCHS + 1)  # so that it never comes to the end
     config = replace(job.config, batch_size=batch_size, epochs=epochs)
+    config = replace(config, stop="") if hasattr(config, "stop") else config  # its images would be too few
     data = shortened(job, batch_size, scored)
     setup = replace(job.setup, budget=None, until=None, save_every="9d")
     command, method, space = (job.header.get(name) for name in ("command", "method", "space"))

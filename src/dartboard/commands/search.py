@@ -12,10 +12,12 @@ from dartboard.config import Setup, build
 from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
+from dartboard.formats.files import STOPPED
 from dartboard.handover import Handover, check_parent
 from dartboard.methods import METHODS
 from dartboard.run import Run
 from dartboard.spaces import SPACES
+from dartboard.stop_rules import rule_of
 from dartboard.stopping import Limits, limits_of
 
 if TYPE_CHECKING:
@@ -174,8 +176,20 @@ def tell(run: Run) -> None:
     if architecture is None:
         raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search anew")
     print(formats.write(architecture, "quark0"))
+    for line in rule_lines(run):
+        print(line)
     print(f"report: {write_report([run.folder])}")
     print(f"train it: dartboard train {run.folder} --data {run.setup.data}")
+
+
+def rule_lines(run: Run) -> list[str]:
+    """What each stopping rule says of a finished search, and where the cell is that it keeps."""
+    told = []
+    for entry in run.metrics()[-1].get("stopped", []):
+        file = run.folder / STOPPED / rule_of(entry["rule"]).file_name
+        fired = "did not fire" if entry["epoch"] is None else f"fired after epoch {entry['epoch']}"
+        told.append(f"{entry['rule']} {fired} and keeps the cell of epoch {entry['kept']}: {file}")
+    return told
 
 
 def resume(run: Run) -> None:

@@ -11,6 +11,7 @@ from dartboard.config import Setup, build
 from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError
+from dartboard.formats.files import run_of
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.stopping import Limits, limits_of
@@ -76,7 +77,7 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
     data = work.load(setup)
     network = work.build_network(architecture, flags.config, data)
     dryrun.check_training(setup, flags.config, data, network)
-    parent = flags.arch if Path(flags.arch).is_dir() else None
+    parent = flags.arch if Path(flags.arch).is_dir() else run_of(Path(flags.arch))
     folder = work.run_folder(flags.new, f"train-{label}", setup)
     run = Run.create(folder, flags.config, setup=setup, command="train", parent=parent, architecture=architecture)
     run.limits = limits

@@ -11,6 +11,7 @@ from dartboard.search_space import Architecture
 from dartboard.spaces.catalogue import published
 
 RUN_FILE = "architecture.json"  # where a run folder keeps its result
+STOPPED = "stopped"  # in a run's folder, the cells that stopping rules keep
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Architecture, str]:
@@ -69,8 +70,9 @@ def resolve(name_or_path: str | os.PathLike[str]) -> tuple[Architecture, str, st
     """(architecture, notation, label) of what a person named, tried in this order:
 
     a published name (the notation is then "published", the label the name; write ./NAME for a file of that name);
-    a run folder, for the architecture it found or trains (label: the folder's name); a file in any notation (label:
-    its name without the ending). Raises InputError; an unknown name is answered with the nearest one.
+    a run folder, for the architecture it found or trains (label: the folder's name); a file in any notation (label: its
+    name without the ending; for a cell that a stopping rule kept, the run's name and the rule). Raises InputError; an
+    unknown name is answered with the nearest one.
     """
     name = os.fspath(name_or_path)
     if name in published():
@@ -81,7 +83,21 @@ def resolve(name_or_path: str | os.PathLike[str]) -> tuple[Architecture, str, st
     if is_folder(path):
         return from_run(path)
     architecture, notation = load(path)
-    return architecture, notation, path.resolve().parent.name if path.name == RUN_FILE else path.stem
+    return architecture, notation, label_of(path.resolve())
+
+
+def label_of(path: Path) -> str:
+    """What a file of an architecture is called: its run's folder, with the rule that kept it where one did."""
+    if path.name == RUN_FILE:
+        return path.parent.name
+    run = run_of(path)
+    return path.stem if run is None else f"{run.name}-{path.stem}"
+
+
+def run_of(path: Path) -> Path | None:
+    """The run's folder, of a cell that a stopping rule kept in it; of any other file None."""
+    folder = path.resolve().parent
+    return folder.parent if folder.name == STOPPED and (folder.parent / "config.toml").is_file() else None
 
 
 def looks_like_path(text: str) -> bool:

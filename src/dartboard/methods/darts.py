@@ -24,8 +24,8 @@ Departures from the official code:
     5. A validation batch is drawn afresh at each step without rebuilding a loader; same distribution.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
@@ -33,17 +33,18 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dartboard import batches, descent, formats, graphs, handover, loop, networks, train
+from dartboard import batches, descent, early_stopping, evidence, graphs, handover, loop, networks, stop_rules, train
 from dartboard.clock import Clock
 from dartboard.config import check_ranges, check_types
 from dartboard.data import Data
 from dartboard.errors import InputError
-from dartboard.evaluate import kept_buffers, shared_weights_score
+from dartboard.evaluate import kept_buffers
 from dartboard.layers import Noise, noises_of, renew
 from dartboard.progress import Progress
 from dartboard.run import Run
 from dartboard.search_space import Architecture, SearchSpace
 from dartboard.spaces import darts as cells_space
+from dartboard.spaces.darts import derive as derive  # section 2.4
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,10 @@ class Config:
     """mirror half of the images (official code)"""
     cutout: int = 0
     """side of the square hole in pixels, 0 for none (--cutout is off in the published search)"""
+    stop: str = ""
+    """rules that say when to stop, such as skips:2,stable:10,eigenvalue,held-out (docs/early-stopping.md)"""
+    stop_mode: Literal["stop", "report"] = "stop"
+    """stop: end when the first rule fires, with its cell; report: go on, and tell what each would have kept"""
     supernet: Literal["fast", "plain"] = "fast"
     """how the supernet is computed: by the identities of fast_cell.py, or one module at a time; same function"""
     channels_last: bool = True
@@ -104,6 +109,7 @@ class Config:
         check_ranges(self, alpha_init="[0, inf)", crop_padding="[0, inf)", cutout="[0, inf)", momentum="[0, 1)")
         check_ranges(self, alpha_beta1="[0, 1)", alpha_beta2="[0, 1)")
         networks.check_cells(self.cells)
+        stop_rules.parse(self.stop)
 
 
 # --preset paper: where the paper's text differs from the official code.
@@ -146,6 +152,8 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     """
     loop.check_batch(config.batch_size, train=len(data.train), val=len(data.val))
     run.check_data(data)
+    watch, data = early_stopping.begin(config, space, data, run)
+    loop.check_batch(config.batch_size, train=len(data.train))
     data = data.to(run.device)
     state = begin(config, space, data, run, supernet)
     alpha_step, weight_step = steps(config, state, run)
@@ -154,8 +162,8 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
     with run.guarded(), progress_ as progress, clock.watching(*parts), graphs.own_stream(run.device):
         if state.place.step == 0:
-            run.log(event="start", **alpha_fields(state))
-        for epoch in range(state.place.epoch, config.epochs):
+            run.log(event="start", **evidence.alpha_fields(state.alpha, relaxed(state)[1]))
+        for epoch in early_stopping.epochs(config, watch, state.place, run):
             lr = learning_rate(config, state.place, epoch)
             batches.announce(config, data, run, state.place)
             for index in batches.train_order(config, data, run, epoch)[state.place.step_in_epoch :]:
@@ -171,10 +179,10 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
                 state.place.advance(len(index), train_loss, correct, lr, val_loss=val_loss)
                 loop.note_step(run, state.place, progress)
                 run.pulse(lambda: save(state, run), state.place.step)
-            finish_epoch(config, state, data, run, lr, progress)
+            finish_epoch(config, state, data, watch, run, lr, progress)
             state.place.next_epoch()
             save(state, run)
-    return finish(config, state, data, run)
+    return finish(state, watch, run)
 
 
 # --- The equations -------------------------------------------------------------------------------------------------
@@ -247,36 +255,6 @@ def move(w: Sequence[Tensor], original: Sequence[Tensor], direction: Sequence[Te
     """w = original + scale * direction, in place."""
     descent.restore(w, original)
     loop.add_scaled(w, direction, scale)
-
-
-def derive(
-    weights: Mapping[str, Sequence[Sequence[float]]], operations: Sequence[str] | cells_space.Mixed
-) -> Architecture:
-    """Section 2.4: for each node the two strongest predecessors, on each the strongest operation that is not `none`.
-
-    weights: by kind of cell, one row an edge, one number an operation, softmaxed; operations: of the columns, one list
-    for every edge, or by edge. An edge is as strong as its strongest operation other than `none`. Ties: the operation
-    with the lower id, the earlier predecessor. The two inputs of a node are written in the order of their predecessors;
-    the order has no meaning.
-    """
-    found = {}
-    for kind, rows in weights.items():
-        nodes: list[tuple[cells_space.Edge, ...]] = []
-        while (first := len(cells_space.edges(len(nodes)))) < len(rows):
-            names = cells_space.on_edges(operations, len(nodes) + 1)[kind]
-            edges = range(first, first + cells_space.NUM_INPUTS + len(nodes))  # those into the node, by predecessor
-            best = [max(zip(rows[edge], names[edge], strict=True), key=unless_none) for edge in edges]
-            strongest = sorted(range(len(best)), key=[-weight for weight, _ in best].__getitem__)[:2]
-            nodes.append(tuple((best[pred][1], pred) for pred in sorted(strongest)))
-        concat = range(cells_space.NUM_INPUTS, cells_space.NUM_INPUTS + len(nodes))
-        found[kind] = cells_space.Cell(tuple(nodes), tuple(concat))
-    return cells_space.architecture(found)
-
-
-def unless_none(weighted: tuple[float, str]) -> float:
-    """An operation's weight; `none` comes last."""
-    weight, name = weighted
-    return -math.inf if name == "none" else weight
 
 
 # --- The steps of the loop -----------------------------------------------------------------------------------------
@@ -391,35 +369,20 @@ def relaxed(state: State) -> tuple[dict[str, Tensor], Architecture]:
     return weights, derive({kind: rows.tolist() for kind, rows in weights.items()}, operations)
 
 
-def alpha_fields(state: State) -> dict[str, object]:
-    """What each epoch's line of metrics says of alpha."""
-    _, architecture = relaxed(state)
-    values: dict[str, object] = {f"alpha_{kind}": logits.detach().tolist() for kind, logits in state.alpha.items()}
-    return {**values, "architecture": formats.write(architecture, "quark0")}
-
-
-def scores(config: Config, state: State, data: Data) -> dict[str, float]:
-    """Loss and accuracy on the validation split of the mixed supernet, and accuracy of the cell cut out of it."""
-    weights, architecture = relaxed(state)
-    loss, accuracy = shared_weights_score(state.supernet, weights, data, config.batch_size)
-    _, derived = shared_weights_score(state.supernet, architecture, data, config.batch_size)
-    return {"val_loss": loss, "val_accuracy": accuracy, "derived_val_accuracy": derived}
-
-
-def finish_epoch(config: Config, state: State, data: Data, run: Run, lr: float, progress: Progress) -> None:
-    place = state.place
+def finish_epoch(
+    config: Config, state: State, data: Data, watch: early_stopping.Watch, run: Run, lr: float, progress: Progress
+) -> None:
+    """Scores the epoch, measures what the rules ask for, and writes its line."""
+    place, (weights, architecture) = state.place, relaxed(state)
     with place.clock("scoring"):
-        numbers = {"lr": lr, **place.means(), **scores(config, state, data)}
-    times = {**place.times(), "elapsed_s": run.elapsed_s}
-    run.log(event="epoch", epoch=place.epoch, step=place.step, **numbers, **alpha_fields(state), **times)
-    progress.epoch(place.epoch, loop.in_words(numbers), formats.write(relaxed(state)[1], "quark0"))
+        numbers = {"lr": lr, **place.means()}
+        numbers |= evidence.scores(state.supernet, weights, architecture, data, config.batch_size)
+    with place.clock("stopping") if watch.rules else nullcontext():
+        numbers |= early_stopping.readings(watch, place.epoch, state.supernet, state.alpha, mixture, data, run)
+    evidence.write_epoch(run, place, numbers, state.alpha, architecture, progress)
 
 
-def finish(config: Config, state: State, data: Data, run: Run) -> Result:
-    _, architecture = relaxed(state)
-    last = [line for line in run.metrics() if line["event"] == "epoch"][-1]
-    evidence = {name: last[name] for name in ("val_accuracy", "derived_val_accuracy")}
-    if not run.done:
-        run.finish(architecture, **evidence, elapsed_s=run.elapsed_s)
+def finish(state: State, watch: early_stopping.Watch, run: Run) -> Result:
+    architecture, numbers = evidence.write_result(run, relaxed(state)[1], watch)
     alpha = {kind: logits.detach() for kind, logits in state.alpha.items()}
-    return Result(architecture, alpha, state.supernet, **evidence)
+    return Result(architecture, alpha, state.supernet, **numbers)

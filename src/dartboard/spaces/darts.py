@@ -216,4 +216,32 @@ def united(operations: Mixed) -> tuple[str, ...]:
     return tuple(name for name in RECIPES if any(name in row for row in lists))
 
 
+def derive(weights: Mapping[str, Sequence[Sequence[float]]], operations: Sequence[str] | Mixed) -> Architecture:
+    """Section 2.4: for each node the two strongest predecessors, on each the strongest operation that is not `none`.
+
+    weights: by kind of cell, one row an edge, one number an operation, softmaxed; operations: of the columns, one list
+    for every edge, or by edge. An edge is as strong as its strongest operation other than `none`. Ties: the operation
+    with the lower id, the earlier predecessor. The two inputs of a node are written in the order of their predecessors;
+    the order has no meaning.
+    """
+    found = {}
+    for kind, rows in weights.items():
+        nodes: list[tuple[Edge, ...]] = []
+        while len(edges(len(nodes))) < len(rows):
+            number, names = NUM_INPUTS + len(nodes), on_edges(operations, len(nodes) + 1)[kind]
+            into = zip(incoming(rows, number), incoming(names, number), strict=True)
+            best = [max(zip(*edge, strict=True), key=unless_none) for edge in into]
+            strongest = sorted(range(len(best)), key=[-weight for weight, _ in best].__getitem__)[:2]
+            nodes.append(tuple((best[pred][1], pred) for pred in sorted(strongest)))
+        concat = range(NUM_INPUTS, NUM_INPUTS + len(nodes))
+        found[kind] = Cell(tuple(nodes), tuple(concat))
+    return architecture(found)
+
+
+def unless_none(weighted: tuple[float, str]) -> float:
+    """An operation's weight; `none` comes last."""
+    weight, name = weighted
+    return float("-inf") if name == "none" else weight
+
+
 SPACE = space("darts", "Liu et al., DARTS, ICLR 2019, section 3.1.1; quark0/darts", OPERATIONS[1:])

@@ -1,5 +1,5 @@
 """The spaces S1 to S4 in which DARTS is known to collapse (Zela et al., Understanding and Robustifying Differentiable
-Architecture Search, ICLR 2020, arXiv 1909.09656, section 4; automl/RobustDARTS, src/spaces).
+Architecture Search, ICLR 2020, arXiv 1909.09656; automl/RobustDARTS).
 
 Cells of the DARTS space with fewer operations: S1 two an edge, chosen by its authors from what a search in the DARTS
 space left; S2 a skip connection or a separable convolution; S3 the same with `none` mixed in; S4 noise in place of the
@@ -8,7 +8,7 @@ skip connection. Only S3 mixes `none` in, which as everywhere is never derived.
 
 from dartboard.spaces.darts import space
 
-SOURCE = "Zela et al., Understanding and Robustifying DARTS, ICLR 2020, section 4; automl/RobustDARTS"
+SOURCE = "Zela et al., Understanding and Robustifying DARTS, ICLR 2020; automl/RobustDARTS"
 SKIP, MAX, AVG = "skip_connect", "max_pool_3x3", "avg_pool_3x3"
 SEP3, DIL3, DIL5 = "sep_conv_3x3", "dil_conv_3x3", "dil_conv_5x5"
 
