@@ -173,7 +173,7 @@ CASES: dict[str, dict[str, tuple[Any, dict[str, Any]]]] = {
         "flip": (True, {}),
         "cutout": (4, {}),
         "stop": ("stable:1", {"epochs": 3}),
-        "stop_mode": ("report", {"epochs": 3, "stop": "stable:1"}),
+        "stop_mode": ("report", {"epochs": 3, "stop": "stable:1", "alpha_lr": 1e-6}),
         "supernet": ("plain", {}),
         "channels_last": (False, {}),
     }
