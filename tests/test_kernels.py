@@ -101,6 +101,44 @@ def test_weights_that_want_no_gradient_get_none_and_change_no_other_gradient():
 
 
 @compiler_needed
+def test_where_nothing_below_wants_a_gradient_the_mixture_weights_get_the_same_one():
+    operations = known(edges_of(NAMES, 2, 4, 1), 1)
+    x = torch.randn(3, 4, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    weights = torch.full((2, len(NAMES)), 0.2, dtype=torch.float64, requires_grad=True)
+    (whole,) = gradients(list(leave(x, weights, operations)), [weights])
+    for kernel in operations.kernels:
+        kernel.requires_grad_(False)
+    assert torch.equal(gradients(list(leave(x.detach(), weights, operations)), [weights])[0], whole)
+
+
+STARVED = """
+import resource, torch
+from torch import nn
+from dartboard.kernels.leaving import Operations, Round, leave
+
+def work(dilation):  # whose padding alone decides on the memory
+    conv = nn.Conv2d(2, 2, 3, padding=dilation, dilation=dilation, groups=2, bias=False)
+    step = Round([conv], [nn.Conv2d(2, 2, 1, bias=False)], [nn.BatchNorm2d(2, affine=False)])
+    leave(torch.ones(2, 2, 4, 4), torch.ones(1, 1), Operations([(0, [step])], [], None, 1))
+
+work(1)
+now = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (now + 2**28, resource.RLIM_INFINITY))
+try:
+    work(5000)
+except MemoryError as error:
+    print(error)
+work(1)
+"""
+
+
+@compiler_needed
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the process's size is read from /proc")
+def test_a_kernel_that_gets_no_memory_raises_a_python_error_and_the_next_call_works():
+    assert in_a_process(STARVED) == "not enough memory for the compiled kernel 'convolve'"
+
+
+@compiler_needed
 def test_a_second_derivative_is_refused_in_words():
     operations = known(edges_of(NAMES, 1, 2, 1), 1)
     x = torch.randn(2, 2, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1), requires_grad=True)

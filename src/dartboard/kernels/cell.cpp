@@ -5,13 +5,17 @@
 // pointwise convolution and its statistics are stored: ReLU, norm and depthwise are computed again where they are
 // needed, one image at a time, which stays in the cache. Compiled once for float and once for double (REAL).
 //
+// A function returns 0, or 1 where there was not enough memory (its results are then undefined).
+//
 // Every sum over images is made of one part a thread, added in the order of the threads: the same number of threads
 // gives the same bits.
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <utility>
 #include <vector>
 #ifdef _OPENMP
@@ -58,9 +62,14 @@ inline vec sums(vec* v) {
 struct Scratch {
   std::vector<real> memory;
   size_t used = 0;
-  void begin(size_t size) {
+  bool begin(size_t size) noexcept {  // false where there is not so much memory
     used = 0;
-    if (memory.size() < size + 64) memory.assign(size + 64, 0);
+    try {
+      if (memory.size() < size + 64) memory.assign(size + 64, 0);
+      return true;
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
   }
   real* take(size_t size, bool zero = false) {
     size_t address = reinterpret_cast<size_t>(memory.data() + used);
@@ -350,49 +359,57 @@ extern "C" {
 // y[e] = pointwise(depthwise(ReLU((x[e] - mean_in) * scale_in))) with its mean and scale, for every edge e.
 // shape: see Walk. x_step: numbers from an edge's input to the next one's, 0 where all read one map. mean_in: null for
 // a plain ReLU. y: (E, B, C, H', W'); mean, scale: (E, C); kernels: one pointer an edge.
-void convolve(const long* shape, const real* x, long x_step, const real* mean_in, const real* scale_in,
+int convolve(const long* shape, const real* x, long x_step, const real* mean_in, const real* scale_in,
               real* const* spatial, real* const* across, real* y, real* mean, real* scale, real* const* running_mean,
-              real* const* running_var, double momentum, double eps) {
+              real* const* running_var, double momentum, double eps) try {
   const Walk walk(shape);
   const int C = walk.channels, E = walk.edges;
   const long in_size = C * walk.in_pixels(), out_size = long(C) * walk.pixels;
   const size_t planes = x_step ? 1 : C;  // an input that all edges read is padded once for all of them
   std::vector<Moments> found(size_t(walk.batch) * E * C);
+  std::atomic<bool> failed{false};
 #pragma omp parallel num_threads(walk.threads)
   {
-    scratch.begin(planes * walk.plane + walk.flat() + size_t(C) * walk.dense + 4 * SLACK);
-    real* all = scratch.take(planes * walk.plane, true);
-    real* flat = scratch.take(walk.flat());
-    real* maps = scratch.take(size_t(C) * walk.dense + SLACK, true);
+    if (!scratch.begin(planes * walk.plane + walk.flat() + size_t(C) * walk.dense + 4 * SLACK)) failed = true;
+#pragma omp barrier
+    if (!failed) {
+      real* all = scratch.take(planes * walk.plane, true);
+      real* flat = scratch.take(walk.flat());
+      real* maps = scratch.take(size_t(C) * walk.dense + SLACK, true);
 #pragma omp for schedule(static)
-    for (int b = 0; b < walk.batch; b++)
-      for (int e = 0; e < E; e++) {
-        const real* from = x + e * x_step + b * in_size;
-        real* to = y + (long(e) * walk.batch + b) * out_size;
-        for (int c = 0; c < C; c++) {
-          real* padded = all + (x_step ? 0 : c) * walk.plane;
-          real middle = mean_in ? mean_in[e * C + c] : 0, factor = mean_in ? scale_in[e * C + c] : 1;
-          if (x_step || e == 0) rectified(walk, from + c * walk.in_pixels(), middle, factor, padded);
-          depthwise(walk, padded, spatial[e] + c * walk.taps, 1, flat, maps + size_t(c) * walk.dense);
+      for (int b = 0; b < walk.batch; b++)
+        for (int e = 0; e < E; e++) {
+          const real* from = x + e * x_step + b * in_size;
+          real* to = y + (long(e) * walk.batch + b) * out_size;
+          for (int c = 0; c < C; c++) {
+            real* padded = all + (x_step ? 0 : c) * walk.plane;
+            real middle = mean_in ? mean_in[e * C + c] : 0, factor = mean_in ? scale_in[e * C + c] : 1;
+            if (x_step || e == 0) rectified(walk, from + c * walk.in_pixels(), middle, factor, padded);
+            depthwise(walk, padded, spatial[e] + c * walk.taps, 1, flat, maps + size_t(c) * walk.dense);
+          }
+          pointwise(across[e], C, 1, maps, walk.dense, C, C, walk.pixels, to, walk.pixels);
+          for (int c = 0; c < C; c++) found[(size_t(b) * E + e) * C + c] = moments(to + long(c) * walk.pixels, walk.pixels);
         }
-        pointwise(across[e], C, 1, maps, walk.dense, C, C, walk.pixels, to, walk.pixels);
-        for (int c = 0; c < C; c++) found[(size_t(b) * E + e) * C + c] = moments(to + long(c) * walk.pixels, walk.pixels);
-      }
+    }
   }
+  if (failed) throw std::bad_alloc();
   for (int e = 0; e < E; e++)
     for (int c = 0; c < C; c++)
       finish_norm(&found[size_t(e) * C + c], walk.batch, E * C, walk.pixels, momentum, eps, 1, running_mean + e,
                   running_var + e, c, mean + e * C + c, scale + e * C + c);
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
 }
 
 // The gradients of convolve. g[e]: gradient of weight[e] * norm(y[e]) (B, C, H', W'); g_mean, g_dot: (E, C), means of g and of
 // g * norm(y) over all images. Adds to spatial_grad (E, C, taps) and across_grad (E, C, C) unless null.
 // mean_in null: adds the input's gradient to dx (B, C, H, W). Else writes it, behind the ReLU, to dx (E, B, C, H, W), and its means
 // and means of dx * normalised input to dx_mean, dx_dot (E, C).
-void convolve_backward(const long* shape, const real* x, long x_step, const real* mean_in, const real* scale_in,
+int convolve_backward(const long* shape, const real* x, long x_step, const real* mean_in, const real* scale_in,
                        real* const* spatial, real* const* across, const real* y, const real* mean, const real* scale,
                        const real* const* g, const real* weight, const real* g_mean, const real* g_dot, real* dx,
-                       real* dx_mean, real* dx_dot, real* spatial_grad, real* across_grad) {
+                       real* dx_mean, real* dx_dot, real* spatial_grad, real* across_grad) try {
   const Walk walk(shape);
   const int C = walk.channels, E = walk.edges, T = walk.threads;
   const long in_pixels = walk.in_pixels(), in_size = C * in_pixels, out_size = long(C) * walk.pixels;
@@ -400,60 +417,65 @@ void convolve_backward(const long* shape, const real* x, long x_step, const real
   const long spatial_size = long(E) * C * walk.taps, across_size = long(E) * C * C;
   std::vector<real> spatial_parts(spatial_grad ? T * spatial_size : 0), across_parts(across_grad ? T * across_size : 0);
   std::vector<double> sums_in(mean_in ? size_t(walk.batch) * E * C * 2 : 0);
+  std::atomic<bool> failed{false};
 #pragma omp parallel num_threads(T)
   {
-    scratch.begin(3 * maps_size + (planes + 2) * walk.plane + walk.flat() + in_pixels + 12 * SLACK);
-    real *raw = scratch.take(maps_size, true), *behind = scratch.take(maps_size, true), *maps = scratch.take(maps_size, true);
-    real *all = scratch.take(planes * walk.plane, true), *gradient = scratch.take(walk.plane, true);
-    real *phases = scratch.take(walk.plane), *flat = scratch.take(walk.flat()), *dense = scratch.take(in_pixels + SLACK);
-    real* own_spatial = spatial_grad ? spatial_parts.data() + omp_get_thread_num() * spatial_size : nullptr;
-    real* own_across = across_grad ? across_parts.data() + omp_get_thread_num() * across_size : nullptr;
-    const int start = walk.stride == 1 ? walk.place(0, 0) : 0;
+    if (!scratch.begin(3 * maps_size + (planes + 2) * walk.plane + walk.flat() + in_pixels + 12 * SLACK)) failed = true;
+#pragma omp barrier
+    if (!failed) {
+      real *raw = scratch.take(maps_size, true), *behind = scratch.take(maps_size, true), *maps = scratch.take(maps_size, true);
+      real *all = scratch.take(planes * walk.plane, true), *gradient = scratch.take(walk.plane, true);
+      real *phases = scratch.take(walk.plane), *flat = scratch.take(walk.flat()), *dense = scratch.take(in_pixels + SLACK);
+      real* own_spatial = spatial_grad ? spatial_parts.data() + omp_get_thread_num() * spatial_size : nullptr;
+      real* own_across = across_grad ? across_parts.data() + omp_get_thread_num() * across_size : nullptr;
+      const int start = walk.stride == 1 ? walk.place(0, 0) : 0;
 #pragma omp for schedule(static)
-    for (int b = 0; b < walk.batch; b++)
-      for (int e = 0; e < E; e++) {
-        const real *from = x + e * x_step + b * in_size, *result = y + (long(e) * walk.batch + b) * out_size;
-        for (int c = 0; c < C; c++) {  // through the norm: weight * scale * (g - mean(g) - z * mean(g z)), z = norm(y)
-          const real *gc = g[e] + b * out_size + long(c) * walk.pixels, *yc = result + long(c) * walk.pixels;
-          const int i = e * C + c;
-          const real factor = weight[e] * scale[i], first = g_mean[i], second = scale[i] * g_dot[i], middle = mean[i];
-          real* to = raw + size_t(c) * walk.dense;
-          for (int q = 0; q < walk.pixels; q++) to[q] = factor * (gc[q] - first - (yc[q] - middle) * second);
-        }
-        pointwise(across[e], 1, C, raw, walk.dense, C, C, walk.pixels, behind, walk.dense);
-        for (int c = 0; c < C; c++) {
-          const int i = e * C + c;
-          const real middle = mean_in ? mean_in[i] : 0, factor = mean_in ? scale_in[i] : 1;
-          const real* xc = from + c * in_pixels;
-          const real* kernel = spatial[e] + c * walk.taps;
-          const real* gc = behind + size_t(c) * walk.dense;
-          pitched(walk, gc, gradient + start);
-          if (own_spatial) {
-            real* padded = all + (x_step ? 0 : c) * walk.plane;
-            if (x_step || e == 0) rectified(walk, xc, middle, factor, padded);
-            depthwise(walk, padded, kernel, 1, flat, maps + size_t(c) * walk.dense);
-            depthwise_kernel_gradient(walk, padded, gradient + start, own_spatial + i * walk.taps);
+      for (int b = 0; b < walk.batch; b++)
+        for (int e = 0; e < E; e++) {
+          const real *from = x + e * x_step + b * in_size, *result = y + (long(e) * walk.batch + b) * out_size;
+          for (int c = 0; c < C; c++) {  // through the norm: weight * scale * (g - mean(g) - z * mean(g z)), z = norm(y)
+            const real *gc = g[e] + b * out_size + long(c) * walk.pixels, *yc = result + long(c) * walk.pixels;
+            const int i = e * C + c;
+            const real factor = weight[e] * scale[i], first = g_mean[i], second = scale[i] * g_dot[i], middle = mean[i];
+            real* to = raw + size_t(c) * walk.dense;
+            for (int q = 0; q < walk.pixels; q++) to[q] = factor * (gc[q] - first - (yc[q] - middle) * second);
           }
-          if (!dx) continue;
-          depthwise_input_gradient(walk, gradient, kernel, flat, phases, dense);
-          if (!mean_in) {
-            real* to = dx + b * in_size + c * in_pixels;
-            for (long q = 0; q < in_pixels; q++) to[q] += xc[q] <= 0 ? 0 : dense[q];
-          } else {
-            real* to = dx + (long(e) * walk.batch + b) * in_size + c * in_pixels;
-            real total = 0, dot = 0;
-#pragma omp simd reduction(+ : total, dot)
-            for (long q = 0; q < in_pixels; q++) {
-              real z = (xc[q] - middle) * factor, value = z <= 0 ? 0 : dense[q];
-              to[q] = value, total += value, dot += value * z;
+          pointwise(across[e], 1, C, raw, walk.dense, C, C, walk.pixels, behind, walk.dense);
+          for (int c = 0; c < C; c++) {
+            const int i = e * C + c;
+            const real middle = mean_in ? mean_in[i] : 0, factor = mean_in ? scale_in[i] : 1;
+            const real* xc = from + c * in_pixels;
+            const real* kernel = spatial[e] + c * walk.taps;
+            const real* gc = behind + size_t(c) * walk.dense;
+            pitched(walk, gc, gradient + start);
+            if (own_spatial) {
+              real* padded = all + (x_step ? 0 : c) * walk.plane;
+              if (x_step || e == 0) rectified(walk, xc, middle, factor, padded);
+              depthwise(walk, padded, kernel, 1, flat, maps + size_t(c) * walk.dense);
+              depthwise_kernel_gradient(walk, padded, gradient + start, own_spatial + i * walk.taps);
             }
-            double* sum = &sums_in[(size_t(b) * E * C + i) * 2];
-            sum[0] = total, sum[1] = dot;
+            if (!dx) continue;
+            depthwise_input_gradient(walk, gradient, kernel, flat, phases, dense);
+            if (!mean_in) {
+              real* to = dx + b * in_size + c * in_pixels;
+              for (long q = 0; q < in_pixels; q++) to[q] += xc[q] <= 0 ? 0 : dense[q];
+            } else {
+              real* to = dx + (long(e) * walk.batch + b) * in_size + c * in_pixels;
+              real total = 0, dot = 0;
+#pragma omp simd reduction(+ : total, dot)
+              for (long q = 0; q < in_pixels; q++) {
+                real z = (xc[q] - middle) * factor, value = z <= 0 ? 0 : dense[q];
+                to[q] = value, total += value, dot += value * z;
+              }
+              double* sum = &sums_in[(size_t(b) * E * C + i) * 2];
+              sum[0] = total, sum[1] = dot;
+            }
           }
+          if (own_across) pointwise_kernel_gradient(raw, maps, walk.dense, C, C, own_across + long(e) * C * C);
         }
-        if (own_across) pointwise_kernel_gradient(raw, maps, walk.dense, C, C, own_across + long(e) * C * C);
-      }
+    }
   }
+  if (failed) throw std::bad_alloc();
   if (spatial_grad) add_up(spatial_parts.data(), T, spatial_size, spatial_grad);
   if (across_grad) add_up(across_parts.data(), T, across_size, across_grad);
   if (mean_in && dx)
@@ -462,14 +484,17 @@ void convolve_backward(const long* shape, const real* x, long x_step, const real
       for (int b = 0; b < walk.batch; b++) total += sums_in[(size_t(b) * E * C + i) * 2], dot += sums_in[(size_t(b) * E * C + i) * 2 + 1];
       dx_mean[i] = real(total / (double(walk.batch) * in_pixels)), dx_dot[i] = real(dot / (double(walk.batch) * in_pixels));
     }
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
 }
 
 // out[e] = sum over t of weight[e][t] * (map[e][t] - mean) * scale: all operations of an edge, normalised, weighted, added.
 // sizes: B, C, pixels, E, T, threads, then per term 1 if every edge has a map of its own, 0 if all share one.
 // maps: T pointers to (E, B, C, pixels) or (B, C, pixels); means, scales: T pointers to (E, C) or (C), null for a map that
 // is not normalised. out: E pointers.
-void mix(const long* sizes, const real* const* maps, const real* const* means, const real* const* scales,
-         const real* weights, real* const* out) {
+int mix(const long* sizes, const real* const* maps, const real* const* means, const real* const* scales,
+         const real* weights, real* const* out) try {
   const int B = int(sizes[0]), C = int(sizes[1]), E = int(sizes[3]), T = int(sizes[4]);
   const long pixels = sizes[2], *own = sizes + 6;
 #pragma omp parallel for num_threads(int(sizes[5])) schedule(static)
@@ -488,11 +513,14 @@ void mix(const long* sizes, const real* const* maps, const real* const* means, c
           for (long q = 0; q < pixels; q++) to[q] += factor * from[q];
         }
       }
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
 }
 
 // For the gradient of mix: g_mean (E, C), mean of g[e] over images and pixels; g_dot (T, E, C), mean of g[e] * normalised map.
-void mix_dots(const long* sizes, const real* const* maps, const real* const* means, const real* const* scales,
-              const real* const* g, real* g_mean, real* g_dot) {
+int mix_dots(const long* sizes, const real* const* maps, const real* const* means, const real* const* scales,
+              const real* const* g, real* g_mean, real* g_dot) try {
   const int B = int(sizes[0]), C = int(sizes[1]), E = int(sizes[3]), T = int(sizes[4]);
   const long pixels = sizes[2], width = long(E) * C * (T + 1), *own = sizes + 6;
   std::vector<double> found(B * width);
@@ -524,97 +552,119 @@ void mix_dots(const long* sizes, const real* const* maps, const real* const* mea
         for (int b = 0; b < B; b++) total += found[b * width + (long(e) * C + c) * (T + 1) + t];
         (t == T ? g_mean[e * C + c] : g_dot[(long(t) * E + e) * C + c]) = real(total / count);
       }
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
 }
 
 // 3x3 pooling, padded by one: the largest, or the mean of the pixels that are inside. shape as in Walk (side 3, dilation 1);
 // edges: so many norms see the map. y: (B, C, H', W') with its mean and scale (C).
-void pool(const long* shape, long largest, const real* x, real* y, real* mean, real* scale, real* const* running_mean,
-          real* const* running_var, double momentum, double eps) {
+int pool(const long* shape, long largest, const real* x, real* y, real* mean, real* scale, real* const* running_mean,
+          real* const* running_var, double momentum, double eps) try {
   const Walk walk(shape);
   const int C = walk.channels;
   const std::vector<real> shares = shares_of(walk);
   std::vector<Moments> found(size_t(walk.batch) * C);
+  std::atomic<bool> failed{false};
 #pragma omp parallel num_threads(walk.threads)
   {
-    scratch.begin(walk.plane + walk.flat() + walk.dense + 4 * SLACK);
-    real *padded = scratch.take(walk.plane), *flat = scratch.take(walk.flat()), *dense = scratch.take(walk.dense + SLACK);
-    std::fill(padded, padded + walk.plane, largest ? -std::numeric_limits<real>::infinity() : 0);
+    if (!scratch.begin(walk.plane + walk.flat() + walk.dense + 4 * SLACK)) failed = true;
+#pragma omp barrier
+    if (!failed) {
+      real *padded = scratch.take(walk.plane), *flat = scratch.take(walk.flat()), *dense = scratch.take(walk.dense + SLACK);
+      std::fill(padded, padded + walk.plane, largest ? -std::numeric_limits<real>::infinity() : 0);
 #pragma omp for schedule(static)
-    for (long i = 0; i < long(walk.batch) * C; i++) {
-      spread(walk, x + i * walk.in_pixels(), padded, [](real value) { return value; });
-      real* result = walk.direct ? dense : flat;
-      for (int k = 0; k < walk.blocks; k++) {
-        const real* from = padded + walk.spots[k];
-        vec best = load(from + walk.offsets[0]), total = best;
-        for (int t = 1; t < 9; t++) {
-          vec value = load(from + walk.offsets[t]);
-          best = value > best ? value : best, total += value;
+      for (long i = 0; i < long(walk.batch) * C; i++) {
+        spread(walk, x + i * walk.in_pixels(), padded, [](real value) { return value; });
+        real* result = walk.direct ? dense : flat;
+        for (int k = 0; k < walk.blocks; k++) {
+          const real* from = padded + walk.spots[k];
+          vec best = load(from + walk.offsets[0]), total = best;
+          for (int t = 1; t < 9; t++) {
+            vec value = load(from + walk.offsets[t]);
+            best = value > best ? value : best, total += value;
+          }
+          store(result + k * LANES, !largest ? total : total == total ? best : total);  // NaN stays NaN
         }
-        store(result + k * LANES, !largest ? total : total == total ? best : total);  // NaN stays NaN
+        if (!walk.direct) compact(walk, flat, dense);
+        real* to = y + i * walk.pixels;
+        for (int q = 0; q < walk.pixels; q++) to[q] = largest ? dense[q] : dense[q] * shares[q];
+        found[i] = moments(to, walk.pixels);
       }
-      if (!walk.direct) compact(walk, flat, dense);
-      real* to = y + i * walk.pixels;
-      for (int q = 0; q < walk.pixels; q++) to[q] = largest ? dense[q] : dense[q] * shares[q];
-      found[i] = moments(to, walk.pixels);
     }
   }
+  if (failed) throw std::bad_alloc();
   for (int c = 0; c < C; c++)
     finish_norm(&found[c], walk.batch, C, walk.pixels, momentum, eps, walk.edges, running_mean, running_var, c, mean + c, scale + c);
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
 }
 
 // Adds to dx (B, C, H, W) what comes back through the pool and its norm from all edges. g: E pointers; weight: (E), g_mean: (C),
 // weighted sum of the edges' mean gradients; g_dot: (C), of their means of gradient * normalised map. Of equal pixels
 // the first one, row by row, is the largest.
-void pool_backward(const long* shape, long largest, const real* x, const real* y, const real* mean, const real* scale,
-                   const real* const* g, const real* weight, const real* g_mean, const real* g_dot, real* dx) {
+int pool_backward(const long* shape, long largest, const real* x, const real* y, const real* mean, const real* scale,
+                   const real* const* g, const real* weight, const real* g_mean, const real* g_dot, real* dx) try {
   const Walk walk(shape);
   const int C = walk.channels;
   const std::vector<real> shares = shares_of(walk);
+  std::atomic<bool> failed{false};
 #pragma omp parallel num_threads(walk.threads)
   {
-    scratch.begin(3 * walk.plane + 2 * walk.dense + walk.in_pixels() + 8 * SLACK);
-    real *padded = scratch.take(walk.plane), *gradient = scratch.take(walk.plane, true), *phases = scratch.take(walk.plane);
-    real *total = scratch.take(walk.dense + SLACK), *dense = scratch.take(walk.in_pixels() + SLACK);
-    std::fill(padded, padded + walk.plane, -std::numeric_limits<real>::infinity());
+    if (!scratch.begin(3 * walk.plane + 2 * walk.dense + walk.in_pixels() + 8 * SLACK)) failed = true;
+#pragma omp barrier
+    if (!failed) {
+      real *padded = scratch.take(walk.plane), *gradient = scratch.take(walk.plane, true), *phases = scratch.take(walk.plane);
+      real *total = scratch.take(walk.dense + SLACK), *dense = scratch.take(walk.in_pixels() + SLACK);
+      std::fill(padded, padded + walk.plane, -std::numeric_limits<real>::infinity());
 #pragma omp for schedule(static)
-    for (long i = 0; i < long(walk.batch) * C; i++) {
-      const int channel = int(i % C);
-      const real *from = x + i * walk.in_pixels(), *result = y + i * walk.pixels;
-      const real first = g_mean[channel], second = scale[channel] * g_dot[channel], middle = mean[channel];
-      for (int q = 0; q < walk.pixels; q++) total[q] = -first - (result[q] - middle) * second;
-      for (int e = 0; e < walk.edges; e++) {
-        const real *ge = g[e] + i * walk.pixels, factor = weight[e];
-        for (int q = 0; q < walk.pixels; q++) total[q] += factor * ge[q];
-      }
-      for (int q = 0; q < walk.pixels; q++) total[q] *= largest ? scale[channel] : scale[channel] * shares[q];
-      pitched(walk, total, gradient);
-      if (largest) spread(walk, from, padded, [](real value) { return value; });
-      std::memset(phases, 0, walk.plane * sizeof(real));
-      for (int k = 0; k < walk.blocks; k++) {
-        const long spot = walk.spots[k];
-        vec best = load(padded + walk.offsets[0] + spot), value = load(gradient + spot), where = {};
-        for (int t = 1; t < 9 && largest; t++) {
-          vec other = load(padded + walk.offsets[t] + spot);
-          where = other > best ? filled(t) : where, best = other > best ? other : best;
+      for (long i = 0; i < long(walk.batch) * C; i++) {
+        const int channel = int(i % C);
+        const real *from = x + i * walk.in_pixels(), *result = y + i * walk.pixels;
+        const real first = g_mean[channel], second = scale[channel] * g_dot[channel], middle = mean[channel];
+        for (int q = 0; q < walk.pixels; q++) total[q] = -first - (result[q] - middle) * second;
+        for (int e = 0; e < walk.edges; e++) {
+          const real *ge = g[e] + i * walk.pixels, factor = weight[e];
+          for (int q = 0; q < walk.pixels; q++) total[q] += factor * ge[q];
         }
-        for (int t = 0; t < 9; t++) {
-          real* p = phases + walk.offsets[t] + spot;
-          store(p, load(p) + (largest ? (where == filled(t) ? value : vec{}) : value));
+        for (int q = 0; q < walk.pixels; q++) total[q] *= largest ? scale[channel] : scale[channel] * shares[q];
+        pitched(walk, total, gradient);
+        if (largest) spread(walk, from, padded, [](real value) { return value; });
+        std::memset(phases, 0, walk.plane * sizeof(real));
+        for (int k = 0; k < walk.blocks; k++) {
+          const long spot = walk.spots[k];
+          vec best = load(padded + walk.offsets[0] + spot), value = load(gradient + spot), where = {};
+          for (int t = 1; t < 9 && largest; t++) {
+            vec other = load(padded + walk.offsets[t] + spot);
+            where = other > best ? filled(t) : where, best = other > best ? other : best;
+          }
+          for (int t = 0; t < 9; t++) {
+            real* p = phases + walk.offsets[t] + spot;
+            store(p, load(p) + (largest ? (where == filled(t) ? value : vec{}) : value));
+          }
         }
+        gathered(walk, phases, dense);
+        real* to = dx + i * walk.in_pixels();
+        for (long q = 0; q < walk.in_pixels(); q++) to[q] += dense[q];
       }
-      gathered(walk, phases, dense);
-      real* to = dx + i * walk.in_pixels();
-      for (long q = 0; q < walk.in_pixels(); q++) to[q] += dense[q];
     }
   }
+  if (failed) throw std::bad_alloc();
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
 }
 
 // dx += sum over edges of weight[e] * g[e]; all of `count` numbers.
-void skip_backward(long count, long edges, const real* const* g, const real* weight, long threads, real* dx) {
+int skip_backward(long count, long edges, const real* const* g, const real* weight, long threads, real* dx) try {
 #pragma omp parallel for num_threads(int(threads)) schedule(static)
   for (long block = 0; block < (count + 4095) / 4096; block++)
     for (int e = 0; e < edges; e++)
       for (long q = block * 4096; q < std::min(count, block * 4096 + 4096); q++) dx[q] += weight[e] * g[e][q];
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
 }
 
 }  // extern "C"

@@ -83,8 +83,10 @@ class Leaving(torch.autograd.Function):
         g_mean, g_dot = mix_dots(terms_of(x, operations, made), gradients)  # (k, C), (T, k, C)
         dweights = torch.zeros_like(weights)
         dweights[:, operations.columns] = g_dot.sum(-1).T * (gradients[0].numel() // gradients[0].shape[1])
-        dx = torch.zeros_like(x)
         wanted = any(ctx.needs_input_grad[3:])
+        if not wanted and not ctx.needs_input_grad[0]:
+            return None, dweights, None, *[None] * len(kernels)
+        dx = torch.zeros_like(x)
         found = chains_backward(x, operations, made, mixed, gradients, (g_mean, g_dot), dx, wanted)
         dkernels: Sequence[Tensor | None] = found if wanted else [None] * len(kernels)
         pools_backward(x, operations, made, mixed, gradients, (g_mean, g_dot), dx)
@@ -109,8 +111,12 @@ def terms_of(x: Tensor, operations: Operations, made: Sequence[Tensor]) -> list[
 
 
 def called(like: Tensor, name: str, *arguments: Any) -> None:
-    """Calls a kernel of the number format of `like`; tensors go as addresses, lists of them as lists of addresses."""
-    getattr(library(like.dtype), name)(*(translated(argument) for argument in arguments))
+    """Calls a kernel of the number format of `like`; tensors go as addresses, lists of them as lists of addresses.
+
+    Raises MemoryError where the kernel could not get the memory it needs.
+    """
+    if getattr(library(like.dtype), name)(*map(translated, arguments)):
+        raise MemoryError(f"not enough memory for the compiled kernel {name!r}")
 
 
 def translated(argument: Any) -> Any:
@@ -142,21 +148,30 @@ def buffers(norms: Norms) -> tuple[list[Tensor], list[Tensor], float, float]:
 def convolve_chain(x: Tensor, chain: Sequence[Round], stride: int, made: list[Tensor]) -> None:
     """Appends raw results (k, B, C, H', W'), means and scales (k, C) of every round."""
     before: tuple[Tensor | None, Tensor | None] = (None, None)
-    for step in chain:
-        y, mean, scale = convolve(x, before, step, stride)
+    for number, step in enumerate(chain):
+        x, stride, dilation = entrance(x, step, stride if number == 0 else 1)
+        y, mean, scale = convolve(x, before, step, stride, dilation)
         made += [y, mean, scale]
-        x, before, stride = y, (mean, scale), 1
+        x, before = y, (mean, scale)
+
+
+def entrance(x: Tensor, step: Round, stride: int) -> tuple[Tensor, int, int]:
+    """What the round reads, with stride and dilation; dilation d at stride d is none on every d-th pixel."""
+    dilation = step.depthwise[0].dilation[0]
+    if stride == 1 or stride != dilation:
+        return x, stride, dilation
+    return x[..., ::stride, ::stride].contiguous(), 1, 1
 
 
 def convolve(
-    x: Tensor, before: tuple[Tensor | None, Tensor | None], step: Round, stride: int
+    x: Tensor, before: tuple[Tensor | None, Tensor | None], step: Round, stride: int, dilation: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One round. x: (B, C, H, W), read by all edges, or (k, B, C, H, W); before: its mean and scale, or nothing."""
     edges, conv = len(step.norms), step.depthwise[0]
     batch, channels, height, width = x.shape[-4:]
     y = x.new_empty(edges, batch, channels, (height - 1) // stride + 1, (width - 1) // stride + 1)
     mean, scale = x.new_empty(2, edges, channels)
-    shape = shape_of(x, conv.kernel_size[0], stride, conv.dilation[0], edges)
+    shape = shape_of(x, conv.kernel_size[0], stride, dilation, edges)
     spatial, across = [conv.weight for conv in step.depthwise], [conv.weight for conv in step.pointwise]
     x_step = 0 if x.dim() == 4 else x[0].numel()
     called(x, "convolve", shape, x, x_step, *before, spatial, across, y, mean, scale, *buffers(step.norms))
@@ -229,17 +244,20 @@ def chain_backward(
     found: list[Tensor] = []
     for number in reversed(range(len(chain))):
         y, mean, scale = made[3 * number : 3 * number + 3]
-        before = tuple(made[3 * number - 3 : 3 * number]) if number else (x, None, None)
         step, edges, channels = chain[number], len(after[0]), y.shape[2]
-        conv = step.depthwise[0]
-        shape = shape_of(before[0], conv.kernel_size[0], 1 if number else stride, conv.dilation[0], edges)
-        down = torch.empty_like(before[0]) if number else dx
+        read, first, dilation = entrance(x if number == 0 else made[3 * number - 3], step, 1 if number else stride)
+        before = made[3 * number - 2 : 3 * number] if number else (None, None)
+        shape = shape_of(read, step.depthwise[0].kernel_size[0], first, dilation, edges)
+        whole = number == 0 and read is x  # else a part of dx is added up apart
+        down = dx if whole else torch.zeros_like(read) if number == 0 else torch.empty_like(read)
         down_means = y.new_empty(2, edges, channels)
         spatial, across = [conv.weight for conv in step.depthwise], [conv.weight for conv in step.pointwise]
         grads = [y.new_zeros(edges, *kernel.shape) if wanted else None for kernel in (spatial[0], across[0])]
-        x_step = before[0][0].numel() if number else 0
-        arguments = (before[0], x_step, *before[1:], spatial, across, y, mean, scale, *after, down, *down_means, *grads)
+        x_step = read[0].numel() if number else 0
+        arguments = (read, x_step, *before, spatial, across, y, mean, scale, *after, down, *down_means, *grads)
         called(y, "convolve_backward", shape, *arguments)
+        if number == 0 and not whole:
+            dx[..., ::stride, ::stride] += down
         found = [part for grad in grads if grad is not None for part in grad] + found
         after = (down.unbind() if number else (), y.new_ones(edges), down_means[0], down_means[1])
     return found
