@@ -1,0 +1,79 @@
+"""Curves of the page: legends that fit, steps where their epochs stand, marks of the swap."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dartboard.report.facts import Swap, read_facts
+from dartboard.report.figures import Series, curves, cut, legend_rows
+from dartboard.report.plots import line, plot, step_line
+from dartboard.report.stability import entropy_plot
+from synthetic_runs import write_folder, write_search
+
+LONG = [f"search-of-a-very-long-name-on-cifar10-with-seed-{seed}" for seed in range(4)]
+
+
+def test_four_long_names_stand_below_each_other_and_differ() -> None:
+    assert legend_rows(LONG) == (1, 4)
+    assert legend_rows(["normal cell", "reduction cell"]) == (2, 1)
+    assert legend_rows(["one", "two", "three", "four"]) == (4, 1)
+    assert len({cut(name) for name in LONG}) == 4
+    drawn = curves(
+        [
+            Series(name, [0, 1], [0, 1], f"--{colour}")
+            for name, colour in zip(LONG, ("one", "two", "three", "four"), strict=True)
+        ],
+        "x" * 20,
+    )
+    width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn).groups())  # type: ignore[union-attr]
+    places = {
+        name: re.search(rf'x="([-\d.]+)" y="([-\d.]+)"[^>]*>{re.escape(cut(name))}</text>', drawn)
+        or re.search(rf"translate\(([-\d.]+) ([-\d.]+)\)[^>]*>{re.escape(cut(name))}</text>", drawn)
+        for name in LONG
+    }
+    for name, place in places.items():
+        assert place is not None, name
+        assert 0 <= float(place[1]) < width - 5 * len(cut(name)) * 0.8
+        assert 0 <= float(place[2]) < height
+
+
+def test_names_that_start_with_a_bar_and_faint_lines_are_not_in_the_legend() -> None:
+    drawn = curves(
+        [Series("seen", [0], [1]), Series("_unseen", [0], [1]), Series("faint", [0], [1], faint=True)], "x" * 20
+    )
+    assert ">seen</text>" in drawn
+    assert "unseen" not in drawn
+    assert "faint" not in drawn
+
+
+def test_the_last_step_of_an_epoch_stands_where_the_epoch_stands(tmp_path: Path) -> None:
+    facts = read_facts(write_search(tmp_path / "run", epochs=3, steps=4))
+    epochs = tuple(replace(epoch, step=step) for epoch, step in zip(facts.epochs, (4, 12, 14), strict=True))
+    steps = tuple(replace(facts.steps[0], step=step) for step in (0, 2, 4, 8, 12, 13, 14, 15))
+    found = step_line(replace(facts, epochs=epochs, steps=steps), "train_loss", "--one")[0]
+    assert list(found.x) == pytest.approx([-1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5])
+    assert step_line(replace(facts, steps=()), "train_loss", "--one") == []
+
+
+def test_a_swap_is_a_line_between_two_epochs(tmp_path: Path) -> None:
+    facts = read_facts(write_search(tmp_path / "run", epochs=4))
+    series = line(facts, "val_loss", "validation", "--two")
+    plain = plot(facts, "Loss", series, "words")
+    marked = plot(replace(facts, swaps=(Swap(2, "other", "digits"),)), "Loss", series, "words")
+    assert plain is not None
+    assert marked is not None
+    assert marked.count("<path") == plain.count("<path") + 1
+
+
+def test_undecided_is_the_entropy_of_as_many_operations_as_an_edge_offers(tmp_path: Path) -> None:
+    rows = [[0.0, 1.0]] * 14
+    line = {"event": "epoch", "epoch": 0, "step": 1, "alpha_normal": rows, "alpha_reduce": rows}
+    folder = write_folder(tmp_path / "run", {"command": "search", "space": "s1"}, {}, [line])
+    drawn = entropy_plot(read_facts(folder))
+    assert drawn is not None
+    assert "1 is undecided between 2 operations" in drawn
+    whole = entropy_plot(read_facts(write_search(tmp_path / "other", epochs=1)))
+    assert whole is not None
+    assert "3 is undecided between 8 operations" in whole
