@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dartboard.durable import PART, sync, write_synced, writing
+from dartboard.durable import PART, moved, sync, write_synced, writing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,7 +55,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
             write_synced(beside / TENSORS, data)
             write_synced(beside / STATE, (json.dumps(state) + "\n").encode())
             sync(beside)
-            os.rename(beside, target)
+            moved(beside, target)
             sync(folder)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)

@@ -2,8 +2,11 @@
 
 import errno
 import os
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from dartboard.errors import CannotContinueError, InputError
@@ -14,6 +17,8 @@ FULL = {
     errno.EFBIG: "a file grew too large",
 }
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)
+# What file systems without an atomic rename answer (some mounted drives): a file or folder is then copied into place.
+NO_RENAME = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.EEXIST, errno.ENOTEMPTY, errno.EINVAL)
 PART = ".part"  # ending of what is being written; a leftover of a crash, never read
 
 
@@ -36,12 +41,49 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def sync(path: Path) -> None:
-    """Brings a file or a folder's list of names to the disk."""
+    """Brings a file or a folder's list of names to the disk, where the file system lets folders be synced."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not path.is_dir() or error.errno not in NO_RENAME:
+            raise
     finally:
         os.close(descriptor)
+
+
+def moved(beside: Path, path: Path) -> None:
+    """Renames a file or a folder into place, in one step; where the file system cannot, copies it, and says so once.
+
+    A crash in the middle of a copy leaves a part behind. A checkpoint's digest finds that out, and the one before is
+    taken; a small file is then written again from `beside`, or its run begun anew.
+    """
+    try:
+        os.replace(beside, path)
+        return
+    except OSError as error:
+        if error.errno not in NO_RENAME:
+            raise
+    say_once()
+    if beside.is_dir():
+        shutil.copytree(beside, path)
+        for file in path.iterdir():
+            sync(file)
+        shutil.rmtree(beside)
+    else:
+        write_synced(path, beside.read_bytes())
+        beside.unlink()
+
+
+@cache
+def say_once() -> None:
+    """A word that files are not safe from a crash in the middle of a write here."""
+    print(
+        "a run folder is on a file system without atomic rename: files are copied into place; "
+        "after a crash the last checkpoint may be torn, and the one before it is taken",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def write_synced(path: Path, data: bytes) -> None:
@@ -61,7 +103,7 @@ def replace_file(path: str | Path, data: bytes | str) -> None:
     with writing(path.parent):
         try:
             write_synced(beside, data.encode() if isinstance(data, str) else data)
-            os.replace(beside, path)
+            moved(beside, path)
             sync(path.parent)
         except OSError:
             beside.unlink(missing_ok=True)
