@@ -12,6 +12,7 @@ from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells, last_change
 from dartboard.report.plots import line, plot, step_line
 from dartboard.report.stability import settled
+from dartboard.report.stopping import stopping_section
 from dartboard.report.timing import time_spent
 from dartboard.report.walk import walk
 
@@ -88,6 +89,9 @@ def answer(facts: Facts) -> Html:
             alarm(facts),
             cells(facts.architecture, facts.name),
             command(train, purpose) if facts.done else command(resume, "Go on with it, exactly where it stopped:"),
+            command(f"dartboard why {shlex.quote(str(facts.folder))}", "Ask why it performs so:")
+            if facts.done
+            else None,
         ]
     )
 
@@ -111,6 +115,7 @@ def story(facts: Facts) -> Html:
                 gap_words(facts),
                 time_spent(facts),
             ),
+            stopping_section(facts),
             section("stability", "Did it settle, did it collapse?", collapse_box(facts), *settled(facts)),
         ]
     )

@@ -15,7 +15,11 @@ INSIDE_STEPS = (
     ("optimizers_s", "optimizers", "--one", 0.3),
 )
 BEFORE = (("data_s", "data", "--two", 1.0),)
-AFTER = (("scoring_s", "scoring", "--three", 1.0), ("save_s", "saving", "--three", 0.5))
+AFTER = (
+    ("scoring_s", "scoring", "--three", 1.0),
+    ("stopping_s", "stopping rules", "--four", 1.0),
+    ("save_s", "saving", "--three", 0.5),
+)
 WIDTH, HEIGHT = 640, 26
 
 Part = tuple[str, float, str, float]  # words, seconds, colour, opacity
