@@ -103,6 +103,25 @@ def test_a_removed_input_is_none_of_the_supernet(searched: Search, global_rng: N
             assert ours.train()(x).equal(theirs.train()(x))
 
 
+def test_a_search_that_was_stopped_is_asked_about_the_cell_it_would_give(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert main(["search", "darts", *TINY.split(), "--budget", "4steps", "--out", str(folder)]) == 0
+    stopped = command.searched(str(folder))
+    assert not stopped.done and stopped.architecture is None
+    with torch.random.fork_rng():
+        found = command.loaded(stopped)
+    rows = {kind: weights.tolist() for kind, weights in found.weights.items()}
+    strongest = {
+        (kind, edge, max((w, n) for w, n in zip(rows[kind][edge], names, strict=True) if n != "none")[1])
+        for kind, on_edges in cells_space.mixed(found.space).items()
+        for edge, names in enumerate(on_edges)
+    }
+    for kind in cells_space.CELLS:
+        for node in range(2, 6):
+            for operation, pred in found.architecture[f"{kind}.{node}"]:
+                assert (kind, cells_space.edges().index((pred, node)), operation) in strongest
+
+
 # --- Scores ----------------------------------------------------------------------------------------------------------
 
 
@@ -291,8 +310,11 @@ def test_gradients_are_told_for_every_cell_and_input(studied: tuple[Path, dict[s
         assert set(look["cells"]) == {"found", "random-0", "random-1"}
         assert all(len(cells) == 3 and all(cell["output"] > 0 for cell in cells) for cells in look["cells"].values())
         assert len(look["edges"]) == 16
-        skips = [row for row in look["operations"] if row["operation"] == "skip_connect" and row["kind"] == "normal"]
+        skips = [row for row in look["operations"] if (row["operation"], row["stride"]) == ("skip_connect", 1)]
         assert all(row["transmission"] == pytest.approx(1.0, abs=1e-6) for row in skips)
+        assert (
+            0 < sum(row["n"] for row in look["operations"]) <= 3 * 24
+        )  # three networks of three cells of eight inputs
 
 
 def test_the_page_shows_everything_and_fetches_nothing(studied: tuple[Path, dict[str, Any]]) -> None:

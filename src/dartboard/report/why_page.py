@@ -309,10 +309,8 @@ def cell_line(row: Row) -> list[object]:
 
 def protocol(found: Row) -> Html:
     """The settings of the study, and what its words mean."""
-    sizes = [
-        (name.replace("_", " "), tag("code", str(value)))
-        for name, value in {**found["config"], **found["sizes"]}.items()
-    ]
+    values = {**found["config"], **found["sizes"]}
+    sizes = [(name.replace("_", " "), tag("code", setting(name, value))) for name, value in values.items()]
     text = sentences(
         "Recalibrated: BatchNorm's running mean and variance are the plain means, over these training batches, of each "
         "batch's mean and (unbiased) variance, images not augmented.",
@@ -323,3 +321,9 @@ def protocol(found: Row) -> Html:
         "the search chose its cell, so its own score on them is not that of fresh images.",
     )
     return section("protocol", "How this was measured", pairs(sizes), tag("p", text, class_="prose"))
+
+
+def setting(name: str, value: object) -> str:
+    if value is None:
+        return "all" if name == "images" else "the search's"
+    return str(value)

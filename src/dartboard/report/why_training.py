@@ -40,7 +40,7 @@ def convergence(found: Row) -> Html:
             class_="duo",
         ),
         tag("div", tag("h4", "Kendall's tau over these cells"), taus, class_="block"),
-        lead="Cells with many skip connections look good early; a search that looks early can be led by that.",
+        lead="Cells with many skips are said to learn fast and end worse, which would mislead a search. Do they here?",
     )
 
 
@@ -75,17 +75,17 @@ def gradient_picture(cells: Mapping[str, Sequence[Row]], title: str) -> Html:
 
 
 def transmission_table(content: Row) -> Html:
-    early = {(row["operation"], row["kind"]): row for row in content["early"]["operations"]}
+    early = {(row["operation"], row["stride"]): row for row in content["early"]["operations"]}
     body = []
     for row in content["start"]["operations"]:
-        later = early.get((row["operation"], row["kind"]))
+        later = early.get((row["operation"], row["stride"]))
         after = f"{later['transmission']:.2f}" if later else words.UNKNOWN
-        body.append((row["operation"], Html(row["kind"]), f"{row['transmission']:.2f}", after, row["n"]))
+        body.append((row["operation"], row["stride"], f"{row['transmission']:.2f}", after, row["n"]))
     caption = (
         "How much of the gradient that arrives an operation passes back to its source (1: all of it), the mean over "
         "all inputs of the found and the random cells."
     )
-    return table(("operation", "cell", "at the start", "after few steps", "inputs"), body, caption=caption)
+    return table(("operation", "stride", "at the start", "after few steps", "inputs"), body, caption=caption)
 
 
 def edge_table(content: Row) -> Html:

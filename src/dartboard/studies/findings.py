@@ -9,6 +9,7 @@ import numpy as np
 
 from dartboard import motifs, statistics
 from dartboard.search_space import Architecture, as_tuples
+from dartboard.spaces.darts import NUM_INPUTS
 from dartboard.studies.headlines import headlines
 from dartboard.studies.pieces import Pieces
 from dartboard.studies.variants import Variant
@@ -242,15 +243,16 @@ def mean_cells(looks: Sequence[Row]) -> list[Row]:
 
 
 def by_operation(looks: Sequence[Row]) -> list[Row]:
-    """Transmission by operation and kind of cell, the greatest first."""
-    found: dict[tuple[str, str], list[float]] = {}
+    """Transmission by operation and stride, the greatest first."""
+    found: dict[tuple[str, int], list[float]] = {}
     for look in looks:
         for edge in look["edges"]:
+            stride = 2 if edge["kind"] == "reduce" and edge["source"] < NUM_INPUTS else 1
             if edge["arriving"] > 0:
-                found.setdefault((edge["operation"], edge["kind"]), []).append(edge["transmission"])
+                found.setdefault((edge["operation"], stride), []).append(edge["transmission"])
     rows = [
-        {"operation": name, "kind": kind, "n": len(values), "transmission": fmean(values)}
-        for (name, kind), values in found.items()
+        {"operation": name, "stride": stride, "n": len(values), "transmission": fmean(values)}
+        for (name, stride), values in found.items()
     ]
     return sorted(rows, key=lambda row: -row["transmission"])
 
