@@ -291,6 +291,15 @@ def test_a_space_whose_edges_offer_unlike_operations_has_its_columns_told_apart(
             found = dict(zip(facts.operations, row, strict=True))
             assert [found[name] for name in own] == pytest.approx(softmax([0.0, 1.0]))
             assert sum(found.values()) == pytest.approx(1)
+    text = "Genotype(normal=[{0}], normal_concat=range(2, 6), reduce=[{0}], reduce_concat=range(2, 6))"
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    lines[0]["architecture"] = text.format(", ".join(["('skip_connect', 0), ('skip_connect', 1)"] * 4))
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = write_report([folder]).read_text()
+    data = json.loads(re.search(r'class="walk-data">(.*?)</script>', page)[1])  # type: ignore[index]
+    told = [[weight is not None for weight in row] for row in data["kinds"]["normal"]["weights"][0]]
+    assert told == [[name in own for name in facts.operations] for own in mixed["normal"]]
+    assert all(f"</svg>{name}</li>" in page for name in facts.operations)
 
 
 def test_the_difference_of_isomorphic_cells_has_nothing_gone_or_new() -> None:

@@ -1,6 +1,5 @@
 """Two pictures that follow the slider: the heat map of alpha, and the history of the derived cell. Plain <svg>."""
 
-import math
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -8,7 +7,7 @@ from dartboard.report import palette
 from dartboard.report.drawing import TITLES, node_name
 from dartboard.report.facts import Epoch, Table
 from dartboard.report.markup import Html, join, tag, text
-from dartboard.report.measures import Scale, cell_of, has_cells, kept_edges
+from dartboard.report.measures import Scale, cell_of, has_cells, kept_edges, offered
 from dartboard.spaces import darts
 
 LABEL_WIDTH, GAP = 72, 5  # GAP: between the edges of two target nodes
@@ -73,7 +72,7 @@ def boxes(row: int, weights: Sequence[float], top: int, scale: Scale) -> list[Ht
     found = []
     for column, weight in enumerate(weights):
         x, y = LABEL_WIDTH + BOX_WIDTH * column, HEAD_HEIGHT + top
-        share = 0.0 if math.isnan(weight) else scale.share(weight)
+        share = scale.share(weight) if offered(weight) else 0.0
         box = tag(
             "rect",
             x=x + 1,
@@ -83,7 +82,7 @@ def boxes(row: int, weights: Sequence[float], top: int, scale: Scale) -> list[Ht
             rx=3,
             style=f"fill-opacity:{share:.3f}",
         )
-        word = tag("text", "–" if math.isnan(weight) else f"{100 * weight:.0f}", x=x + BOX_WIDTH / 2, y=y + 14.5)
+        word = tag("text", f"{100 * weight:.0f}" if offered(weight) else "–", x=x + BOX_WIDTH / 2, y=y + 14.5)
         strong = " strong" if share > 0.55 else ""
         found.append(tag("g", box, word, class_=f"box{strong}", data_edge=row, data_operation=column))
     return found

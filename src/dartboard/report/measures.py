@@ -111,6 +111,11 @@ def scale_of(weights: Iterable[float]) -> Scale:
     return Scale(min(known), max(max(known), min(known) + NARROWEST_SCALE))
 
 
+def offered(weight: float) -> bool:
+    """Whether a weight can be told: it is a number, and not the 0 of an operation that the edge does not offer."""
+    return weight > 0.0
+
+
 def strongest(row: Sequence[float], operations: Sequence[str]) -> float:
     """Weight of the strongest operation other than none: the score by which DARTS picks edges."""
     return max(weight for weight, name in zip(row, operations, strict=False) if name != "none")

@@ -1,6 +1,5 @@
 """The slider over the epochs of a search: relaxed cells and heat maps, with the JSON that page.js moves them by."""
 
-import math
 from collections.abc import Sequence
 
 from dartboard.report import grids, palette, words
@@ -10,7 +9,7 @@ from dartboard.report.chain import swap_index
 from dartboard.report.drawing import TITLES, relaxed_svg
 from dartboard.report.facts import Epoch, Facts, Swap, Table
 from dartboard.report.markup import Html, embedded_json, tag
-from dartboard.report.measures import Scale, cell_of, kept_edges, num_nodes, scale_of, strongest
+from dartboard.report.measures import Scale, cell_of, kept_edges, num_nodes, offered, scale_of, strongest
 from dartboard.spaces import darts
 
 
@@ -31,7 +30,7 @@ def walk(facts: Facts, history: Sequence[Epoch]) -> Html:
     genotype = tag("pre", tag("code", genotype_of(last), class_="now"), tabindex=0, class_="genotype")
     data = embedded_json(walk_data(facts, history, kinds), class_="walk-data")
     return tag(
-        "div", controls, tag("div", *halves, class_="pair"), legend(facts.operations[1:]), genotype, data, class_="walk"
+        "div", controls, tag("div", *halves, class_="pair"), legend(name for name in facts.operations if name != "none"), genotype, data, class_="walk"
     )
 
 
@@ -88,7 +87,9 @@ def points(weight: float) -> str:
 
 
 def heat_scale(history: Sequence[Epoch], kind: str) -> Scale:
-    return scale_of(weight for epoch in history for row in epoch.weights.get(kind, ()) for weight in row)
+    return scale_of(
+        weight for epoch in history for row in epoch.weights.get(kind, ()) for weight in row if offered(weight)
+    )
 
 
 def thickness_scale(facts: Facts, history: Sequence[Epoch], kind: str) -> Scale:
@@ -144,7 +145,7 @@ def known_inputs(facts: Facts, epoch: Epoch, kind: str, edges: Sequence[tuple[in
 
 
 def rounded(table: Table) -> list[list[float | None]]:
-    return [[None if math.isnan(weight) else round(weight, 6) for weight in row] for row in table]
+    return [[round(weight, 6) if offered(weight) else None for weight in row] for row in table]
 
 
 def readout(epoch: Epoch) -> str:
