@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from dartboard import motifs, statistics
+from dartboard import motifs, statistics, train
 from dartboard.cli import main
 from dartboard.commands import why as command
 from dartboard.data import Split
@@ -23,7 +23,7 @@ from dartboard.errors import InputError, InterruptedRunError
 from dartboard.networks.darts import inherit
 from dartboard.spaces import SPACES
 from dartboard.spaces import darts as cells_space
-from dartboard.studies import findings, shared_weights, short_trainings, subject, why
+from dartboard.studies import findings, headlines, shared_weights, short_trainings, subject, why
 from dartboard.studies.pieces import Pieces
 from dartboard.studies.questions import Config
 from dartboard.studies.subject import Search
@@ -198,7 +198,7 @@ def test_a_study_killed_three_times_ends_the_same_repeats_nothing_and_reads_no_t
             why.study(search, SMALL, folder, lambda line: None)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
         kill_at(patch, done, 10**6)
-        patch.setattr(short_trainings.train, "write_weights", lambda *words: raised(Killed()))  # as a training ends
+        patch.setattr(train, "write_weights", lambda *words: raised(Killed()))  # as a training ends
         why.study(search, SMALL, folder, lambda line: None)
     with pytest.MonkeyPatch.context() as patch:
         kill_at(patch, done, 10**6)
@@ -325,6 +325,25 @@ def test_the_page_shows_everything_and_fetches_nothing(studied: tuple[Path, dict
     assert text.count('<svg class="cell"') == 2 and text.count('class="curves"') >= 5
     assert "nan" not in text.lower().replace("dominan", "") and "http://" not in text.replace("http://www.w3.org", "")
     assert all(line.split("'")[0][:40].replace("&", "&amp;") in text for line in content["headlines"])
+
+
+def test_the_words_say_no_more_than_the_intervals() -> None:
+    sure = {"change": "removed", "kind": "normal", "node": 3, "before": ["skip_connect", 1], "drop": 0.05, "low": 0.01,
+            "high": 0.09}  # fmt: skip
+    assert "missed most is skip_connect from c[k-1] into node 3 of the normal cell" in headlines.edge_line([sure])
+    assert "No single input is surely missed" in headlines.edge_line([{**sure, "low": -0.01}])
+    rows = [
+        {"name": "soft", "label": "soft", "accuracy": 0.5},
+        {"name": "one-hot", "label": "one-hot", "accuracy": 0.4, "step": -0.1, "step_low": -0.2, "step_high": -0.01},
+        {"name": "recalibrated", "label": "cell", "accuracy": 0.6, "step": 0.2, "step_low": 0.1, "step_high": 0.3},
+        {"name": "retrained", "label": "trained", "accuracy": 0.3, "step": -0.3, "step_low": -0.4, "step_high": -0.2},
+    ]
+    assert "greatest fall is at 'one-hot', −10.0 points (95 % interval −20.0 to −1.0)" in headlines.gap_line(rows)
+    assert "no step is a fall" in headlines.gap_line([rows[0], *rows[2:]])
+    motif = {"motif": "normal.skips", "rho": -0.5, "n": 9, "p": 0.04, "p_holm": 0.4}
+    assert headlines.motif_line([motif]).startswith("No motif surely goes with")
+    assert headlines.motif_line([{**motif, "p_holm": 0.04}]).startswith("A motif goes with")
+    assert headlines.motif_line([]) == headlines.agreement_line({"tau": None}) == ""
 
 
 # --- Settings --------------------------------------------------------------------------------------------------------

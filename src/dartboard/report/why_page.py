@@ -268,7 +268,7 @@ def motif_table(own: Row, shared: Sequence[Row], trained: Sequence[Row]) -> Html
 def rho_words(row: Row) -> list[str]:
     if row["rho"] is None:
         return [words.UNKNOWN] * 3
-    return [f"{row['rho']:+.2f}", p_words(row["p"]), p_words(row["p_holm"])]
+    return [f"{row['rho']:+.2f}".replace("-", "−"), p_words(row["p"]), p_words(row["p_holm"])]
 
 
 def cells_table(found: Row) -> Html:

@@ -19,7 +19,7 @@ def interval(row: Row, low: str = "low", high: str = "high") -> str:
 def tau_words(found: Row) -> str:
     if found["tau"] is None:
         return f"not defined (n {found['n']})"
-    return f"{found['tau']:+.2f} (n {found['n']}, p {found['p']:.2g})"
+    return f"{found['tau']:+.2f}".replace("-", "−") + f" (n {found['n']}, p {found['p']:.2g})"
 
 
 def p_words(p: float | None) -> str:

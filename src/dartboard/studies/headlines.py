@@ -21,6 +21,10 @@ def points(value: float) -> str:
     return f"{100 * value:.1f}".replace("-", "−")
 
 
+def signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
 def span(row: Row, low: str = "low", high: str = "high") -> str:
     return f"95 % interval {points(row[low])} to {points(row[high])}"
 
@@ -51,9 +55,10 @@ def changes_line(rows: Sequence[Row]) -> str:
 def gap_line(rows: Sequence[Row]) -> str:
     steps = [row for row in rows if "step" in row and row["name"] != "retrained"]
     deepest = min(steps, key=lambda row: row["step"])
+    change = f"'{deepest['label']}', {points(deepest['step'])} points ({span(deepest, 'step_low', 'step_high')})"
+    fall = f"the greatest fall is at {change}" if deepest["step"] < 0 else "no step is a fall"
     return (
-        f"From {points(rows[0]['accuracy'])} % with soft alpha the greatest step down is to '{deepest['label']}': "
-        f"{points(deepest['step'])} points ({span(deepest, 'step_low', 'step_high')}). Recalibrated the cell has "
+        f"From {points(rows[0]['accuracy'])} % with soft alpha {fall}. Recalibrated the cell has "
         f"{points(rows[-2]['accuracy'])} %, retrained {points(rows[-1]['accuracy'])} %."
     )
 
@@ -76,7 +81,7 @@ def agreement_line(found: Row) -> str:
 
 
 def tau_words(found: Row) -> str:
-    return f"Kendall's tau {found['tau']:+.2f} (n {found['n']}, p {found['p']:.2g})"
+    return f"Kendall's tau {signed(found['tau'])} (n {found['n']}, p {found['p']:.2g})"
 
 
 def motif_line(table: Sequence[Row]) -> str:
@@ -89,7 +94,7 @@ def motif_line(table: Sequence[Row]) -> str:
         if best["p_holm"] <= SIGNIFICANT
         else "No motif surely goes with accuracy by shared weights; the nearest"
     )
-    rho = f"Spearman's rho {best['rho']:+.2f} over {best['n']} random cells, p {best['p']:.2g}"
+    rho = f"Spearman's rho {signed(best['rho'])} over {best['n']} random cells, p {best['p']:.2g}"
     return f"{verdict}: {best['motif']}, {rho}, corrected for {len(known)} motifs {best['p_holm']:.2g}."
 
 
