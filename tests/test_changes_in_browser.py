@@ -54,7 +54,8 @@ def test_the_strips_follow_the_slider_and_a_click_moves_it(visit: Visit) -> None
 
 
 def test_the_animation_rests_at_the_swap(visit: Visit) -> None:
-    visit.page.clock.install()
+    visit.page.clock.install(time=0)
+    visit.page.clock.pause_at(10**9)  # from here on, time passes in `run_for` alone
     visit.page.locator(".slider").fill("3")
     visit.page.locator(".play").click()
     visit.page.clock.run_for(430)
