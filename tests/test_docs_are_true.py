@@ -110,10 +110,12 @@ def test_the_flags_that_other_peoples_flags_are_compared_with_exist():
 @pytest.mark.parametrize("name", PAGES)
 def test_every_command_named_in_a_sentence_exists_with_its_flags(name):
     from dartboard.cli import COMMANDS
-    from dartboard.commands import evaluate, export, listing, report, resume, show
+    from dartboard.commands import evaluate, export, listing, report, resume, search, show, transfer
     from dartboard.commands.flags import flags_of
+    from dartboard.methods import darts
 
-    own = (evaluate.EvaluateFlags, export.ExportFlags, listing.ListFlags, report.ReportFlags, resume.ResumeFlags)
+    own = (search.flags_class(darts.Config), transfer.TransferFlags)
+    own += (evaluate.EvaluateFlags, export.ExportFlags, listing.ListFlags, report.ReportFlags, resume.ResumeFlags)
     flags = known_flags().union(*map(flags_of, (*own, show.ShowFlags)))
     for span in re.findall(r"`dartboard ([^`]+)`", prose(PAGES[name])):
         assert span.split()[0] in (*COMMANDS, "COMMAND", "...", "--version"), span

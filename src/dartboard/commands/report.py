@@ -1,10 +1,12 @@
 """dartboard report: (re)writes the page over one run or several, from nothing but their files."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from dartboard.commands.flags import parse
 from dartboard.errors import InputError
 from dartboard.run import Run
+from dartboard.studies.study import Study, is_study
 
 
 @dataclass(frozen=True)
@@ -12,7 +14,7 @@ class ReportFlags:
     """Write one HTML page over a run, or over several runs side by side."""
 
     runs: tuple[str, ...]
-    """run folders"""
+    """run folders, or the folder of one study"""
     out: str | None = None
     """The page's file; report.html in the run's folder, or in the folder that holds all runs, where not given."""
     gif: bool = False
@@ -24,6 +26,8 @@ def execute(words: list[str]) -> None:
     flags = parse(ReportFlags, words, "report")
     if not flags.runs:
         raise InputError("name one run folder or several: dartboard report runs/darts-digits-s0")
+    if len(flags.runs) == 1 and is_study(Path(flags.runs[0])):
+        return write_study(Path(flags.runs[0]), flags)
     runs = [Run.open(folder) for folder in flags.runs]
     searches = [run.folder for run in runs if run.command == "search"]
     if flags.gif and len(searches) != 1:
@@ -36,3 +40,12 @@ def execute(words: list[str]) -> None:
     print(page)
     if flags.gif:
         print(write_gif(searches[0], out=page.with_suffix(".gif")))
+
+
+def write_study(folder: Path, flags: ReportFlags) -> None:
+    """The page of a transfer study. Raises InputError."""
+    if flags.gif:
+        raise InputError("--gif draws one search; name one of the study's stages")
+    from dartboard.report.transfer_page import write
+
+    print(write(Study.open(folder), None if flags.out is None else Path(flags.out)))

@@ -13,7 +13,7 @@ from dartboard.errors import InputError, InterruptedRunError, unknown
 from dartboard.methods import METHODS
 from dartboard.spaces import SPACES
 from dartboard.stopping import Limits, limits_of, signals_noted
-from dartboard.studies.protocol import Protocol, Side
+from dartboard.studies.protocol import SIDES, Protocol, Side, parse_proxies
 from dartboard.studies.study import Study, method_of, shared
 
 if TYPE_CHECKING:
@@ -188,6 +188,7 @@ def protocol_of(
     values = {
         name: getattr(flags, name) for name in ("method", "space", "seed", "seeds", "carry", "proxy", "image_size")
     }
+    check_batches(flags, search["batch_size"], train["batch_size"], data)
     protocol = Protocol(
         setups["a"].data,
         setups["b"].data,
@@ -216,6 +217,23 @@ def check_alike(a: "Data", b: "Data") -> None:
     for one in (a, b):
         if one.num_classes < 2:
             raise InputError(f"{one.name} has one class only; there is nothing to tell apart")
+
+
+def check_batches(flags: TransferFlags, of_search: int, of_training: int, data: dict[Side, "Data"]) -> None:
+    """Raises InputError where a batch is larger than what it is drawn from, a part of A included."""
+    from dartboard.loop import check_batch
+
+    for one in data.values():
+        check_batch(of_search, **{f"train of {one.name}": len(one.train), f"val of {one.name}": len(one.val)})
+        whole = len(one.train) + len(one.val)
+        if of_training > whole:
+            raise InputError(
+                f"--train-batch-size {of_training} is more than the {whole} training images of {one.name}; give less"
+            )
+    least = min(len(data["a"].train), len(data["a"].val))
+    for word, (kind, share) in parse_proxies(flags.proxy).items():
+        if kind in ("classes", "images"):
+            check_batch(of_search, **{f"{data['a'].name} at {word}": int(share * least)})
 
 
 def equal_images(flags: TransferFlags, data: dict[Side, "Data"]) -> dict[Side, int | None]:
@@ -278,4 +296,24 @@ def go_on(study: Study, limits: Limits) -> None:
     except KeyboardInterrupt as error:
         text = f"stopped by Ctrl-C at once, checkpoints are intact; go on with: {study.resume_command}"
         raise InterruptedRunError(text, 130) from error
-    print(f"all {len(study.stages)} stages are done")
+    tell(study)
+
+
+def tell(study: Study) -> None:
+    """Writes the pages of a study and of its searches; prints the matrix and where the page is."""
+    from dartboard.report import write_report
+    from dartboard.report.transfer_page import write
+    from dartboard.studies.matrix import findings, group_words
+
+    for stage in study.stages:
+        folder = study.place(stage)
+        if stage.command == "search" and study.is_done(stage) and not (folder / "report.html").is_file():
+            write_report([folder])
+    found = findings(study)
+    print(f"{found.done} of {found.total} stages are done; test accuracies, mean over seeds:")
+    for group in found.groups:
+        means = [found.matrix[group, side].mean for side in SIDES]
+        told = [f"{100 * one:6.2f} %" if one is not None else "       -" for one in means]
+        names: dict[Side, str] = {"a": study.protocol.a, "b": study.protocol.b}
+        print(f"  on A {told[0]}  on B {told[1]}  {group_words(group, names)}")
+    print(f"report: {write(study)}")

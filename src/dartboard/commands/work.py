@@ -152,18 +152,21 @@ def seconds_in_words(seconds: float) -> str:
 
 def build_network(architecture: Architecture, config: Any, data: "Data") -> "Network":
     """The network of an architecture at the sizes of a training's config and of the data. Raises InputError."""
+    import torch
+
     from dartboard.networks.darts import Network
 
-    network = Network(
-        architecture,
-        channels=config.channels,
-        cells=config.cells,
-        num_classes=data.num_classes,
-        in_channels=data.channels,
-        image_size=data.image_size,
-        auxiliary=config.auxiliary,
-        stem=config.stem,
-    )
+    with torch.random.fork_rng(devices=[]):  # weights are drawn anew when they are trained
+        network = Network(
+            architecture,
+            channels=config.channels,
+            cells=config.cells,
+            num_classes=data.num_classes,
+            in_channels=data.channels,
+            image_size=data.image_size,
+            auxiliary=config.auxiliary,
+            stem=config.stem,
+        )
     if config.auxiliary and network.auxiliary_head is None:
         print(f"no auxiliary head: images of {data.image_size}x{data.image_size} leave it a map smaller than 5x5")
     return network

@@ -53,6 +53,8 @@ class Study:
         parts = {name: table.pop(name, {}) for name in ("setup", "search", "train")}
         if table.pop("command", None) != "transfer" or not all(isinstance(part, dict) for part in parts.values()):
             raise InputError(f"{folder / STUDY} is damaged; restore it or begin a new study")
+        if not {"a", "b"} <= table.keys():
+            raise InputError(f"{folder / STUDY} names no two data sets; restore it or begin a new study")
         protocol = build(Protocol, table)
         return cls(folder, protocol, parts["search"], parts["train"], parts["setup"], stages(protocol))
 

@@ -1,0 +1,372 @@
+"""The page of a transfer study: the answer with its error bars, and all that it rests on. Needs no torch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import dartboard
+from dartboard.report import page, transfer_figures, words
+from dartboard.report.blocks import box, pair, picture, section, table, tiles
+from dartboard.report.change_page import difference_picture
+from dartboard.report.conditions import block, conditions
+from dartboard.report.facts import read_facts
+from dartboard.report.figures import dots
+from dartboard.report.markup import Html, join, tag
+from dartboard.report.transfer_words import (
+    QUESTIONS,
+    carried,
+    entry_words,
+    forest_name,
+    interval,
+    move_words,
+    path_name,
+    rank_words,
+    sentence,
+    short,
+    tau_words,
+)
+from dartboard.report.words import percent
+from dartboard.spaces import darts
+from dartboard.statistics import holm
+from dartboard.studies.matrix import RANDOM, Cell, Findings, findings, group_words
+from dartboard.studies.protocol import CARRIES, SIDES, Side
+from dartboard.studies.study import STAGES, Study
+
+PLACES = (
+    ("answer", "Answer"),
+    ("study", "Study"),
+    ("matrix", "Matrix"),
+    ("differences", "Differences"),
+    ("change", "Cells"),
+    ("ranks", "Ranks"),
+    ("stages", "Stages"),
+    ("protocol", "Protocol"),
+    ("conditions", "Conditions"),
+)
+FOREST = "A dot is a seed's difference, the diamond their mean, the line its bootstrap interval."
+FEW = 5  # with fewer seeds than that, the page says how little they can show
+
+
+def write(study: Study, out: Path | None = None) -> Path:
+    """Writes the page of a study, finished or not; returns its path. Raises InputError."""
+    place = out or study.folder / "report.html"
+    page.replace_text(place, page_html(study))
+    return place
+
+
+def page_html(study: Study) -> str:
+    """The whole file."""
+    found = findings(study)
+    names: dict[Side, str] = {"a": short(study.protocol.a), "b": short(study.protocol.b)}
+    if names["a"] == names["b"]:
+        names = {"a": f"{names['a']} (A)", "b": f"{names['b']} (B)"}
+    top = page.Page(
+        eyebrow(study, found), title(study, names), lede(study, found), answer(study, found, names), Html("")
+    )
+    parts = [
+        plan(study, names), matrix(found, names), differences(found, names), change(found, names), ranks(found, names),
+        stages(study), protocol(study), first_conditions(study),
+    ]  # fmt: skip
+    body = [
+        tag("a", "To the content", href="#answer", class_="skip"),
+        tag("header", page.wordmark(), navigation(parts), class_="top"),
+        tag("main", page.opening(top), *parts),
+        tag(
+            "footer",
+            f"Written by dartboard {dartboard.__version__} from the study's file and the files of its runs. "
+            "No request leaves this file.",
+        ),
+        tag("script", Html(page.resource("page.js"))),
+    ]
+    head = tag("head", tag("meta", charset="utf-8"), *page.head_of(top))
+    return f"<!doctype html>\n{tag('html', head, tag('body', *body), lang='en')}\n"
+
+
+def navigation(parts: Sequence[Html | None]) -> Html:
+    whole = join(parts)
+    there = [(name, word) for name, word in PLACES if name == "answer" or f'id="{name}"' in whole]
+    return tag("nav", *(tag("a", word, href=f"#{name}") for name, word in there), aria_label="Sections")
+
+
+# --- The answer ------------------------------------------------------------------------------------------------------
+
+
+def eyebrow(study: Study, found: Findings) -> str:
+    state = "" if found.done == found.total else f" · {found.done} of {found.total} stages done"
+    return f"Transfer study · {study.protocol.method} · {words.plural(study.protocol.seeds, 'seed')}{state}"
+
+
+def title(study: Study, names: Mapping[Side, str]) -> str:
+    if study.protocol.proxy:
+        return f"Is a part of {names['a']} enough to search on?"
+    return f"Does a cell travel between {names['a']} and {names['b']}?"
+
+
+def lede(study: Study, found: Findings) -> str:
+    protocol = study.protocol
+    budget = f"{protocol.budget} a phase, as epochs" if protocol.budget else words.plural(protocol.epochs, "epoch")
+    if not protocol.budget and protocol.epochs != protocol.epochs_b:
+        budget += f" on A, {protocol.epochs_b} on B"
+    return (
+        "Every cell was trained from scratch on both data sets by one protocol and scored on test images that no "
+        f"search saw. A phase is {budget}; {words.plural(protocol.seeds, 'seed')}, "
+        f"{found.done} of {found.total} runs done."
+    )
+
+
+def answer(study: Study, found: Findings, names: Mapping[Side, str]) -> Html:
+    told = [sentence(one, names) for one in found.contrasts if one.key in ("transfer", "swap", "proxy", "found")]
+    if not told:
+        return box("note", "Nothing to compare yet", "No pair of trained cells is there; go on with the study.")
+    return join([tiles(answer_tiles(found, names)), caution(study), tag("ul", *(tag("li", one) for one in told))])
+
+
+def caution(study: Study) -> Html | None:
+    n = study.protocol.seeds
+    if n >= FEW:
+        return None
+    least = 2 / 2**n if n > 1 else 1.0
+    return box(
+        "note",
+        f"{words.plural(n, 'seed')} can show little",
+        f"With n = {n} the smallest p-value that flipping the signs of the differences can give is {least:g}, and a "
+        "bootstrap interval over so few values is narrower than it should be. What follows are differences that were "
+        "seen, not laws.",
+    )
+
+
+def answer_tiles(found: Findings, names: Mapping[Side, str]) -> list[tuple[str, str, object]]:
+    tiles_: list[tuple[str, str, object]] = []
+    for side in SIDES:
+        for group in ("a", "b", RANDOM):
+            entry = found.matrix.get((group, side))
+            if entry is not None and entry.mean is not None:
+                what = "random" if group == RANDOM else f"found on {names['a' if group == 'a' else 'b']}"
+                tiles_.append(
+                    (f"{what}, trained on {names[side]}", entry_words(entry), f"test accuracy, n = {entry.n}")
+                )
+    return tiles_
+
+
+# --- The study -------------------------------------------------------------------------------------------------------
+
+
+def plan(study: Study, names: Mapping[Side, str]) -> Html:
+    """Which search saw which data, as a picture."""
+    rows = [
+        (path_name(group), [(letter, names["a" if letter == "a" else "b"]) for letter in path])
+        for group, path in paths_of(study).items()
+    ]
+    svg = transfer_figures.paths(rows, "The paths of the searches through the data sets")
+    caption = "Each box is one phase. What goes along an arrow: " + ", ".join(
+        CARRIES[suffix].replace(",", " and ") for suffix in study.protocol.suffixes
+    )
+    schedule = (
+        "; learning rate and optimizers begin anew" if study.protocol.restart_schedule else "; the schedule goes on"
+    )
+    lead = (
+        "Swap and stay pass through the same hand-over (a new classifier, the same schedule), so that only the data "
+        "differ. One phase alone on a data set is phase 1 there: it is both the start of a swap and its control."
+    )
+    if study.protocol.proxy:
+        caption, schedule = "Each search sees all of A, or a part of it", ""
+        lead = "The same number of epochs each; every cell is then trained on both data sets."
+    return section("study", "What was done", narrow(picture(svg, f"{caption}{schedule}.", "study")), lead=lead)
+
+
+def narrow(figure: Html) -> Html:
+    """A figure no wider than it is easy to read."""
+    return tag("div", figure, style="max-width:44rem")
+
+
+def paths_of(study: Study) -> dict[str, str]:
+    """The sides that a search of each group passes through."""
+    found = {}
+    for stage in study.stages:
+        if stage.command == "search":
+            whole = 2 * stage.side if stage.group.endswith("-whole") else stage.side
+            found[stage.group] = f"{stage.group[0]}{stage.side}" if stage.before else whole
+    return found
+
+
+# --- Matrix and differences ------------------------------------------------------------------------------------------
+
+
+def matrix(found: Findings, names: Mapping[Side, str]) -> Html:
+    """Found on x, trained on y."""
+    rows = [
+        (
+            group_words(group, dict(names)),
+            *(entry_words(found.matrix.get((group, side))) for side in SIDES),
+            counted(found, group),
+        )
+        for group in found.groups
+    ]
+    head = ("found on", *(f"trained on {names[side]}" for side in SIDES), "n")
+    pictures = [
+        picture(
+            dots(
+                [(group_words(group, dict(names)), entry.values) for group in found.groups
+                 if (entry := found.matrix[group, side]).values],
+                f"Test accuracies of all cells trained on {names[side]}",
+            ),
+            "A dot is a cell, the bar their mean.",
+            f"trained-on-{side}",
+            title=f"Trained on {names[side]}",
+        )
+        for side in SIDES
+        if any(found.matrix[group, side].values for group in found.groups)
+    ]  # fmt: skip
+    told = table(head, rows, caption="Test accuracy: mean ± sample standard deviation over seeds")
+    return section("matrix", "The transfer matrix", told, pair(*pictures) if pictures else None)
+
+
+def counted(found: Findings, group: str) -> str:
+    numbers = sorted({found.matrix[group, side].n for side in SIDES})
+    return " or ".join(map(str, numbers))
+
+
+def differences(found: Findings, names: Mapping[Side, str]) -> Html | None:
+    """All comparisons with intervals and p-values, corrected for their number."""
+    if not found.contrasts:
+        return None
+    tested = [one for one in found.contrasts if one.p is not None]
+    corrected = dict(zip((id(one) for one in tested), holm([one.p or 0.0 for one in tested]), strict=True))
+    rows = [
+        (
+            f"{names[one.side]}: {QUESTIONS[one.key]}{carried(one)}",
+            f"{100 * one.interval.estimate:+.2f}",
+            interval(one) if one.interval.n > 1 else words.UNKNOWN,
+            len(one.pairs) or one.interval.n,
+            words.UNKNOWN if one.p is None else f"{one.p:.2g}",
+            words.UNKNOWN if one.p is None else f"{corrected[id(one)]:.2g}",
+        )
+        for one in found.contrasts
+    ]
+    svg = transfer_figures.forest(
+        [
+            (forest_name(one, names), one.interval.estimate, one.interval.low, one.interval.high, one.pairs)
+            for one in found.contrasts
+        ],
+        "Differences of test accuracy with their intervals",
+    )
+    head = ("difference", "points", "95 % interval", "n", "p", "p, Holm")
+    return section(
+        "differences",
+        "What made a difference",
+        narrow(picture(svg, FOREST, "differences")),
+        table(head, rows, caption="Differences of test accuracy, in points; p by flipping the signs of all pairs"),
+        lead="Each row subtracts a control. Differences are paired by seed: same split, order and initial weights.",
+    )
+
+
+# --- Cells and ranks -------------------------------------------------------------------------------------------------
+
+
+def change(found: Findings, names: Mapping[Side, str]) -> Html | None:
+    """How far phase 2 moved the cells, and the first seed's before and after."""
+    if not found.moves:
+        return None
+    groups = list(dict.fromkeys(move.group for move in found.moves))
+    rows = [
+        (group_words(group, dict(names)), *move_words([move for move in found.moves if move.group == group]))
+        for group in groups
+    ]
+    pictures = [one for group in ("ab", "ba", "aa", "bb") for one in before_and_after(found, group, names)]
+    head = ("searched on", "inputs that changed in phase 2, mean", "lowest", "highest", "of", "n")
+    note = (
+        "Inputs (operation and predecessor) of both cells that differ from those of phase 1, at the best matching of "
+        "nodes: renamed nodes are no change"
+    )
+    return section("change", "Did the cell change?", table(head, rows, caption=note), *pictures)
+
+
+def before_and_after(found: Findings, group: str, names: Mapping[Side, str]) -> list[Html]:
+    """The normal and reduction cell of the first seed before and after phase 2, in one picture each."""
+    after = next((cell for cell in found.cells if cell.group == group and cell.architecture is not None), None)
+    before = next((cell for cell in found.cells if after and (cell.group, cell.seed) == (group[0], after.seed)), None)
+    if after is None or before is None or before.architecture is None or after.architecture is None:
+        return []
+    pictures = [
+        difference_picture(
+            darts.cell(before.architecture, kind), darts.cell(after.architecture, kind), kind, f"{group}-{kind}"
+        )
+        for kind in darts.CELLS
+    ]
+    heading = f"{group_words(group, dict(names))}: phase 1 against phase 2, seed {after.seed}"
+    return [tag("h3", heading), pair(*pictures)]
+
+
+def ranks(found: Findings, names: Mapping[Side, str]) -> Html:
+    """Whether one score ranks cells as another does."""
+    rows = [(rank_words(one, names), *tau_words(one)) for one in found.ranks]
+    note = "Kendall's tau-b: 1 the same order, 0 none, −1 the opposite; p by permutation."
+    return section("ranks", "Do the scores agree?", table(("scores", "tau", "p", "n cells"), rows, caption=note))
+
+
+# --- What it rests on ------------------------------------------------------------------------------------------------
+
+
+def stages(study: Study) -> Html:
+    """Every run, with its page, and whether the budgets were equal."""
+    by_name = {(cell.group, cell.seed): cell for cell in findings(study).cells}
+    rows = []
+    for stage in study.stages:
+        cell = by_name.get((stage.group, stage.seed))
+        done = study.is_done(stage)
+        score = cell_score(cell, stage.command, stage.side) if cell is not None and done else words.UNKNOWN
+        steps, seconds = (
+            (cell.steps, cell.elapsed_s) if cell is not None and stage.command == "search" else (None, None)
+        )
+        data = {"a": study.protocol.a, "b": study.protocol.b}[stage.side]
+        rows.append(
+            (
+                stage_link(study, stage.name),
+                short(data),
+                "done" if done else "to do",
+                score,
+                steps or words.UNKNOWN,
+                words.duration(seconds),
+            )
+        )
+    head = ("stage", "data", "state", "accuracy", "steps", "time")
+    return section("stages", "The stages", table(head, rows, caption=equal_words(study, findings(study))))
+
+
+def stage_link(study: Study, name: str) -> Html:
+    """The stage's name, with a link to its own page if it has one."""
+    there = (study.place(name) / "report.html").is_file()
+    return tag("a", name, href=f"{STAGES}/{name}/report.html") if there else tag("code", name)
+
+
+def cell_score(cell: Cell, command: str, side: Side) -> str:
+    return percent(cell.derived if command == "search" else cell.trained.get(side))
+
+
+def equal_words(study: Study, found: Findings) -> str:
+    """Whether equal budgets were equal, in steps and in seconds."""
+    phases = [cell for cell in found.cells if cell.steps and not cell.group.endswith("-whole")]
+    steps = sorted({cell.steps for cell in phases if cell.steps})
+    seconds = [cell.elapsed_s for cell in phases if cell.elapsed_s]
+    if not steps:
+        return "Searches: accuracy on val by shared weights; trainings: on test"
+    same = f"every phase made {steps[0]} steps" if len(steps) == 1 else f"phases made {steps[0]} to {steps[-1]} steps"
+    times = f", in {words.duration(min(seconds))} to {words.duration(max(seconds))}" if seconds else ""
+    what = (
+        f"equal time ({study.protocol.budget}, planned)"
+        if study.protocol.budget.endswith(tuple("smhd"))
+        else "equal steps"
+    )
+    return f"Equal budgets mean {what}: {same}{times}. Searches: accuracy on val by shared weights; trainings: on test"
+
+
+def protocol(study: Study) -> Html:
+    """Everything that decides the numbers."""
+    fields = {name: getattr(study.protocol, name) for name in study.protocol.__dataclass_fields__}
+    blocks = [block("Protocol", fields), block("Every search", study.search), block("Every training", study.train)]
+    return section("protocol", "Protocol", *blocks, block("Where", study.setup))
+
+
+def first_conditions(study: Study) -> Html | None:
+    """The conditions of the first finished run; the others have theirs on their own pages."""
+    first = next((stage for stage in study.stages if study.is_done(stage)), None)
+    return None if first is None else conditions([read_facts(study.place(first))])

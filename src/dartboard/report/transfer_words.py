@@ -1,0 +1,105 @@
+"""What the page of a transfer study calls things, and its sentences."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dartboard.report import words
+from dartboard.report.words import percent
+from dartboard.studies.matrix import Contrast, Entry, Move, Rank, group_words
+from dartboard.studies.protocol import CARRIES, SIDES, Side
+
+QUESTIONS = {
+    "transfer": "the cell found on the other data set − the one found on this",
+    "swap": "swapped to this data set − stayed on it",
+    "gain": "after going on with this data set − before",
+    "fresh": "swapped to this data set − searched on it alone, one phase",
+    "whole": "swapped to this data set − searched on it alone, both phases' budget",
+    "found": "found on this data set − drawn at random",
+    "proxy": "searched on a part of A − on all of it",
+}
+NAMES = {
+    "transfer": "other's cell − own",
+    "swap": "swap − stay",
+    "gain": "after − before swap",
+    "fresh": "swap − alone",
+    "whole": "swap − alone, whole",
+    "found": "found − random",
+}
+
+
+def sentence(one: Contrast, names: Mapping[Side, str]) -> str:
+    """One difference in words, with what it can and cannot say."""
+    first, second = (group_words(group, dict(names)) for group in (one.first, one.second))
+    how = {"swap": f"swapped ({first}) against stayed ({second})", "found": f"found on {first} against random cells"}
+    what = how.get(one.key, f"found on {first} against found on {second}")
+    told = f"Trained on {names[one.side]}, {what}: {100 * one.interval.estimate:+.2f} points"
+    if one.interval.n < 2:
+        return f"{told} (n = 1, no interval)."
+    kind = f"n = {len(one.pairs)} pairs" if one.paired else f"n = {one.interval.n} cells"
+    told += f" (95 % interval {interval(one)}, {kind}). "
+    if one.interval.low == one.interval.high == 0.0:
+        return told + "No difference at all."
+    return told + (
+        "The interval leaves zero out."
+        if one.interval.excludes_zero
+        else "The interval holds zero: no difference is shown."
+    )
+
+
+def interval(one: Contrast) -> str:
+    return f"{100 * one.interval.low:+.2f} to {100 * one.interval.high:+.2f}"
+
+
+def entry_words(entry: Entry | None) -> str:
+    if entry is None or entry.mean is None:
+        return words.UNKNOWN
+    return percent(entry.mean) if entry.spread is None else f"{100 * entry.mean:.1f} ± {100 * entry.spread:.1f} %"
+
+
+def carried(one: Contrast) -> str:
+    """What a row compares, where the question does not say it."""
+    suffix = one.first[2:]
+    if suffix in ("-weights", "-alphas"):
+        return f" ({CARRIES[suffix]} only)"
+    return f" ({one.first})" if one.key == "proxy" else ""
+
+
+def forest_name(one: Contrast, names: Mapping[Side, str]) -> str:
+    told = NAMES.get(one.key, f"{one.first} − whole")
+    suffix = f" ({one.first[3:]})" if one.first[2:] in ("-weights", "-alphas") else ""
+    return f"{names[one.side][:15]}: {told}{suffix}"
+
+
+def move_words(moves: Sequence[Move]) -> tuple[object, ...]:
+    numbers = [move.changed for move in moves]
+    return f"{sum(numbers) / len(numbers):.1f}", min(numbers), max(numbers), moves[0].of, len(numbers)
+
+
+def rank_words(one: Rank, names: Mapping[Side, str]) -> str:
+    if one.what == "sides":
+        return f"trained on {names['a']}, trained on {names['b']}"
+    side: Side = "a" if one.what.endswith("a") else "b"
+    return f"cut out of the supernet, trained; on {names[side]}"
+
+
+def tau_words(one: Rank) -> tuple[object, ...]:
+    if one.tau is None:
+        return "not defined", words.UNKNOWN, one.n
+    return f"{one.tau:+.2f}", f"{one.p:.2g}" if one.p is not None else words.UNKNOWN, one.n
+
+
+def path_name(group: str) -> str:
+    if group.endswith("-whole"):
+        return "alone, whole budget"
+    stem = group[:2]
+    suffix = CARRIES.get(group[2:], "")
+    told = f" ({suffix} only)" if group[2:] in ("-weights", "-alphas") else ""
+    if stem in ("ab", "ba"):
+        return f"swap{told}"
+    if stem in ("aa", "bb"):
+        return f"stay{told}"
+    return "phase 1, and alone" if group in SIDES else group
+
+
+def short(name: str) -> str:
+    return Path(name.removeprefix("images:")).name if name.startswith("images:") else name

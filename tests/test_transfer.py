@@ -1,0 +1,429 @@
+"""The transfer study: its stages, its controls, its arithmetic, and that it survives whatever stops it."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tiny
+from dartboard import train
+from dartboard.cli import main
+from dartboard.config import Setup, flat
+from dartboard.errors import InputError, InterruptedRunError
+from dartboard.methods import darts
+from dartboard.report.transfer_page import page_html
+from dartboard.run import Run
+from dartboard.search_space import Architecture
+from dartboard.stopping import Limits
+from dartboard.studies import transfer
+from dartboard.studies.matrix import Cell, contrast, findings, moves, pairs, ranks
+from dartboard.studies.protocol import Protocol, drawn, parse_proxies, stages
+from dartboard.studies.study import Study
+
+SMALL: dict[str, Any] = {"space": "s2", "seeds": 1, "epochs": 1, "epochs_b": 1, "train_epochs": 1, "random": 0}
+SHORT: dict[str, Any] = {"proxy": "images:0.5", "images_a": 120}  # six stages
+TIMES = re.compile(r'"[a-z_]*_s": [^,}]*,? ?')
+
+
+def study(folder: Path, a: str = "digits", b: str = "digits", **changes: Any) -> Study:
+    """A study of two-step searches on 60 digits, not begun."""
+    protocol = Protocol(a, b, **{**SMALL, "images_a": 60, "images_b": 60, **changes})
+    settings = flat(darts.Config(**tiny.SEARCH)), flat(train.Config(**{**tiny.TRAIN, "epochs": 1}))
+    return Study.create(folder, protocol, *settings, Setup(device="cpu", threads=1))
+
+
+def numbers(found: Study) -> dict[str, list[str]]:
+    """Every line of every stage's metrics, without times."""
+    return {
+        stage.name: TIMES.sub("", (found.place(stage) / "metrics.jsonl").read_text()).splitlines()
+        for stage in found.stages
+    }
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A finished study in which A is B."""
+    found = study(tmp_path_factory.mktemp("transfer") / "study")
+    transfer.work_on(found, Limits())
+    return found
+
+
+# --- The plan --------------------------------------------------------------------------------------------------------
+
+
+def test_each_seed_has_its_phases_its_controls_and_every_cell_on_both_data_sets() -> None:
+    plan = stages(Protocol("digits", "cifar10", seeds=2, random=4, epochs=3, epochs_b=5, train_epochs=7))
+    searches = [stage for stage in plan if stage.command == "search"]
+    assert Counter(stage.group for stage in searches) == dict.fromkeys(
+        ["a", "b", "aa", "ab", "ba", "bb", "a-whole", "b-whole"], 2
+    )
+    for stage in searches:
+        own = {"a": 3, "b": 5}[stage.side]
+        assert stage.epochs == (2 * own if stage.group.endswith("-whole") else own)
+        before = {"aa": "a", "ab": "a", "ba": "b", "bb": "b"}.get(stage.group)
+        assert stage.before == (None if before is None else f"search-{before}-s{stage.seed}")
+    trained = Counter((stage.group, stage.side) for stage in plan if stage.command == "train")
+    assert trained == {(group, side): 2 if group[:6] != "random" else 1 for group, side in trained}
+    assert len(trained) == 2 * (8 + 4)
+    names = [stage.name for stage in plan]
+    assert len(set(names)) == len(names)
+    assert all(stage.before is None or names.index(stage.before) < names.index(stage.name) for stage in plan)
+
+
+def test_each_way_to_carry_over_has_its_own_swap_and_its_own_stay() -> None:
+    plan = stages(Protocol("digits", "digits", seeds=1, random=0, carry="each"))
+    carried = {stage.group: stage.carry for stage in plan if stage.command == "search" and stage.before}
+    assert carried["ab-weights"] == carried["bb-weights"] == "weights" and carried["ba-alphas"] == "alphas"
+    assert len(carried) == 12
+    compared = [
+        (first, second) for key, first, second, side in pairs(Protocol("a", "b", carry="each")) if key == "swap"
+    ]
+    assert ("ab-alphas", "bb-alphas") in compared and len(compared) == 6
+
+
+def test_a_schedule_that_goes_on_is_as_long_as_both_phases() -> None:
+    plan = stages(Protocol("digits", "digits", seeds=1, epochs=3, epochs_b=4, restart_schedule=False))
+    lengths = {stage.group: stage.schedule_epochs for stage in plan if stage.command == "search"}
+    assert (lengths["a"], lengths["b"], lengths["ab"], lengths["a-whole"]) == (6, 8, None, None)
+
+
+def test_random_cells_are_the_same_every_time_and_all_different() -> None:
+    protocol = Protocol("digits", "cifar10")
+    cells = [drawn(protocol, draw) for draw in range(6)]
+    assert cells == [drawn(protocol, draw) for draw in range(6)] and len(set(cells)) == 6
+    assert drawn(Protocol("digits", "cifar10", seed=1), 0) not in cells
+
+
+@pytest.mark.parametrize("text", ["classes", "classes:2", "classes:0", "width:0.5", "images:x", "size:-1"])
+def test_a_proxy_without_sense_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="--proxy has"):
+        parse_proxies(text)
+
+
+# --- What it finds ---------------------------------------------------------------------------------------------------
+
+
+def test_where_a_is_b_swap_and_stay_differ_by_exactly_nothing(done: Study) -> None:
+    """Every number of both is the same, bit for bit, so is their difference, and its interval."""
+    lines = numbers(done)
+    for swap, stay in (("ab", "bb"), ("ba", "aa")):
+        assert lines[f"search-{swap}-s0"] == lines[f"search-{stay}-s0"]
+        for side in "ab":
+            assert lines[f"train-{swap}-on-{side}-s0"] == lines[f"train-{stay}-on-{side}-s0"]
+    for one in findings(done).contrasts:
+        if one.key in ("swap", "transfer"):
+            assert one.pairs == (0.0,) and one.interval.estimate == one.interval.low == one.interval.high == 0.0
+
+
+def test_the_matrix_holds_the_accuracies_that_the_trainings_wrote(done: Study) -> None:
+    found = findings(done)
+    assert found.done == found.total == 24 and len(found.groups) == 8
+    for (group, side), entry in found.matrix.items():
+        result = Run.open(done.place(f"train-{group}-on-{side}-s0")).metrics()[-1]
+        assert entry.values == (result["test_accuracy"],)
+    phases = [cell.steps for cell in found.cells if cell.group in ("a", "b", "ab", "aa")]
+    assert len(phases) == 4 and len(set(phases)) == 1
+
+
+def test_the_arithmetic_of_differences_ranks_and_moves() -> None:
+    def cell(group: str, seed: int, a: float, b: float, derived: float | None = None) -> Cell:
+        side: Any = group[-1] if group in ("a", "b", "ab", "bb") else None
+        return Cell(group, seed, None, {"a": a, "b": b}, side, derived=derived)
+
+    cells = [cell("ab", seed, 0.5, value, derived=value) for seed, value in enumerate((0.6, 0.7, 0.8))]
+    cells += [cell("bb", seed, 0.5, value, derived=1 - value) for seed, value in enumerate((0.5, 0.5, 0.9))]
+    cells += [cell("random0", 0, 0.1, 0.4), cell("random1", 1, 0.3, 0.6)]
+    one = contrast(cells, "swap", "ab", "bb", "b", 0)
+    assert one is not None and one.paired and one.interval.n == 3
+    assert [round(value, 12) for value in one.pairs] == [0.1, 0.2, -0.1]
+    assert round(one.interval.estimate, 12) == round(0.2 / 3, 12) and one.p == pytest.approx(6 / 8)
+    other = contrast(cells, "found", "ab", "random", "b", 0)
+    assert other is not None and not other.paired and other.interval.estimate == pytest.approx(0.7 - 0.5)
+    assert contrast(cells, "swap", "ba", "aa", "a", 0) is None
+    by_what = {rank.what: rank for rank in ranks(cells, 0)}
+    assert by_what["supernet-b"].n == 6 and by_what["sides"].n == 8 and by_what["supernet-a"].tau is None
+    # of the 15 pairs of (shared, trained) = (.6, .6) (.7, .7) (.8, .8) (.5, .5) (.5, .5) (.1, .9) nine agree, five do
+    # not, and one is tied in both
+    assert by_what["supernet-b"].tau == pytest.approx((9 - 5) / 14)
+
+
+def test_a_move_is_counted_from_the_cell_of_phase_1(done: Study) -> None:
+    found = findings(done)
+    by_group = {move.group: move for move in found.moves}
+    assert set(by_group) == {"aa", "ab", "ba", "bb"} and by_group["ab"].changed == by_group["aa"].changed
+    still = (
+        [Cell("a", 0, same, {}), Cell("ab", 0, same, {}, "b", before="search-a-s0")] if (same := cell_of(done)) else []
+    )
+    assert [move.changed for move in moves(still)] == [0]
+
+
+def cell_of(found: Study) -> Architecture:
+    cell = Run.open(found.place("search-a-s0")).architecture
+    assert cell is not None
+    return cell
+
+
+def test_the_page_answers_with_matrix_protocol_and_every_stage(done: Study) -> None:
+    page = page_html(done)
+    for name in ("answer", "study", "matrix", "differences", "change", "ranks", "stages", "protocol", "conditions"):
+        assert f'id="{name}"' in page, name
+    assert all(f">{stage.name}</" in page for stage in done.stages)
+    assert "1 seed can show little" in page and "every phase made 2 steps" in page
+    assert not re.search(r'(src|href)="(?!#|data:|stages/)', page)
+
+
+def test_the_page_of_a_study_that_has_just_begun_says_so(tmp_path: Path) -> None:
+    page = page_html(study(tmp_path / "study"))
+    assert "Nothing to compare yet" in page and "0 of 24 stages done" in page
+
+
+def test_proxies_are_searched_on_parts_of_a_and_trained_on_both(tmp_path: Path) -> None:
+    words = "classes:0.5,images:0.5,size:0.5,channels:0.5"
+    found = study(tmp_path / "study", b="digits-rotated", proxy=words, images_a=120)
+    transfer.work_on(found, Limits())
+    setups = {stage.group: Run.open(found.place(stage)) for stage in found.stages if stage.command == "search"}
+    assert setups["classes0.5"].environment["data"]["num_classes"] == 5
+    assert setups["images0.5"].environment["data"]["train"] == 30
+    assert setups["size0.5"].environment["data"]["image_size"] == 4
+    assert setups["channels0.5"].settings["channels"] == 1 and setups["a"].settings["channels"] == 2
+    result = findings(found)
+    assert len(result.groups) == 5 and {one.key for one in result.contrasts} == {"proxy"}
+    assert "Is a part of digits enough" in page_html(found)
+
+
+# --- It survives the machine -----------------------------------------------------------------------------------------
+
+
+def process(folder: Path, log: Any) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-m", "dartboard", "resume", str(folder)]
+    return subprocess.Popen(words, stdout=log, stderr=log, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A finished study of six stages."""
+    found = study(tmp_path_factory.mktemp("transfer") / "short", **SHORT)
+    transfer.work_on(found, Limits())
+    return found
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_numbers(short: Study, tmp_path: Path) -> None:
+    kill_and_compare(study(tmp_path / "study", **SHORT), short, kills=3)
+
+
+@pytest.mark.slow
+def test_a_whole_study_killed_at_ten_random_moments_ends_with_the_same_numbers(done: Study, tmp_path: Path) -> None:
+    kill_and_compare(study(tmp_path / "study"), done, kills=10)
+
+
+def kill_and_compare(again: Study, whole: Study, kills: int) -> None:
+    rng = random.Random(kills)
+    with open(again.folder.with_name("log"), "wb") as log:
+        for _ in range(kills):
+            child = process(again.folder, log)
+            time.sleep(rng.uniform(1.5, 6.0))
+            child.kill()
+            child.wait()
+        assert process(again.folder, log).wait() == 0
+    assert numbers(again) == numbers(whole)
+
+
+def test_three_processes_share_a_study_and_one_of_them_may_die(short: Study, tmp_path: Path) -> None:
+    again = study(tmp_path / "study", **SHORT)
+    with open(tmp_path / "log", "w+b") as log:
+        children = [process(again.folder, log) for _ in range(3)]
+        while not any(again.is_done(stage) for stage in again.stages):
+            assert any(child.poll() is None for child in children)
+            time.sleep(0.1)
+        children[0].send_signal(signal.SIGKILL)
+        assert [child.wait() for child in children[1:]] == [0, 0]
+        children[0].wait()
+        log.seek(0)
+        told = re.findall(rb"\] (?:search|train) (\S+) on", log.read())
+    assert numbers(again) == numbers(short)
+    again_begun = [name for name, times in Counter(told).items() if times > 1]
+    assert len(again_begun) <= 1  # that of the process that died
+
+
+def test_a_study_that_is_stopped_goes_on_and_repeats_nothing(done: Study, tmp_path: Path) -> None:
+    again = study(tmp_path / "study")
+    for _ in range(3):
+        with pytest.raises(InterruptedRunError, match=re.escape(f"dartboard resume {again.folder}")) as stopped:
+            transfer.work_on(again, Limits(steps=3))
+        assert stopped.value.exit_code == 0
+    finished = {stage.name for stage in again.stages if again.is_done(stage)}
+    stamps = {name: (again.place(name) / "metrics.jsonl").stat().st_mtime_ns for name in finished}
+    assert finished
+    transfer.work_on(again, Limits())
+    assert {name: (again.place(name) / "metrics.jsonl").stat().st_mtime_ns for name in finished} == stamps
+    assert numbers(again) == numbers(done)
+
+
+@pytest.mark.parametrize("damage", ["metrics", "checkpoint", "config", "gone"])
+def test_a_broken_stage_is_run_again_with_a_word(
+    damage: str, done: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(done.folder, tmp_path / "study")
+    again = Study.open(tmp_path / "study")
+    folder = again.place("train-bb-on-b-s0")
+    if damage == "metrics":
+        (folder / "metrics.jsonl").write_text("{]\n")
+    elif damage == "config":
+        (folder / "config.toml").write_text("command = ")
+    elif damage == "gone":
+        shutil.rmtree(folder)
+    else:
+        lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+        (folder / "metrics.jsonl").write_text("".join(lines[:-1]))  # as before its end
+        for path in (folder / "checkpoint").rglob("tensors.safetensors"):
+            path.write_bytes(b"torn")
+    transfer.work_on(again, Limits())
+    assert numbers(again) == numbers(done)
+    told = capsys.readouterr().err
+    assert ("train-bb-on-b-s0 is run again" in told) == (damage != "gone")
+
+
+def test_a_stage_that_was_begun_with_other_settings_is_refused(done: Study, tmp_path: Path) -> None:
+    shutil.copytree(done.folder, tmp_path / "study")
+    again = Study.open(tmp_path / "study")
+    metrics = again.place("search-a-s0") / "metrics.jsonl"
+    metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:-1]))
+    file = again.folder / "study.toml"
+    file.write_text(file.read_text().replace("alpha_lr = 0.01", "alpha_lr = 0.02"))
+    with pytest.raises(InputError, match="search-a-s0 was begun with alpha_lr = 0.01, the study says 0.02"):
+        transfer.work_on(Study.open(again.folder), Limits())
+
+
+# --- The command -----------------------------------------------------------------------------------------------------
+
+SIZES = ["--channels", "2", "--cells", "3", "--batch-size", "16", "--train-channels", "2", "--train-cells", "3"]
+SIZES += ["--train-batch-size", "16"]
+
+
+def test_the_command_writes_a_study_that_resume_and_report_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "transfer",
+        "--a",
+        "digits",
+        "--b",
+        "digits-inverted",
+        "--max-images",
+        "60",
+        "--seeds",
+        "1",
+        "--random",
+        "0",
+    ]
+    words += [*SIZES, "--epochs", "1", "--train-epochs", "1", "--device", "cpu"]
+    assert main([*words, "--until", "0.01s"]) == 0
+    assert "dartboard resume" in capsys.readouterr().err
+    folder = tmp_path / "runs" / "transfer-digits-digits-inverted-s0"
+    found = Study.open(folder)
+    assert (found.protocol.images_a, found.protocol.images_b) == (60, 60)
+    assert main(["report", str(folder)]) == 0 and (folder / "report.html").is_file()
+    assert main(["resume", str(folder), "--until", "0.01s"]) == 0
+    assert main([*words, "--out", str(folder)]) == 2
+    assert "not empty" in capsys.readouterr().err
+
+
+def test_equal_epochs_are_equal_steps_where_images_differ(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    from PIL import Image
+
+    for label in ("cat", "dog"):
+        (photos / label).mkdir(parents=True)
+        for number in range(40):
+            Image.new("RGB", (8, 8), (number, 3 * number, 5)).save(photos / label / f"{number}.png")
+    words = ["transfer", "--a", f"images:{photos}", "--b", "digits", "--image-size", "8", *SIZES, "--epochs", "6"]
+    assert main([*words, "--print-config"]) == 0
+    equal = capsys.readouterr().out
+    assert "images_b = 64" in equal and "images_a" not in equal and "epochs_b = 6" in equal
+    assert main([*words, "--no-equal-images", "--print-config"]) == 0
+    other = capsys.readouterr().out
+    assert "images_b" not in other and "epochs_b = 1\n" in other  # 45 steps an epoch against 2
+    assert main([*words, "--budget", "9steps", "--print-config"]) == 0
+    assert "epochs = 4\n" in capsys.readouterr().out  # of two steps each
+
+
+def test_the_dry_run_tells_the_time_of_every_kind_of_stage_and_makes_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dartboard.rehearsal.ENOUGH_EPOCHS", 2)
+    words = ["transfer", "--a", "digits", "--b", "digits-rotated", "--max-images", "60", "--seeds", "2", *SIZES]
+    assert main([*words, "--epochs", "1", "--train-epochs", "3", "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "16 stages of search, 20 epochs" in told and "40 stages of train, 120 epochs" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "name two data sets"),
+        (["--a", "digits"], "name two data sets"),
+        (["--a", "digits", "--b", "digit"], "unknown data set 'digit'; did you mean 'digits'?"),
+        (["--a", "digits", "--b", "digits", "--epochs", "0"], "--epochs is 0"),
+        (["--a", "digits", "--b", "digits", "--budget", "0steps"], "--budget is '0steps'"),
+        (["--a", "digits", "--b", "digits", "--budget", "0h"], "--budget is '0h'"),
+        (["--a", "digits", "--b", "digits", "--seeds", "0"], "--seeds is 0"),
+        (["--a", "digits", "--b", "digits", "--carry", "head"], "--carry is 'head'"),
+        (["--a", "digits", "--b", "digits", "--proxy", "classes"], "--proxy has 'classes'"),
+        (["--a", "digits", "--b", "digits", "--method", "dart"], "did you mean 'darts'?"),
+        (["--a", "digits", "--b", "digits", "--chanels", "4"], "did you mean '--channels'?"),
+        (["--a", "digits", "--b", "digits", "--max-images", "100"], "--batch-size 64 is more than the 50 images"),
+        (["--a", "digits", "--b", "digits", "--proxy", "images:0.01"], "7 images of digits at images:0.01"),
+        (["--a", "images:ONE", "--b", "digits"], "class"),
+        (["--a", "images:LARGE", "--b", "digits"], "bring both to one size with --image-size 8"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_input_is_one_line_and_leaves_nothing(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    for name, classes in (("ONE", ["cat"]), ("LARGE", ["cat", "dog"])):
+        for label in classes:
+            (tmp_path / "data" / name / label).mkdir(parents=True)
+            for number in range(12):
+                Image.new("RGB", (16, 16), (number, 7, 5)).save(tmp_path / "data" / name / label / f"{number}.png")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    words = [word.replace("images:", f"images:{tmp_path}/data/") for word in words]
+    assert main(["transfer", *words]) == 2
+    told = capsys.readouterr().err
+    assert message in told and told.count("\n") == 1
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["", "command = ", 'command = "search"\n', 'command = "transfer"\na = "digits"\n'])
+def test_a_study_file_that_is_broken_is_refused(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "study.toml").write_text(text)
+    assert main(["resume", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_stage_that_is_missing_is_made_again_from_what_it_needs(done: Study, tmp_path: Path) -> None:
+    shutil.copytree(done.folder, tmp_path / "study")
+    again = Study.open(tmp_path / "study")
+    for name in ("search-b-s0", "search-bb-s0"):
+        shutil.rmtree(again.place(name))
+    transfer.work_on(again, Limits())
+    assert numbers(again) == numbers(done)
+    assert json.loads((again.place("search-bb-s0") / "environment.json").read_text())["parent"].endswith("search-b-s0")
