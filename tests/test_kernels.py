@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dartboard import fast_cell, kernels
+from dartboard.kernels.entering import enter
 from dartboard.kernels.leaving import Operations, leave
+from dartboard.layers import relu_conv_norm
 from dartboard.networks.darts import Supernet
 from dartboard.supernet import MixedOperation
 
@@ -109,6 +111,45 @@ def test_where_nothing_below_wants_a_gradient_the_mixture_weights_get_the_same_o
     for kernel in operations.kernels:
         kernel.requires_grad_(False)
     assert torch.equal(gradients(list(leave(x.detach(), weights, operations)), [weights])[0], whole)
+
+
+@compiler_needed
+@settings(max_examples=25)
+@given(
+    channels=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    threads=st.sampled_from([1, 2, 3]),
+    leaf=st.booleans(),
+)
+def test_what_enters_a_cell_is_what_the_plain_layers_give(channels, size, threads, leaf):
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        plain = relu_conv_norm(*channels, affine=False).double()
+    other, generator = copy.deepcopy(plain), torch.Generator().manual_seed(5)
+    x = torch.randn(3, channels[0], *size, dtype=torch.float64, generator=generator, requires_grad=leaf)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        found = enter(x, *other[1:])
+        found_gradients = gradients([found], [*other.parameters(), *([x] if leaf else [])])
+    finally:
+        torch.set_num_threads(before)
+    wanted = plain(x)
+    wanted_gradients = gradients([wanted], [*plain.parameters(), *([x] if leaf else [])])
+    for one, two in zip([found, *found_gradients], [wanted, *wanted_gradients], strict=True):
+        scale = max(1.0, float(two.detach().abs().max()))
+        torch.testing.assert_close(one / scale, two / scale, rtol=1e-9, atol=1e-9)
+    for one, two in zip(other.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-10, atol=1e-10)
+
+
+@compiler_needed
+def test_the_backward_of_what_enters_passes_gradcheck(global_rng):
+    conv, norm = torch.nn.Conv2d(3, 2, 1, bias=False), torch.nn.BatchNorm2d(2, affine=False)
+    weight = torch.randn(2, 3, 1, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    conv.weight = torch.nn.Parameter(weight)
+    x = torch.randn(2, 3, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(6), requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, _: enter(x, conv, norm.double()), (x, conv.weight))
 
 
 STARVED = """

@@ -16,8 +16,9 @@ Everything that leaves a node is computed together, since all its edges see the 
 
 Operations of another shape than those of the DARTS space run plain, inside the same sum.
 
-Where a C++ compiler is at hand, `kernels.leaving` computes all of this but the strided skips in compiled code (CPU,
-float32 and float64); else, and on other devices, the functions below do, in pure torch.
+Where a C++ compiler is at hand, `kernels.leaving` and `kernels.entering` compute all of this but the strided skips in
+compiled code (CPU, float32 and float64). Else, on a CPU, `fast_edges` computes large maps edge by edge; what is left,
+and other devices, the functions below do, in pure torch.
 """
 
 import re
@@ -33,6 +34,7 @@ from torch.nn import functional as F
 
 from dartboard import fast_edges, kernels
 from dartboard.depthwise import depthwise as depthwise_convolution
+from dartboard.kernels.entering import enter
 from dartboard.kernels.leaving import Operations, Round, leave
 from dartboard.layers import FactorizedReduce
 from dartboard.spaces import darts as space
@@ -48,7 +50,7 @@ SEPARABLE = re.compile(r"relu (depthwise|dilated)\d+/ pointwise norm( relu depth
 
 def mixed_cell(cell: MixedCell, before_last: Tensor, last: Tensor, weights: Tensor) -> Tensor:
     """What `cell(before_last, last, weights)` computes. weights: (E, O)."""
-    states = [cell.preprocess0(before_last), cell.preprocess1(last)]
+    states = [entering(cell.preprocess0, before_last), entering(cell.preprocess1, last)]
     terms: dict[int, list[Tensor]] = {}
     for node in range(space.NUM_INPUTS + cell.num_nodes):
         if node >= space.NUM_INPUTS:
@@ -56,6 +58,14 @@ def mixed_cell(cell: MixedCell, before_last: Tensor, last: Tensor, weights: Tens
         for target, term in leaving(cell, node, states[node], weights):
             terms.setdefault(target, []).append(term)
     return torch.cat(states[space.NUM_INPUTS :], dim=1)
+
+
+def entering(preprocess: nn.Module, x: Tensor) -> Tensor:
+    """An input of the cell, at the cell's width."""
+    if isinstance(preprocess, FactorizedReduce) or not compiled(x):
+        return preprocess(x)  # type: ignore[no-any-return]
+    _, conv, norm = cast(nn.Sequential, preprocess)
+    return enter(x, cast(nn.Conv2d, conv), cast(nn.BatchNorm2d, norm))
 
 
 def leaving(cell: MixedCell, node: int, x: Tensor, weights: Tensor) -> list[tuple[int, Tensor]]:

@@ -153,6 +153,11 @@ void rectified(const Walk& walk, const real* x, real mean, real scale, real* pad
   });
 }
 
+// ReLU; NaN stays NaN.
+void rectify(const real* x, int count, real* to) {
+  for (int i = 0; i < count; i++) to[i] = x[i] < 0 ? 0 : x[i];
+}
+
 // A result into a map of the walk's pitch, where every pixel of it lies `spots` apart.
 void pitched(const Walk& walk, const real* x, real* to) {
   for (int row = 0; row < walk.out_height; row++, x += walk.out_width, to += walk.pitch)
@@ -662,6 +667,99 @@ int skip_backward(long count, long edges, const real* const* g, const real* weig
   for (long block = 0; block < (count + 4095) / 4096; block++)
     for (int e = 0; e < edges; e++)
       for (long q = block * 4096; q < std::min(count, block * 4096 + 4096); q++) dx[q] += weight[e] * g[e][q];
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
+}
+
+// z = norm(pointwise(ReLU(x))) and the norm's scale (C'): what brings an input of the cell to the cell's width.
+// sizes: B, C, C', pixels, threads. x: (B, C, pixels); kernel: (C', C); z: (B, C', pixels).
+int enter(const long* sizes, const real* x, const real* kernel, real* z, real* mean, real* scale,
+          real* const* running_mean, real* const* running_var, double momentum, double eps) try {
+  const int B = int(sizes[0]), I = int(sizes[1]), O = int(sizes[2]), pixels = int(sizes[3]), threads = int(sizes[4]);
+  const int dense = (pixels + LANES - 1) / LANES * LANES;
+  std::vector<Moments> found(size_t(B) * O);
+  std::atomic<bool> failed{false};
+#pragma omp parallel num_threads(threads)
+  {
+    if (!scratch.begin(size_t(I) * dense + 2 * SLACK)) failed = true;
+#pragma omp barrier
+    if (!failed) {
+      real* maps = scratch.take(size_t(I) * dense + SLACK, true);
+#pragma omp for schedule(static)
+      for (int b = 0; b < B; b++) {
+        for (int c = 0; c < I; c++) rectify(x + (long(b) * I + c) * pixels, pixels, maps + size_t(c) * dense);
+        real* to = z + long(b) * O * pixels;
+        pointwise(kernel, I, 1, maps, dense, I, O, pixels, to, pixels);
+        for (int c = 0; c < O; c++) found[size_t(b) * O + c] = moments(to + long(c) * pixels, pixels);
+      }
+    }
+  }
+  if (failed) throw std::bad_alloc();
+  for (int c = 0; c < O; c++)
+    finish_norm(&found[c], B, O, pixels, momentum, eps, 1, running_mean, running_var, c, mean + c, scale + c);
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (long i = 0; i < long(B) * O; i++) {
+    const real middle = mean[i % O], factor = scale[i % O];
+    for (long q = i * pixels; q < (i + 1) * pixels; q++) z[q] = (z[q] - middle) * factor;
+  }
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
+}
+
+// The gradients of enter, from that of z: writes dx (B, C, pixels) and adds to kernel_grad (C', C), unless null.
+int enter_backward(const long* sizes, const real* x, const real* kernel, const real* z, const real* scale, const real* g,
+                   real* dx, real* kernel_grad) try {
+  const int B = int(sizes[0]), I = int(sizes[1]), O = int(sizes[2]), pixels = int(sizes[3]), threads = int(sizes[4]);
+  const int dense = (pixels + LANES - 1) / LANES * LANES;
+  std::vector<double> means(size_t(B) * O * 2);
+  std::vector<real> parts(kernel_grad ? size_t(threads) * O * I : 0), first(O), second(O);
+#pragma omp parallel for num_threads(threads) schedule(static)
+  for (long i = 0; i < long(B) * O; i++) {
+    real total = 0, dot = 0;
+#pragma omp simd reduction(+ : total, dot)
+    for (long q = i * pixels; q < (i + 1) * pixels; q++) total += g[q], dot += g[q] * z[q];
+    means[2 * i] = total, means[2 * i + 1] = dot;
+  }
+  for (int c = 0; c < O; c++) {
+    double total = 0, dot = 0;
+    for (int b = 0; b < B; b++) total += means[2 * (long(b) * O + c)], dot += means[2 * (long(b) * O + c) + 1];
+    first[c] = real(total / (double(B) * pixels)), second[c] = real(dot / (double(B) * pixels));
+  }
+  std::atomic<bool> failed{false};
+#pragma omp parallel num_threads(threads)
+  {
+    if (!scratch.begin(size_t(2 * I + O) * dense + 6 * SLACK)) failed = true;
+#pragma omp barrier
+    if (!failed) {
+      real *maps = scratch.take(size_t(I) * dense + SLACK, true), *behind = scratch.take(size_t(I) * dense + SLACK);
+      real *raw = scratch.take(size_t(O) * dense + SLACK, true), *own = nullptr;
+      if (kernel_grad) own = parts.data() + size_t(omp_get_thread_num()) * O * I;
+#pragma omp for schedule(static)
+      for (int b = 0; b < B; b++) {
+        for (int c = 0; c < O; c++) {  // through the norm
+          const long at = (long(b) * O + c) * pixels;
+          real* to = raw + size_t(c) * dense;
+          for (int q = 0; q < pixels; q++) to[q] = scale[c] * (g[at + q] - first[c] - z[at + q] * second[c]);
+        }
+        const real* from = x + long(b) * I * pixels;
+        if (own) {
+          for (int c = 0; c < I; c++) rectify(from + long(c) * pixels, pixels, maps + size_t(c) * dense);
+          pointwise_kernel_gradient(raw, maps, dense, O, I, own);
+        }
+        if (!dx) continue;
+        pointwise(kernel, 1, I, raw, dense, O, I, pixels, behind, dense);
+        for (int c = 0; c < I; c++) {
+          const real *xc = from + long(c) * pixels, *back = behind + size_t(c) * dense;
+          real* to = dx + (long(b) * I + c) * pixels;
+          for (int q = 0; q < pixels; q++) to[q] = xc[q] <= 0 ? 0 : back[q];
+        }
+      }
+    }
+  }
+  if (failed) throw std::bad_alloc();
+  if (kernel_grad) add_up(parts.data(), threads, long(O) * I, kernel_grad);
   return 0;
 } catch (const std::bad_alloc&) {
   return 1;
