@@ -85,6 +85,15 @@ def test_the_claim_is_answered_from_the_runs_own_epochs(tmp_path: Path) -> None:
     assert "the same cell at all 10 epochs" in still
 
 
+def test_a_cell_that_settles_in_the_first_half_is_told_as_settled(tmp_path: Path) -> None:
+    one, two = cell_of_sources(0, 1, 0, 1), cell_of_sources(0, 1, 0, 2)
+    facts = facts_of(tmp_path, epochs=1)
+    for cells, told in (((one, two, two, two, two, two), "true here only after epoch 1"), ((one, one, two), "not so")):
+        said = claim_box(replace(facts, start=None, epochs=tuple(history_of(*cells))))
+        assert said is not None
+        assert told in said
+
+
 def test_a_run_that_gives_an_earlier_epochs_cell_says_so(tmp_path: Path) -> None:
     facts = facts_of(tmp_path, epochs=4)
     assert "not its last epoch's" not in str(claim_box(facts))

@@ -19,6 +19,7 @@ def test_four_long_names_stand_below_each_other_and_differ() -> None:
     assert legend_rows(LONG) == (1, 4)
     assert legend_rows(["normal cell", "reduction cell"]) == (2, 1)
     assert legend_rows(["one", "two", "three", "four"]) == (4, 1)
+    assert legend_rows(["search-first-s0", "search-first-s1", "search-second-s0", "search-second-s1"]) == (2, 2)
     assert len({cut(name) for name in LONG}) == 4
     drawn = curves(
         [

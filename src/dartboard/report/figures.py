@@ -8,9 +8,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
+from itertools import pairwise
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -91,10 +93,10 @@ def legend_rows(names: Sequence[str]) -> tuple[int, int]:
     """(columns, rows) of a legend that fits the width of the frame; matplotlib fills it column by column."""
     number = len(names)
     for columns in range(min(4, number), 1, -1):
-        rows = -(-number // columns)
-        widths = [max(map(len, map(cut, names[first : first + rows]))) for first in range(0, number, rows)]
+        ends = np.cumsum([0, *(number // columns + (column < number % columns) for column in range(columns))])
+        widths = [max(len(cut(name)) for name in names[first:end]) for first, end in pairwise(ends)]
         if sum(widths) + NAME_MARGIN * columns <= LEGEND_WIDTH:
-            return columns, rows
+            return columns, -(-number // columns)
     return 1, max(number, 1)
 
 
