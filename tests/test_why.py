@@ -134,6 +134,22 @@ def test_the_soft_supernet_and_the_cell_score_as_the_search_said(searched: Searc
     assert soft.loss == pytest.approx(last["val_loss"], rel=1e-6)
 
 
+def test_a_cell_put_beside_is_scored_as_the_found_one(found: Path, searched: Search, tmp_path: Path) -> None:
+    one = a_study(searched, tmp_path, replace(SMALL, beside=(str(found), str(found / "architecture.json"))))
+    cut_out = shared_weights.inherited(searched)
+    note = shared_weights.by_running_statistics(one, cut_out, anew=True)
+    one.pieces.add("gap/recalibrated", accuracy=note.accuracy)
+    shared_weights.score_beside(one)
+    assert [name for name, _ in why.controls(one)] == ["found", "random-0", "random-1", "beside-0", "beside-1"]
+    sizes = {"channels": 2, "cells": 3, "image_size": 8}
+    trained = {name: [{"end": {"accuracy": 0.5 + step}}] for name, step in
+               (("found", 0.0), ("beside-0", 0.1), ("beside-1", 0.2))}  # fmt: skip
+    rows = findings.cell_table(one.pieces, trained, searched.architecture, sizes)
+    assert [row["shared"] for row in rows] == [note.accuracy] * 3 and rows[1]["label"] == found.name
+    assert {row["n"] for row in findings.correlated(rows, 0)["beside"]} == {3}
+    assert findings.correlated(rows, 0)["shared"] == []
+
+
 def test_one_hot_alpha_is_the_strongest_operation_of_each_edge(searched: Search) -> None:
     hard, mixed = shared_weights.one_hot(searched), cells_space.mixed(searched.space)
     for kind, rows in hard.items():
@@ -361,6 +377,7 @@ CHANGES: dict[str, tuple[dict[str, Any], Callable[[subject.Study], object]]] = {
     "cells": ({"cells": 4}, lambda one: short_trainings.train_config(one.search, one.config).cells),
     "batch_size": ({"batch_size": 8}, lambda one: short_trainings.train_config(one.search, one.config).batch_size),
     "few_steps": ({"few_steps": 1}, lambda one: one.config.few_steps),
+    "beside": ({"beside": ("DARTS_V2",)}, lambda one: [name for name, _ in why.controls(one)]),
 }
 
 
@@ -435,6 +452,8 @@ def test_settings_out_of_range_are_refused(found: Path, tmp_path: Path, capsys: 
     assert "--random 9 is more than --samples 2" in told(capsys, str(found), "--random", "9", "--samples", "2")
     assert "--epochs is 0; give 1 to 100000" in told(capsys, str(found), "--epochs", "0")
     assert "did you mean '--epochs'" in told(capsys, str(found), "--epoch", "3")
+    assert "--beside DARTS_V2: the supernet has no" in told(capsys, str(found), *FLAGS, "--beside", "DARTS_V2")
+    assert "unknown architecture" in told(capsys, str(found), *FLAGS, "--beside", "DARTS_V9")
     long = [*FLAGS[:-1], "--few-steps=100", "--out", str(tmp_path / "out")]
     assert "--few-steps 100 is the whole training, 6 steps" in told(capsys, str(found), *long)
     assert not (tmp_path / "out").exists()

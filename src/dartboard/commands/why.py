@@ -95,9 +95,16 @@ def loaded(run: Run) -> "Search":
 
 def check_early(search: "Search", config: Config) -> None:
     """Raises InputError for settings that this search does not allow, before any folder is made."""
+    from dartboard.networks.darts import check_inside
+    from dartboard.studies.shared_weights import others
     from dartboard.studies.short_trainings import check_steps
 
     check_steps(search, config)
+    for label, architecture in others(config.beside):
+        try:
+            check_inside(search.supernet, architecture)
+        except InputError as error:
+            raise InputError(f"--beside {label}: {error}") from error
 
 
 @contextmanager
@@ -111,7 +118,7 @@ def settled(out: Path, search: "Search", config: Config) -> Iterator[None]:
         out.mkdir(parents=True, exist_ok=True)
     lock = take_lock(out)
     try:
-        wanted = {**asdict(config), **identity(search)}
+        wanted = {**asdict(config), **identity(search, config)}
         if (out / SETTINGS).exists():
             check_same(out, read_json(out / SETTINGS), wanted)
         else:
@@ -121,12 +128,15 @@ def settled(out: Path, search: "Search", config: Config) -> Iterator[None]:
         os.close(lock)
 
 
-def identity(search: "Search") -> dict[str, Any]:
-    """What a study is of: the data, the supernet's step, the cell."""
+def identity(search: "Search", config: Config) -> dict[str, Any]:
+    """What a study is of: the data, the supernet's step, the cell, the cells beside it."""
+    from dartboard.studies.shared_weights import others
+
     checkpoint = search.run.load()
     step = checkpoint.step if checkpoint else 0
     fingerprint, architecture = search.data.fingerprint, search.architecture.to_json()
-    return {"data": fingerprint, "step": step, "architecture": architecture}
+    beside = [other.to_json() for _, other in others(config.beside)]
+    return {"data": fingerprint, "step": step, "architecture": architecture, "beside": beside}
 
 
 def check_same(out: Path, known: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
@@ -136,6 +146,7 @@ def check_same(out: Path, known: Mapping[str, Any], wanted: Mapping[str, Any]) -
                 "step": "another state of the search",
                 "data": "other data",
                 "architecture": "another cell",
+                "beside": "other cells beside it",
             }.get(name, f"--{name.replace('_', '-')} {known.get(name)}")
             raise InputError(f"{out} was begun with {what}; repeat that, or give another folder with --out")
 

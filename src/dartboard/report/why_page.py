@@ -241,6 +241,9 @@ def motifs(found: Row) -> Html:
         parts.append(motif_table(own, shared, trained))
     else:
         parts.append(box("note", "Too few random cells", "Fewer than three were scored: give --samples 24 or more."))
+    if beside := found["motifs"]["beside"]:
+        summary = f"Over the found cell and those beside it (n {beside[0]['n']}), trained"
+        parts.append(tag("details", tag("summary", summary), beside_table(beside)))
     lead = "What can be counted of a cell, and whether random cells with more of it score better."
     return section("motifs", "Motifs", *parts, cells_table(found), lead=lead)
 
@@ -263,6 +266,11 @@ def motif_table(own: Row, shared: Sequence[Row], trained: Sequence[Row]) -> Html
         "for the number of motifs (Holm). Depth and width as in Shu, Wang and Cai (ICLR 2020)."
     )
     return table(head, body, caption=caption)
+
+
+def beside_table(rows: Sequence[Row]) -> Html:
+    body = [(row["motif"], *rho_words(row)) for row in rows]
+    return table(("motif", "rho", "p", "p, Holm"), body, caption="Spearman's rho with the trained accuracy.")
 
 
 def rho_words(row: Row) -> list[str]:
@@ -301,7 +309,7 @@ def cell_line(row: Row) -> list[object]:
     ]
     scores = [words.percent(row["shared"]), words.percent(row["trained"]), row["seeds"] or words.UNKNOWN]
     own = [f"{counts['normal.depth']:g}", f"{counts['normal.width']:g}", words.short_count(counts["params"])]
-    return [row["name"], *scores, *both, *own]
+    return [row.get("label", row["name"]), *scores, *both, *own]
 
 
 # --- How it was measured ---------------------------------------------------------------------------------------------

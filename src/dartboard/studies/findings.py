@@ -147,6 +147,10 @@ def cell_table(
     for number, piece in pieces.under("sample/").items():
         name, architecture = f"random-{number}", read_architecture(piece["architecture"])
         rows.append(cell_row(name, architecture, piece["accuracy"], trained.get(name, []), sizes))
+    for number, piece in pieces.under("beside/").items():
+        name, architecture = f"beside-{number}", read_architecture(piece["architecture"])
+        row = cell_row(name, architecture, piece["accuracy"], trained.get(name, []), sizes)
+        rows.append({**row, "label": piece["label"]})
     return rows
 
 
@@ -166,12 +170,16 @@ def read_architecture(content: Row) -> Architecture:
 
 
 def correlated(cells: Sequence[Row], seed: int) -> dict[str, list[Row]]:
-    """Motifs against accuracy, over the random cells: a found cell is no draw, and may not stand among them."""
+    """Motifs against accuracy: `shared` and `trained` over the random cells, since a cell that was looked for is no
+    draw and may not stand among them; `beside`, of trained accuracy, over the found cell and those put beside it."""
+    drawn = [row for row in cells if row["name"].startswith("random-")]
+    sets = {"shared": ("shared", drawn), "trained": ("trained", drawn)}
+    sets["beside"] = ("trained", [row for row in cells if not row["name"].startswith("random-")])
     found = {}
-    for score in ("shared", "trained"):
-        known = [row for row in cells if row["name"] != "found" and row[score] is not None]
+    for name, (score, rows) in sets.items():
+        known = [row for row in rows if row[score] is not None]
         table = motifs.correlations([row["motifs"] for row in known], [row[score] for row in known], seed)
-        found[score] = [asdict(one) for one in table]
+        found[name] = [asdict(one) for one in table]
     return found
 
 
@@ -220,7 +228,7 @@ def gradients(trained: Mapping[str, list[Row]]) -> Row:
     cells: norm at the output of each cell of the network, means over the seeds; operations: how much of the gradient
     that arrives an operation passes back, the mean over all edges of all these networks; edges: of the found cell.
     """
-    names = [name for name in trained if name == "found" or name.startswith("random-")]
+    names = [name for name in trained if name == "found" or name.startswith(("random-", "beside-"))]
     return {
         when: {
             "cells": {name: mean_cells([run[when] for run in trained[name]]) for name in names},

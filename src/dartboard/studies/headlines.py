@@ -64,7 +64,7 @@ def gap_line(rows: Sequence[Row]) -> str:
 
 
 def trained_line(cells: Sequence[Row]) -> str:
-    random = [row["trained"] for row in cells if row["name"] != "found" and row["trained"] is not None]
+    random = [row["trained"] for row in cells if row["name"].startswith("random-") and row["trained"] is not None]
     own = next(row["trained"] for row in cells if row["name"] == "found")
     if not random:
         return ""

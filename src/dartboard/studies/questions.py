@@ -32,6 +32,8 @@ class Config:
     """Images a batch of a training."""
     few_steps: int = 10
     """Steps after which a training is looked at for the first time."""
+    beside: tuple[str, ...] = ()
+    """Other cells to score and train beside the found one: run folders, files, names of published ones."""
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -1,12 +1,13 @@
 """Scores by the supernet's weights: the discretisation gap, every change of the found cell, random cells."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from dartboard import formats
 from dartboard.evaluate import Answers, answers, calibration_images, kept_buffers, placed_like, recalibrate
 from dartboard.layers import Zero
 from dartboard.networks.darts import Network, NetworkCell, inherit
@@ -118,6 +119,23 @@ def score_samples(one: Study) -> None:
             lambda drawn=architecture: by_running_statistics(one, inherited(one.search, drawn), anew=True),  # type: ignore[misc]
             architecture=architecture.to_json(),
         )
+
+
+def score_beside(one: Study) -> None:
+    """The cells that the person put beside the found one, by shared weights and recalibrated statistics."""
+    for number, (label, architecture) in enumerate(others(one.config.beside)):
+        note_answers(
+            one,
+            f"beside/{number}",
+            lambda other=architecture: by_running_statistics(one, inherited(one.search, other), anew=True),  # type: ignore[misc]
+            architecture=architecture.to_json(),
+            label=label,
+        )
+
+
+def others(words: Sequence[str]) -> list[tuple[str, Architecture]]:
+    """(label, architecture) of run folders, files and published names. Raises InputError."""
+    return [(label, architecture) for architecture, _, label in map(formats.resolve, words)]
 
 
 def sampled(search: Search, number: int) -> list[Architecture]:

@@ -17,7 +17,15 @@ from dartboard.stopping import Limits, signals_noted
 from dartboard.studies import findings
 from dartboard.studies.pieces import Pieces
 from dartboard.studies.questions import Config
-from dartboard.studies.shared_weights import all_variants, discretisation, sampled, score_samples, score_variants
+from dartboard.studies.shared_weights import (
+    all_variants,
+    discretisation,
+    others,
+    sampled,
+    score_beside,
+    score_samples,
+    score_variants,
+)
 from dartboard.studies.short_trainings import train_config, train_one
 from dartboard.studies.subject import Search, Study, val_images
 from dartboard.studies.variants import Variant
@@ -33,6 +41,7 @@ def study(search: Search, config: Config, folder: Path, tell: Callable[[str], No
         discretisation(one)
         score_variants(one)
         score_samples(one)
+        score_beside(one)
         for name, architecture in to_train(one):
             for number in range(config.seeds):
                 train_one(one, name, architecture, number)
@@ -70,6 +79,8 @@ def controls(one: Study) -> Iterator[tuple[str, Architecture]]:
     yield "found", one.search.architecture
     for number, architecture in enumerate(sampled(one.search, one.config.random)):
         yield f"random-{number}", architecture
+    for number, (_, architecture) in enumerate(others(one.config.beside)):
+        yield f"beside-{number}", architecture
 
 
 def worst(found: list[Variant], pieces: Pieces) -> list[Variant]:
