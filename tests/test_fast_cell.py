@@ -1,6 +1,7 @@
 """The fast form of the mixed cell computes what the plain one does: each identity alone, then whole supernets."""
 
 import copy
+import gc
 
 import pytest
 import torch
@@ -143,6 +144,32 @@ def test_whole_supernets_in_compiled_kernels_agree_in_outputs_buffers_and_gradie
     layout = torch.channels_last if last else torch.contiguous_format
     found = results("fast", sizes, image, layout, twice=False)
     assert_alike(found, results("plain", sizes, image, layout, twice=False))
+
+
+def test_what_is_remembered_of_a_cell_holds_for_changed_weights_and_not_for_a_copy(global_rng):
+    fast, plain = (Supernet(channels=2, cells=3, num_nodes=1, form=form) for form in ("fast", "plain"))
+    choice = {kind: torch.full(shape, 0.2) for kind, shape in fast.choice_shapes().items()}
+    x = random(4, 3, 8, 8)
+    fast(x.float(), choice)
+    copied = copy.deepcopy(fast)
+    before = {name: tensor.clone() for name, tensor in copied.state_dict().items()}
+    fast.double().load_state_dict(plain.double().state_dict())
+    choice = {kind: weights.double() for kind, weights in choice.items()}
+    torch.testing.assert_close(fast(x, choice), plain(x, choice), **TOLERANCE)
+    for one, other in zip(fast.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(one, other, **TOLERANCE)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in copied.state_dict().items())
+
+
+def test_what_is_remembered_of_a_cell_goes_with_it():
+    with torch.random.fork_rng():
+        net = Supernet(channels=2, cells=3, num_nodes=1, form="fast")
+    cells = [cell for cell in net.cells if isinstance(cell, MixedCell)]
+    plans, count = [fast_cell.plan(cell) for cell in cells], len(fast_cell.PLANS)
+    assert [len(plan) for plan in plans] == [3, 3, 3]
+    del net, cells, plans
+    gc.collect()
+    assert len(fast_cell.PLANS) <= count - 3
 
 
 def test_a_discrete_choice_computes_only_what_it_names_in_the_fast_form(global_rng, monkeypatch):

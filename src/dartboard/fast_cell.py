@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from functools import cache, reduce
 from operator import add
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -70,28 +71,43 @@ def entering(preprocess: nn.Module, x: Tensor) -> Tensor:
 
 def leaving(cell: MixedCell, node: int, x: Tensor, weights: Tensor) -> list[tuple[int, Tensor]]:
     """(target, what arrives there) of every edge that leaves a node with state x: (B, C, H, W)."""
-    alike: dict[tuple[str, ...], list[int]] = {}
-    for edge, (source, _) in enumerate(cell.edges):
-        if source == node:
-            alike.setdefault(cast(MixedOperation, cell.ops[edge]).operations, []).append(edge)
-    return [one for numbers in alike.values() for one in together(cell, node, numbers, x, weights)]
+    return [one for numbers, groups in plan(cell)[node] for one in together(cell, numbers, groups, x, weights)]
 
 
 def together(
-    cell: MixedCell, node: int, numbers: Sequence[int], x: Tensor, weights: Tensor
+    cell: MixedCell, numbers: list[int], groups: "Groups", x: Tensor, weights: Tensor
 ) -> list[tuple[int, Tensor]]:
-    """The same of those edges among them that mix the same operations: in most spaces all."""
-    edges = [cast(MixedOperation, cell.ops[number]) for number in numbers]
-    weights = weights[list(numbers)]
-    groups = grouped(edges, 2 if cell.reduction and node < space.NUM_INPUTS else 1)
+    """The same of edges that mix the same operations: in most spaces all."""
+    weights = weights[numbers]
     apart = [[weight * op(x) for op, weight in zip(ops, weights[:, i], strict=True)] for i, ops in groups.others]
     if groups.reduces:
         index, reduces = groups.reduces
-        apart.append(list(factorized_reduce(F.relu(x), reduces, weights[:, index]).chunk(len(edges), dim=1)))
+        apart.append(list(factorized_reduce(F.relu(x), reduces, weights[:, index]).chunk(len(numbers), dim=1)))
     if groups.known:
         apart.append(list(known(x, weights, groups.known)))
     targets = [cell.edges[number][1] for number in numbers]
     return [(target, reduce(add, terms)) for target, *terms in zip(targets, *apart, strict=True) if terms]
+
+
+# By cell, by node: edges that mix the same operations, and these in groups. Holds modules, never tensors.
+PLANS: "WeakKeyDictionary[MixedCell, list[list[tuple[list[int], Groups]]]]" = WeakKeyDictionary()
+
+
+def plan(cell: MixedCell) -> "list[list[tuple[list[int], Groups]]]":
+    """What `grouped` says of every node of the cell, found once a cell."""
+    if (found := PLANS.get(cell)) is None:
+        found = PLANS[cell] = [planned(cell, node) for node in range(space.NUM_INPUTS + cell.num_nodes)]
+    return found
+
+
+def planned(cell: MixedCell, node: int) -> "list[tuple[list[int], Groups]]":
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for edge, (source, _) in enumerate(cell.edges):
+        if source == node:
+            alike.setdefault(cast(MixedOperation, cell.ops[edge]).operations, []).append(edge)
+    stride = 2 if cell.reduction and node < space.NUM_INPUTS else 1
+    edges = {names: [cast(MixedOperation, cell.ops[number]) for number in numbers] for names, numbers in alike.items()}
+    return [(numbers, grouped(edges[names], stride)) for names, numbers in alike.items()]
 
 
 @dataclass(frozen=True)

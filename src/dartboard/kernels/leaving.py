@@ -28,6 +28,11 @@ class Round:
     pointwise: Sequence[nn.Conv2d]
     norms: Norms
 
+    @property
+    def weights(self) -> tuple[list[Tensor], list[Tensor]]:
+        """The k depthwise kernels and the k pointwise ones, as they now are."""
+        return [conv.weight for conv in self.depthwise], [conv.weight for conv in self.pointwise]
+
 
 @dataclass(frozen=True)
 class Operations:
@@ -48,7 +53,7 @@ class Operations:
     def kernels(self) -> list[Tensor]:
         """Per round the k depthwise kernels, then the k pointwise ones."""
         rounds = [step for _, chain in self.chains for step in chain]
-        return [conv.weight for step in rounds for conv in (*step.depthwise, *step.pointwise)]
+        return [kernel for step in rounds for kernels in step.weights for kernel in kernels]
 
 
 def leave(x: Tensor, weights: Tensor, operations: Operations) -> tuple[Tensor, ...]:
@@ -172,7 +177,7 @@ def convolve(
     y = x.new_empty(edges, batch, channels, (height - 1) // stride + 1, (width - 1) // stride + 1)
     mean, scale = x.new_empty(2, edges, channels)
     shape = shape_of(x, conv.kernel_size[0], stride, dilation, edges)
-    spatial, across = [conv.weight for conv in step.depthwise], [conv.weight for conv in step.pointwise]
+    spatial, across = step.weights
     x_step = 0 if x.dim() == 4 else x[0].numel()
     called(x, "convolve", shape, x, x_step, *before, spatial, across, y, mean, scale, *buffers(step.norms))
     return y, mean, scale
@@ -251,7 +256,7 @@ def chain_backward(
         whole = number == 0 and read is x  # else a part of dx is added up apart
         down = dx if whole else torch.zeros_like(read) if number == 0 else torch.empty_like(read)
         down_means = y.new_empty(2, edges, channels)
-        spatial, across = [conv.weight for conv in step.depthwise], [conv.weight for conv in step.pointwise]
+        spatial, across = step.weights
         grads = [y.new_zeros(edges, *kernel.shape) if wanted else None for kernel in (spatial[0], across[0])]
         x_step = read[0].numel() if number else 0
         arguments = (read, x_step, *before, spatial, across, y, mean, scale, *after, down, *down_means, *grads)
