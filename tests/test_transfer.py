@@ -19,13 +19,14 @@ import tiny
 from dartboard import train
 from dartboard.cli import main
 from dartboard.config import Setup, flat
+from dartboard.cost import Cost
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import darts
 from dartboard.report.transfer_page import page_html
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.stopping import Limits
-from dartboard.studies import transfer
+from dartboard.studies import elsewhere, transfer
 from dartboard.studies.matrix import Cell, contrast, findings, moves, pairs, ranks
 from dartboard.studies.protocol import Protocol, drawn, parse_proxies, stages
 from dartboard.studies.study import Study
@@ -108,6 +109,14 @@ def test_random_cells_are_the_same_every_time_and_all_different() -> None:
 def test_a_proxy_without_sense_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="--proxy has"):
         parse_proxies(text)
+
+
+def test_a_plan_for_other_devices_grows_with_work_and_is_bound_by_the_slower_of_arithmetic_and_traffic() -> None:
+    device = elsewhere.Device("made up", peak=10.0, bandwidth=100.0)
+    busy, wide = Cost(0, 0, 600, 1), Cost(0, 0, 1, 100)
+    assert elsewhere.step_seconds(busy, 2, 5, device) == pytest.approx(5 * 2 * 3 * 600 / (0.3 * 10))
+    assert elsewhere.step_seconds(wide, 2, 1, device) == pytest.approx(2 * 7 * 100 * 4 / (0.5 * 100))
+    assert [elsewhere.passes_of(*of) for of in (("search", False), ("search", True), ("train", True))] == [2, 5, 1]
 
 
 # --- What it finds ---------------------------------------------------------------------------------------------------
@@ -300,7 +309,7 @@ def test_a_stage_that_was_begun_with_other_settings_is_refused(done: Study, tmp_
     metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:-1]))
     file = again.folder / "study.toml"
     file.write_text(file.read_text().replace("alpha_lr = 0.01", "alpha_lr = 0.02"))
-    with pytest.raises(InputError, match="search-a-s0 was begun with alpha_lr = 0.01, the study says 0.02"):
+    with pytest.raises(InputError, match=re.escape("search-a-s0 was begun with alpha_lr = 0.01, the study says 0.02")):
         transfer.work_on(Study.open(again.folder), Limits())
 
 
@@ -388,8 +397,8 @@ def test_the_dry_run_tells_the_time_of_every_kind_of_stage_and_makes_no_folder(
         (["--a", "digits", "--b", "digits", "--chanels", "4"], "did you mean '--channels'?"),
         (["--a", "digits", "--b", "digits", "--max-images", "100"], "--batch-size 64 is more than the 50 images"),
         (["--a", "digits", "--b", "digits", "--proxy", "images:0.01"], "7 images of digits at images:0.01"),
-        (["--a", "images:ONE", "--b", "digits"], "class"),
-        (["--a", "images:LARGE", "--b", "digits"], "bring both to one size with --image-size 8"),
+        (["--a", "images:ROOT/ONE", "--b", "digits"], "class"),
+        (["--a", "images:ROOT/LARGE", "--b", "digits"], "bring both to one size with --image-size 8"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -405,7 +414,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(
                 Image.new("RGB", (16, 16), (number, 7, 5)).save(tmp_path / "data" / name / label / f"{number}.png")
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    words = [word.replace("images:", f"images:{tmp_path}/data/") for word in words]
+    words = [word.replace("ROOT", f"{tmp_path}/data") for word in words]
     assert main(["transfer", *words]) == 2
     told = capsys.readouterr().err
     assert message in told and told.count("\n") == 1

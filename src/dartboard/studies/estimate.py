@@ -9,6 +9,7 @@ from dartboard.commands import dryrun, work
 from dartboard.config import Setup
 from dartboard.rehearsal import Job, Seconds, rehearse
 from dartboard.spaces import SPACES
+from dartboard.studies import elsewhere
 from dartboard.studies.protocol import Protocol, Side, stages
 from dartboard.studies.study import Study, shared
 
@@ -23,12 +24,14 @@ def tell(
 
     study = Study(Path("dry-run"), protocol, search, train, shared(setup), stages(protocol))
     seconds: dict[tuple[str, Side], float] = {}
+    jobs: dict[tuple[str, Side], Job] = {}
     for kind in ("search", "train"):
         for side in data:
             first = next(stage for stage in study.stages if (stage.command, stage.side) == (kind, side))
             one = job(study, kind, study.setup_of(first), data[side])
             measured = rehearse(one, one.config.batch_size)[0]
             seconds[kind, side] = per_epoch(one, measured)
+            jobs[kind, side] = one
             print(f"{kind} on {data[side].name}: {measured.step:.3f} s a step, {seconds[kind, side]:.1f} s an epoch")
     for kind in ("search", "train"):
         mine = [stage for stage in study.stages if stage.command == kind]
@@ -38,6 +41,21 @@ def tell(
     whole = sum(stage.epochs * seconds[stage.command, stage.side] for stage in study.stages)
     a_seed = work.seconds_in_words(whole / protocol.seeds)
     print(f"about {work.seconds_in_words(whole)} in all, {a_seed} a seed, by one process on this device")
+    for device in elsewhere.DEVICES:
+        print(elsewhere_line(study, jobs, device))
+
+
+def elsewhere_line(study: Study, jobs: dict[tuple[str, Side], Job], device: elsewhere.Device) -> str:
+    """Hours a seed on a device that need not be here, searches and trainings apart."""
+    hours = {"search": 0.0, "train": 0.0}
+    for stage in study.stages:
+        one = jobs[stage.command, stage.side]
+        passes = elsewhere.passes_of(stage.command, bool(study.search.get("second_order", False)))
+        each = elsewhere.step_seconds(one.cost, one.config.batch_size, passes, device)
+        hours[stage.command] += stage.epochs * -(-one.images // one.config.batch_size) * each / 3600
+    search, train = (hours[command] / study.protocol.seeds for command in ("search", "train"))
+    told = f"on one {device.name}, computed and not measured: about {search:.1f} h of searches"
+    return f"{told} and {train:.1f} h of trainings a seed"
 
 
 def job(study: Study, kind: str, setup: Setup, data: "Data") -> Job:

@@ -1,0 +1,43 @@
+"""What the stages of a study would take on devices that are not here: computed, not measured. Needs no torch.
+
+A step takes as long as the slower of its arithmetic and its traffic, each at a share of what the device's maker states:
+
+    t = passes * B * max(3 * MACs / (ARITHMETIC * peak), TOUCHES * values * bytes / (TRAFFIC * bandwidth))          (1)
+
+passes: forward with backward, 2 of a first-order step (alpha, weights), 5 of a second-order step, 1 of a training's; a
+backward pass has twice the multiply-adds of the forward. values: numbers in all maps of an image. B: images a batch.
+"""
+
+from dataclasses import dataclass
+
+from dartboard.cost import Cost
+
+ARITHMETIC, TRAFFIC = 0.3, 0.5  # shares of peak and bandwidth that small, memory-bound kernels are taken to reach
+TOUCHES = 7  # reads and writes of each map's number in a pass, with shared maps: half of the plain form's 14
+NUMBER_BYTES = 4  # float32
+
+
+@dataclass(frozen=True)
+class Device:
+    """peak: multiply-adds a second in float32; bandwidth: bytes a second. From the maker's data sheet."""
+
+    name: str
+    peak: float
+    bandwidth: float
+
+
+DEVICES = (Device("T4", 4.05e12, 320e9), Device("H100 SXM", 33.5e12, 3350e9))
+
+
+def step_seconds(cost: Cost, batch_size: int, passes: int, device: Device) -> float:
+    """Eq. 1."""
+    arithmetic = 3 * cost.macs / (ARITHMETIC * device.peak)
+    traffic = TOUCHES * cost.map_values * NUMBER_BYTES / (TRAFFIC * device.bandwidth)
+    return passes * batch_size * max(arithmetic, traffic)
+
+
+def passes_of(command: str, second_order: bool) -> int:
+    """Forward passes, each with its backward, of a step."""
+    if command == "train":
+        return 1
+    return 5 if second_order else 2
