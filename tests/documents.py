@@ -48,6 +48,11 @@ def cut(words: list[str], folder: Path) -> list[str]:
         rest = replaced(rest, "--epochs", "2" if "--budget" in rest else "1")
         for flag, value in SMALL.items():
             rest = replaced(rest, flag, value)
+    if command == "transfer":
+        for flag, value in SMALL.items():
+            rest = replaced(rest, flag, value if flag != "--max-images" else "96")
+    if command == "transfer" or (command == "resume" and rest[0].endswith("transfer")):
+        rest = replaced(rest, "--until", "0.01s")
     for name in ("cifar10", "cifar100"):
         if name in rest:
             rest = replaced(rest, "--data-dir", str(folder / "data"))
