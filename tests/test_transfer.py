@@ -22,6 +22,8 @@ from dartboard.config import Setup, flat
 from dartboard.cost import Cost
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import darts
+from dartboard.report.checklist import against_random
+from dartboard.report.facts import read_facts
 from dartboard.report.transfer_page import page_html
 from dartboard.run import Run
 from dartboard.search_space import Architecture
@@ -194,6 +196,17 @@ def test_the_page_answers_with_matrix_protocol_and_every_stage(done: Study) -> N
 def test_the_page_of_a_study_that_has_just_begun_says_so(tmp_path: Path) -> None:
     page = page_html(study(tmp_path / "study"))
     assert "Nothing to compare yet" in page and "0 of 24 stages done" in page
+
+
+def test_a_random_cell_says_so_and_the_checklist_of_the_page_finds_it(done: Study, tmp_path: Path) -> None:
+    found = study(tmp_path / "study", random=1)
+    for stage in found.stages:
+        if stage.draw is not None:
+            transfer.run_stage(found, stage, Limits())
+    random_, trained = found.place("train-random0-on-a-s0"), done.place("train-a-on-a-s0")
+    assert read_facts(random_).environment["drawn"] == 0 and "drawn" not in read_facts(trained).environment
+    both, alone = [read_facts(random_), read_facts(trained)], [read_facts(trained)]
+    assert (against_random(both).answer, against_random(alone).answer) == ("yes", "no")
 
 
 def test_proxies_are_searched_on_parts_of_a_and_trained_on_both(tmp_path: Path) -> None:

@@ -80,12 +80,14 @@ class Run:
         architecture: Architecture | None = None,
         handover: Handover | None = None,
         start: Checkpoint | None = None,
+        drawn: int | None = None,
     ) -> Self:
         """A new run in a folder that is empty or not there yet.
 
         config: the method's or the training's frozen config; seed: short for setup=Setup(seed=seed); command and
         method: told from the config's module where not given; parent: the search that a training's cell comes from, or
-        that a search goes on from with `handover`, whose checkpoint is `start`.
+        that a search goes on from with `handover`, whose checkpoint is `start`; drawn: that the architecture was drawn
+        at random, as the one of this number.
         Raises InputError (folder not empty, not writable or in use; device not there), CannotContinueError (disk full).
         """
         folder, setup = Path(folder), setup or Setup()
@@ -94,6 +96,7 @@ class Run:
         header = {"command": command or told_command, "method": method or told_method, "space": space}
         parent_folder = parent.folder if isinstance(parent, Run) else parent
         environment = describe(pick_device(setup.device), None if parent_folder is None else str(parent_folder))
+        environment |= {} if drawn is None else {"drawn": drawn}
         with writing(folder):
             check_empty(folder)
             made = [path for path in (folder, *folder.parents) if not path.exists()]

@@ -38,11 +38,7 @@ def checklist(runs: Sequence[Facts]) -> list[Item]:
         hardware(runs),
         time(searches, trainings),
         over_time(runs),
-        Item(
-            "Is the cell compared with random cells, trained the same way?",
-            "no",
-            "These files do not mark any architecture as drawn at random. Train some and put them side by side.",
-        ),
+        against_random(trainings),
         Item(
             "Is it said how the hyper-parameters were chosen, and what that cost?",
             "no",
@@ -89,6 +85,20 @@ def repeated(searches: Sequence[Facts], trainings: Sequence[Facts]) -> Item:
             enough = enough and number > 1
     text = f"Same settings, {'; '.join(told)}."
     return Item("Is it more than one run, with its spread?", "yes" if enough else "no", text)
+
+
+def against_random(trainings: Sequence[Facts]) -> Item:
+    """Whether some of the trained cells were drawn at random, and trained with the settings of the others."""
+    question = "Is the cell compared with random cells, trained the same way?"
+    random = [facts for facts in trainings if "drawn" in facts.environment]
+    others = [facts for facts in trainings if "drawn" not in facts.environment]
+    if not random or not others:
+        text = "None of these runs says that its architecture was drawn at random; a transfer study trains such cells."
+        return Item(question, "no", text)
+    settings_ = {str(protocol_of(facts.config)) for facts in others}
+    same = [facts for facts in random if str(protocol_of(facts.config)) in settings_]
+    text = f"{words.plural(len(random), 'cell')} drawn at random, {len(same)} of them with the settings of the others."
+    return Item(question, "yes" if len(same) == len(random) else "partly", text)
 
 
 def by_protocol(runs: Sequence[Facts]) -> list[set[Any]]:

@@ -152,7 +152,8 @@ def begin(study: Study, stage: Stage) -> Run:
     setup, config, folder = study.setup_of(stage), study.config_of(stage), study.place(stage)
     if stage.command == "train":
         cell, parent = cell_of(study, stage)
-        return Run.create(folder, config, setup=setup, command="train", parent=parent, architecture=cell)
+        of_cell = {"parent": parent, "architecture": cell, "drawn": stage.draw}
+        return Run.create(folder, config, setup=setup, command="train", **of_cell)  # type: ignore[arg-type]
     method, space = study.protocol.method, study.protocol.space
     if stage.before is None:
         return Run.create(folder, config, setup=setup, method=method, space=space)
