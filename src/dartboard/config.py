@@ -59,7 +59,8 @@ class Setup:
 
     def __post_init__(self) -> None:
         check_types(self)
-        check_ranges(self, image_size="[1, 4096]", max_images="[2, inf)", max_classes="[2, inf)", threads="[1, 4096]", seed="[0, 1e18]")
+        check_ranges(self, image_size="[1, 4096]", max_images="[2, inf)", max_classes="[2, inf)")
+        check_ranges(self, threads="[1, 4096]", seed="[0, 1e18]")
         check_data_name(self.data)
         parse_duration(self.save_every, "--save-every")
         if self.budget is not None:

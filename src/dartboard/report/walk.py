@@ -30,7 +30,13 @@ def walk(facts: Facts, history: Sequence[Epoch]) -> Html:
     genotype = tag("pre", tag("code", genotype_of(last), class_="now"), tabindex=0, class_="genotype")
     data = embedded_json(walk_data(facts, history, kinds), class_="walk-data")
     return tag(
-        "div", controls, tag("div", *halves, class_="pair"), legend(name for name in facts.operations if name != "none"), genotype, data, class_="walk"
+        "div",
+        controls,
+        tag("div", *halves, class_="pair"),
+        legend(name for name in facts.operations if name != "none"),
+        genotype,
+        data,
+        class_="walk",
     )
 
 
