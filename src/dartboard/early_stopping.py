@@ -1,7 +1,6 @@
 """What a search does for the rules of stop_rules.py: hold images back for them, measure, end, write what each kept."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
@@ -13,6 +12,7 @@ from dartboard.data import Data, Split, normalise
 from dartboard.data.splits import picked
 from dartboard.durable import replace_file, writing
 from dartboard.evaluate import kept_buffers, shared_weights_score
+from dartboard.fast_cell import twice_differentiable
 from dartboard.formats.files import STOPPED
 from dartboard.hessian import MOST_PRODUCTS, largest_eigenvalue
 from dartboard.run import Run, as_json
@@ -125,25 +125,10 @@ def dominant_eigenvalue(
     sample, leaves = sample.to(next(supernet.parameters()).device), list(alpha.values())
     x = normalise(sample.images[torch.arange(len(sample), device=sample.labels.device)], data.mean, data.std)
     weights = list(supernet.parameters())
-    with plain(supernet), kept_buffers(supernet), descent.frozen(weights), torch.enable_grad():
+    with twice_differentiable(), kept_buffers(supernet), descent.frozen(weights), torch.enable_grad():
         logits = supernet(x.to(weights[0].dtype), mixture(alpha))
         loss = train.cross_entropy(logits, sample.labels)
         return largest_eigenvalue(loss, leaves, run.generator("eigenvalue-start")).value
-
-
-@contextmanager
-def plain(supernet: nn.Module) -> Iterator[None]:
-    """Inside, a supernet that has forms computes in the plain one, which can be differentiated twice."""
-    changed: Any = supernet
-    form = getattr(supernet, "form", None)
-    if form is None:
-        yield
-        return
-    changed.form = "plain"
-    try:
-        yield
-    finally:
-        changed.form = form
 
 
 # --- What is kept ----------------------------------------------------------------------------------------------------

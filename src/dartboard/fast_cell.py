@@ -22,7 +22,9 @@ and other devices, the functions below do, in pure torch.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, reduce
 from operator import add
@@ -45,6 +47,7 @@ from dartboard.supernet import MixedCell, MixedOperation
 SMALL_WORK = 256
 # Up to so many numbers a sample, a convolution is faster as a matrix product (measured on a CPU).
 SMALL_MAP = 256
+TWICE: ContextVar[bool] = ContextVar("twice", default=False)
 POOLS = ("max_pool3/", "avg_pool3/")
 SEPARABLE = re.compile(r"relu (depthwise|dilated)\d+/ pointwise norm( relu depthwise\d+ pointwise norm)*")
 
@@ -152,8 +155,20 @@ def rounds_of(operations: Sequence[nn.Module]) -> list[Round]:
     return [Round(*(cast(Any, [chain[step + part] for chain in chains]) for part in (1, 2, 3))) for step in steps]
 
 
+@contextmanager
+def twice_differentiable() -> Iterator[None]:
+    """Inside, all is computed by functions that can be differentiated twice: in pure torch, not by the kernels."""
+    token = TWICE.set(True)
+    try:
+        yield
+    finally:
+        TWICE.reset(token)
+
+
 def compiled(x: Tensor) -> bool:
     """Whether the compiled kernels take this map."""
+    if TWICE.get():
+        return False
     return x.device.type == "cpu" and not torch.is_autocast_enabled("cpu") and kernels.available(x.dtype)
 
 
@@ -161,6 +176,8 @@ def known(x: Tensor, weights: Tensor, operations: Operations) -> Sequence[Tensor
     """Per edge the weighted sum of its operations, by the fastest means at hand."""
     if compiled(x):
         return leave(x, weights, operations)
+    if TWICE.get():
+        return in_torch(x, weights, operations)
     alone = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu") and x.shape[1] * x.shape[2] > SMALL_WORK
     return fast_edges.leave(x, weights, operations, in_torch) if alone else in_torch(x, weights, operations)
 
