@@ -73,3 +73,13 @@ def test_a_search_without_rules_has_no_such_part(tmp_path: Path) -> None:
     assert stopping_section(read_facts(folder)) is None
     for name, config in (("odd", {"stop": "odd:rule"}), ("elsewhere", {"stop": "skips", "space": "of another world"})):
         assert stopping_section(read_facts(write_search(tmp_path / name, config=config))) is None
+
+
+@pytest.mark.parametrize("epochs", [0, 1, 3])
+def test_a_run_too_short_for_an_average_has_its_page(epochs: int, tmp_path: Path) -> None:
+    folder = watched(tmp_path / "run", finished=False)
+    lines = [json.loads(text) for text in (folder / "metrics.jsonl").read_text().splitlines()]
+    rewrite(folder, [line for line in lines if line.get("epoch", -1) < epochs])
+    section = stopping_section(read_facts(folder))
+    assert (section is None) == (epochs == 0)
+    assert section is None or "never" in section

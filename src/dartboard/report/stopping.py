@@ -103,7 +103,8 @@ def eigenvalue_plot(facts: Facts, found: Mapping[Rule, Stopped]) -> Html | None:
     values, every = {int(x): y for x, y in zip(lines[0].x, lines[0].y, strict=True)}, int(rule.numbers[1])
     means = {epoch: stop_rules.average(values, epoch, every) for epoch in values}
     known = {epoch: mean for epoch, mean in means.items() if mean is not None}
-    lines.append(Series(f"mean of {stop_rules.WINDOW}", list(known), list(known.values()), "--one", dashed=True))
+    if known:
+        lines.append(Series(f"mean of {stop_rules.WINDOW}", list(known), list(known.values()), "--one", dashed=True))
     if one.epoch is not None and one.kept in known:
         middle = one.epoch - stop_rules.WINDOW // 2 * every
         lines.append(Series("kept", [one.kept], [known[one.kept]], "--three"))
