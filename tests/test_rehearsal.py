@@ -18,6 +18,7 @@ from dartboard.config import Setup
 from dartboard.data import load_data
 from dartboard.errors import InputError
 from dartboard.methods import darts
+from dartboard.networks.darts import sized
 
 SEARCH = {"command": "search", "method": "darts", "space": "darts"}
 CPU = Setup(device="cpu")
@@ -29,7 +30,7 @@ def search_job(**changes: object) -> rehearsal.Job:
 
 def training_job(**changes: object) -> rehearsal.Job:
     config = train.Config(**{**tiny.TRAIN, **changes})
-    network = tiny.network(tiny.FEW.sample(Random(0)), config, tiny.digits())
+    network = sized(tiny.FEW.sample(Random(0)), config, tiny.digits())
     return dryrun.training_job({"command": "train"}, CPU, config, tiny.digits(), network)
 
 

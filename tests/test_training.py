@@ -18,7 +18,7 @@ from dartboard.cost import num_params
 from dartboard.data import Data, Split, load_data
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.formats import load_weights, published
-from dartboard.networks.darts import Network
+from dartboard.networks.darts import Network, sized
 from dartboard.run import Run
 
 V2 = published()["DARTS_V2"].architecture
@@ -78,14 +78,14 @@ def go_on(folder: Path, steps: int | None) -> train.Score:
     with Run.open(folder, write=True) as run:
         run.limits.steps = steps
         config = train.Config(**run.settings)
-        return train.fit(config, tiny.network(V2, config, coloured()), coloured(), run)
+        return train.fit(config, sized(V2, config, coloured()), coloured(), run)
 
 
 def test_the_network_that_is_given_is_trained_from_weights_of_the_runs_seed(tmp_path: Path) -> None:
     found = []
     for name, seed, scale in (("one", 0, 1.0), ("other", 0, 5.0), ("third", 1, 1.0)):
         config = train.Config(**COLOURED)
-        network = tiny.network(V2, config, coloured())
+        network = sized(V2, config, coloured())
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter *= scale

@@ -5,14 +5,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from dartboard import spaces, train
 from dartboard.config import Setup
 from dartboard.data import Data, Split, load_data
 from dartboard.methods import darts
-from dartboard.networks.darts import Network
+from dartboard.networks.darts import Network, sized
 from dartboard.run import Run
 from dartboard.search_space import Architecture, SearchSpace
 
@@ -66,27 +65,12 @@ def go_on(run: Run, data: Data | None = None, space: SearchSpace = FEW) -> darts
     return darts.search(darts.Config(**run.settings), space, data or digits(), run)
 
 
-def network(architecture: Architecture, config: train.Config, data: Data) -> Network:
-    """The network that a training's config and the data ask for."""
-    with torch.random.fork_rng():
-        return Network(
-            architecture,
-            channels=config.channels,
-            cells=config.cells,
-            num_classes=data.num_classes,
-            in_channels=data.channels,
-            image_size=data.image_size,
-            auxiliary=config.auxiliary,
-            stem=config.stem,
-        )
-
-
 def fit(
     folder: Path, architecture: Architecture, *, data: Data | None = None, setup: Setup | None = None, **changes: Any
 ) -> tuple[train.Score, Network]:
     """A tiny training in a new run folder, and the trained network."""
     config, data = train.Config(**{**TRAIN, **changes}), data or digits()
-    module = network(architecture, config, data)
+    module = sized(architecture, config, data)
     with Run.create(folder, config, setup=setup or Setup(device="cpu"), architecture=architecture) as run:
         return train.fit(config, module, data, run), module
 

@@ -116,7 +116,7 @@ def execute(words: list[str]) -> None:
     if flags.print_config:
         return print(as_text(protocol, search, train, setup), end="")
     if flags.dry_run:
-        from dartboard.studies import estimate
+        from dartboard.commands import estimate
 
         estimate.tell(protocol, search, train, setup, data)
         return
@@ -255,7 +255,7 @@ def with_epochs(
     steps = {side: -(-len(one.train) // search["batch_size"]) for side, one in data.items()}
     seconds, budget_steps = parse_budget(flags.budget) if flags.budget else (None, None)
     if seconds is not None and budget_steps is None:
-        from dartboard.studies.estimate import epoch_seconds
+        from dartboard.commands.estimate import epoch_seconds
 
         each = {side: epoch_seconds(protocol, setups[side], search, data[side]) for side in steps}
         epochs: dict[Side, int] = {side: max(1, int(seconds / each[side])) for side in steps}

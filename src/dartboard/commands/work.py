@@ -12,7 +12,6 @@ from dartboard.config import Setup, check_ranges
 from dartboard.data.names import FOLDER_PREFIX
 from dartboard.durable import replace_file
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
-from dartboard.headroom import free_bytes
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.stopping import Terminated
@@ -90,22 +89,9 @@ def setups(flags: NewRun, setup: Setup) -> list[Setup]:
 
 def load(setup: Setup) -> "Data":
     """The data a setup names. Raises InputError."""
-    from dartboard.data import load_data
-    from dartboard.environment import pick_device
+    from dartboard.data.sources import load_setup
 
-    device = pick_device(setup.device)
-    return load_data(
-        setup.data,
-        data_dir=setup.data_dir,
-        seed=setup.seed,
-        download=setup.download,
-        image_size=setup.image_size,
-        official_split=setup.official_split,
-        max_images=setup.max_images,
-        max_classes=setup.max_classes,
-        stream=setup.stream,
-        free=min(free_bytes(), free_bytes(device)),
-    )
+    return load_setup(setup)
 
 
 def use_threads(threads: int | None) -> None:
@@ -152,21 +138,9 @@ def seconds_in_words(seconds: float) -> str:
 
 def build_network(architecture: Architecture, config: Any, data: "Data") -> "Network":
     """The network of an architecture at the sizes of a training's config and of the data. Raises InputError."""
-    import torch
+    from dartboard.networks.darts import sized
 
-    from dartboard.networks.darts import Network
-
-    with torch.random.fork_rng(devices=[]):  # weights are drawn anew when they are trained
-        network = Network(
-            architecture,
-            channels=config.channels,
-            cells=config.cells,
-            num_classes=data.num_classes,
-            in_channels=data.channels,
-            image_size=data.image_size,
-            auxiliary=config.auxiliary,
-            stem=config.stem,
-        )
+    network = sized(architecture, config, data)
     if config.auxiliary and network.auxiliary_head is None:
         print(f"no auxiliary head: images of {data.image_size}x{data.image_size} leave it a map smaller than 5x5")
     return network

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+from dartboard.config import Setup
 from dartboard.data.arrays import from_arrays, from_dataset
 from dartboard.data.cifar import load_cifar
 from dartboard.data.digits import load_digits
@@ -14,7 +15,9 @@ from dartboard.data.layouts import SETS
 from dartboard.data.names import check_name
 from dartboard.data.splits import Collection, Data, divide
 from dartboard.data.variants import fewer_classes, inverted, resized, rotated
+from dartboard.environment import pick_device
 from dartboard.errors import InputError
+from dartboard.headroom import free_bytes
 
 DIGITS = {"digits-inverted": inverted, "digits-rotated": rotated}
 
@@ -77,6 +80,22 @@ def load_data(
         collection = fewer_classes(collection, max_classes)
     return divide(
         collection, seed=seed, val_fraction=val_fraction, official_split=official_split, max_images=max_images
+    )
+
+
+def load_setup(setup: Setup) -> Data:
+    """The data a setup names, streamed where they would not fit its device. Raises InputError."""
+    return load_data(
+        setup.data,
+        data_dir=setup.data_dir,
+        seed=setup.seed,
+        download=setup.download,
+        image_size=setup.image_size,
+        official_split=setup.official_split,
+        max_images=setup.max_images,
+        max_classes=setup.max_classes,
+        stream=setup.stream,
+        free=min(free_bytes(), free_bytes(pick_device(setup.device))),
     )
 
 

@@ -7,6 +7,7 @@ Layout (DARTS section 3.1 and the official code): a stem, then `cells` cells, of
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import add
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -235,6 +236,24 @@ class Network(nn.Module):
             if position == self.auxiliary_position and self.training and self.auxiliary_head is not None:
                 auxiliary = self.auxiliary_head(last)
         return self.classifier(last.mean((2, 3))), auxiliary
+
+
+def sized(architecture: Architecture, config: Any, data: Any) -> Network:
+    """The network of an architecture at the sizes of a training's config and of a Data.
+
+    torch's global random state stays: a training draws the weights anew, from its run's seed.
+    """
+    with torch.random.fork_rng(devices=[]):
+        return Network(
+            architecture,
+            channels=config.channels,
+            cells=config.cells,
+            num_classes=data.num_classes,
+            in_channels=data.channels,
+            image_size=data.image_size,
+            auxiliary=config.auxiliary,
+            stem=config.stem,
+        )
 
 
 def inherit(supernet: Supernet, architecture: Architecture) -> Network:

@@ -139,6 +139,6 @@ def method_of(protocol: Protocol) -> Any:
 
 
 def load(setup: Setup) -> "Data":
-    from dartboard.commands.work import load as load_setup
+    from dartboard.data.sources import load_setup
 
     return load_setup(setup)

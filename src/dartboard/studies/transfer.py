@@ -80,12 +80,12 @@ def run_stage(study: Study, stage: Stage, limits: Limits) -> None:
 
 
 def train_cell(study: Study, stage: Stage, run: Run, data: "Data") -> None:
-    from dartboard.commands.work import build_network
+    from dartboard.networks.darts import sized
     from dartboard.train import fit
 
     config = study.config_of(stage)
     assert run.architecture is not None
-    fit(config, build_network(run.architecture, config, data), data, run)
+    fit(config, sized(run.architecture, config, data), data, run)
 
 
 def stage_run(study: Study, stage: Stage) -> Run:
