@@ -14,7 +14,7 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 # Lines of shell blocks that are not run: they install, or they start these very tests.
 ASIDE = ("make ", "python3 -m venv ", ".venv/bin/python -m pip ", ". .venv/bin/activate")
-SMALL = {"--channels": "2", "--cells": "3", "--batch-size": "16", "--max-images": "32"}
+SMALL = {"--channels": "2", "--cells": "3", "--batch-size": "15", "--max-images": "32"}
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
