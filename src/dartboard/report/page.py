@@ -22,6 +22,19 @@ from dartboard.report.measures import has_cells
 from dartboard.search_space import Architecture
 from dartboard.spaces import darts
 
+# Sections that the navigation leads to: the element's id, its word.
+PLACES = (
+    ("answer", "Answer"),
+    ("story", "Story"),
+    ("change", "Change"),
+    ("close", "Close calls"),
+    ("training", "Training"),
+    ("trainings", "Trainings"),
+    ("searches", "Searches"),
+    ("differences", "Differences"),
+    ("conditions", "Conditions"),
+)
+
 
 @dataclass(frozen=True)
 class Page:
@@ -66,16 +79,22 @@ def replace_text(path: Path, text: str) -> None:
 
 def page_html(runs: Sequence[Facts], beside: Path) -> str:
     """The whole file. `beside`: the folder it will lie in, to which links are relative."""
-    page = page_of(runs, beside)
+    files_ = "config.toml, environment.json, metrics.jsonl and architecture.json of the runs"
+    return document(page_of(runs, beside), PLACES, [conditions(runs)], files_)
+
+
+def document(page: Page, places: Sequence[tuple[str, str]], more: Sequence[Html | None], source: str) -> str:
+    """A whole file: the page, then more sections. places: (id, word) of what the navigation leads to, if it is there.
+
+    source: the files it was written from, in words.
+    """
+    main = tag("main", opening(page), page.story, *more)
+    there = [tag("a", word, href=f"#{name}") for name, word in places if f'id="{name}"' in main]
     body = [
         tag("a", "To the content", href="#answer", class_="skip"),
-        tag("header", wordmark(), navigation(page), class_="top"),
-        tag("main", opening(page), page.story, conditions(runs)),
-        tag(
-            "footer",
-            f"Written by dartboard {dartboard.__version__} from config.toml, environment.json, metrics.jsonl and "
-            "architecture.json of the runs. No request leaves this file.",
-        ),
+        tag("header", wordmark(), tag("nav", *there, aria_label="Sections"), class_="top"),
+        main,
+        tag("footer", f"Written by dartboard {dartboard.__version__} from {source}. No request leaves this file."),
         tag("script", Html(resource("page.js"))),
     ]
     head = tag("head", tag("meta", charset="utf-8"), *head_of(page))
@@ -107,22 +126,6 @@ def wordmark() -> Html:
     return tag(
         "span", tag("svg", *rings, dart, viewBox="0 0 24 24", aria_hidden="true"), "dartboard", class_="wordmark"
     )
-
-
-def navigation(page: Page) -> Html:
-    places = (
-        ("answer", "Answer"),
-        ("story", "Story"),
-        ("change", "Change"),
-        ("close", "Close calls"),
-        ("training", "Training"),
-        ("trainings", "Trainings"),
-        ("searches", "Searches"),
-        ("differences", "Differences"),
-        ("conditions", "Conditions"),
-    )
-    there = [(name, word) for name, word in places if name in ("answer", "conditions") or f'id="{name}"' in page.story]
-    return tag("nav", *(tag("a", word, href=f"#{name}") for name, word in there), aria_label="Sections")
 
 
 def opening(page: Page) -> Html:

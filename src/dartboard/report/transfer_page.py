@@ -1,9 +1,8 @@
 """The page of a transfer study: the answer with its error bars, and all that it rests on. Needs no torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import dartboard
 from dartboard.report import page, transfer_figures, words
 from dartboard.report.blocks import box, pair, picture, section, table, tiles
 from dartboard.report.change_page import difference_picture
@@ -66,25 +65,7 @@ def page_html(study: Study) -> str:
         plan(study, names), matrix(found, names), differences(found, names), change(found, names), ranks(found, names),
         stages(study), protocol(study), first_conditions(study),
     ]  # fmt: skip
-    body = [
-        tag("a", "To the content", href="#answer", class_="skip"),
-        tag("header", page.wordmark(), navigation(parts), class_="top"),
-        tag("main", page.opening(top), *parts),
-        tag(
-            "footer",
-            f"Written by dartboard {dartboard.__version__} from the study's file and the files of its runs. "
-            "No request leaves this file.",
-        ),
-        tag("script", Html(page.resource("page.js"))),
-    ]
-    head = tag("head", tag("meta", charset="utf-8"), *page.head_of(top))
-    return f"<!doctype html>\n{tag('html', head, tag('body', *body), lang='en')}\n"
-
-
-def navigation(parts: Sequence[Html | None]) -> Html:
-    whole = join(parts)
-    there = [(name, word) for name, word in PLACES if name == "answer" or f'id="{name}"' in whole]
-    return tag("nav", *(tag("a", word, href=f"#{name}") for name, word in there), aria_label="Sections")
+    return page.document(top, PLACES, parts, "the study's file and the files of its runs")
 
 
 # --- The answer ------------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import dartboard
 from dartboard import formats
 from dartboard.report import page, why_figures, words
 from dartboard.report.blocks import box, legend, pair, pairs, picture, section, sentences, table, tiles
@@ -48,23 +47,8 @@ def page_html(found: Row, folder: Path) -> str:
         answer(found),
         join([ablation(found), gap(found), motifs(found), convergence(found), gradient(found)]),
     )
-    body = [
-        tag("a", "To the content", href="#answer", class_="skip"),
-        tag("header", page.wordmark(), navigation(), class_="top"),
-        tag("main", page.opening(top), top.story, protocol(found), conditions([facts])),
-        tag(
-            "footer",
-            f"Written by dartboard {dartboard.__version__} from the pieces of the study and the files of the run. "
-            "No request leaves this file.",
-        ),
-        tag("script", Html(page.resource("page.js"))),
-    ]
-    head = tag("head", tag("meta", charset="utf-8"), *page.head_of(top))
-    return f"<!doctype html>\n{tag('html', head, tag('body', *body), lang='en')}\n"
-
-
-def navigation() -> Html:
-    return tag("nav", *(tag("a", word, href=f"#{name}") for name, word in PLACES), aria_label="Sections")
+    source = "the pieces of the study and the files of the run"
+    return page.document(top, PLACES, [protocol(found), conditions([facts])], source)
 
 
 def lede(found: Row) -> str:

@@ -7,7 +7,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from dartboard import loop, train
 from dartboard.data import Data
@@ -15,7 +14,7 @@ from dartboard.data.splits import picked
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.evaluate import Answers, calibration_images, kept_buffers
 from dartboard.gradient_flow import Flow, flow
-from dartboard.networks.darts import Network
+from dartboard.networks.darts import Network, sized
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.stopping import Limits
@@ -57,7 +56,7 @@ def train_one(one: Study, name: str, architecture: Architecture, number: int) ->
         return
     heed(one)
     config, data = train_config(one.search, one.config), held_in(one.search.data)
-    network = built(architecture, config, data)
+    network = sized(architecture, config, data)
     with opened(one, config, architecture, f"{name}-s{number}") as run:
         if f"{key}/start" not in one.pieces:
             train.begin(config, network, run, *loop.prepare(run))
@@ -72,19 +71,6 @@ def train_one(one: Study, name: str, architecture: Architecture, number: int) ->
         numbers = {"accuracy": last.accuracy, "loss": last.loss, "right": packed(last.right), "losses": losses}
         one.pieces.add(f"{key}/end", **looked_at(one, network, data), **numbers)
         one.tell(f"trained {name}, seed {run.seed}: {100 * last.accuracy:.1f} % of the val images right")
-
-
-def built(architecture: Architecture, config: train.Config, data: Data) -> Network:
-    with torch.random.fork_rng():
-        return Network(
-            architecture,
-            channels=config.channels,
-            cells=config.cells,
-            num_classes=data.num_classes,
-            in_channels=data.channels,
-            image_size=data.image_size,
-            auxiliary=False,
-        )
 
 
 @contextmanager
