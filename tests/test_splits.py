@@ -126,7 +126,6 @@ def test_max_images_too_few_for_the_classes_is_refused(tmp_path):
         ({"val_fraction": 0.003}, "every split needs every class"),
         ({"max_images": 0}, "max_images is 0"),
         ({"max_images": -4}, "max_images is -4"),
-        ({"image_size": 16}, "digits images are 8x8"),
     ],
 )
 def test_impossible_splits_are_refused_in_one_line(options, message):
