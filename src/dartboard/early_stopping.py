@@ -15,7 +15,8 @@ from dartboard.evaluate import kept_buffers, shared_weights_score
 from dartboard.fast_cell import twice_differentiable
 from dartboard.formats.files import STOPPED
 from dartboard.hessian import MOST_PRODUCTS, largest_eigenvalue
-from dartboard.run import Run, as_json
+from dartboard.json_files import as_json
+from dartboard.run import Run
 from dartboard.search_space import Architecture, SearchSpace
 from dartboard.spaces import darts
 from dartboard.stop_rules import Rule, Stopped

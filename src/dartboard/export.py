@@ -22,8 +22,9 @@ from dartboard.cost import SIZES
 from dartboard.durable import replace_file, writing
 from dartboard.errors import InputError
 from dartboard.formats.files import shown
+from dartboard.json_files import as_json, read_json
 from dartboard.networks.darts import STEM_MULTIPLIER, Network
-from dartboard.run import Run, as_json, read_json
+from dartboard.run import Run
 from dartboard.search_space import Architecture, quote
 from dartboard.train import write_weights
 

@@ -7,7 +7,6 @@ The files are described in docs/run-folder.md.
 
 import hashlib
 import json
-import math
 import os
 import shlex
 import sys
@@ -25,6 +24,7 @@ from dartboard.durable import PART, replace_file, writing
 from dartboard.environment import describe, describe_data, pick_device
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.handover import START, Handover, drop_start, from_table, keep_start, to_table
+from dartboard.json_files import as_json, finite, read_json
 from dartboard.lock import LOCK, take_lock
 from dartboard.progress import Progress, progress_for
 from dartboard.search_space import Architecture, as_tuples
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl"
 ARCHITECTURE, CHECKPOINTS = "architecture.json", "checkpoint"
-MAX_JSON_BYTES = 10_000_000
 
 
 class Run:
@@ -356,36 +355,6 @@ def check_empty(folder: Path) -> None:
         raise InputError(
             f"{folder} is not empty; give another folder with --out, or go on with: dartboard resume {folder}"
         )
-
-
-def as_json(content: Any) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file of ours. Raises InputError."""
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise InputError(f"{path} is larger than {MAX_JSON_BYTES} bytes; it is none of ours")
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged: it is not JSON; restore it or run anew") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged: it holds no JSON object; restore it or run anew")
-    return content
-
-
-def finite(value: Any) -> Any:
-    """The value with tensors and tuples as lists, and NaN and infinity as None."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {name: finite(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def length_of(path: Path) -> int:

@@ -15,9 +15,10 @@ from dartboard.commands.flags import first_word, parse
 from dartboard.config import build
 from dartboard.durable import replace_file, writing
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError, unknown
+from dartboard.json_files import as_json, read_json
 from dartboard.lock import take_lock
 from dartboard.methods import METHODS
-from dartboard.run import CHECKPOINTS, Run, as_json, read_json
+from dartboard.run import CHECKPOINTS, Run
 from dartboard.spaces import SPACES
 from dartboard.stopping import Terminated
 from dartboard.studies.questions import Config

@@ -11,7 +11,7 @@ from typing import Any
 
 from dartboard.durable import writing
 from dartboard.errors import InputError
-from dartboard.run import finite
+from dartboard.json_files import finite
 
 PIECES = "pieces.jsonl"
 

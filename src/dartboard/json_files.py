@@ -1,0 +1,40 @@
+"""The small JSON files of a run: written readably, read with care."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from dartboard.errors import InputError
+
+MAX_JSON_BYTES = 10_000_000
+
+
+def as_json(content: Any) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of ours. Raises InputError."""
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise InputError(f"{path} is larger than {MAX_JSON_BYTES} bytes; it is none of ours")
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged: it is not JSON; restore it or run anew") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} is damaged: it holds no JSON object; restore it or run anew")
+    return content
+
+
+def finite(value: Any) -> Any:
+    """The value with tensors and tuples as lists, and NaN and infinity as None."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {name: finite(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
