@@ -303,6 +303,7 @@ def tell(study: Study) -> None:
     """Writes the pages of a study and of its searches; prints the matrix and where the page is."""
     from dartboard.report import write_report
     from dartboard.report.transfer_page import write
+    from dartboard.report.transfer_words import entry_words, sentence
     from dartboard.studies.matrix import findings, group_words
 
     for stage in study.stages:
@@ -310,10 +311,11 @@ def tell(study: Study) -> None:
         if stage.command == "search" and study.is_done(stage) and not (folder / "report.html").is_file():
             write_report([folder])
     found = findings(study)
-    print(f"{found.done} of {found.total} stages are done; test accuracies, mean over seeds:")
+    names: dict[Side, str] = {"a": study.protocol.a, "b": study.protocol.b}
+    print(f"{found.done} of {found.total} stages are done; test accuracy, mean ± standard deviation over seeds:")
     for group in found.groups:
-        means = [found.matrix[group, side].mean for side in SIDES]
-        told = [f"{100 * one:6.2f} %" if one is not None else "       -" for one in means]
-        names: dict[Side, str] = {"a": study.protocol.a, "b": study.protocol.b}
-        print(f"  on A {told[0]}  on B {told[1]}  {group_words(group, names)}")
+        on_a, on_b = (entry_words(found.matrix[group, side]) for side in SIDES)
+        print(f"  trained on A {on_a}, on B {on_b}: {group_words(group, names)}")
+    for one in found.contrasts:
+        print(sentence(one, names))
     print(f"report: {write(study)}")

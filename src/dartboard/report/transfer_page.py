@@ -23,6 +23,7 @@ from dartboard.report.transfer_words import (
     short,
     tau_words,
 )
+from dartboard.report.transfer_words import counted as counted_cells
 from dartboard.report.words import percent
 from dartboard.spaces import darts
 from dartboard.statistics import holm
@@ -216,18 +217,15 @@ def differences(found: Findings, names: Mapping[Side, str]) -> Html | None:
         (
             f"{names[one.side]}: {QUESTIONS[one.key]}{carried(one)}",
             f"{100 * one.interval.estimate:+.2f}",
-            interval(one) if one.interval.n > 1 else words.UNKNOWN,
-            len(one.pairs) or one.interval.n,
+            interval(one) if one.has_interval else words.UNKNOWN,
+            counted_cells(one),
             words.UNKNOWN if one.p is None else f"{one.p:.2g}",
             words.UNKNOWN if one.p is None else f"{corrected[id(one)]:.2g}",
         )
         for one in found.contrasts
     ]
     svg = transfer_figures.forest(
-        [
-            (forest_name(one, names), one.interval.estimate, one.interval.low, one.interval.high, one.pairs)
-            for one in found.contrasts
-        ],
+        [(forest_name(one, names), one.interval.estimate, *ends(one), one.pairs) for one in found.contrasts],
         "Differences of test accuracy with their intervals",
     )
     head = ("difference", "points", "95 % interval", "n", "p", "p, Holm")
@@ -238,6 +236,12 @@ def differences(found: Findings, names: Mapping[Side, str]) -> Html | None:
         table(head, rows, caption="Differences of test accuracy, in points; p by flipping the signs of all pairs"),
         lead="Each row subtracts a control. Differences are paired by seed: same split, order and initial weights.",
     )
+
+
+def ends(one: Contrast) -> tuple[float, float]:
+    """Those of the interval; without one, the difference itself."""
+    estimate = one.interval.estimate
+    return (one.interval.low, one.interval.high) if one.has_interval else (estimate, estimate)
 
 
 # --- Cells and ranks -------------------------------------------------------------------------------------------------

@@ -33,9 +33,9 @@ def sentence(one: Contrast, names: Mapping[Side, str]) -> str:
     how = {"swap": f"swapped ({first}) against stayed ({second})", "found": f"found on {first} against random cells"}
     what = how.get(one.key, f"found on {first} against found on {second}")
     told = f"Trained on {names[one.side]}, {what}: {100 * one.interval.estimate:+.2f} points"
-    if one.interval.n < 2:
-        return f"{told} (n = 1, no interval)."
-    kind = f"n = {len(one.pairs)} pairs" if one.paired else f"n = {one.interval.n} cells"
+    if not one.has_interval:
+        return f"{told} (n = {counted(one)}, no interval)."
+    kind = f"n = {counted(one)} pairs" if one.paired else f"n = {counted(one)}"
     told += f" (95 % interval {interval(one)}, {kind}). "
     if one.interval.low == one.interval.high == 0.0:
         return told + "No difference at all."
@@ -44,6 +44,11 @@ def sentence(one: Contrast, names: Mapping[Side, str]) -> str:
         if one.interval.excludes_zero
         else "The interval holds zero: no difference is shown."
     )
+
+
+def counted(one: Contrast) -> str:
+    """Pairs, or cells of each group."""
+    return str(one.sizes[0]) if one.paired else f"{one.sizes[0]} and {one.sizes[1]} cells"
 
 
 def interval(one: Contrast) -> str:

@@ -67,19 +67,28 @@ class Entry:
 
 @dataclass(frozen=True)
 class Contrast:
-    """A difference of two groups on one data set. paired: by seed; pairs: the differences; p: by flipping signs."""
+    """A difference of two groups on one data set.
+
+    sizes: cells of each; pairs: the differences by seed, where it is paired; p: by flipping their signs.
+    """
 
     key: str
     first: str
     second: str
     side: Side
     interval: Interval
+    sizes: tuple[int, int]
     pairs: tuple[float, ...] = ()
     p: float | None = None
 
     @property
     def paired(self) -> bool:
         return bool(self.pairs)
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there is any spread to resample: two cells at least on each side."""
+        return min(self.sizes) > 1
 
 
 @dataclass(frozen=True)
@@ -219,14 +228,16 @@ def contrast(cells: Sequence[Cell], key: str, first: str, second: str, side: Sid
         left, right = ([value for each in group.values() for value in each] for group in (one, other))
         if not left or not right:
             return None
-        return Contrast(key, first, second, side, difference_of_means(left, right, seed))
+        sizes = (len(left), len(right))
+        return Contrast(key, first, second, side, difference_of_means(left, right, seed), sizes)
     both = [number for number in one if number in other]
     if not both:
         return None
     left, right = ([group[number][0] for number in both] for group in (one, other))
     differences = tuple(a - b for a, b in zip(left, right, strict=True))
     p = sign_flip_p(differences, seed)
-    return Contrast(key, first, second, side, paired_difference(left, right, seed), differences, p)
+    sizes = (len(both), len(both))
+    return Contrast(key, first, second, side, paired_difference(left, right, seed), sizes, differences, p)
 
 
 def by_seed(cells: Sequence[Cell], group: str, side: Side) -> dict[int, list[float]]:
