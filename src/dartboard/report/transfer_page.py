@@ -27,7 +27,7 @@ from dartboard.report.transfer_words import counted as counted_cells
 from dartboard.report.words import percent
 from dartboard.spaces import darts
 from dartboard.statistics import holm
-from dartboard.studies.matrix import RANDOM, Cell, Findings, findings, group_words
+from dartboard.studies.matrix import RANDOM, Cell, Contrast, Findings, findings, group_words
 from dartboard.studies.protocol import CARRIES, SIDES, Side
 from dartboard.studies.study import STAGES, Study
 
