@@ -85,6 +85,16 @@ def test_the_claim_of_a_process_of_this_machine_that_has_ended_is_taken_at_once(
     assert Claims(tmp_path / "claims").take("stage", nothing) is None
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the state of a process is read as Linux tells it")
+def test_a_process_that_has_ended_and_that_nobody_waited_for_is_gone() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    assert is_alive(child.pid)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays to be waited for
+    assert not is_alive(child.pid)
+    child.communicate()
+
+
 def test_an_owner_that_was_taken_for_gone_is_told_and_leaves_the_new_claim_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,10 +119,14 @@ def read_claim(path: Path) -> dict[str, Any]:
 
 
 def is_alive(pid: int) -> bool:
+    """Whether a process of this machine is there; one that has ended and was not waited for yet is not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except (PermissionError, OverflowError):
         return True
-    return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):  # not Linux, or gone meanwhile
+        return True
