@@ -172,9 +172,8 @@ def test_a_move_is_counted_from_the_cell_of_phase_1(done: Study) -> None:
     found = findings(done)
     by_group = {move.group: move for move in found.moves}
     assert set(by_group) == {"aa", "ab", "ba", "bb"} and by_group["ab"].changed == by_group["aa"].changed
-    still = (
-        [Cell("a", 0, same, {}), Cell("ab", 0, same, {}, "b", before="search-a-s0")] if (same := cell_of(done)) else []
-    )
+    same = cell_of(done)
+    still = [Cell("a", 0, same, {}), Cell("ab", 0, same, {}, "b", before="search-a-s0")]
     assert [move.changed for move in moves(still)] == [0]
 
 

@@ -21,9 +21,9 @@ from dartboard.report.transfer_words import (
     rank_words,
     sentence,
     short,
+    size_words,
     tau_words,
 )
-from dartboard.report.transfer_words import counted as counted_cells
 from dartboard.report.words import percent
 from dartboard.spaces import darts
 from dartboard.statistics import holm
@@ -64,7 +64,7 @@ def page_html(study: Study) -> str:
     )
     parts = [
         plan(study, names), matrix(found, names), differences(found, names), change(found, names), ranks(found, names),
-        stages(study), protocol(study), first_conditions(study),
+        stages(study, found), protocol(study), first_conditions(study),
     ]  # fmt: skip
     return page.document(top, PLACES, parts, "the study's file and the files of its runs")
 
@@ -218,7 +218,7 @@ def differences(found: Findings, names: Mapping[Side, str]) -> Html | None:
             f"{names[one.side]}: {QUESTIONS[one.key]}{carried(one)}",
             f"{100 * one.interval.estimate:+.2f}",
             interval(one) if one.has_interval else words.UNKNOWN,
-            counted_cells(one),
+            size_words(one),
             words.UNKNOWN if one.p is None else f"{one.p:.2g}",
             words.UNKNOWN if one.p is None else f"{corrected[id(one)]:.2g}",
         )
@@ -291,9 +291,9 @@ def ranks(found: Findings, names: Mapping[Side, str]) -> Html:
 # --- What it rests on ------------------------------------------------------------------------------------------------
 
 
-def stages(study: Study) -> Html:
+def stages(study: Study, found: Findings) -> Html:
     """Every run, with its page, and whether the budgets were equal."""
-    by_name = {(cell.group, cell.seed): cell for cell in findings(study).cells}
+    by_name = {(cell.group, cell.seed): cell for cell in found.cells}
     rows = []
     for stage in study.stages:
         cell = by_name.get((stage.group, stage.seed))
@@ -314,7 +314,7 @@ def stages(study: Study) -> Html:
             )
         )
     head = ("stage", "data", "state", "accuracy", "steps", "time")
-    return section("stages", "The stages", table(head, rows, caption=equal_words(study, findings(study))))
+    return section("stages", "The stages", table(head, rows, caption=equal_words(study, found)))
 
 
 def stage_link(study: Study, name: str) -> Html:

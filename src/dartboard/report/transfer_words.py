@@ -34,8 +34,8 @@ def sentence(one: Contrast, names: Mapping[Side, str]) -> str:
     what = how.get(one.key, f"found on {first} against found on {second}")
     told = f"Trained on {names[one.side]}, {what}: {100 * one.interval.estimate:+.2f} points"
     if not one.has_interval:
-        return f"{told} (n = {counted(one)}, no interval)."
-    kind = f"n = {counted(one)} pairs" if one.paired else f"n = {counted(one)}"
+        return f"{told} (n = {size_words(one)}, no interval)."
+    kind = f"n = {size_words(one)} pairs" if one.paired else f"n = {size_words(one)}"
     told += f" (95 % interval {interval(one)}, {kind}). "
     if one.interval.low == one.interval.high == 0.0:
         return told + "No difference at all."
@@ -46,7 +46,7 @@ def sentence(one: Contrast, names: Mapping[Side, str]) -> str:
     )
 
 
-def counted(one: Contrast) -> str:
+def size_words(one: Contrast) -> str:
     """Pairs, or cells of each group."""
     return str(one.sizes[0]) if one.paired else f"{one.sizes[0]} and {one.sizes[1]} cells"
 
