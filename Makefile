@@ -19,6 +19,7 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow --timeout 3600
+	$(BIN)/python -m pytest -n 2 -m "hypothesis and not slow" --hypothesis-profile new-examples
 
 check: $(INSTALLED)
 	$(BIN)/ruff check src tests benchmarks examples

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
@@ -104,6 +104,8 @@ def test_the_gradient_of_a_pool_needs_its_input_only(largest, stride):
     stride=st.sampled_from([1, 2]),
     leaf=st.booleans(),
 )
+@example(names=("none", "dil_conv_3x3"), count=1, channels=1, size=(1, 3), stride=2, leaf=True)  # one row of pixels
+@example(names=("none", "dil_conv_3x3"), count=1, channels=1, size=(2, 1), stride=2, leaf=True)
 def test_what_leaves_a_node_and_all_gradients_are_those_of_the_plain_operations(
     names, count, channels, size, stride, leaf
 ):

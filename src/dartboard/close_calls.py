@@ -92,9 +92,7 @@ def close_cell(
     return CloseCalls(inputs, float((drawn == own).all(axis=1).mean()), scale, draws)
 
 
-def survival(
-    row: int, own: Ints, drawn: Ints, edges: Sequence[tuple[int, int]], operations: Sequence[str]
-) -> Survival:
+def survival(row: int, own: Ints, drawn: Ints, edges: Sequence[tuple[int, int]], operations: Sequence[str]) -> Survival:
     """One edge of the cell; own: (edges,) what was derived, drawn: (draws, edges) what came of the draws."""
     source, target = edges[row]
     return Survival(

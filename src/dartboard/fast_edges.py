@@ -306,17 +306,17 @@ def chains_backward(
             if wanted or target is not None:
                 found[number].append(chain_backward(entries[number], chain, edge, results, dy, target, wanted))
     if dx is not None:
-        entrances_backward(entries, sums, x, dx)
+        entrances_backward(entries, sums, x, dx, operations.stride)
     if not wanted:
         return [None] * len(operations.kernels)
     rounds = [list(zip(*edges, strict=True)) for edges in found]  # by chain, round, edge
     return [pair[part] for chain in rounds for step in chain for part in (0, 1) for pair in step]
 
 
-def entrances_backward(entries: Sequence[Entry], sums: dict[int, Tensor], x: Tensor, dx: Tensor) -> None:
+def entrances_backward(entries: Sequence[Entry], sums: dict[int, Tensor], x: Tensor, dx: Tensor, stride: int) -> None:
     """Adds to dx what was added up behind the ReLU."""
     for map_ in {id(entry[0]): entry[0] for entry in entries}.values():
-        step = 1 if map_.shape == x.shape else -(-x.shape[2] // map_.shape[2])
+        step = 1 if map_.shape == x.shape else stride
         part, to = x[:, :, ::step, ::step], dx[:, :, ::step, ::step]
         to.add_(torch.ops.aten.threshold_backward(sums[id(map_)], part, 0.0))
 

@@ -135,9 +135,7 @@ def least(values: Sequence[float]) -> float:
 
 def norm_between(one: Table, other: Table) -> float:
     """Euclidean norm of the difference of two alphas over all edges and operations that are finite in both."""
-    pairs = [
-        (a, b) for row, row_b in zip(one, other, strict=False) for a, b in zip(row, row_b, strict=False)
-    ]
+    pairs = [(a, b) for row, row_b in zip(one, other, strict=False) for a, b in zip(row, row_b, strict=False)]
     known = [a - b for a, b in pairs if math.isfinite(a) and math.isfinite(b)]
     return math.sqrt(sum(step * step for step in known))
 

@@ -88,9 +88,7 @@ def boxes(row: int, weights: Sequence[float], top: int, scale: Scale) -> list[Ht
     return found
 
 
-def history(
-    epochs: Sequence[Epoch], edges: Sequence[tuple[int, int]], kind: str, swaps: Sequence[int] = ()
-) -> Html:
+def history(epochs: Sequence[Epoch], edges: Sequence[tuple[int, int]], kind: str, swaps: Sequence[int] = ()) -> Html:
     """What would have been derived: a row an edge, a column an epoch, coloured where the edge is in the cell.
 
     swaps: indices of the epochs before which the data change; a dotted line stands there.
