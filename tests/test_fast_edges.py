@@ -50,7 +50,7 @@ def raw_of(y: torch.Tensor, norm: nn.BatchNorm2d) -> fast_edges.Raw:
 def test_dilation_at_the_same_stride_is_none_on_every_second_pixel(side):
     x, kernel = random(2, 3, side, side), random(3, 1, 5, 5, seed=1)
     entry = fast_edges.skipping(x, 2, 2)
-    assert entry[1:] == (1, 1)
+    assert (entry.stride, entry.dilation) == (1, 1)
     torch.testing.assert_close(fast_edges.depthwise(entry, kernel), F.conv2d(x, kernel, None, 2, 4, 2, 3), **CLOSE)
 
 
@@ -61,17 +61,18 @@ def test_a_pointwise_convolution_is_a_matrix_product():
 
 def test_a_norm_times_a_weight_is_one_factor_and_one_shift(global_rng):
     norm, y, weight = nn.BatchNorm2d(3, affine=False).double(), random(4, 3, 5, 5), random(1)[0]
-    total = random(4, 3, 5, 5, seed=1)
-    other, wanted = copy.deepcopy(norm), total.clone()
-    fast_edges.add_normalised(total, raw_of(y, norm), weight)
-    torch.testing.assert_close(total, wanted + weight * other(y), **CLOSE)
+    total, shift = random(4, 3, 5, 5, seed=1), random(3, seed=2)
+    other, wanted = copy.deepcopy(norm), total - shift.view(1, 3, 1, 1)
+    fast_edges.add_scaled(total, shift, raw_of(y, norm), weight)
+    torch.testing.assert_close(total - shift.view(1, 3, 1, 1), wanted + weight * other(y), **CLOSE)
     torch.testing.assert_close(norm.running_mean, other.running_mean, **CLOSE)
     torch.testing.assert_close(norm.running_var, other.running_var, **CLOSE)
 
 
 def test_a_depthwise_kernel_takes_over_the_scale_of_the_norm_before_it():
     norm, y, kernel = nn.BatchNorm2d(3, affine=False).double(), random(4, 3, 5, 5), random(3, 1, 3, 3, seed=1)
-    entry, scaled = fast_edges.rectified_norm(raw_of(y, copy.deepcopy(norm)), kernel)
+    raw = raw_of(y, copy.deepcopy(norm))
+    entry, scaled = fast_edges.rectified(raw), fast_edges.scaled(kernel, raw)
     wanted = F.conv2d(F.relu(norm(y)), kernel, padding=1, groups=3)
     torch.testing.assert_close(fast_edges.depthwise(entry, scaled), wanted, **CLOSE)
 
@@ -83,6 +84,12 @@ def test_the_gradient_through_a_norm_needs_its_input_and_statistics_only():
     wanted = torch.autograd.grad(leaves[1].view(1, 3, 1, 1) * copy.deepcopy(norm)(leaves[0]), leaves, gradient)
     found = fast_edges.through_norm(gradient, raw_of(y, norm), factor, norm)
     torch.testing.assert_close(found, wanted, **CLOSE)
+
+
+@pytest.mark.parametrize("rows", [24, 25])
+def test_a_product_over_all_pixels_is_the_sum_of_those_over_some(rows):
+    one, other = random(rows, 3), random(rows, 5, seed=1)
+    torch.testing.assert_close(fast_edges.tall_product(one, other), one.T @ other, **CLOSE)
 
 
 @pytest.mark.parametrize("largest", [True, False])

@@ -68,7 +68,11 @@ def input_gradient(gradient: Tensor, kernel: Tensor, dilation: int) -> Tensor:
 
 def kernel_gradient(x: Tensor, gradient: Tensor, side: int, dilation: int) -> Tensor:
     """(C, 1, side, side) at stride 1, from input and gradient of the result (B, C, H, W)."""
-    x, gradient = phases(x, dilation), phases(gradient, dilation)
+    return undilated_kernel_gradient(phases(x, dilation), phases(gradient, dilation), side)
+
+
+def undilated_kernel_gradient(x: Tensor, gradient: Tensor, side: int) -> Tensor:
+    """The same without dilation, or of the phases of both."""
     if side > 3 and x[0].numel() <= CACHED:
         return blocks(x, gradient, side)
     return native_kernel_gradient(x, gradient, (side, side), side // 2)
@@ -112,10 +116,7 @@ def phases(x: Tensor, dilation: int) -> Tensor:
     if dilation == 1:
         return x
     x = F.pad(x, (0, -x.shape[3] % dilation, 0, -x.shape[2] % dilation))
-    batch, channels, height, width = x.shape
-    pixels = x.reshape(batch, channels, height // dilation, dilation, width // dilation, dilation)
-    pixels = pixels.permute(3, 5, 0, 2, 4, 1).flatten(0, 2)  # (phase of row, of column, B), row, column, C
-    return like_images(pixels.permute(0, 3, 1, 2), x)
+    return torch.cat([x[:, :, row::dilation, left::dilation] for row in range(dilation) for left in range(dilation)])
 
 
 def like_images(x: Tensor, like: Tensor) -> Tensor:

@@ -8,27 +8,29 @@ result of every pointwise convolution with its statistics; the rest is computed 
 |-----------------|--------------------------------------------------------------------------------------------------|
 | skipping        | dilation d at stride d is no dilation at stride 1 on every d-th pixel                            |
 | pointwise       | a pointwise convolution in channels_last is a matrix product of (B * H * W, C)                   |
-| add_normalised  | BatchNorm without scale, times a number, is one factor and one shift a channel                   |
-| rectified_norm  | ReLU((y - mean) * scale) is scale * ReLU(y - mean), and a depthwise kernel takes the scale over  |
+| add_scaled      | BatchNorm without scale, times a number, is one factor and one shift a channel; shifts add up    |
+| rectified       | ReLU((y - mean) * scale) is scale * ReLU(y - mean), and a depthwise kernel takes the scale over  |
 | through_norm    | the gradient through BatchNorm needs its input and statistics, not its result                    |
+| tall_product    | a product over all pixels is the sum of those over some of them, which a CPU multiplies faster   |
 | pool_backward   | all edges that leave a node read the same pools: their gradients are added up first              |
 
 Second derivatives come from the differentiable form, computed anew.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dartboard.depthwise import input_gradient, kernel_gradient, padding_of
+from dartboard.depthwise import input_gradient, padding_of, phases, undilated_kernel_gradient
 from dartboard.kernels.leaving import Norms, Operations, Round
 
 Differentiable = Callable[[Tensor, Tensor, Operations], Sequence[Tensor]]
 LAST = torch.channels_last
 WINDOW = [3, 3], [1, 1]  # of the pools: kernel and padding
+PIECES = 8  # of a product over all pixels
 
 
 class Raw(NamedTuple):
@@ -59,9 +61,11 @@ class Leaving(torch.autograd.Function):
         out = mixed(x, weights, operations, pools)
         entries, made = entrances(F.relu(x), operations), cast(list[Raw], [])
         for edge, total in enumerate(out):
+            shift = x.new_zeros(x.shape[1])
             for entry, (column, chain) in zip(entries, operations.chains, strict=True):
                 made += chain_forward(entry, chain, edge)
-                add_normalised(total, made[-1], weights[edge, column])
+                add_scaled(total, shift, made[-1], weights[edge, column])
+            total.sub_(channelwise(shift))
         count_batch(operations)
         ctx.operations, ctx.differentiable = operations, differentiable
         ctx.save_for_backward(x, weights, *kernels, *(part for group in (*pools, *made) for part in group))
@@ -77,18 +81,15 @@ class Leaving(torch.autograd.Function):
             found = anew(ctx.differentiable, operations, [x, weights, *rest[:count]], asked, gradients)
             return *found[:2], None, None, *found[2:]
         gradients = tuple(gradient.contiguous(memory_format=LAST) for gradient in gradients)
-        pools = list(zip(*[iter(rest[count : count + 2 * len(operations.pools)])] * 2, strict=True))
-        made = raws(rest[count + 2 * len(operations.pools) :])
+        kept = iter(rest[count:])
+        pools = [(next(kept), next(kept)) for _ in operations.pools]
+        made = [Raw(next(kept), next(kept), next(kept)) for _ in range(count // 2)]  # two kernels each
         dx = torch.zeros_like(x) if wanted[0] else None
-        dweights = shared_weight_gradients(x, weights, operations, pools, gradients)
-        dkernels = chains_backward(x, weights, operations, made, gradients, dx, dweights, any(wanted[4:]))
+        dweights = shared_weight_gradients(x, weights, operations, pools, gradients) if wanted[1] else None
+        dkernels = chains_backward(x, weights, operations, iter(made), gradients, dx, dweights, any(wanted[4:]))
         if dx is not None:
             pools_backward(x, weights, operations, pools, gradients, dx)
         return dx, dweights, None, None, *dkernels
-
-
-def raws(tensors: Iterable[Tensor]) -> Iterator[Raw]:
-    return map(Raw._make, zip(*[iter(tensors)] * 3, strict=True))
 
 
 def anew(
@@ -213,20 +214,29 @@ def pool_backward(gradient: Tensor, x: Tensor, largest: bool, stride: int) -> Te
 
 # --- What every edge has for itself: chains of (ReLU, depthwise, pointwise, BatchNorm) --------------------------------
 
-Entry = tuple[Tensor, int, int]  # a rectified map (B, C, H, W); stride and dilation of the convolution that reads it
+
+class Entry(NamedTuple):
+    """What a depthwise convolution reads: a rectified map (B, C, H, W); its stride and dilation."""
+
+    map: Tensor
+    stride: int = 1
+    dilation: int = 1
+    apart: Tensor | None = None  # the map's phases, where they are known
 
 
-def entrances(rectified: Tensor, operations: Operations) -> list[Entry]:
-    """What the first convolution of every chain reads."""
+def entrances(rectified: Tensor, operations: Operations, apart: bool = False) -> list[Entry]:
+    """What the first convolution of every chain reads: one for all of one dilation. apart: with its phases."""
     dilations = [chain[0].depthwise[0].dilation[0] for _, chain in operations.chains]
     found = {dilation: skipping(rectified, operations.stride, dilation) for dilation in dict.fromkeys(dilations)}
+    if apart:
+        found = {number: entry._replace(apart=phases(entry.map, entry.dilation)) for number, entry in found.items()}
     return [found[dilation] for dilation in dilations]
 
 
 def skipping(x: Tensor, stride: int, dilation: int) -> Entry:
     if stride == 1 or stride != dilation:
-        return x, stride, dilation
-    return x[:, :, ::stride, ::stride].contiguous(memory_format=LAST), 1, 1
+        return Entry(x, stride, dilation)
+    return Entry(x[:, :, ::stride, ::stride].contiguous(memory_format=LAST))
 
 
 def flat(x: Tensor) -> Tensor:
@@ -241,13 +251,18 @@ def pointwise(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def depthwise(entry: Entry, kernel: Tensor) -> Tensor:
-    x, stride, dilation = entry
-    return F.conv2d(x, kernel, None, stride, padding_of(kernel, dilation), dilation, x.shape[1])
+    padding = padding_of(kernel, entry.dilation)
+    return F.conv2d(entry.map, kernel, None, entry.stride, padding, entry.dilation, kernel.shape[0])
 
 
-def rectified_norm(raw: Raw, kernel: Tensor) -> tuple[Entry, Tensor]:
-    """What the next round reads, but for its scale, and its depthwise kernel (C, 1, k, k) times the scale."""
-    return (raw.y.sub(channelwise(raw.mean)).relu_(), 1, 1), kernel * raw.scale.view(-1, 1, 1, 1)
+def rectified(raw: Raw) -> Entry:
+    """What the next round reads, but for its scale, which its kernel takes over."""
+    return Entry(raw.y.sub(channelwise(raw.mean)).relu_())
+
+
+def scaled(kernel: Tensor, raw: Raw) -> Tensor:
+    """A depthwise kernel (C, 1, k, k), or its gradient, that reads the rectified map of a raw result."""
+    return kernel * raw.scale.view(-1, 1, 1, 1)
 
 
 def chain_forward(entry: Entry, chain: Sequence[Round], edge: int) -> list[Raw]:
@@ -256,16 +271,17 @@ def chain_forward(entry: Entry, chain: Sequence[Round], edge: int) -> list[Raw]:
     for step in chain:
         kernel = step.depthwise[edge].weight
         if made:
-            entry, kernel = rectified_norm(made[-1], kernel)
+            entry, kernel = rectified(made[-1]), scaled(kernel, made[-1])
         y = pointwise(depthwise(entry, kernel), step.pointwise[edge].weight.flatten(1))
         made.append(Raw(y, *statistics(y, step.norms[edge])))
     return made
 
 
-def add_normalised(total: Tensor, raw: Raw, weight: Tensor) -> None:
-    """total += weight * (y - mean) * scale."""
+def add_scaled(total: Tensor, shift: Tensor, raw: Raw, weight: Tensor) -> None:
+    """total - shift += weight * (y - mean) * scale. shift: (C,)."""
     factor = raw.scale * weight
-    total.addcmul_(raw.y, channelwise(factor)).sub_(channelwise(raw.mean * factor))
+    total.addcmul_(raw.y, channelwise(factor))
+    shift.addcmul_(raw.mean, factor)
 
 
 def through_norm(
@@ -289,22 +305,27 @@ def chains_backward(
     made: Iterator[Raw],
     gradients: Sequence[Tensor],
     dx: Tensor | None,
-    dweights: Tensor,
+    dweights: Tensor | None,
     wanted: bool,
 ) -> list[Tensor | None]:
-    """Adds to dx, unless None, and to dweights; returns the gradients of operations.kernels where wanted."""
-    entries = entrances(F.relu(x), operations)
-    sums = {id(entry[0]): torch.zeros_like(entry[0]) for entry in entries} if dx is not None else {}
+    """Adds to dx and dweights, unless None; returns the gradients of operations.kernels where wanted."""
+    entries = entrances(F.relu(x), operations, apart=wanted)
+    sums = {id(entry.map): torch.zeros_like(entry.map) for entry in entries} if dx is not None else {}
+    factors = weights[..., None].repeat(1, 1, x.shape[1])
+    dfactors: list[Tensor] = []  # by edge, chain
     found: list[list[list[Pair]]] = [[] for _ in operations.chains]  # by chain, edge, round
     for edge, gradient in enumerate(gradients):
         for number, (column, chain) in enumerate(operations.chains):
             results = [next(made) for _ in chain]
-            factor, norm = weights[edge, column].repeat(x.shape[1]), chain[-1].norms[edge]
+            factor, norm = factors[edge, column], chain[-1].norms[edge]
             dy, dfactor = through_norm(gradient, results[-1], factor, norm, wanted or dx is not None)
-            dweights[edge, column] = dfactor.sum()
-            target = sums.get(id(entries[number][0]))
+            dfactors.append(dfactor)
+            target = sums.get(id(entries[number].map))
             if wanted or target is not None:
                 found[number].append(chain_backward(entries[number], chain, edge, results, dy, target, wanted))
+    if dweights is not None and dfactors:
+        columns = [column for column, _ in operations.chains]
+        dweights[:, columns] = torch.stack(dfactors).sum(1).view(len(weights), -1)
     if dx is not None:
         entrances_backward(entries, sums, x, dx, operations.stride)
     if not wanted:
@@ -315,7 +336,7 @@ def chains_backward(
 
 def entrances_backward(entries: Sequence[Entry], sums: dict[int, Tensor], x: Tensor, dx: Tensor, stride: int) -> None:
     """Adds to dx what was added up behind the ReLU."""
-    for map_ in {id(entry[0]): entry[0] for entry in entries}.values():
+    for map_ in {id(entry.map): entry.map for entry in entries}.values():
         step = 1 if map_.shape == x.shape else stride
         part, to = x[:, :, ::step, ::step], dx[:, :, ::step, ::step]
         to.add_(torch.ops.aten.threshold_backward(sums[id(map_)], part, 0.0))
@@ -335,39 +356,45 @@ def chain_backward(
     for number in reversed(range(len(chain))):
         step, before = chain[number], results[number - 1] if number else None
         kernel, across = step.depthwise[edge].weight, step.pointwise[edge].weight.flatten(1)
-        read, scaled = rectified_norm(before, kernel) if before else (entry, kernel)
+        read = rectified(before) if before else entry
         middle = pointwise(dy, across.T)
         if wanted:
-            dacross = flat(dy).T @ flat(depthwise(read, scaled))
+            dacross = tall_product(flat(dy), flat(depthwise(read, scaled(kernel, before) if before else kernel)))
             dkernel = depthwise_kernel_gradient(read, middle, kernel.shape[-1])
-            dkernel = dkernel * before.scale.view(-1, 1, 1, 1) if before else dkernel
+            dkernel = scaled(dkernel, before) if before else dkernel
             found.insert(0, (dkernel, dacross.view_as(step.pointwise[edge].weight)))
         if before:
             gradient = depthwise_input_gradient(read, middle, kernel)
-            gradient = torch.ops.aten.threshold_backward(gradient, read[0], 0.0)
+            gradient = torch.ops.aten.threshold_backward(gradient, read.map, 0.0)
             dy = through_norm(gradient, before, None, chain[number - 1].norms[edge])[0]
         elif target is not None:
             target.add_(depthwise_input_gradient(read, middle, kernel))
     return found
 
 
+def tall_product(one: Tensor, other: Tensor) -> Tensor:
+    """one.T @ other. one: (N, C'); other: (N, C), of many rows."""
+    pieces = PIECES if len(one) % PIECES == 0 else 1
+    return torch.bmm(one.view(pieces, -1, one.shape[1]).mT, other.view(pieces, -1, other.shape[1])).sum(0)
+
+
 def depthwise_input_gradient(entry: Entry, gradient: Tensor, kernel: Tensor) -> Tensor:
-    _, stride, dilation = entry
-    if stride == 1:
-        return input_gradient(gradient, kernel, dilation)
+    if entry.stride == 1:
+        return input_gradient(gradient, kernel, entry.dilation)
     return strided_gradient(entry, gradient, kernel, 0)
 
 
 def depthwise_kernel_gradient(entry: Entry, gradient: Tensor, side: int) -> Tensor:
-    x, stride, dilation = entry
+    x, stride, dilation, apart = entry
     if stride == 1:
-        return kernel_gradient(x, gradient, side, dilation)
+        apart = phases(x, dilation) if apart is None else apart
+        return undilated_kernel_gradient(apart, phases(gradient, dilation), side)
     return strided_gradient(entry, gradient, x.new_empty(x.shape[1], 1, side, side), 1)
 
 
 def strided_gradient(entry: Entry, gradient: Tensor, kernel: Tensor, which: int) -> Tensor:
     """torch's own gradient, of the input (which 0) or of the kernel (1)."""
-    x, stride, dilation = entry
+    x, stride, dilation, _ = entry
     steps = [stride] * 2, [padding_of(kernel, dilation)] * 2, [dilation] * 2
     asked = [which == 0, which == 1, False]
     found = torch.ops.aten.convolution_backward(gradient, x, kernel, None, *steps, False, [0, 0], x.shape[1], asked)

@@ -218,7 +218,9 @@ def second_order_gradient(
     """
     original = [tensor.detach().clone() for tensor in w]
     # w' = w - xi * (momentum * buffer + grad_w L_train(w, alpha) + weight_decay * w): one step of the weights' SGD
-    move(w, original, sgd_direction(original, descent.gradient(loss_train(), w), momentum, weight_decay, buffers), -xi)
+    with descent.frozen(alpha):
+        gradient = descent.gradient(loss_train(), w)
+    move(w, original, sgd_direction(original, gradient, momentum, weight_decay, buffers), -xi)
     loss = loss_val()
     gradients = descent.gradient(loss, [*alpha, *w])
     # First term of Eq. 7: grad_alpha L_val(w', alpha); v = grad_w' L_val(w', alpha)
