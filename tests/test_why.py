@@ -253,6 +253,20 @@ def test_the_command_a_second_time_does_nothing_again(
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
+def test_a_study_stopped_by_its_time_limit_goes_on_by_resume(
+    found: Path, studied: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "out"
+    assert main(["why", str(found), *FLAGS, "--out", str(folder), "--until", "0.5s"]) == 0
+    assert f"stopped by time limit, saved; go on with: dartboard resume {folder}" in capsys.readouterr().err
+    assert len(Pieces(folder).done) < len(Pieces(studied[0]).done)
+    assert main(["resume", str(folder)]) == 0
+    assert json.loads((folder / "why.json").read_text()) == json.loads((studied[0] / "why.json").read_text())
+    (folder / "settings.json").write_text("{}")
+    assert main(["resume", str(folder)]) == 2
+    assert "settings.json is damaged; go on with the `dartboard why` that began it" in capsys.readouterr().err
+
+
 def test_pieces_are_read_back_and_a_torn_line_is_cut_away(tmp_path: Path) -> None:
     pieces = Pieces(tmp_path)
     assert pieces.add("a/1", value=1.5, none=float("nan")) == {"value": 1.5, "none": None}

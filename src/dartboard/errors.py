@@ -8,6 +8,10 @@ class InputError(Exception):
     """What the person gave, or the surroundings, is wrong: exit code 2. The message says what, and what to do."""
 
 
+class InUseError(InputError):
+    """A living process works in the folder."""
+
+
 class CannotContinueError(Exception):
     """The work cannot go on (NaN, full disk, out of memory); what was saved is intact: exit code 3."""
 

@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 
 from dartboard.durable import writing
-from dartboard.errors import InputError
+from dartboard.errors import InputError, InUseError
 
 LOCK = "lock"
 
 
 def take_lock(folder: Path) -> int:
-    """The descriptor that holds the folder's lock until it is closed. Raises InputError where it is in use."""
+    """The descriptor that holds the folder's lock until it is closed. Raises InUseError, InputError."""
     with writing(folder):
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -24,7 +24,7 @@ def take_lock(folder: Path) -> int:
             if owner == str(os.getpid())
             else f"process {owner}; stop it first"
         )
-        raise InputError(f"{folder} is in use by {who}") from error
+        raise InUseError(f"{folder} is in use by {who}") from error
     except OSError as error:
         os.close(descriptor)
         raise InputError(f"cannot lock {folder}: {error.strerror}; put the run on a file system with locks") from error

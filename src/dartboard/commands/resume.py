@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dartboard.commands import why
 from dartboard.commands.flags import first_word, parse
 from dartboard.commands.work import use_threads
 from dartboard.config import parse_budget, parse_duration
@@ -14,7 +15,7 @@ from dartboard.studies.study import is_study
 
 @dataclass(frozen=True)
 class ResumeFlags:
-    """Go on with a stopped run, search or training, exactly: it ends as if it had never been stopped."""
+    """Go on with a stopped search, training or study, exactly: it ends as if it had never been stopped."""
 
     run: str
     """the run's or the study's folder"""
@@ -33,7 +34,7 @@ class ResumeFlags:
 def execute(words: list[str]) -> None:
     """Raises InputError (no run there, in use, changed data ...), CannotContinueError, InterruptedRunError."""
     folder = first_word(words)
-    if folder is not None and not is_study(Path(folder)):
+    if folder is not None and not is_study(Path(folder)) and not why.is_asked(Path(folder)):
         Run.open(folder)  # refused, where it must be, before the flags are looked at
     flags = parse(ResumeFlags, words, "resume", "name the run's folder: dartboard resume runs/darts-digits-s0")
     limits = limits_of(flags.budget, flags.until)
@@ -41,6 +42,8 @@ def execute(words: list[str]) -> None:
         from dartboard.commands import transfer
 
         return transfer.resume(Path(flags.run), limits)
+    if why.is_asked(Path(flags.run)):
+        return why.resume(Path(flags.run), limits)
     with Run.open(Path(flags.run), write=True) as run:
         run.limits = limits
         go_on(run)

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from dartboard.checkpoint import checkpoints
 from dartboard.commands import work
 from dartboard.commands.flags import first_word, parse
-from dartboard.config import build
+from dartboard.config import build, field_names
 from dartboard.durable import replace_file, writing
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError, unknown
 from dartboard.json_files import as_json, read_json
 from dartboard.lock import take_lock
 from dartboard.methods import METHODS
-from dartboard.run import CHECKPOINTS, Run
+from dartboard.run import CHECKPOINTS, CONFIG, Run
 from dartboard.spaces import SPACES
-from dartboard.stopping import Terminated
+from dartboard.stopping import Limits, Terminated, limits_of
 from dartboard.studies.questions import Config
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class WhyFlags:
     config: Config
     out: str | None = None
     """The study's folder; RUN/why where not given."""
+    until: str | None = None
+    """Stop, resumable, so long after the start: 7h30m."""
 
 
 def execute(words: list[str]) -> None:
@@ -47,15 +49,40 @@ def execute(words: list[str]) -> None:
     folder = first_word(words, ("--help", "-h"))
     if folder is not None:
         searched(folder)  # refused, where it must be, before the flags are looked at and torch is imported
-    flags = parse(WhyFlags, words, "why", MISSING, {"config": Config(), "out": None})
+    flags = parse(WhyFlags, words, "why", MISSING, {"config": Config(), "out": None, "until": None})
+    limits = limits_of(None, flags.until)
     run = searched(flags.run)
     out = Path(flags.out) if flags.out is not None else run.folder / "why"
+    ask(run, flags.config, out, limits)
+
+
+def resume(out: Path, limits: Limits) -> None:
+    """Goes on with the study in a folder that `is_asked` of. Raises as `execute` does."""
+    known = read_json(out / SETTINGS)
+    try:
+        run = searched(os.path.normpath(out / known["run"]))
+        config = build(Config, {name: known[name] for name in field_names(Config)})
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{out / SETTINGS} is damaged; go on with the `dartboard why` that began it") from error
+    ask(run, config, out, limits)
+
+
+def is_asked(folder: Path) -> bool:
+    """Whether a folder holds the study of a search."""
+    try:
+        return (folder / SETTINGS).is_file() and not (folder / CONFIG).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def ask(run: Run, config: Config, out: Path, limits: Limits) -> None:
+    """What is left to do of the study in folder `out`."""
     work.use_threads(run.setup.threads or run.environment.get("threads"))
-    with attended(out, f"dartboard why {shlex.join(words)}"):
+    with attended(f"dartboard resume {shlex.quote(str(out))}"):
         search = loaded(run)
-        check_early(search, flags.config)
-        with settled(out, search, flags.config):
-            tell(out, search, flags.config)
+        check_early(search, config)
+        with settled(out, search, config):
+            tell(out, search, config, limits)
 
 
 def searched(folder: str) -> Run:
@@ -123,7 +150,7 @@ def settled(out: Path, search: "Search", config: Config) -> Iterator[None]:
         if (out / SETTINGS).exists():
             check_same(out, read_json(out / SETTINGS), wanted)
         else:
-            replace_file(out / SETTINGS, as_json(wanted))
+            replace_file(out / SETTINGS, as_json({**wanted, "run": os.path.relpath(search.run.folder, out)}))
         yield
     finally:
         os.close(lock)
@@ -152,13 +179,13 @@ def check_same(out: Path, known: Mapping[str, Any], wanted: Mapping[str, Any]) -
             raise InputError(f"{out} was begun with {what}; repeat that, or give another folder with --out")
 
 
-def tell(out: Path, search: "Search", config: Config) -> None:
+def tell(out: Path, search: "Search", config: Config, limits: Limits) -> None:
     """Does the work that is left, writes numbers and page, prints the findings."""
     from dartboard.report.why_page import write
     from dartboard.studies.why import study
 
     print(f"why {search.run.folder}, in {out}", flush=True)
-    found = study(search, config, out, lambda line: print(line, flush=True))
+    found = study(search, config, out, lambda line: print(line, flush=True), limits)
     replace_file(out / NUMBERS, json.dumps(found, indent=1, allow_nan=False) + "\n")
     for line in found["headlines"]:
         print(f"- {line}")
@@ -167,7 +194,7 @@ def tell(out: Path, search: "Search", config: Config) -> None:
 
 
 @contextmanager
-def attended(out: Path, command: str) -> Iterator[None]:
+def attended(command: str) -> Iterator[None]:
     """What stops the work ends with the words to go on with."""
     again = f"go on with: {command}"
     try:

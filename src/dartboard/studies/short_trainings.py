@@ -65,7 +65,7 @@ def train_one(one: Study, name: str, architecture: Architecture, number: int) ->
             stop_after(one, config, network, data, run)
             first = one_more_look(one, network)
             one.pieces.add(f"{key}/early", **looked_at(one, network, data), accuracy=first.accuracy, loss=first.loss)
-        fit(one, config, network, data, run, Limits())
+        fit(one, config, network, data, run, Limits(one.limits.seconds, started=one.limits.started))
         losses = [line["train_loss"] for line in run.metrics() if line["event"] == "epoch"]
         last = one_more_look(one, network)
         numbers = {"accuracy": last.accuracy, "loss": last.loss, "right": packed(last.right), "losses": losses}

@@ -18,7 +18,7 @@ from dartboard.checkpoint import checkpoints, read_checkpoint
 from dartboard.claims import Claims
 from dartboard.config import flat
 from dartboard.durable import writing
-from dartboard.errors import InputError, InterruptedRunError
+from dartboard.errors import InputError, InterruptedRunError, InUseError
 from dartboard.handover import Handover, check_parent
 from dartboard.run import Run
 from dartboard.search_space import Architecture
@@ -95,9 +95,9 @@ def stage_run(study: Study, stage: Stage) -> Run:
         return begin(study, stage)
     try:
         run = Run.open(folder, write=True)
+    except InUseError:
+        raise
     except InputError as error:
-        if "in use" in str(error):
-            raise
         return begin_anew(study, stage, str(error))
     try:
         run.metrics()

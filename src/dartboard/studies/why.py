@@ -31,12 +31,14 @@ from dartboard.studies.subject import Search, Study, val_images
 from dartboard.studies.variants import Variant
 
 
-def study(search: Search, config: Config, folder: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+def study(
+    search: Search, config: Config, folder: Path, tell: Callable[[str], None], limits: Limits | None = None
+) -> dict[str, Any]:
     """Does all the work that is not done yet, and returns what it says (findings.gathered). tell: prints a line.
 
-    Raises InputError, CannotContinueError, and InterruptedRunError after a signal; what is done by then is kept.
+    Raises InputError, CannotContinueError, and InterruptedRunError after a signal or at a limit; what is done is kept.
     """
-    one = planned(search, config, folder, tell)
+    one = planned(search, config, folder, tell, limits)
     with signals_noted(one.limits):
         discretisation(one)
         score_variants(one)
@@ -48,13 +50,15 @@ def study(search: Search, config: Config, folder: Path, tell: Callable[[str], No
     return told(one)
 
 
-def planned(search: Search, config: Config, folder: Path, tell: Callable[[str], None]) -> Study:
+def planned(
+    search: Search, config: Config, folder: Path, tell: Callable[[str], None], limits: Limits | None = None
+) -> Study:
     """The study with what it draws: the training images to recalibrate on, the val images to score on."""
     order = torch.randperm(len(search.data.train), generator=search.run.generator("why-calibration"))
     wanted = order[: config.batches * search.batch_size]
     index = list(torch.split(wanted, search.batch_size))
     index = [batch for batch in index if len(batch) > 1]
-    return Study(search, config, folder, Pieces(folder), index, val_images(search, config), Limits(), tell)
+    return Study(search, config, folder, Pieces(folder), index, val_images(search, config), limits or Limits(), tell)
 
 
 def told(one: Study) -> dict[str, Any]:
