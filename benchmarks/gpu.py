@@ -224,9 +224,13 @@ def together_ratio(bench: Bench, seeds: int = 4) -> float:
     def work(seed: int, barrier: threading.Barrier, found: dict[int, tuple[float, float]]) -> None:
         with graphs.own_stream(torch.device(bench.device)):
             step = stepper(bench, BEST, second_order=False, seed=seed)
-            for _ in range(graphs.WARM_UP + 2):
-                step()
-            synchronize(bench)
+            try:
+                for _ in range(graphs.WARM_UP + 2):
+                    step()
+                synchronize(bench)
+            except BaseException:
+                barrier.abort()  # the others do not wait for this one
+                raise
             barrier.wait()
             start = time.perf_counter()
             for _ in range(4 * bench.steps):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from dartboard.depthwise import depthwise, padding_of
+from dartboard.depthwise import blocks, depthwise, native_kernel_gradient, padding_of, phases, upsampled
 
 
 def made(*shape: int, seed: int) -> torch.Tensor:
@@ -36,6 +36,36 @@ def test_result_and_gradients_are_those_of_conv2d(size, side, stride, dilation, 
         strict=True,
     ):
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (7, 5), (1, 4)])
+def test_a_gradient_at_a_stride_is_one_of_a_map_with_zeros_between_its_pixels(size):
+    rows, columns = -(-size[0] // 2), -(-size[1] // 2)
+    gradient = made(2, 3, rows, columns, seed=0).detach()
+    wanted = torch.zeros(2, 3, *size, dtype=torch.float64)
+    wanted[:, :, ::2, ::2] = gradient
+    assert torch.equal(upsampled(gradient, torch.Size(size), 2), wanted)
+
+
+@pytest.mark.parametrize("side", [3, 5])
+@pytest.mark.parametrize("size", [(8, 6), (7, 9)])
+def test_dilation_is_none_on_each_map_of_every_second_pixel(size, side):
+    x, kernel = made(2, 3, *size, seed=0).detach(), made(3, 1, side, side, seed=1).detach()
+    whole = F.conv2d(x, kernel, None, 1, padding_of(kernel, 2), 2, 3)
+    apart = F.conv2d(phases(x, 2), kernel, None, 1, padding_of(kernel, 1), 1, 3).view(2, 2, 2, 3, -1, -(-size[1] // 2))
+    for row in range(2):
+        for column in range(2):
+            wanted = whole[:, :, row::2, column::2]
+            found = apart[row, column, :, :, : wanted.shape[2], : wanted.shape[3]]
+            torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("side", [5, 7])
+@pytest.mark.parametrize("size", [(8, 9), (5, 6), (3, 3)])
+def test_the_gradient_of_a_large_kernel_consists_of_those_of_narrow_ones(size, side):
+    x, gradient = made(2, 3, *size, seed=0).detach(), made(2, 3, *size, seed=1).detach()
+    wanted = native_kernel_gradient(x, gradient, (side, side), side // 2)
+    torch.testing.assert_close(blocks(x, gradient, side), wanted, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("stride", [1, 2])

@@ -146,6 +146,36 @@ def test_whole_supernets_in_compiled_kernels_agree_in_outputs_buffers_and_gradie
     assert_alike(found, results("plain", sizes, image, layout, twice=False))
 
 
+# What nobody has written a fast form for: other sides of kernels, a pool without a norm.
+UNUSUAL = {
+    "depthwise9": ("relu", "depthwise9/", "pointwise", "norm"),
+    "depthwise1": ("relu", "depthwise1/", "pointwise", "norm"),
+    "bare_pool": ("max_pool3/",),
+}
+
+
+@pytest.mark.parametrize("switch", ["0", "1"])
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_an_operation_without_a_fast_form_runs_plain_inside_the_fast_supernet(name, switch, monkeypatch):
+    monkeypatch.setenv(kernels.SWITCH, switch)
+    monkeypatch.setitem(space.RECIPES, name, UNUSUAL[name])
+    sizes = {"channels": 2, "cells": 3, "operations": ("none", name, "sep_conv_3x3")}
+    assert_alike(*(results(form, sizes, 9, torch.channels_last, twice=False) for form in ("fast", "plain")))
+
+
+@pytest.mark.parametrize("switch", ["0", "1"])
+def test_in_evaluation_the_fast_supernet_reads_running_statistics_and_moves_none(switch, monkeypatch, global_rng):
+    monkeypatch.setenv(kernels.SWITCH, switch)
+    fast = Supernet(channels=2, cells=3, form="fast").double()
+    mixture = {kind: random(*shape, seed=7).softmax(-1) for kind, shape in fast.choice_shapes().items()}
+    fast(random(4, 3, 8, 8), mixture)
+    plain = Supernet(channels=2, cells=3, form="plain").double().eval()
+    plain.load_state_dict(fast.eval().state_dict())
+    x = random(4, 3, 8, 8, seed=1)
+    torch.testing.assert_close(fast(x, mixture), plain(x, mixture), rtol=0, atol=0)
+    assert all(torch.equal(*pair) for pair in zip(fast.buffers(), plain.buffers(), strict=True))
+
+
 def test_what_is_remembered_of_a_cell_holds_for_changed_weights_and_not_for_a_copy(global_rng):
     fast, plain = (Supernet(channels=2, cells=3, num_nodes=1, form=form) for form in ("fast", "plain"))
     choice = {kind: torch.full(shape, 0.2) for kind, shape in fast.choice_shapes().items()}

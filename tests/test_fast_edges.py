@@ -128,7 +128,7 @@ def test_what_leaves_a_node_and_all_gradients_are_those_of_the_plain_operations(
     for one, other in zip([*found, *gradients_of(found, x, weights, edges)],
                           [*wanted, *gradients_of(wanted, x, weights, plain)], strict=True):  # fmt: skip
         scale = max(1.0, float(other.detach().abs().max()))
-        torch.testing.assert_close(one / scale, other / scale, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(one / scale, other / scale, rtol=1e-10, atol=1e-10)
     for edge, other in zip(edges, plain, strict=True):
         for one, two in zip(edge.buffers(), other.buffers(), strict=True):
             torch.testing.assert_close(one, two, **CLOSE)

@@ -72,7 +72,7 @@ def test_what_leaves_a_node_is_what_the_plain_operations_give(names, count, chan
     pairs = zip([*found, *found_gradients], [*wanted, *gradients(wanted, tensors)], strict=True)
     for one, other in pairs:
         scale = max(1.0, float(other.detach().abs().max()))
-        torch.testing.assert_close(one / scale, other / scale, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(one / scale, other / scale, rtol=1e-10, atol=1e-10)
     for edge, other in zip(edges, plain, strict=True):
         for one, two in zip(edge.buffers(), other.buffers(), strict=True):
             torch.testing.assert_close(one, two, rtol=1e-10, atol=1e-10)
@@ -138,7 +138,7 @@ def test_what_enters_a_cell_is_what_the_plain_layers_give(channels, size, thread
     wanted_gradients = gradients([wanted], [*plain.parameters(), *([x] if leaf else [])])
     for one, two in zip([found, *found_gradients], [wanted, *wanted_gradients], strict=True):
         scale = max(1.0, float(two.detach().abs().max()))
-        torch.testing.assert_close(one / scale, two / scale, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(one / scale, two / scale, rtol=1e-10, atol=1e-10)
     for one, two in zip(other.buffers(), plain.buffers(), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-10, atol=1e-10)
 

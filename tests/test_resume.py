@@ -163,6 +163,22 @@ def test_a_budget_of_steps_ends_in_any_epoch_and_goes_on_exactly(
     check_same(folder, unstopped[name])
 
 
+def test_a_search_may_change_the_form_of_its_supernet_between_save_and_resume(
+    tmp_path: Path, unstopped: dict[str, Path]
+) -> None:
+    folder = tmp_path / "run"
+    assert main([*COMMANDS["first order"], "--budget", "5steps", "--out", str(folder)]) == 0
+    config = folder / "config.toml"
+    assert 'supernet = "fast"' in config.read_text()
+    config.write_text(config.read_text().replace('supernet = "fast"', 'supernet = "plain"'))
+    end_of(folder)
+    wanted, found = (evidence(one)[2] for one in (unstopped["first order"], folder))
+    assert wanted.keys() == found.keys()
+    for name in wanted:
+        if name.startswith("alpha"):
+            torch.testing.assert_close(found[name], wanted[name], rtol=0.02, atol=2e-4)
+
+
 def test_a_torn_newest_checkpoint_costs_only_time(
     tmp_path: Path, unstopped: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -91,7 +91,7 @@ def describe(device: "torch.device", parent: str | None) -> dict[str, Any]:
         "device": device.type,
         "device_name": device_name(device),
         "threads": torch.get_num_threads(),
-        "kernels": kernels.hindrance() or f"compiled by {kernels.compiler()}",
+        "kernels": kernels.hindrance() or f"compiled by {kernels.compiler()}, where a CPU computes mixed cells",
         "cores": os.cpu_count(),
         "commit": commit(),
         "command_line": [Path(sys.argv[0]).name, *sys.argv[1:]],

@@ -38,7 +38,7 @@ from torch.nn import functional as F
 from dartboard import fast_edges, kernels
 from dartboard.depthwise import depthwise as depthwise_convolution
 from dartboard.kernels.entering import enter
-from dartboard.kernels.leaving import Operations, Round, leave
+from dartboard.kernels.leaving import SIDES, Operations, Round, leave
 from dartboard.layers import FactorizedReduce
 from dartboard.spaces import darts as space
 from dartboard.supernet import MixedCell, MixedOperation
@@ -49,7 +49,11 @@ SMALL_WORK = 256
 SMALL_MAP = 256
 TWICE: ContextVar[bool] = ContextVar("twice", default=False)
 POOLS = ("max_pool3/", "avg_pool3/")
-SEPARABLE = re.compile(r"relu (depthwise|dilated)\d+/ pointwise norm( relu depthwise\d+ pointwise norm)*")
+SEPARABLE = re.compile(
+    r"relu (depthwise|dilated)[{0}]/ pointwise norm( relu depthwise[{0}] pointwise norm)*".format(
+        "".join(map(str, SIDES))
+    )
+)
 
 
 def mixed_cell(cell: MixedCell, before_last: Tensor, last: Tensor, weights: Tensor) -> Tensor:
@@ -130,7 +134,7 @@ def grouped(edges: Sequence[MixedOperation], stride: int) -> Groups:
         recipe, operations = recipe_of(name), [edge.ops[index] for edge in edges]
         if SEPARABLE.fullmatch(recipe):
             chains.append((index, rounds_of(operations)))
-        elif recipe in POOLS:
+        elif recipe in POOLS and isinstance(operations[0], nn.Sequential):  # followed by a BatchNorm
             norms = [cast(nn.BatchNorm2d, cast(nn.Sequential, operation)[1]) for operation in operations]
             pools.append((index, recipe == POOLS[0], norms))
         elif recipe == "skip/" and stride == 1:

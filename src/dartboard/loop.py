@@ -15,7 +15,6 @@ from dartboard import handover
 from dartboard.checkpoint import Checkpoint
 from dartboard.clock import Clock
 from dartboard.data import Augmentation, Split, augment
-from dartboard.data.augmentation import sent
 from dartboard.errors import CannotContinueError, InputError
 from dartboard.progress import Progress
 from dartboard.run import Run
@@ -90,10 +89,10 @@ def augmented(
     channels_last: bool,
 ) -> tuple[Tensor, Tensor]:
     """Augmented images (B, C, H, W) in the number format of a module, and labels (B,), of the images at `index`."""
-    index = sent(index, split.images.device)
-    x = augment(split.images[index], augmentation, generator)
+    images, labels = split.pick(index)
+    x = augment(images, augmentation, generator)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    return x.to(dtype=next(like.parameters()).dtype, memory_format=layout), split.labels[index]
+    return x.to(dtype=next(like.parameters()).dtype, memory_format=layout), labels
 
 
 # --- Numbers that stay on the device ---------------------------------------------------------------------------------

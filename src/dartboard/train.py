@@ -4,7 +4,7 @@ The defaults are the official code's CIFAR-10 training (quark0/darts, cnn/train.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,6 @@ from dartboard.clock import Clock
 from dartboard.config import check_ranges, check_types
 from dartboard.cost import count_module, num_params
 from dartboard.data import Augmentation, Data, Split, epoch_batches
-from dartboard.data.augmentation import sent
 from dartboard.data.color import color_jitter
 from dartboard.descent import clip, momentum_sgd
 from dartboard.durable import replace_file
@@ -166,7 +165,7 @@ def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
             images.ahead(order[place.step_in_epoch :])
             for index in order[place.step_in_epoch :]:
                 with place.clock("data"):
-                    x, y = training_batch(config, data, images, sent(index, device), run, place.step, network)
+                    x, y = training_batch(config, data, images, index, run, place.step, network)
                 with place.clock("weights"):
                     loss, correct = training_step(config, training, x, y, run, lr)
                 place.advance(len(index), loss, correct, lr)
@@ -215,10 +214,10 @@ def training_batch(
 ) -> tuple[Tensor, Tensor]:
     """Augmented images (B, C, H, W) and labels (B,) of one step."""
     generator = run.generator("augment", step)
-    recoloured = color_jitter(images.images[index], config.color_jitter, config.hue_jitter, generator)
-    picked = replace(images, images=recoloured, labels=images.labels[index])
+    pixels, labels = images.pick(index)
+    picked = Split(color_jitter(pixels, config.color_jitter, config.hue_jitter, generator), labels)
     augmentation = Augmentation(config.crop_padding, config.flip, config.cutout, data.mean, data.std)
-    everything = torch.arange(len(index), device=index.device)
+    everything = torch.arange(len(index), device=labels.device)
     return loop.augmented(picked, everything, augmentation, generator, network, config.channels_last)
 
 

@@ -14,6 +14,7 @@ from dartboard.search_space import Architecture
 from dartboard.spaces import SPACES
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from dartboard.data import Data
@@ -104,16 +105,16 @@ def estimate(job: "Job") -> None:
         check_memory(job)
     before, device = resident_bytes(), pick_device(job.setup.device)
     seconds, taken = rehearse(job, job.config.batch_size)
-    print(memory_line(job, taken, before, device.type))
+    print(memory_line(job, taken, before, device))
     print(time_line(job, seconds, steps, device.type))
 
 
-def memory_line(job: "Job", taken: int, before: int, device: str) -> str:
+def memory_line(job: "Job", taken: int, before: int, device: "torch.device") -> str:
     """The most memory the run will hold at once: on a CPU as the system counts it, Python, torch and data included."""
     from torch import Tensor
 
-    if device == "cuda":
-        return f"peak memory: {in_words(taken)} on the GPU beside the data, {in_words(free_bytes())} are free"
+    if device.type == "cuda":
+        return f"peak memory: {in_words(taken)} on the GPU beside the data, {in_words(free_bytes(device))} are free"
     parts = (job.data.train.images, job.data.val.images) if job.is_training else ()
     joined = sum(part.nbytes for part in parts if isinstance(part, Tensor))  # train and val together are a copy
     whole = before + taken + joined

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dartboard.data.augmentation import sent
 from dartboard.data.scans import digests
 from dartboard.data.streaming import FileImages
 from dartboard.errors import InputError
@@ -37,6 +38,11 @@ class Split:
     def to(self, device: torch.device | str) -> "Split":
         """The same split with its tensors on `device`."""
         return Split(self.images.to(device), self.labels.to(device))
+
+    def pick(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Images (B, C, H, W) and labels (B,) at `index`: (B,) int64 of the host, for which a GPU is not waited for."""
+        there = sent(index, self.labels.device)
+        return self.images[index if isinstance(self.images, FileImages) else there], self.labels[there]
 
     def ahead(self, order: Iterable[Tensor]) -> None:
         """A hint of the batches to come, as index tensors in order: images in files are read before they are asked for.

@@ -82,8 +82,11 @@ class Supernet(nn.Module):
         return self.classifier(last.mean((2, 3)))  # type: ignore[no-any-return]
 
     def compute(self, cell: nn.Module, before_last: Tensor, last: Tensor, choice: Tensor | space.Cell) -> Tensor:
-        """One cell, in the form asked for; a discrete choice computes only what it names, in either form."""
-        if self.form == "fast" and isinstance(choice, Tensor) and isinstance(cell, MixedCell):
+        """One cell, in the form asked for; a discrete choice computes only what it names, in either form.
+
+        The fast form knows BatchNorm with batch statistics only: after `eval()` the plain one computes.
+        """
+        if self.form == "fast" and isinstance(choice, Tensor) and isinstance(cell, MixedCell) and cell.training:
             return mixed_cell(cell, before_last, last, choice)
         return cell(before_last, last, choice)  # type: ignore[no-any-return]
 
