@@ -23,7 +23,7 @@ import peak_memory
 import torch
 from forms import FORWARD_BACKWARD, PASSES, Form, Size, Work
 
-# Share of the budget that each part may take; a part that needs less leaves the rest to those after it.
+# Weight of each part: it gets its share of the time that those before it have left.
 SHARES = {"paper": 0.50, "memory": 0.12, "small": 0.12, "training": 0.14, "growth": 0.12}
 PAPER, TRAINED = Size(16, 8, 64, 32), Size(36, 20, 32, 32)
 SMALL = (Size(4, 4, 64, 8), Size(8, 5, 64, 16))
@@ -144,7 +144,7 @@ def trainings(bench: Bench, size: Size, budget_s: float) -> None:
 
 
 def measure(bench: Bench, budget_s: float) -> None:
-    """All parts, each with its share of the time."""
+    """All parts, each with its share of the time that is left."""
     paper, trained, small = (QUICK_PAPER, QUICK_TRAINED, QUICK_SMALL) if bench.quick else (PAPER, TRAINED, SMALL)
     parts: dict[str, Callable[[float], None]] = {
         "paper": lambda share: searches(bench, paper, share, kept=True),
@@ -153,8 +153,9 @@ def measure(bench: Bench, budget_s: float) -> None:
         "training": partial(trainings, bench, trained),
         "growth": lambda share: bench.lines.update(growth.measured(share, bench.quick, bench.threads)),
     }
-    for name, part in parts.items():
-        part(min(SHARES[name] * budget_s, max(5.0, bench.left_s())))
+    for number, (name, part) in enumerate(parts.items()):
+        ahead = sum(SHARES[other] for other in list(parts)[number:])
+        part(max(0.02 * budget_s, SHARES[name] / ahead * bench.left_s()))
         gc.collect()
 
 
