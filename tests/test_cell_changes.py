@@ -130,7 +130,9 @@ def test_the_drift_is_the_norm_of_alphas_way() -> None:
     history = [Epoch(number, 0, alpha={"normal": ((x, 0.0), (0.0, -math.inf))}) for number, x in enumerate((0, 3, 2))]
     assert changes.drift_from_start(history, "normal") == [(0, 0.0), (1, 3.0), (2, 2.0)]
     assert changes.drift_between_epochs(history, "normal") == [(1, 3.0), (2, 1.0)]
-    assert changes.root_mean_square_step(history, "normal") == pytest.approx(math.sqrt(1 / 4))
+    assert changes.root_mean_square_step(history, "normal") == pytest.approx(
+        math.sqrt(1 / 3)
+    )  # of those that may be chosen
     assert changes.root_mean_square_step(history[:1], "normal") is None
     assert changes.norm_between(((1.0, 2.0),), ((4.0, 6.0),)) == 5.0
 

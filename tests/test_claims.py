@@ -112,6 +112,29 @@ def test_an_owner_that_was_taken_for_gone_is_told_and_leaves_the_new_claim_alone
     assert read_claim(tmp_path / "claims" / "stage.json")["owner"] == "other"
 
 
+def test_a_claim_that_cannot_be_read_for_a_moment_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "BEAT_S", 0.01)
+    told = threading.Event()
+    claim = Claims(tmp_path / "claims").take("stage", told.set)
+    assert claim is not None
+    with claim:
+        for error in (OSError("the drive is away"), None):
+            with monkeypatch.context() as patch:
+                if error is not None:
+                    patch.setattr(claims, "replace_file", lambda *words: raised(error))  # noqa: B023
+                else:
+                    patch.setattr(claims, "read_claim", lambda path: {})
+                assert not told.wait(0.2)
+        beats = claim.beats
+        while claim.beats < beats + 2:  # it goes on
+            assert not told.wait(0.01)
+    assert not claim.path.exists()
+
+
+def raised(error: BaseException) -> None:
+    raise error
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\x00"])
 def test_a_claim_that_cannot_be_read_is_one_that_stands_still(text: str, tmp_path: Path) -> None:
     now = [0.0]

@@ -390,6 +390,9 @@ def test_the_dry_run_tells_the_time_of_every_kind_of_stage_and_makes_no_folder(
     assert main([*words, "--epochs", "1", "--train-epochs", "3", "--dry-run"]) == 0
     told = capsys.readouterr().out
     assert "16 stages of search, 20 epochs" in told and "40 stages of train, 120 epochs" in told
+    assert main([*words, "--epochs", "1", "--train-epochs", "3", "--proxy", "channels:0.5", "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "4 stages of search, 4 epochs" in told and "search on digits-rotated" not in told
     assert list(tmp_path.iterdir()) == []
 
 

@@ -54,12 +54,15 @@ class Claim:
     def keep(self) -> None:
         """Beats until the end, or until the claim is another's."""
         while not self.ended.wait(BEAT_S):
-            if read_claim(self.path).get("owner") != self.owner:
+            owner = read_claim(self.path).get("owner")
+            if owner is None and self.path.exists():
+                continue  # it cannot be read now: a drive that is away for a moment, or somebody is writing
+            if owner != self.owner:
                 return self.lost()
             self.beats += 1
             try:
                 replace_file(self.path, content(self.owner, self.beats))
-            except (InputError, CannotContinueError):
+            except (InputError, CannotContinueError, OSError):
                 continue  # the work itself will tell; without beats somebody else may take over
 
 
@@ -88,7 +91,10 @@ class Claims:
         """The claim of an owner that is gone. Of several that try, the last to write has it."""
         if not self.is_gone(name, path):
             return None
-        replace_file(path, content(self.owner, 0))
+        try:
+            replace_file(path, content(self.owner, 0))
+        except FileNotFoundError:  # another that tries as well was faster
+            return None
         time.sleep(SETTLE_S)
         return Claim(path, self.owner, lost) if read_claim(path).get("owner") == self.owner else None
 

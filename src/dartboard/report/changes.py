@@ -155,5 +155,5 @@ def drift_between_epochs(history: Sequence[Epoch], kind: str) -> Points:
 def root_mean_square_step(history: Sequence[Epoch], kind: str) -> float | None:
     """Root mean square of an entry's step in the last epoch; None where two epochs with alpha are not known."""
     known = [epoch.alpha[kind] for epoch in history if kind in epoch.alpha][-2:]
-    entries = sum(len(row) for row in known[-1]) if known else 0
+    entries = sum(math.isfinite(value) for row in known[-1] for value in row) if known else 0
     return norm_between(*known) / math.sqrt(entries) if len(known) == 2 and entries else None

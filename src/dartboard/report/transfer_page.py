@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from dartboard.config import parse_budget
 from dartboard.report import page, transfer_figures, words
 from dartboard.report.blocks import box, pair, picture, section, table, tiles
 from dartboard.report.change_page import difference_picture
@@ -256,13 +257,18 @@ def change(found: Findings, names: Mapping[Side, str]) -> Html | None:
         (group_words(group, dict(names)), *move_words([move for move in found.moves if move.group == group]))
         for group in groups
     ]
-    pictures = [one for group in ("ab", "ba", "aa", "bb") for one in before_and_after(found, group, names)]
+    pictures = [one for group in sorted(groups, key=stayed) for one in before_and_after(found, group, names)]
     head = ("searched on", "inputs that changed in phase 2, mean", "lowest", "highest", "of", "n")
     note = (
         "Inputs (operation and predecessor) of both cells that differ from those of phase 1, at the best matching of "
         "nodes: renamed nodes are no change"
     )
     return section("change", "Did the cell change?", table(head, rows, caption=note), *pictures)
+
+
+def stayed(group: str) -> bool:
+    """Whether phase 2 went on with phase 1's data."""
+    return group[0] == group[1]
 
 
 def before_and_after(found: Findings, group: str, names: Mapping[Side, str]) -> list[Html]:
@@ -336,11 +342,9 @@ def equal_words(study: Study, found: Findings) -> str:
         return "Searches: accuracy on val by shared weights; trainings: on test"
     same = f"every phase made {steps[0]} steps" if len(steps) == 1 else f"phases made {steps[0]} to {steps[-1]} steps"
     times = f", in {words.duration(min(seconds))} to {words.duration(max(seconds))}" if seconds else ""
-    what = (
-        f"equal time ({study.protocol.budget}, planned)"
-        if study.protocol.budget.endswith(tuple("smhd"))
-        else "equal steps"
-    )
+    budget = study.protocol.budget
+    timed = bool(budget) and parse_budget(budget)[1] is None
+    what = "equal epochs" if study.protocol.proxy else f"equal time ({budget}, planned)" if timed else "equal steps"
     return f"Equal budgets mean {what}: {same}{times}. Searches: accuracy on val by shared weights; trainings: on test"
 
 
