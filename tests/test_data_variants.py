@@ -41,6 +41,8 @@ def test_fewer_classes_are_some_of_the_classes_with_all_their_images() -> None:
             found += [bytes(image.numpy().tobytes()) for image in chosen]
         return sorted(found)
 
+    held_out = {image.numpy().tobytes() for image in whole.test.images}
+    assert {image.numpy().tobytes() for image in part.test.images} < held_out  # none of it is seen in training
     for name in part.class_names:
         assert of_class(part, name) == of_class(whole, name)
     with pytest.raises(InputError, match="--max-classes 11 is more than the 10 classes of digits"):

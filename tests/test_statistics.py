@@ -4,7 +4,7 @@ import math
 import subprocess
 import sys
 from fractions import Fraction
-from itertools import permutations, product
+from itertools import combinations, permutations, product
 
 import numpy as np
 import pytest
@@ -86,6 +86,52 @@ def test_kendalls_p_is_the_share_of_all_orders_as_extreme(pairs: list[tuple[int,
         return
     all_ = [abs(tau_by_pairs(x, list(order)) or 0.0) for order in permutations(y)]
     assert figures.kendall_p(x, y, 0) == pytest.approx(sum(one >= abs(seen) - 1e-12 for one in all_) / len(all_))
+
+
+STRATA = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from("uvw")), min_size=2, max_size=6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(STRATA)
+def test_tau_within_strata_counts_their_pairs_alone_and_exchanges_only_within(rows: list[tuple[int, int, str]]) -> None:
+    x, y, strata = [float(a) for a, _, _ in rows], [float(b) for _, b, _ in rows], [name for *_, name in rows]
+    found = figures.kendall_tau_within(x, y, strata)
+    seen = tau_within_by_pairs(x, y, strata)
+    p = figures.kendall_p_within(x, y, strata, 0)
+    if seen is None:
+        assert found is None and p is None
+        return
+    assert found == pytest.approx(seen, abs=1e-12)
+    places = range(len(y))
+    orders = [order for order in permutations(places) if all(strata[i] == strata[order[i]] for i in places)]
+    all_ = [abs(tau_within_by_pairs(x, [y[j] for j in order], strata) or 0.0) for order in orders]
+    assert p == pytest.approx(sum(one >= abs(seen) - 1e-12 for one in all_) / len(all_))
+
+
+def tau_within_by_pairs(x: list[float], y: list[float], strata: list[str]) -> float | None:
+    """Kendall's tau-b by a loop over the pairs of one stratum."""
+    agree = of_x = of_y = 0
+    for i, j in combinations(range(len(x)), 2):
+        if strata[i] == strata[j]:
+            a, b = (x[i] > x[j]) - (x[i] < x[j]), (y[i] > y[j]) - (y[i] < y[j])
+            agree, of_x, of_y = agree + a * b, of_x + abs(a), of_y + abs(b)
+    return agree / math.sqrt(of_x * of_y) if of_x and of_y else None
+
+
+def test_strata_that_differ_do_not_make_an_order_of_what_has_none_within_them() -> None:
+    """Two groups, one above the other in both scores, and the opposite order inside each: pooled it looks like one."""
+    x, y = [1.0, 2.0, 3.0, 11.0, 12.0, 13.0], [3.0, 2.0, 1.0, 13.0, 12.0, 11.0]
+    assert figures.kendall_tau(x, y) == pytest.approx((9 - 6) / 15)
+    assert figures.kendall_tau_within(x, y, "aaabbb") == -1.0
+    assert figures.kendall_p_within(x, y, "aaabbb", 0) == pytest.approx(2 / 36)
+
+
+def test_random_orders_within_strata_stay_within_them() -> None:
+    groups = [np.array([0, 2, 4]), np.array([1, 3])]
+    orders = np.concatenate(list(figures.random_orders(groups, 7, 50, np.random.default_rng(0))))
+    assert orders.shape == (50, 5) and len(np.unique(orders, axis=0)) > 5
+    for group in groups:
+        assert (np.sort(orders[:, group], axis=1) == group).all()
 
 
 def test_spearmans_p_is_the_share_of_all_orders_as_extreme() -> None:

@@ -1,6 +1,7 @@
 """The transfer study: its stages, its controls, its arithmetic, and that it survives whatever stops it."""
 
 import json
+import math
 import os
 import random
 import re
@@ -25,13 +26,16 @@ from dartboard.methods import darts
 from dartboard.report.checklist import against_random
 from dartboard.report.facts import read_facts
 from dartboard.report.transfer_page import page_html
+from dartboard.report.transfer_words import carry_verdict, sentence, who_carries
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.stopping import Limits
 from dartboard.studies import elsewhere, transfer
-from dartboard.studies.matrix import Cell, contrast, findings, moves, pairs, ranks
+from dartboard.studies.cells import Cell
+from dartboard.studies.comparisons import carry_contrasts, contrast, moves, pairs, ranks
+from dartboard.studies.matrix import findings
 from dartboard.studies.protocol import Protocol, drawn, parse_proxies, stages
-from dartboard.studies.study import Study
+from dartboard.studies.study import Study, load
 
 SMALL: dict[str, Any] = {"space": "s2", "seeds": 1, "epochs": 1, "epochs_b": 1, "train_epochs": 1, "random": 0}
 SHORT: dict[str, Any] = {"proxy": "images:0.5", "images_a": 120}  # six stages
@@ -95,9 +99,11 @@ def test_each_way_to_carry_over_has_its_own_swap_and_its_own_stay() -> None:
 
 
 def test_a_schedule_that_goes_on_is_as_long_as_both_phases() -> None:
-    plan = stages(Protocol("digits", "digits", seeds=1, epochs=3, epochs_b=4, restart_schedule=False))
+    plan = stages(Protocol("digits", "digits", seeds=1, epochs=3, epochs_b=3, restart_schedule=False))
     lengths = {stage.group: stage.schedule_epochs for stage in plan if stage.command == "search"}
-    assert (lengths["a"], lengths["b"], lengths["ab"], lengths["a-whole"]) == (6, 8, None, None)
+    assert (lengths["a"], lengths["b"], lengths["ab"], lengths["a-whole"]) == (6, 6, None, None)
+    with pytest.raises(InputError, match="would jump: a phase is 3 epochs on A and 4 on B"):
+        Protocol("digits", "digits", epochs=3, epochs_b=4, restart_schedule=False)
 
 
 def test_random_cells_are_the_same_every_time_and_all_different() -> None:
@@ -161,11 +167,53 @@ def test_the_arithmetic_of_differences_ranks_and_moves() -> None:
     other = contrast(cells, "found", "ab", "random", "b", 0)
     assert other is not None and not other.paired and other.interval.estimate == pytest.approx(0.7 - 0.5)
     assert contrast(cells, "swap", "ba", "aa", "a", 0) is None
-    by_what = {rank.what: rank for rank in ranks(cells, 0)}
-    assert by_what["supernet-b"].n == 6 and by_what["sides"].n == 8 and by_what["supernet-a"].tau is None
+    by_what = {(rank.what, rank.within): rank for rank in ranks(cells, 0)}
+    assert by_what["supernet-b", ""].n == 6 and by_what["sides", ""].n == 8
+    assert by_what["supernet-a", ""].tau is None
     # of the 15 pairs of (shared, trained) = (.6, .6) (.7, .7) (.8, .8) (.5, .5) (.5, .5) (.1, .9) nine agree, five do
     # not, and one is tied in both
-    assert by_what["supernet-b"].tau == pytest.approx((9 - 5) / 14)
+    assert by_what["supernet-b", ""].tau == pytest.approx((9 - 5) / 14)
+    # among the three of each kind: all three pairs agree in ab, none of the two that are untied in bb
+    assert by_what["supernet-b", "search"].tau == pytest.approx((3 - 2) / 5)
+    # seed 0, (a, b) = (.5, .6) (.5, .5) (.1, .4): two pairs agree, one is tied in a; seed 1: (.5, .7)
+    # (.5, .5) (.3, .6): one agrees, one does not, one is tied in a; seed 2: one pair, tied in a
+    assert by_what["sides", "seed"].tau == pytest.approx((2 + 0) / math.sqrt(4 * 7))
+
+
+def test_ways_to_carry_over_are_subtracted_seed_by_seed_and_the_page_says_which_one_it_is() -> None:
+    protocol = Protocol("digits", "digits", seeds=3, carry="each")
+
+    def cells(group: str, *values: float) -> list[Cell]:
+        return [Cell(group, seed, None, {"b": value}, "b") for seed, value in enumerate(values)]
+
+    stays = [cell for suffix in ("", "-weights", "-alphas") for cell in cells(f"bb{suffix}", 0.5, 0.6, 0.7)]
+    swaps = cells("ab", 0.55, 0.66, 0.77) + cells("ab-weights", 0.54, 0.64, 0.74) + cells("ab-alphas", 0.5, 0.59, 0.71)
+    found = [one for pair in pairs(protocol) if (one := contrast(stays + swaps, *pair, 0)) is not None]
+    carries = {(one.first, one.second): one for one in carry_contrasts(found, protocol, 0)}
+    assert len(carries) == 3 and all(one.seeds == (0, 1, 2) and one.side == "b" for one in carries.values())
+    one = carries["ab-weights", "ab-alphas"]
+    assert [round(value, 12) for value in one.pairs] == [0.04, 0.05, 0.03] and one.interval.excludes_zero
+    names: Any = {"a": "one", "b": "other"}
+    text = carry_verdict([*found, *carries.values()], "b", names)
+    assert "weights only +4.00 (+4.00 to +4.00)" in text and "The weights carry the effect" in text
+    assert carry_verdict([*found, *carries.values()], "a", names) == ""
+    assert carry_contrasts(found, Protocol("digits", "digits", seeds=3), 0) == []  # one way only
+    assert "against alphas only" in sentence(one, names)
+
+
+@pytest.mark.parametrize(
+    ("shown", "apart", "said"),
+    [
+        ((False, False, False), True, "no effect that"),
+        ((True, False, False), False, "only where both"),
+        ((True, True, True), False, "no difference of the two"),
+        ((False, True, True), True, "they differ"),
+        ((True, False, True), True, "The alphas carry"),
+        ((True, True, False), False, "cannot be ascribed"),
+    ],
+)
+def test_who_carries_the_effect_follows_from_the_intervals(shown: tuple[bool, ...], apart: bool, said: str) -> None:
+    assert said in who_carries(dict(zip(("", "-weights", "-alphas"), shown, strict=True)), apart)
 
 
 def test_a_move_is_counted_from_the_cell_of_phase_1(done: Study) -> None:
@@ -321,8 +369,64 @@ def test_a_stage_that_was_begun_with_other_settings_is_refused(done: Study, tmp_
     metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:-1]))
     file = again.folder / "study.toml"
     file.write_text(file.read_text().replace("alpha_lr = 0.01", "alpha_lr = 0.02"))
-    with pytest.raises(InputError, match=re.escape("search-a-s0 was begun with alpha_lr = 0.01, the study says 0.02")):
+    with pytest.raises(InputError, match=r"search-\S+ was \S+ with alpha_lr = 0.01, the study says 0.02"):
         transfer.work_on(Study.open(again.folder), Limits())
+
+
+def test_a_stage_that_was_done_with_other_settings_is_refused_too(done: Study, tmp_path: Path) -> None:
+    shutil.copytree(done.folder, tmp_path / "study")
+    file = tmp_path / "study" / "study.toml"
+    file.write_text(file.read_text().replace("alpha_lr = 0.01", "alpha_lr = 0.02"))
+    with pytest.raises(InputError, match=re.escape("search-a-s0 was made with alpha_lr = 0.01, the study says 0.02")):
+        transfer.work_on(Study.open(tmp_path / "study"), Limits())
+
+
+def test_data_that_changed_between_two_stages_are_refused(done: Study, tmp_path: Path) -> None:
+    shutil.copytree(done.folder, tmp_path / "study")
+    again = Study.open(tmp_path / "study")
+    shutil.rmtree(again.place("train-bb-on-b-s0"))
+    file = again.place("search-b-s0") / "environment.json"
+    content = json.loads(file.read_text())
+    content["data"]["fingerprint"] = "0" * 64
+    file.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="train-bb-on-b-s0 are not those that search-b-s0 saw"):
+        transfer.work_on(again, Limits())
+
+
+@pytest.mark.parametrize(
+    ("of", "files", "again_too"),
+    [
+        ("search-ab-s0", "start/*/tensors.safetensors", False),
+        ("search-a-s0", "checkpoint/*/tensors.safetensors", True),
+        ("search-ab-s0", "architecture.json", False),
+    ],
+)
+def test_what_a_stage_begins_from_is_made_again_where_it_is_broken(
+    of: str, files: str, again_too: bool, done: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A damaged copy of the start; a search that is done with damaged checkpoints; one with a damaged cell."""
+    shutil.copytree(done.folder, tmp_path / "study")
+    again = Study.open(tmp_path / "study")
+    found = list(again.place(of).glob(files))
+    assert found
+    for path in found:
+        path.write_bytes(b"torn")
+    if of == "search-ab-s0" and "start" in files:  # as before its end
+        metrics = again.place(of) / "metrics.jsonl"
+        metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:-1]))
+    else:
+        shutil.rmtree(again.place("search-ab-s0" if again_too else "train-ab-on-b-s0"))
+    transfer.work_on(again, Limits())
+    assert f"stage {of} is run again" in capsys.readouterr().err
+    assert numbers(again) == numbers(done)
+
+
+def test_a_part_of_the_classes_is_a_part_of_the_images_that_a_sees(tmp_path: Path) -> None:
+    found = study(tmp_path / "study", proxy="classes:0.5", images_a=100)
+    whole, part = (load(found.setup_of(stage)) for stage in found.stages if stage.command == "search")
+    assert part.num_classes == 5 and len(part.train) + len(part.val) == 50
+    seen = {image.tobytes() for image in whole.train_and_val().images.numpy()}
+    assert all(image.tobytes() in seen for image in part.train_and_val().images.numpy())
 
 
 # --- The command -----------------------------------------------------------------------------------------------------
@@ -370,15 +474,19 @@ def test_equal_epochs_are_equal_steps_where_images_differ(
         (photos / label).mkdir(parents=True)
         for number in range(40):
             Image.new("RGB", (8, 8), (number, 3 * number, 5)).save(photos / label / f"{number}.png")
-    words = ["transfer", "--a", f"images:{photos}", "--b", "digits", "--image-size", "8", *SIZES, "--epochs", "6"]
+    words = ["transfer", "--a", f"images:{photos}", "--b", "digits", "--image-size", "8", *SIZES]
+    sized, words = words, [*words, "--epochs", "6"]
     assert main([*words, "--print-config"]) == 0
     equal = capsys.readouterr().out
     assert "images_b = 64" in equal and "images_a" not in equal and "epochs_b = 6" in equal
     assert main([*words, "--no-equal-images", "--print-config"]) == 0
     other = capsys.readouterr().out
     assert "images_b" not in other and "epochs_b = 1\n" in other  # 45 steps an epoch against 2
-    assert main([*words, "--budget", "9steps", "--print-config"]) == 0
+    assert main([*sized, "--budget", "9steps", "--print-config"]) == 0
     assert "epochs = 4\n" in capsys.readouterr().out  # of two steps each
+    assert main([*sized, "--budget", "1steps", "--print-config"]) == 0
+    told = capsys.readouterr()
+    assert "epochs = 1\n" in told.out and "an epoch is 2 steps, more than --budget 1steps" in told.err
 
 
 def test_the_dry_run_tells_the_time_of_every_kind_of_stage_and_makes_no_folder(
@@ -405,6 +513,7 @@ def test_the_dry_run_tells_the_time_of_every_kind_of_stage_and_makes_no_folder(
         (["--a", "digits", "--b", "digits", "--epochs", "0"], "--epochs is 0"),
         (["--a", "digits", "--b", "digits", "--budget", "0steps"], "--budget is '0steps'"),
         (["--a", "digits", "--b", "digits", "--budget", "0h"], "--budget is '0h'"),
+        (["--a", "digits", "--b", "digits", "--budget", "1h", "--epochs", "2"], "give one of them"),
         (["--a", "digits", "--b", "digits", "--seeds", "0"], "--seeds is 0"),
         (["--a", "digits", "--b", "digits", "--carry", "head"], "--carry is 'head'"),
         (["--a", "digits", "--b", "digits", "--proxy", "classes"], "--proxy has 'classes'"),

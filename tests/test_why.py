@@ -21,6 +21,7 @@ from dartboard.commands import why as command
 from dartboard.data import Split
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.networks.darts import inherit
+from dartboard.report.why_training import cell_lines
 from dartboard.spaces import SPACES
 from dartboard.spaces import darts as cells_space
 from dartboard.studies import findings, headlines, shared_weights, short_trainings, subject, why
@@ -482,3 +483,11 @@ def test_a_study_at_work_is_not_joined(found: Path, tmp_path: Path, capsys: pyte
         assert "is in use by" in told(capsys, str(found), "--out", str(tmp_path))
     finally:
         os.close(lock)
+
+
+def test_cells_put_beside_are_drawn_as_such_and_each_kind_is_named_once() -> None:
+    names = ("found", "random-0", "random-1", "beside-0", "beside-1")
+    series = cell_lines({name: [0.5, 0.25] for name in names})
+    assert [(line.name, line.colour) for line in series] == [
+        ("random", "--one"), ("_", "--one"), ("put beside", "--three"), ("_", "--three"), ("found", "--two")
+    ]  # fmt: skip

@@ -4,7 +4,7 @@ Values are sequences of finite numbers; what is not is refused with ValueError. 
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 
@@ -157,16 +157,40 @@ def kendall_tau(x: Sequence[float], y: Sequence[float]) -> float | None:
     C, D: pairs in the same and in opposite order; N = n (n - 1) / 2; T_x, T_y: pairs tied in x, in y. Without ties
     it is (C - D) / N.
     """
+    return kendall_tau_within(x, y, [0] * len(x))
+
+
+def pair_signs(rows: Floats, pairs: tuple[Indices, Indices] | None = None) -> Floats:
+    """Signs of x_j - x_i, of each row: (R, n) to (R, P). pairs: (i, j), each (P,); all i < j where not given."""
+    i, j = np.triu_indices(rows.shape[1], 1) if pairs is None else pairs
+    return np.sign(rows[:, j] - rows[:, i])
+
+
+def kendall_tau_within(x: Sequence[float], y: Sequence[float], strata: Sequence[Hashable]) -> float | None:
+    """Kendall's tau-b over the pairs of one stratum only; None where x or y is constant in every stratum.
+
+    (C - D) / sqrt((N - T_x) (N - T_y)), each counted over the pairs whose two members share a stratum: what sets one
+    stratum above another has no part in it. With one stratum it is `kendall_tau`.
+    """
     one, other = same_length(x, y, 2)
-    sx, sy = pair_signs(one[None])[0], pair_signs(other[None])[0]
-    scale = math.sqrt(float((sx != 0).sum())) * math.sqrt(float((sy != 0).sum()))
+    pairs = pairs_within(strata)
+    sx, sy = pair_signs(one[None], pairs)[0], pair_signs(other[None], pairs)[0]
+    scale = math.sqrt(float((sx != 0).sum()) * float((sy != 0).sum()))
     return float(sx @ sy) / scale if scale else None
 
 
-def pair_signs(rows: Floats) -> Floats:
-    """Signs of x_j - x_i for i < j, of each row: (R, n) to (R, n (n - 1) / 2)."""
-    i, j = np.triu_indices(rows.shape[1], 1)
-    return np.sign(rows[:, j] - rows[:, i])
+def pairs_within(strata: Sequence[Hashable]) -> tuple[Indices, Indices]:
+    """(i, j), each (P,): the pairs i < j of one stratum."""
+    numbers = stratum_numbers(strata)
+    i, j = np.triu_indices(len(numbers), 1)
+    same = numbers[i] == numbers[j]
+    return i[same], j[same]
+
+
+def stratum_numbers(strata: Sequence[Hashable]) -> Indices:
+    """The strata as numbers from 0, (n,)."""
+    known = {stratum: number for number, stratum in enumerate(dict.fromkeys(strata))}
+    return np.array([known[stratum] for stratum in strata], dtype=np.int64)
 
 
 def ranks(values: Sequence[float]) -> Floats:
@@ -196,11 +220,27 @@ def kendall_p(x: Sequence[float], y: Sequence[float], seed: int, *, draws: int =
     orders where these are at most ALL_ORDERS, n <= 8; else (1 + b) / (1 + draws) with b of `draws` random orders as
     extreme, which is never 0 (Phipson and Smyth 2010).
     """
+    return kendall_p_within(x, y, [0] * len(x), seed, draws=draws)
+
+
+def kendall_p_within(
+    x: Sequence[float], y: Sequence[float], strata: Sequence[Hashable], seed: int, *, draws: int = 10_000
+) -> float | None:
+    """Two-sided permutation p-value of `kendall_tau_within`; None where that is.
+
+    As `kendall_p`, but over the orders of y that leave every value in its stratum: only members of one stratum are
+    taken to be exchangeable. All of them where these are at most ALL_ORDERS, else random ones.
+    """
     one, other = same_length(x, y, 2)
-    signs = pair_signs(one[None])[0]
-    if kendall_tau(x, y) is None:
+    if kendall_tau_within(x, y, strata) is None:
         return None
-    return permutation_p(lambda rows: pair_signs(rows) @ signs, other, seed, draws=draws, width=len(signs))
+    pairs = pairs_within(strata)
+    signs = pair_signs(one[None], pairs)[0]
+    groups = [np.flatnonzero(stratum_numbers(strata) == number) for number in range(len(set(strata)))]
+    width = max(len(signs), len(one))
+    return permutation_p(
+        lambda rows: pair_signs(rows, pairs) @ signs, other, seed, draws=draws, width=width, groups=groups
+    )
 
 
 def spearman_p(x: Sequence[float], y: Sequence[float], seed: int, *, draws: int = 10_000) -> float | None:
@@ -212,18 +252,26 @@ def spearman_p(x: Sequence[float], y: Sequence[float], seed: int, *, draws: int 
 
 
 def permutation_p(
-    statistic: Callable[[Floats], Floats], values: Sequence[float] | Floats, seed: int, *, draws: int, width: int
+    statistic: Callable[[Floats], Floats],
+    values: Sequence[float] | Floats,
+    seed: int,
+    *,
+    draws: int,
+    width: int,
+    groups: Sequence[Indices] | None = None,
 ) -> float:
     """Share of the orders of `values` whose |statistic| is at least that of the order given.
 
-    statistic: rows (R, n) to (R,), zero where nothing is related; width: numbers it holds a row, to bound memory.
+    statistic: rows (R, n) to (R,), zero where nothing is related; width: numbers it holds a row, to bound memory;
+    groups: the places that exchange their values among each other, all of them where not given.
     """
     array = checked(list(values))
     n, rows = len(array), max(1, PIECE // max(width, len(values)))
+    groups = [np.arange(n)] if groups is None else groups
     seen = abs(float(statistic(array[None])[0]))
     least = seen - TOLERANCE * max(1.0, seen)
-    exact = math.factorial(min(n, 20)) <= ALL_ORDERS
-    orders = all_orders(n, rows) if exact else random_orders(n, rows, draws, np.random.default_rng(seed))
+    exact = math.prod(math.factorial(min(len(group), 20)) for group in groups) <= ALL_ORDERS
+    orders = all_orders(groups, rows) if exact else random_orders(groups, rows, draws, np.random.default_rng(seed))
     extreme = total = 0
     for piece in orders:
         extreme += int((np.abs(statistic(array[piece])) >= least).sum())
@@ -231,14 +279,24 @@ def permutation_p(
     return extreme / total if exact else (1 + extreme) / (1 + total)
 
 
-def all_orders(n: int, rows: int) -> Iterator[Indices]:
-    orders = np.array(list(permutations(range(n))))
+def all_orders(groups: Sequence[Indices], rows: int) -> Iterator[Indices]:
+    """Every order that leaves values in their group, (R, n) at a time."""
+    n = sum(map(len, groups))
+    orders = np.empty((math.prod(math.factorial(len(group)) for group in groups), n), dtype=np.int64)
+    for number, choice in enumerate(product(*(permutations(group) for group in groups))):
+        for group, order in zip(groups, choice, strict=True):
+            orders[number, group] = order
     return (orders[first : first + rows] for first in range(0, len(orders), rows))
 
 
-def random_orders(n: int, rows: int, draws: int, rng: np.random.Generator) -> Iterator[Indices]:
+def random_orders(groups: Sequence[Indices], rows: int, draws: int, rng: np.random.Generator) -> Iterator[Indices]:
+    """`draws` orders that leave values in their group, (R, n) at a time."""
+    n = sum(map(len, groups))
     for first in range(0, draws, rows):
-        yield rng.permuted(np.tile(np.arange(n), (min(rows, draws - first), 1)), axis=1)
+        orders = np.empty((min(rows, draws - first), n), dtype=np.int64)
+        for group in groups:
+            orders[:, group] = rng.permuted(np.tile(group, (len(orders), 1)), axis=1)
+        yield orders
 
 
 def sign_flip_p(differences: Sequence[float], seed: int, *, draws: int = 10_000) -> float:

@@ -1,5 +1,6 @@
 """dartboard transfer: does a cell found on one data set serve another? Searches and trainings, with controls."""
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -103,6 +104,8 @@ class TransferFlags:
         check_ranges(self, seeds="[1, 1000]", epochs="[1, inf)", max_images="[2, inf)", random="[0, 10000]")
         if self.budget is not None:
             parse_budget(self.budget)
+            if self.epochs is not None:
+                raise InputError("--epochs and --budget both say how long a phase is; give one of them")
 
 
 def execute(words: list[str]) -> None:
@@ -259,10 +262,18 @@ def with_epochs(
 
         each = {side: epoch_seconds(protocol, setups[side], search, data[side]) for side in steps}
         epochs: dict[Side, int] = {side: max(1, int(seconds / each[side])) for side in steps}
+        if seconds < (longest := max(each.values())):
+            too_short(flags.budget, f"takes {work.seconds_in_words(longest)} here")
     else:
         number = search["epochs"] if budget_steps is None else max(1, budget_steps // steps["a"])
+        if budget_steps is not None and budget_steps < steps["a"]:
+            too_short(flags.budget, f"is {steps['a']} steps")
         epochs = {"a": number, "b": max(1, round(number * steps["a"] / steps["b"]))}
     return replace(protocol, epochs=epochs["a"], epochs_b=epochs["b"], budget=flags.budget or "")
+
+
+def too_short(budget: str | None, epoch: str) -> None:
+    print(f"note: an epoch {epoch}, more than --budget {budget}; a phase is one epoch", file=sys.stderr)
 
 
 def as_text(protocol: Protocol, search: dict[str, Any], train: dict[str, Any], setup: Setup) -> str:

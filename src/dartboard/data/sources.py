@@ -13,7 +13,7 @@ from dartboard.data.digits import load_digits
 from dartboard.data.folders import Stream, load_folder
 from dartboard.data.layouts import SETS
 from dartboard.data.names import check_name
-from dartboard.data.splits import Collection, Data, divide
+from dartboard.data.splits import Collection, Data, divide, with_test
 from dartboard.data.variants import fewer_classes, inverted, resized, rotated
 from dartboard.environment import pick_device
 from dartboard.errors import InputError
@@ -77,7 +77,7 @@ def load_data(
             )
         collection = resized(collection, image_size)
     if max_classes is not None:
-        collection = fewer_classes(collection, max_classes)
+        collection = fewer_classes(with_test(collection), max_classes)  # a part has no test image of the whole's train
     return divide(
         collection, seed=seed, val_fraction=val_fraction, official_split=official_split, max_images=max_images
     )

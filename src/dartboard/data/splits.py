@@ -123,9 +123,9 @@ def divide(
 ) -> Data:
     """The three splits of a collection. Raises InputError for a split that would be empty or miss a class."""
     check_options(collection, val_fraction, official_split, max_images)
+    collection = with_test(collection)
     pool, val, test, notes = collection.train, collection.val, collection.test, list(collection.notes)
-    if test is None:
-        pool, test = cut(pool, *stratified(pool.labels.numpy(), TEST_SHARE, random_state(0, "test")))
+    assert test is not None
     num_pool = len(pool) + (len(val) if val else 0)
     before = torch.cat([pool.labels, val.labels] if val else [pool.labels]).numpy()
     if max_images is not None and max_images >= num_pool:
@@ -142,6 +142,15 @@ def divide(
         mean, std = mean_and_std(pool.images)
     mark = fingerprint((pool, val, test), collection.class_names, collection.by_image)
     return Data(collection.name, pool, val, test, collection.class_names, mean, std, mark, tuple(notes))
+
+
+def with_test(collection: Collection) -> Collection:
+    """The collection with test images: its own, or TEST_SHARE of every class, always the same ones."""
+    if collection.test is not None:
+        return collection
+    labels = collection.train.labels.numpy()
+    train, test = cut(collection.train, *stratified(labels, TEST_SHARE, random_state(0, "test")))
+    return replace(collection, train=train, test=test)
 
 
 def check_options(collection: Collection, val_fraction: float, official_split: bool, max_images: int | None) -> None:

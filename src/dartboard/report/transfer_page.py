@@ -14,6 +14,7 @@ from dartboard.report.markup import Html, join, tag
 from dartboard.report.transfer_words import (
     QUESTIONS,
     carried,
+    carry_verdict,
     entry_words,
     forest_name,
     interval,
@@ -28,7 +29,9 @@ from dartboard.report.transfer_words import (
 from dartboard.report.words import percent
 from dartboard.spaces import darts
 from dartboard.statistics import holm
-from dartboard.studies.matrix import RANDOM, Cell, Contrast, Findings, findings, group_words
+from dartboard.studies.cells import RANDOM, Cell
+from dartboard.studies.comparisons import Contrast
+from dartboard.studies.matrix import Findings, findings, group_words
 from dartboard.studies.protocol import CARRIES, SIDES, Side
 from dartboard.studies.study import STAGES, Study
 
@@ -98,6 +101,7 @@ def lede(study: Study, found: Findings) -> str:
 
 def answer(study: Study, found: Findings, names: Mapping[Side, str]) -> Html:
     told = [sentence(one, names) for one in found.contrasts if one.key in ("transfer", "swap", "proxy", "found")]
+    told += [verdict for side in SIDES if (verdict := carry_verdict(found.contrasts, side, names))]
     if not told:
         return box("note", "Nothing to compare yet", "No pair of trained cells is there; go on with the study.")
     return join([tiles(answer_tiles(found, names)), caution(study), tag("ul", *(tag("li", one) for one in told))])
@@ -290,8 +294,13 @@ def before_and_after(found: Findings, group: str, names: Mapping[Side, str]) -> 
 def ranks(found: Findings, names: Mapping[Side, str]) -> Html:
     """Whether one score ranks cells as another does."""
     rows = [(rank_words(one, names), *tau_words(one)) for one in found.ranks]
-    note = "Kendall's tau-b: 1 the same order, 0 none, −1 the opposite; p by permutation."
-    return section("ranks", "Do the scores agree?", table(("scores", "tau", "p", "n cells"), rows, caption=note))
+    note = "Kendall's tau-b: 1 the same order, 0 none, −1 the opposite; p by permutation among the cells compared."
+    lead = (
+        "Over all cells, and only among cells of like searches (other seeds) or of one seed: a supernet that was "
+        "trained for longer scores higher whatever its cell is worth, and cells of one seed share their split."
+    )
+    head = ("scores", "compared", "tau", "p", "n cells")
+    return section("ranks", "Do the scores agree?", table(head, rows, caption=note), lead=lead)
 
 
 # --- What it rests on ------------------------------------------------------------------------------------------------
@@ -305,9 +314,7 @@ def stages(study: Study, found: Findings) -> Html:
         cell = by_name.get((stage.group, stage.seed))
         done = study.is_done(stage)
         score = cell_score(cell, stage.command, stage.side) if cell is not None and done else words.UNKNOWN
-        steps, seconds = (
-            (cell.steps, cell.elapsed_s) if cell is not None and stage.command == "search" else (None, None)
-        )
+        steps = cell.steps if cell is not None and stage.command == "search" else None
         data = {"a": study.protocol.a, "b": study.protocol.b}[stage.side]
         rows.append(
             (
@@ -316,7 +323,7 @@ def stages(study: Study, found: Findings) -> Html:
                 "done" if done else "to do",
                 score,
                 steps or words.UNKNOWN,
-                words.duration(seconds),
+                words.duration(found.seconds.get(stage.name)),
             )
         )
     head = ("stage", "data", "state", "accuracy", "steps", "time")

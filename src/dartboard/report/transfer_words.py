@@ -5,7 +5,8 @@ from pathlib import Path
 
 from dartboard.report import words
 from dartboard.report.words import percent
-from dartboard.studies.matrix import Contrast, Entry, Move, Rank, group_words
+from dartboard.studies.comparisons import Contrast, Move, Rank
+from dartboard.studies.matrix import Entry, group_words
 from dartboard.studies.protocol import CARRIES, SIDES, Side
 
 QUESTIONS = {
@@ -16,6 +17,7 @@ QUESTIONS = {
     "whole": "swapped to this data set − searched on it alone, both phases' budget",
     "found": "found on this data set − drawn at random",
     "proxy": "searched on a part of A − on all of it",
+    "carry": "swapped − stayed, against the same with something else carried over",
 }
 NAMES = {
     "transfer": "other's cell − own",
@@ -31,6 +33,7 @@ def sentence(one: Contrast, names: Mapping[Side, str]) -> str:
     """One difference in words, with what it can and cannot say."""
     first, second = (group_words(group, dict(names)) for group in (one.first, one.second))
     how = {"swap": f"swapped ({first}) against stayed ({second})", "found": f"found on {first} against random cells"}
+    how["carry"] = f"swapped − stayed with {carried_words(one.first)}, against {carried_words(one.second)}"
     what = how.get(one.key, f"found on {first} against found on {second}")
     told = f"Trained on {names[one.side]}, {what}: {100 * one.interval.estimate:+.2f} points"
     if not one.has_interval:
@@ -63,14 +66,26 @@ def entry_words(entry: Entry | None) -> str:
 
 def carried(one: Contrast) -> str:
     """What a row compares, where the question does not say it."""
-    suffix = one.first[2:]
-    if suffix in ("-weights", "-alphas"):
-        return f" ({CARRIES[suffix]} only)"
-    return f" ({one.first})" if one.key == "proxy" else ""
+    if one.key == "carry":
+        return f" ({carried_words(one.first)} − {carried_words(one.second)})"
+    if one.first[2:] in ("-weights", "-alphas"):
+        return f" ({carried_words(one.first)})"
+    return f" ({one.first})" if one.key in ("proxy", "found") and one.first not in SIDES else ""
+
+
+def carried_words(group: str) -> str:
+    """What a group of phase 2 took over: "weights and alphas", "weights only"."""
+    carry = CARRIES.get(group[2:], "")
+    return carry.replace(",", " and ") if "," in carry else f"{carry} only"
 
 
 def forest_name(one: Contrast, names: Mapping[Side, str]) -> str:
+    if one.key == "carry":
+        left, right = (CARRIES[group[2:]].replace(",", "+") for group in (one.first, one.second))
+        return f"{names[one.side][:15]}: {left} − {right}"
     told = NAMES.get(one.key, f"{one.first} − whole")
+    if one.key == "found" and one.first not in SIDES:
+        told = f"{one.first} − random"
     suffix = f" ({one.first[3:]})" if one.first[2:] in ("-weights", "-alphas") else ""
     return f"{names[one.side][:15]}: {told}{suffix}"
 
@@ -78,6 +93,9 @@ def forest_name(one: Contrast, names: Mapping[Side, str]) -> str:
 def move_words(moves: Sequence[Move]) -> tuple[object, ...]:
     numbers = [move.changed for move in moves]
     return f"{sum(numbers) / len(numbers):.1f}", min(numbers), max(numbers), moves[0].of, len(numbers)
+
+
+WITHIN = {"": "all cells", "search": "cells of like searches", "seed": "cells of one seed"}
 
 
 def rank_words(one: Rank, names: Mapping[Side, str]) -> str:
@@ -89,8 +107,42 @@ def rank_words(one: Rank, names: Mapping[Side, str]) -> str:
 
 def tau_words(one: Rank) -> tuple[object, ...]:
     if one.tau is None:
-        return "not defined", words.UNKNOWN, one.n
-    return f"{one.tau:+.2f}", f"{one.p:.2g}" if one.p is not None else words.UNKNOWN, one.n
+        return WITHIN[one.within], "not defined", words.UNKNOWN, one.n
+    return WITHIN[one.within], f"{one.tau:+.2f}", f"{one.p:.2g}" if one.p is not None else words.UNKNOWN, one.n
+
+
+def carry_verdict(contrasts: Sequence[Contrast], side: Side, names: Mapping[Side, str]) -> str:
+    """Which of what is carried over makes the difference between swap and stay, as far as the intervals tell.
+
+    Empty where not every way to carry over was taken, or some interval is missing.
+    """
+    swaps = {one.first[2:]: one for one in contrasts if one.key == "swap" and one.side == side}
+    between = {(one.first[2:], one.second[2:]): one for one in contrasts if one.key == "carry" and one.side == side}
+    if set(swaps) != set(CARRIES) or not all(one.has_interval for one in swaps.values()):
+        return ""
+    told = "; ".join(
+        f"{carried_words(one.first)} {100 * one.interval.estimate:+.2f} ({interval(one)})" for one in swaps.values()
+    )
+    shown = {suffix: one.interval.excludes_zero for suffix, one in swaps.items()}
+    apart = between["-weights", "-alphas"].interval.excludes_zero
+    return f"Trained on {names[side]}, swapped − stayed in points: {told}. {who_carries(shown, apart)}"
+
+
+def who_carries(shown: Mapping[str, bool], apart: bool) -> str:
+    """shown: whether the effect's interval leaves zero out, by suffix; apart: whether weights − alphas does."""
+    if not any(shown.values()):
+        return "No interval leaves zero out: there is no effect that weights or alphas could carry."
+    if shown["-weights"] and shown["-alphas"]:
+        return "Either alone shows an effect" + ("; they differ." if apart else "; no difference of the two is shown.")
+    if not (shown["-weights"] or shown["-alphas"]):
+        return "An effect shows only where both are carried over."
+    which, other = ("weights", "alphas") if shown["-weights"] else ("alphas", "weights")
+    if apart:
+        return f"The {which} carry the effect: alone they show it, the {other} do not, and the two differ."
+    return (
+        f"The effect shows with the {which} alone and not with the {other} alone, but the interval of their "
+        "difference holds zero: it cannot be ascribed to one of the two."
+    )
 
 
 def path_name(group: str) -> str:

@@ -13,6 +13,7 @@ from dartboard.report.drawing import TITLES, add_concat, add_input, add_nodes, n
 from dartboard.report.drawing import element as cell_element
 from dartboard.report.figures import SETTINGS, STAND_INS, WIDTH_IN, dress, element, written
 from dartboard.report.markup import Html
+from dartboard.report.why_words import row_look
 from dartboard.spaces import darts
 
 Row = Mapping[str, Any]
@@ -82,7 +83,7 @@ def scatter(cells: Sequence[Row], x: str, y: str, axes_names: tuple[str, str], l
         figure = Figure(figsize=(WIDTH_IN, height), facecolor="none")
         axes = figure.add_axes((0.13, 0.16, 0.84, 0.74), facecolor="none")
         for row in cells:
-            colour = STAND_INS["--two"] if row["name"] == "found" else STAND_INS["--one"]
+            colour = STAND_INS[row_look(row["name"])[1]]
             axes.plot([row[x]], [row[y]], "o", color=colour, markersize=7 if row["name"] == "found" else 5, zorder=3)
             axes.annotate(f"{row['skips']:g}", (row[x], row[y]), (5, 3), textcoords="offset points", fontsize=7.5,
                           color=STAND_INS["--muted"])  # fmt: skip

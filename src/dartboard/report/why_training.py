@@ -6,7 +6,9 @@ from dartboard.report import why_figures, words
 from dartboard.report.blocks import pairs, picture, section, table
 from dartboard.report.figures import Series, curves
 from dartboard.report.markup import Html, tag
-from dartboard.report.why_words import Row, edge_words, tau_words
+from dartboard.report.why_words import Row, edge_words, row_look, tau_words
+
+COLOURS = "Orange: the found cell. Blue: random cells. Green: cells put beside it, if any."
 
 
 def convergence(found: Row) -> Html:
@@ -20,7 +22,8 @@ def convergence(found: Row) -> Html:
         (f"loss after {steps} steps", "loss at the end"),
         f"Early and final loss: {told}",
     )
-    series = [loss_line(row, index) for index, row in enumerate(sorted(cells, key=lambda row: row["name"] == "found"))]
+    lines_of = {row["name"]: row["losses"] for row in cells}
+    series = cell_lines(lines_of)
     lines = curves(series, f"Training loss over epochs of {len(cells)} cells")
     taus = pairs(
         [
@@ -29,14 +32,14 @@ def convergence(found: Row) -> Html:
             ("skips with loss at the end", tau_words(content["skips_final"])),
         ]
     )
-    note = "Orange: the found cell. Blue: random cells. The number beside a dot counts the skips of both cells."
+    note = f"{COLOURS} The number at a dot counts the skips of both cells."
     return section(
         "convergence",
         "Fast at first, or good at the end",
         tag(
             "div",
             picture(dots, f"{note} Losses of val images.", "why-early-final", title="Early and final loss"),
-            picture(lines, "Mean over the seeds. Orange: the found cell.", "why-losses", title="Training loss"),
+            picture(lines, f"Mean over the seeds. {COLOURS}", "why-losses", title="Training loss"),
             class_="duo",
         ),
         tag("div", tag("h4", "Kendall's tau over these cells"), taus, class_="block"),
@@ -44,10 +47,14 @@ def convergence(found: Row) -> Html:
     )
 
 
-def loss_line(row: Row, index: int) -> Series:
-    found = row["name"] == "found"
-    name = "found" if found else "random" if index == 0 else "_"
-    return Series(name, list(range(len(row["losses"]))), row["losses"], "--two" if found else "--one")
+def cell_lines(values: Mapping[str, Sequence[float]]) -> list[Series]:
+    """A line a cell, by its name, the found one on top; the legend names each kind once."""
+    series, named = [], {"_"}
+    for name in sorted(values, key=lambda name: name == "found"):
+        kind, colour = row_look(name)
+        series.append(Series("_" if kind in named else kind, list(range(len(values[name]))), values[name], colour))
+        named.add(kind)
+    return series
 
 
 def gradient(found: Row) -> Html:
@@ -65,11 +72,7 @@ def gradient(found: Row) -> Html:
 
 
 def gradient_picture(cells: Mapping[str, Sequence[Row]], title: str) -> Html:
-    series = []
-    for index, name in enumerate(sorted(cells, key=lambda name: name == "found")):
-        norms = [cell["output"] for cell in cells[name]]
-        shown = name if name == "found" else "random" if index == 0 else "_"
-        series.append(Series(shown, list(range(len(norms))), norms, "--two" if name == "found" else "--one"))
+    series = cell_lines({name: [cell["output"] for cell in row] for name, row in cells.items()})
     svg = curves(series, f"Gradient norm at the output of each cell, {title}", x_label="cell of the network")
     return picture(svg, "Norm of the gradient in each cell's output.", f"why-gradient-{title}", title=title)
 

@@ -32,6 +32,13 @@ def count_words(value: float) -> str:
     return words.short_count(value) if value >= 1000 else f"{value:g}"
 
 
+def row_look(name: str) -> tuple[str, str]:
+    """(what the legend calls a cell of that name, its colour)."""
+    if name == "found":
+        return "found", "--two"
+    return ("put beside", "--three") if name.startswith("beside-") else ("random", "--one")
+
+
 def edge_words(source: int, target: int) -> str:
     """c[k-2] → 3: the edge into node 3 from the output of the cell before the last."""
     return f"{('c[k-2]', 'c[k-1]', *map(str, range(2, target)))[source]} → {target}"

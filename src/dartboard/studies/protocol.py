@@ -71,6 +71,11 @@ class Protocol:
         if self.carry not in (*CARRIES.values(), "each"):
             raise InputError(f"--carry is {self.carry[:60]!r}; give weights, alphas, weights,alphas, or each")
         parse_proxies(self.proxy)
+        if not self.restart_schedule and self.epochs != self.epochs_b and not self.proxy:
+            raise InputError(
+                f"a schedule that goes on would jump: a phase is {self.epochs} epochs on A and {self.epochs_b} on B; "
+                "give --restart-schedule, or --epochs and --equal-images"
+            )
 
     @property
     def suffixes(self) -> list[str]:

@@ -3,7 +3,7 @@
 import shlex
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,7 +82,10 @@ class Study:
             return {}
         data = load(build(Setup, values))
         if kind == "classes":
-            return {"max_classes": max(2, round(share * data.num_classes))}
+            classes = max(2, round(share * data.num_classes))
+            if values["max_images"] is None:
+                return {"max_classes": classes}
+            return {"max_classes": classes, "max_images": images_of(data, classes, build(Setup, values))}
         if kind == "images":
             return {"max_images": max(2, round(share * (len(data.train) + len(data.val))))}
         return {"image_size": max(1, round(share * data.image_size))}
@@ -107,6 +110,13 @@ class Study:
             return Run.open(self.place(stage)).done
         except InputError:
             return False
+
+
+def images_of(data: "Data", classes: int, setup: Setup) -> int:
+    """How many training images `data` has of the classes that a part of so many classes holds."""
+    kept = set(load(replace(setup, max_classes=classes)).class_names)
+    labels = data.train_and_val().labels.tolist()
+    return sum(data.class_names[label] in kept for label in labels)
 
 
 def shared(setup: Setup) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from dartboard.claims import Claims
 from dartboard.config import flat
 from dartboard.durable import writing
 from dartboard.errors import InputError, InterruptedRunError, InUseError
-from dartboard.handover import Handover, check_parent
+from dartboard.handover import Handover, check_parent, start_of
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.spaces import SPACES
@@ -40,6 +40,7 @@ def work_on(study: Study, limits: Limits) -> None:
     Raises InterruptedRunError (a signal, a time limit; all is saved), CannotContinueError, InputError.
     """
     claims = Claims(study.folder / CLAIMS)
+    check_done(study)
     while open_stages := [stage for stage in study.stages if not study.is_done(stage)]:
         done = {stage.name for stage in study.stages} - {stage.name for stage in open_stages}
         ready = [stage for stage in open_stages if stage.before is None or stage.before in done]
@@ -54,9 +55,35 @@ def attempt(study: Study, stage: Stage, claims: Claims, limits: Limits) -> bool:
     if claim is None:
         return False
     with claim:
-        if not study.is_done(stage):
+        if study.is_done(stage):
+            return True
+        try:
             run_stage(study, stage, limits)
+            return True
+        except DamagedParentError as error:
+            why = str(error)
+    return parent_aside(study, stage, claims, why)
+
+
+class DamagedParentError(InputError):
+    """The search that a stage needs is done, and what it left cannot be read."""
+
+
+def parent_aside(study: Study, stage: Stage, claims: Claims, why: str) -> bool:
+    """Whether this process could move the search that a stage needs out of the way, so that it is run again."""
+    claim = claims.take(str(stage.before), lambda: None)
+    if claim is None:
+        return False
+    with claim:
+        move_aside(study, str(stage.before), why)
     return True
+
+
+def check_done(study: Study) -> None:
+    """Raises InputError where a stage was done with other settings than the study has now."""
+    for stage in study.stages:
+        if study.is_done(stage):
+            check_same(study, stage, Run.open(study.place(stage)))
 
 
 def check_limits(study: Study, limits: Limits) -> None:
@@ -72,6 +99,7 @@ def run_stage(study: Study, stage: Stage, limits: Limits) -> None:
     with stage_run(study, stage) as run:
         run.limits, run.resumed_by = limits, study.folder
         data = load(run.setup)
+        check_same_data(study, stage, data.fingerprint)
         if stage.command == "search":
             space = SPACES[study.protocol.space]
             method_of(study.protocol).search(study.config_of(stage), space, data, run)
@@ -105,6 +133,7 @@ def stage_run(study: Study, stage: Stage) -> Run:
         if stage.command == "train" and run.architecture is None:
             raise InputError(f"{folder} has no architecture.json")
         check_checkpoints(run)
+        start_of(run)
     except InputError as error:
         run.close()
         return begin_anew(study, stage, str(error))
@@ -113,9 +142,9 @@ def stage_run(study: Study, stage: Stage) -> Run:
 
 
 def check_checkpoints(run: Run) -> None:
-    """Raises InputError where there are checkpoints and none is intact."""
+    """Raises InputError where there are checkpoints and none is intact, or none of a run that is done."""
     found = checkpoints(run.folder / "checkpoint")
-    if found and all(read_checkpoint(path) is None for path in reversed(found)):
+    if (found or run.done) and all(read_checkpoint(path) is None for path in reversed(found)):
         raise InputError(f"no checkpoint of {run.folder} is intact")
 
 
@@ -126,9 +155,23 @@ def check_same(study: Study, stage: Stage, run: Run) -> None:
     for name, value in {**wanted, **setup}.items():
         if name not in SHARED and found.get(name) != value and list_like(found.get(name)) != list_like(value):
             run.close()
+            begun = "made" if run.done else "begun"
             raise InputError(
-                f"stage {stage.name} was begun with {name} = {found.get(name)}, the study says {value}; "
+                f"stage {stage.name} was {begun} with {name} = {found.get(name)}, the study says {value}; "
                 f"restore {study.folder / STUDY}, or take {run.folder} away to run the stage again"
+            )
+
+
+def check_same_data(study: Study, stage: Stage, fingerprint: str) -> None:
+    """Raises InputError where a stage of the same data, part and seed saw other images, labels or splits."""
+    for other in study.stages:
+        if (other.side, other.seed, other.proxy) != (stage.side, stage.seed, stage.proxy) or not study.is_done(other):
+            continue
+        known = Run.open(study.place(other)).environment.get("data", {})
+        if known.get("fingerprint", fingerprint) != fingerprint:
+            raise InputError(
+                f"the data of {stage.name} are not those that {other.name} saw: images, labels or splits of "
+                f"{known.get('name')} have changed; bring them back, or begin a new study"
             )
 
 
@@ -138,17 +181,22 @@ def list_like(value: Any) -> Any:
 
 def begin_anew(study: Study, stage: Stage, why: str) -> Run:
     """A broken stage is moved aside and begun again, with a word."""
-    folder, again = study.place(stage), 1
+    move_aside(study, stage.name, why)
+    return begin(study, stage)
+
+
+def move_aside(study: Study, name: str, why: str) -> None:
+    """Puts the folder of a broken stage beside, where nothing looks for it, and says so."""
+    folder, again = study.place(name), 1
     while (aside := folder.with_name(f"{folder.name}.damaged-{again}")).exists():
         again += 1
     with writing(folder.parent):
         os.rename(folder, aside)
-    print(f"stage {stage.name} is run again ({why}); what was there is now {aside}", file=sys.stderr, flush=True)
-    return begin(study, stage)
+    print(f"stage {name} is run again ({why}); what was there is now {aside}", file=sys.stderr, flush=True)
 
 
 def begin(study: Study, stage: Stage) -> Run:
-    """A new run of a stage."""
+    """A new run of a stage. Raises DamagedParentError."""
     setup, config, folder = study.setup_of(stage), study.config_of(stage), study.place(stage)
     if stage.command == "train":
         cell, parent = cell_of(study, stage)
@@ -159,19 +207,27 @@ def begin(study: Study, stage: Stage) -> Run:
         return Run.create(folder, config, setup=setup, method=method, space=space)
     parent = study.place(stage.before)
     handover = Handover(str(parent), stage.carry, study.protocol.restart_schedule)
-    start = check_parent(Run.open(parent), {"method": method, "space": space}, config, handover.parts)
+    before = Run.open(parent)
+    try:
+        check_checkpoints(before)
+    except InputError as error:
+        raise DamagedParentError(str(error)) from error
+    start = check_parent(before, {"method": method, "space": space}, config, handover.parts)
     more = {"parent": parent, "handover": handover, "start": start}
     return Run.create(folder, config, setup=setup, method=method, space=space, **more)  # type: ignore[arg-type]
 
 
 def cell_of(study: Study, stage: Stage) -> tuple[Architecture, Path | None]:
-    """The cell a stage trains, and the search it comes from. Raises InputError where that has none."""
+    """The cell a stage trains, and the search it comes from. Raises DamagedParentError where that has none."""
     if stage.draw is not None:
         return drawn(study.protocol, stage.draw), None
     parent = study.place(str(stage.before))
-    found = Run.open(parent).architecture
+    try:
+        found = Run.open(parent).architecture
+    except InputError as error:
+        raise DamagedParentError(str(error)) from error
     if found is None:
-        raise InputError(f"{parent} has no architecture.json; take the folder away to search again")
+        raise DamagedParentError(f"{parent} has no architecture.json")
     return found, parent
 
 
