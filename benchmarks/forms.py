@@ -157,7 +157,8 @@ def trained(size: Size, form: Form) -> Work:
         training = train.begin(config, network, run, torch.device("cpu"), torch.float32)
     training.place.epoch = config.epochs // 2
     x, y = train.training_batch(config, data, data.train, torch.arange(size.batch_size), run, 0, network)
-    return lambda: train.training_step(config, training, x, y, run, config.lr)
+    make_step = train.stepper(config, training, run)
+    return lambda: make_step(x, y, config.lr)
 
 
 def answered(size: Size, form: Form) -> Work:

@@ -1,8 +1,9 @@
 """One GPU in at most eight minutes: python benchmarks/gpu.py, from the source tree, with torch, triton and numpy alone.
 
 Writes gpu.md and gpu.json into --out: seconds a search step in four forms, the share of the copy bandwidth, the time of
-a whole search, four seeds at once against one, host syncs in a step, and a quality check in float32 and bf16. Each part
-stands alone: one that fails tells why in its row. --small: the same at toy sizes, also without a GPU.
+a whole search, four seeds at once against one, host syncs in a step, a quality check in float32 and bf16, and seconds a
+step of training DARTS_V2 (drop path left out): as it is, fast, recorded, and by torch.compile. Each part stands alone:
+one that fails tells why in its row. --small: the same at toy sizes, also without a GPU.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +26,19 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from dartboard import batches, formats, graphs, spaces
+from dartboard import batches, formats, graphs, spaces, train
 from dartboard.config import Setup
 from dartboard.data.digits import load_digits
 from dartboard.data.splits import Data, Split, divide
 from dartboard.methods import darts
+from dartboard.networks.darts import Network, sized
 from dartboard.run import Run
 from dartboard.stopping import Limits
 
 SPACE = spaces.SPACES["darts"]
 IMAGES = 50_000  # of CIFAR-10: half of them train the weights
-NO_GPU = "no GPU"
+NO_GPU, LATE = "no GPU", "left out: no time left to compile"
+COMPILE_UNTIL_S = 300.0  # two networks of twenty cells take torch.compile a minute or two
 WAITS = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize")
 
 
@@ -86,6 +90,14 @@ FORMS = (
     Form("fast, bf16, graphs", "fast", "bf16", True),
 )
 BEST = FORMS[-1]
+TRAININGS = (  # name, form, whether torch.compile makes the network
+    ("plain, float32", FORMS[0], False),
+    ("fast, float32", FORMS[1], False),
+    ("fast, float32, graphs", FORMS[2], False),
+    ("fast, bf16, graphs", FORMS[3], False),
+    ("plain by torch.compile, float32", FORMS[0], True),
+    ("plain by torch.compile, bf16", Form("plain, bf16", "plain", "bf16", False), True),
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,7 @@ class Bench:
     steps: int
     quality_epochs: int
     quality_config: darts.Config
+    training: train.Config
 
     @property
     def on_gpu(self) -> bool:
@@ -108,8 +121,10 @@ def bench_of(small: bool) -> Bench:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if small:
         tiny = darts.Config(channels=2, cells=3, batch_size=8, epochs=1)
-        return Bench(device, tiny, 8, 1, 1, replace(tiny, batch_size=64, crop_padding=1))
-    return Bench(device, darts.Config(), 32, 30, 15, darts.Config(channels=16, cells=8, epochs=15, crop_padding=1))
+        training = train.Config(channels=2, cells=3, batch_size=8, crop_padding=1)
+        return Bench(device, tiny, 8, 1, 1, replace(tiny, batch_size=64, crop_padding=1), training)
+    quality = darts.Config(channels=16, cells=8, epochs=15, crop_padding=1)
+    return Bench(device, darts.Config(), 32, 30, 15, quality, train.Config())
 
 
 @contextmanager
@@ -125,10 +140,10 @@ def switched(form: Form) -> Iterator[None]:
             os.environ["DARTBOARD_GRAPHS"] = before
 
 
-def noise_data(bench: Bench) -> Data:
+def noise_data(bench: Bench, batch_size: int = 0) -> Data:
     """Images of noise in ten classes, enough for some batches."""
     noise = torch.Generator().manual_seed(0)
-    count, side = 8 * bench.config.batch_size, bench.image_size
+    count, side = 8 * (batch_size or bench.config.batch_size), bench.image_size
     images = torch.randint(256, (count, 3, side, side), generator=noise, dtype=torch.int64).to(torch.uint8)
     split = Split(images, torch.randint(10, (count,), generator=noise))
     names = tuple(str(number) for number in range(10))
@@ -161,10 +176,34 @@ def synchronize(bench: Bench) -> None:
         torch.cuda.synchronize()
 
 
-def seconds_a_step(bench: Bench, form: Form, second_order: bool) -> float:
+def training_stepper(bench: Bench, form: Form, compiled: bool) -> Callable[[], object]:
+    """One whole step of training DARTS_V2 without drop path, batches included, as often as it is called."""
+    setup = Setup(device=bench.device, precision=form.precision)  # type: ignore[arg-type]
+    config = replace(bench.training, network=form.supernet)  # type: ignore[arg-type]
+    run, data = Unwritten(setup), noise_data(bench, config.batch_size)
+    images, network = data.train, sized(formats.published()["DARTS_V2"].architecture, config, data)
+    dtype = torch.float64 if form.precision == "float64" else torch.float32
+    training = train.begin(config, network, run, torch.device(bench.device), dtype)
+    if compiled:
+        whole = torch.compile(lambda x: Network.logits(network, x))
+        network.logits = lambda x, **_: whole(x)  # type: ignore[method-assign]
+    make_step = train.stepper(config, training, run)
+    index = torch.arange(config.batch_size)
+
+    def step() -> object:
+        x, y = train.training_batch(config, data, images, index, run, training.place.step, network)
+        loss, correct = make_step(x, y, config.lr)
+        training.place.advance(len(index), loss, correct, config.lr)
+        training.place.unread.clear()
+        return loss
+
+    return step
+
+
+def seconds_a_step(bench: Bench, form: Form, make: Callable[[], Callable[[], object]]) -> float:
     """Median over three rounds of the mean of a round's steps, after warming up and recording."""
     with switched(form), graphs.own_stream(torch.device(bench.device)):
-        step = stepper(bench, form, second_order)
+        step = make()
         for _ in range(graphs.WARM_UP + 2 if bench.on_gpu else 1):
             step()
         rounds, steps = [], bench.steps if form.recorded else -(-bench.steps // 3)
@@ -303,11 +342,13 @@ def tried(work: Callable[[], Any]) -> Any:
 
 def measured(bench: Bench) -> dict[str, Any]:
     """All parts, by name."""
+    began = time.monotonic()
     found: dict[str, Any] = {"conditions": conditions(bench), "step_s": {}, "bytes": {}}
     for order, second in (("first order", False), ("second order", True)):
         for form in FORMS:
             skip = form.recorded and not bench.on_gpu
-            one = NO_GPU if skip else tried(lambda form=form, second=second: seconds_a_step(bench, form, second))  # type: ignore[misc]
+            make = partial(stepper, bench, form, second)
+            one = NO_GPU if skip else tried(partial(seconds_a_step, bench, form, make))
             found["step_s"][f"{form.name}, {order}"] = one
             print(f"{form.name}, {order}: {one}", flush=True)
     found["bytes"] = {form.name: tried(lambda form=form: step_bytes(bench, form)) for form in FORMS if form != FORMS[2]}  # type: ignore[misc]
@@ -320,6 +361,13 @@ def measured(bench: Bench) -> dict[str, Any]:
         found[name] = tried(work) if bench.on_gpu else NO_GPU
         print(f"{name}: {found[name]}", flush=True)
     found["quality"] = tried(lambda: quality(bench))
+    found["training_step_s"], early = {}, time.monotonic() - began < COMPILE_UNTIL_S
+    for name, form, compiled in TRAININGS:
+        skip = (form.recorded or compiled) and not bench.on_gpu
+        make = partial(training_stepper, bench, form, compiled)
+        one = NO_GPU if skip else LATE if compiled and not early else tried(partial(seconds_a_step, bench, form, make))
+        found["training_step_s"][name] = one
+        print(f"training, {name}: {one}", flush=True)
     return found
 
 
@@ -346,6 +394,12 @@ def table(found: Mapping[str, Any]) -> str:
     lines += ["", "| what | found | goal |", "|---|---|---|"]
     goals = {"four_seeds_by_one": "at most 2", "syncs_a_step": "0", "copy_bytes_per_s": ""}
     lines += [f"| {name.replace('_', ' ')} | {number(found[name])} | {goal} |" for name, goal in goals.items()]
+    lines += ["", "| training step | ms | by plain |", "|---|---|---|"]
+    plain = found["training_step_s"][TRAININGS[0][0]]
+    for name, seconds in found["training_step_s"].items():
+        known = isinstance(seconds, float) and isinstance(plain, float)
+        ratio = f"{1000 * seconds:.2f} | {plain / seconds:.2f}" if known else f"{seconds} | "
+        lines.append(f"| {name} | {ratio} |")
     lines += ["", "| seed | precision | supernet accuracy | cell cut out | derived |", "|---|---|---|---|---|"]
     if isinstance(found["quality"], str):
         return "\n".join([*lines, f"| {found['quality']} | | | | |", ""])

@@ -29,4 +29,6 @@ def test_the_bench_of_a_gpu_needs_only_torch_and_numpy_and_tells_what_it_could_n
     if found["conditions"]["cuda"] is None:
         assert found["four_seeds_by_one"] == found["syncs_a_step"] == "no GPU"
         assert table.count("no GPU") >= 7
+    trained = found["training_step_s"]
+    assert len(trained) == 6 and trained["plain, float32"] > 0 < trained["fast, float32"]
     assert found["step_s"]["plain, float32, first order"] > 0 < found["bytes"]["fast, bf16, graphs"]

@@ -163,7 +163,9 @@ def test_a_chain_overwrites_its_own_maps_and_never_the_one_it_starts_from() -> N
 
 def test_one_draw_gives_the_masks_of_one_draw_an_operation() -> None:
     network, x = made(V2), random(7, 3, 8, 8)
-    masks = list(fast_network.drawn(network, x, 0.3, torch.Generator().manual_seed(5)) or [])
+    factors = fast_network.drawn(network, x, 0.3, torch.Generator().manual_seed(5))
+    assert factors is not None
+    masks = list(factors)
     generator = torch.Generator().manual_seed(5)
     wanted = [torch.rand(7, 1, 1, 1, generator=generator) < 0.7 for _ in masks]
     assert len(masks) == sum(not isinstance(op, nn.Identity) for cell in network.cells for op in cell.ops)  # type: ignore

@@ -12,6 +12,7 @@ import tiny
 from dartboard import graphs
 from dartboard.config import Setup
 from dartboard.errors import InterruptedRunError
+from dartboard.formats import published
 from dartboard.methods import darts
 from dartboard.run import Run
 
@@ -51,6 +52,26 @@ def test_a_search_through_places_is_the_search_bit_for_bit(
     assert tiny.history(tmp_path / "plain") == tiny.history(tmp_path / "replayed")
     assert tiny.same_tensors(dict(plain.supernet.state_dict()), dict(replayed.supernet.state_dict()))
     assert tiny.same_tensors(plain.alpha, replayed.alpha)
+
+
+@pytest.mark.parametrize("form", ["fast", "plain"])
+def test_a_training_through_places_is_the_training_bit_for_bit(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drop path from the second epoch on, so each size of batch is recorded with its factors and without."""
+    changes: dict[str, Any] = {"epochs": 3, "batch_size": 9, "drop_path": 0.5, "network": form}
+    cell, recorded = published()["DARTS_V2"].architecture, list[int]()
+
+    def record(step: Callable[..., Any], places: Sequence[Tensor], pool: Any) -> graphs.Recording:
+        recorded.append(len(places))
+        return recorded_as_a_call(step, places, pool)
+
+    score, network = tiny.fit(tmp_path / "direct", cell, **changes)
+    monkeypatch.setattr(graphs, "recorder", lambda device: graphs.Recorder(record).captured)
+    again, replayed = tiny.fit(tmp_path / "replayed", cell, **changes)
+    assert recorded == ([3, 4] if form == "fast" else [])
+    assert tiny.history(tmp_path / "direct") == tiny.history(tmp_path / "replayed") and score == again
+    assert tiny.same_tensors(dict(network.state_dict()), dict(replayed.state_dict()))
 
 
 SOME = ("max_pool_3x3", "dil_conv_3x3")
@@ -157,3 +178,22 @@ def test_a_search_by_graphs_that_was_stopped_ends_as_one_that_was_not(tmp_path: 
         again = tiny.go_on(run)
     assert again.architecture == whole.architecture
     assert all(torch.allclose(again.alpha[kind], whole.alpha[kind], atol=1e-4) for kind in whole.alpha)
+
+
+@pytest.mark.gpu
+@needs_gpu
+def test_a_training_by_graphs_is_the_eager_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same losses, epoch by epoch, drop path included."""
+    cell, setup = published()["DARTS_V2"].architecture, Setup(device="cuda")
+    changes: dict[str, Any] = {"epochs": 4, "drop_path": 0.5, "setup": setup}
+    tiny.fit(tmp_path / "graphs", cell, **changes)
+    assert "no CUDA graph" not in capsys.readouterr().err
+    monkeypatch.setenv("DARTBOARD_GRAPHS", "0")
+    tiny.fit(tmp_path / "eager", cell, **changes)
+    losses = [
+        [line["train_loss"] for line in tiny.history(tmp_path / name) if line["event"] == "epoch"]
+        for name in ("graphs", "eager")
+    ]
+    assert len(losses[0]) == 4 and losses[0] == pytest.approx(losses[1], rel=1e-3)

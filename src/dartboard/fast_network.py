@@ -45,14 +45,12 @@ class Map:
         return every_second(self.rectified, 0), every_second(padded, 1)
 
 
-def logits(
-    network: "Network", x: Tensor, drop_path: float, generator: torch.Generator | None
-) -> tuple[Tensor, Tensor | None]:
-    """What `network.logits(x, drop_path, generator)` computes, in training and in evaluation mode."""
+def logits(network: "Network", x: Tensor, factors: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """What `network.logits(x, ...)` computes, in training and evaluation mode. factors: of drop path, see `drawn`."""
     before_last = last = Map(network.stem(x))
     if network.stem1 is not None:
         last = Map(applied(network.stem1, before_last))
-    masks = drawn(network, x, drop_path if network.training else 0.0, generator)
+    masks = None if factors is None else iter(factors.unbind())
     auxiliary = None
     for position, cell in enumerate(network.cells):
         before_last, last = last, output(cell, before_last, last, masks)  # type: ignore[arg-type]
@@ -161,14 +159,17 @@ def joined(x: Tensor) -> Tensor:
 # --- Drop path -------------------------------------------------------------------------------------------------------
 
 
-def drawn(network: nn.Module, x: Tensor, chance: float, generator: torch.Generator | None) -> Iterator[Tensor] | None:
-    """The drop-path factors (B, 1, 1, 1) of all operations but identities, in order, in one draw; None for chance 0."""
-    if chance == 0.0:
+def drawn(network: nn.Module, x: Tensor, chance: float, generator: torch.Generator | None) -> Tensor | None:
+    """The drop-path factors (N, B, 1, 1, 1) of all N operations but identities, in order, in one draw.
+
+    None for chance 0, and for a network that does not train.
+    """
+    if chance == 0.0 or not network.training:
         return None
     count = sum(not isinstance(op, nn.Identity) for cell in network.cells for op in cell.ops)  # type: ignore
     keep = 1.0 - chance
     uniform = torch.rand(count, x.shape[0], 1, 1, 1, device=x.device, generator=generator)
-    return iter(((uniform < keep).to(x.dtype) / keep).unbind())
+    return (uniform < keep).to(x.dtype) / keep
 
 
 def summed(terms: list[Term]) -> Tensor:

@@ -4,15 +4,18 @@ The defaults are the official code's CIFAR-10 training (quark0/darts, cnn/train.
 """
 
 import math
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dartboard import loop
+from dartboard import fast_network, graphs, loop
 from dartboard.clock import Clock
 from dartboard.config import check_ranges, check_types
 from dartboard.cost import count_module, num_params
@@ -158,7 +161,9 @@ def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
     place = training.place
     num_steps = len(epoch_batches(len(images), config.batch_size, run.generator("order", 0)))
     progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
-    with run.guarded(), progress_ as progress, place.clock.watching(training.optimizer):
+    parts = () if graphs.wanted(device) else (training.optimizer,)
+    make_step = stepper(config, training, run)
+    with run.guarded(), progress_ as progress, place.clock.watching(*parts), graphs.own_stream(device):
         for epoch in range(place.epoch, config.epochs):
             lr = learning_rate(config, epoch)
             order = epoch_batches(len(images), config.batch_size, run.generator("order", epoch))
@@ -167,7 +172,7 @@ def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
                 with place.clock("data"):
                     x, y = training_batch(config, data, images, index, run, place.step, network)
                 with place.clock("weights"):
-                    loss, correct = training_step(config, training, x, y, run, lr)
+                    loss, correct = make_step(x, y, lr)
                 place.advance(len(index), loss, correct, lr)
                 loop.note_step(run, place, progress)
                 run.pulse(lambda: loop.save(run, place, network=network, optimizer=training.optimizer), place.step)
@@ -221,19 +226,47 @@ def training_batch(
     return loop.augmented(picked, everything, augmentation, generator, network, config.channels_last)
 
 
-def training_step(
-    config: Config, training: Training, x: Tensor, y: Tensor, run: Run, lr: float
-) -> tuple[Tensor, Tensor]:
-    """One step of SGD; returns the loss of the main classifier and the number of right answers, on the device."""
+Step = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
+
+
+def stepper(config: Config, training: Training, run: Run) -> Step:
+    """A step of SGD as a function of images, labels and learning rate.
+
+    It returns the loss of the main classifier and the number of right answers, on the device. On a GPU the fast
+    network's step is recorded and replayed (graphs.py): what is drawn for it is drawn before and handed in.
+    """
     network, place = training.network, training.place
-    renew(training.noises, place.step)
-    with place.clock("forward"), loop.autocast(run):
-        if isinstance(network, Network):
-            chance = drop_path_chance(config, place.epoch)
-            generator = run.generator("drop-path", place.step, device=str(x.device))
-            logits, auxiliary = network.logits(x, chance, generator, config.network)
-        else:
+    line = partial(training_step, config, training, run)
+    if config.network == "fast" and isinstance(network, Network) and not training.noises:
+        line = graphs.recorder(run.device)(line)  # type: ignore[assignment]
+
+    def make_step(x: Tensor, y: Tensor, lr: float) -> tuple[Tensor, Tensor]:
+        renew(training.noises, place.step)
+        if not isinstance(network, Network):
+            return line(x, y, lr)
+        chance = drop_path_chance(config, place.epoch)
+        generator = run.generator("drop-path", place.step, device=str(x.device))
+        if config.network == "plain":
+            return line(x, y, lr, drop_path=chance, generator=generator)
+        factors = fast_network.drawn(network, x, chance, generator)
+        return line(x, y, lr) if factors is None else line(x, y, lr, factors)
+
+    return make_step
+
+
+def training_step(
+    config: Config, training: Training, run: Run, x: Tensor, y: Tensor, lr: float,
+    factors: Tensor | None = None, **of_plain: Any,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """One step of SGD. factors: drop path's, of the fast network; of_plain: how the plain one draws its own."""
+    network, place = training.network, training.place
+    with nullcontext() if graphs.wanted(x.device) else place.clock("forward"), loop.autocast(run):
+        if not isinstance(network, Network):
             logits, auxiliary = network(x), None
+        elif config.network == "fast":
+            logits, auxiliary = fast_network.logits(network, x, factors)
+        else:
+            logits, auxiliary = network.logits(x, **of_plain)
     loss = total = cross_entropy(logits, y, config.label_smoothing)
     if auxiliary is not None:
         total = loss + config.auxiliary_weight * cross_entropy(auxiliary, y, config.label_smoothing)

@@ -229,7 +229,7 @@ class Network(nn.Module):
         form: "plain", module by module, or "fast", the same function by the identities of fast_network.
         """
         if form == "fast":
-            return fast_network.logits(self, x, drop_path, generator)
+            return fast_network.logits(self, x, fast_network.drawn(self, x, drop_path, generator))
         before_last = last = self.stem(x)
         if self.stem1 is not None:
             last = self.stem1(before_last)
