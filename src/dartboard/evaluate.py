@@ -15,8 +15,10 @@ from dartboard.search_space import Architecture
 @contextmanager
 def kept_buffers(module: nn.Module) -> Iterator[None]:
     """Restores all buffers of the module (BatchNorm's running statistics) bit for bit afterwards."""
-    kinds = {buffer.dtype for buffer in module.buffers()}  # one copy a number format: few kernels on a GPU
-    buffers = [[buffer for buffer in module.buffers() if buffer.dtype == kind] for kind in kinds]
+    found: dict[torch.dtype, list[Tensor]] = {}  # one copy a number format: few kernels on a GPU
+    for buffer in module.buffers():
+        found.setdefault(buffer.dtype, []).append(buffer)
+    buffers = list(found.values())
     before = [[torch.empty_like(buffer) for buffer in same] for same in buffers]
     with torch.no_grad():
         for kept, same in zip(before, buffers, strict=True):

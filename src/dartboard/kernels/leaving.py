@@ -5,6 +5,7 @@ identity; each normalised, times its weight, added up an edge. cell.cpp says how
 """
 
 import ctypes
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -120,22 +121,26 @@ def called(like: Tensor, name: str, *arguments: Any) -> None:
 
     Raises MemoryError where the kernel could not get the memory it needs.
     """
-    if getattr(library(like.dtype), name)(*map(translated, arguments)):
+    lists = [listed(argument) if isinstance(argument, list | tuple) else argument for argument in arguments]
+    if getattr(library(like.dtype), name)(*map(translated, lists)):  # `lists` holds the memory of the lists meanwhile
         raise MemoryError(f"not enough memory for the compiled kernel {name!r}")
+
+
+def listed(values: Sequence[Any]) -> "array[int]":
+    """A list of whole numbers as C longs, one of tensors (0 for None) as their addresses."""
+    if values and isinstance(values[0], int):
+        return array("l", values)
+    return array("Q", [0 if one is None else one.data_ptr() for one in values])
 
 
 def translated(argument: Any) -> Any:
     if isinstance(argument, Tensor):
         return ctypes.c_void_p(argument.data_ptr())
+    if isinstance(argument, array):
+        return ctypes.c_void_p(argument.buffer_info()[0])
     if isinstance(argument, float):
         return ctypes.c_double(argument)
-    if isinstance(argument, int):
-        return ctypes.c_long(argument)
-    if argument is None:
-        return ctypes.c_void_p(None)
-    if argument and isinstance(argument[0], int):
-        return (ctypes.c_long * len(argument))(*argument)
-    return (ctypes.c_void_p * len(argument))(*(None if one is None else one.data_ptr() for one in argument))
+    return ctypes.c_void_p(None) if argument is None else ctypes.c_long(argument)
 
 
 def shape_of(x: Tensor, side: int, stride: int, dilation: int, edges: int) -> list[int]:
