@@ -115,7 +115,7 @@ def searches(bench: Bench, size: Size, budget_s: float, kept: bool) -> None:
 
 def shared_out(bench: Bench, sizes: Sequence[Size], budget_s: float) -> None:
     """Searches of several sizes; the larger ones get more of the time."""
-    numbers = [size.channels * size.cells * size.image_size for size in sizes]
+    numbers = [(size.channels * size.cells * size.image_size) ** 0.5 for size in sizes]
     for size, share in zip(sizes, numbers, strict=True):
         searches(bench, size, budget_s * share / sum(numbers), kept=False)
 

@@ -13,6 +13,7 @@ import bench
 import bench_page
 import forms
 import growth
+import identities
 import peak_memory
 
 TINY = forms.Size(2, 3, 4, 8)
@@ -74,3 +75,13 @@ def test_forms_are_interleaved_and_fewer_where_time_is_short() -> None:
     assert calls == [forms.ORIGINAL, "ready", forms.PURE] * 4  # the first round is not counted
     assert [len(values) for values in found.values()] == [3, 3]
     assert [len(values) for values in bench.interleaved(works, ready, 0.0, 3, warm=False).values()] == [1, 1]
+
+
+@pytest.mark.usefixtures("global_rng")
+def test_an_identity_left_out_changes_nothing_but_time(capsys: pytest.CaptureFixture[str]) -> None:
+    """The program itself ends where both sides do not agree."""
+    names = ["convolved", "pools_and_skip", "skipping", "rectified", "Map.halves", "summed"]
+    threads = str(torch.get_num_threads())
+    identities.main(["--quick", "--repeats", "1", "--batch-size", "4", "--threads", threads, "--only", *names])
+    told = capsys.readouterr().out
+    assert all(f"| {name} |" in told for name in names) and told.count("\n") == 2 + len(names)
