@@ -102,6 +102,23 @@ def test_a_batch_that_does_not_fit_is_refused_with_the_largest_that_does(monkeyp
     assert tried == [2, 2, 8, 32, 128]  # until the next might not fit
 
 
+def test_searches_at_once_need_memory_for_each(monkeypatch) -> None:
+    pretend(monkeypatch, 600_000_000)
+    job = search_job(channels=64, batch_size=100)
+    rehearsal.check_memory(replace(job, at_once=3))  # just fits
+    with pytest.raises(InputError, match=r"each of 4 searches at once takes about 800 MB .* 35 or less fits, or leave"):
+        rehearsal.check_memory(replace(job, at_once=4))
+    assert rehearsal.certainly_fits(job, 2**36) and not rehearsal.certainly_fits(replace(job, at_once=10**4), 2**36)
+
+
+def test_batches_of_a_few_images_are_looked_at_too(monkeypatch) -> None:
+    for batch, rehearsed in ((2, [2]), (5, [2, 2, 5]), (8, [2, 2, 8])):
+        tried = pretend(monkeypatch, 101_000_000)
+        with pytest.raises(InputError, match=f"a step of {batch} images takes about 10[2-8] MB"):
+            rehearsal.check_memory(search_job(channels=512, batch_size=batch))
+        assert tried == rehearsed
+
+
 def test_where_no_batch_fits_a_smaller_network_is_advised(monkeypatch) -> None:
     pretend(monkeypatch, 50_000_000)
     with pytest.raises(InputError, match="give fewer --channels or --cells"):
@@ -177,3 +194,17 @@ def test_with_really_little_memory_a_search_is_refused_and_half_the_advised_batc
     assert advised and 8 < int(advised[1]) < 700, refused.stderr
     words = [*command, str(int(advised[1]) // 2), "--budget", "1steps"]
     assert subprocess.run(words, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.usefixtures("global_rng")
+@pytest.mark.parametrize(
+    ("words", "said"), [([], "one after another, about"), (["--together"], "at once in one process")]
+)
+def test_a_dry_run_of_several_seeds_tells_the_time_of_all(words, said, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(rehearsal, "ENOUGH_EPOCHS", 2)
+    sizes = ["--max-images", "64", "--channels", "2", "--batch-size", "16", "--epochs", "3", "--stop", "skips:2"]
+    assert main([*WORDS[:-2], *sizes, "--seeds", "2", *words, "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert f"2 seeds, {said}" in told and "the rules of --stop are not in these times" in told
+    assert list(tmp_path.iterdir()) == []

@@ -38,7 +38,10 @@ SPARE = 0.9  # share of the free memory that the batch we propose may take
 
 @dataclass(frozen=True)
 class Job:
-    """A search or training that may be done. work: begins it, from a config, data and a run; cost: of its network."""
+    """A search or training that may be done. work: begins it, from a config, data and a run; cost: of its network.
+
+    at_once: so many of them side by side in one process, each with a seed of its own.
+    """
 
     header: Mapping[str, str | None]
     setup: Setup
@@ -46,6 +49,7 @@ class Job:
     data: Data
     cost: Cost
     work: Callable[[Any, Data, Run], object]
+    at_once: int = 1
 
     @property
     def images(self) -> int:
@@ -186,9 +190,9 @@ def head(split: Split, number: int) -> Split:
 # --- Whether it fits -------------------------------------------------------------------------------------------------
 
 
-def is_tiny(setup: Setup, config: Any, data: Data) -> bool:
-    """Whether a job takes so little memory that there is nothing to count."""
-    size = data.image_size**2 * config.channels * config.cells * config.batch_size
+def is_tiny(setup: Setup, config: Any, data: Data, at_once: int = 1) -> bool:
+    """Whether a job, or so many at once, takes so little memory that there is nothing to count."""
+    size = at_once * data.image_size**2 * config.channels * config.cells * config.batch_size
     return bool(TINY * size < free_bytes(pick_device(setup.device)) / NUMBER_BYTES[setup.precision])
 
 
@@ -198,25 +202,30 @@ def check_memory(job: Job) -> None:
     Counts first; only where that leaves a doubt, a few steps of small batches are made and extrapolated.
     """
     batch_size, free = job.config.batch_size, free_bytes(pick_device(job.setup.device))
-    if certainly_fits(job, free) or batch_size <= 4 * SMALL:
+    if certainly_fits(job, free):
         return
     try:
         base, slope = memory_line(job, free)
     except CannotContinueError as error:
-        text = f"not even a step of {4 * SMALL} images fits into {in_words(free)} of free memory"
+        text = f"not even a step of {min(batch_size, 4 * SMALL)} images fits into {in_words(free)} of free memory"
         raise InputError(f"{text}; give fewer --channels or --cells, or a smaller --image-size") from error
-    needed = base + slope * batch_size
+    needed = job.at_once * (base + slope * batch_size)
     if needed <= free:
         return
-    largest = int((SPARE * free - base) / slope)
-    advice = f"--batch-size {largest} or less fits" if largest >= SMALL else "give fewer --channels or --cells"
-    text = f"a step of {batch_size} images takes about {in_words(needed)} of memory, and {in_words(free)} are free"
+    largest = int((SPARE * free / job.at_once - base) / slope) if slope else 0
+    fits = SMALL <= largest < batch_size
+    advice = f"--batch-size {largest} or less fits" if fits else "give fewer --channels or --cells"
+    advice += "" if job.at_once == 1 else ", or leave out --together"
+    each = "" if job.at_once == 1 else f" of each of {job.at_once} searches at once"
+    text = (
+        f"a step of {batch_size} images{each} takes about {in_words(needed)} of memory, and {in_words(free)} are free"
+    )
     raise InputError(f"{text}; {advice}")
 
 
 def certainly_fits(job: Job, free: int) -> bool:
     """Whether far more memory than any form of a step takes, for weights, what goes with them, and maps, would fit."""
-    values = CERTAIN * (job.cost.params_with_auxiliary + job.cost.map_values * job.config.batch_size)
+    values = CERTAIN * job.at_once * (job.cost.params_with_auxiliary + job.cost.map_values * job.config.batch_size)
     return bool(NUMBER_BYTES[job.setup.precision] * values < free)
 
 
@@ -225,7 +234,14 @@ def memory_line(job: Job, free: int) -> tuple[float, float]:
 
     Batches grow fourfold until their bytes stand out from what an allocator keeps, or the next might not fit.
     """
+    if job.config.batch_size <= SMALL:
+        return float(rehearse(job, job.config.batch_size, 0.0, SMALL)[1]), 0.0
     cold, taken = (rehearse(job, SMALL, 0.0, SMALL)[1] for _ in range(2))
+    if job.config.batch_size <= 4 * SMALL:
+        batch = job.config.batch_size
+        more = rehearse(job, batch, 0.0, batch)[1]
+        slope = max(1.0, (more - taken) / (batch - SMALL))
+        return max(more - slope * batch, cold - slope * SMALL, 0.0), slope
     batch, slope = SMALL, 0.0
     while batch == SMALL or (taken < CLEAR and 4 * batch <= job.config.batch_size and 8 * taken < free):
         before, batch = taken, 4 * batch

@@ -22,32 +22,42 @@ if TYPE_CHECKING:
     from dartboard.run import Run
 
 
-def search(header: Mapping[str, str], setup: Setup, config: Any) -> None:
-    """Prints the settings, the supernet's size, and time and memory of a search. Makes no folder that stays."""
+def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1, together: bool = False) -> None:
+    """Prints the settings, the supernet's size, and time and memory of a search, or of so many, one a seed.
+
+    Makes no folder that stays. Raises InputError where it does not fit.
+    """
     work.use_threads(setup.threads)
-    job = search_job(header, setup, config, work.load(setup))
+    job = search_job(header, setup, config, work.load(setup), seeds if together else 1)
     print(resolved(header, setup, config))
     print(f"{described(job.data)}\nsupernet: {counts(job)}")
-    estimate(job)
+    estimate(job, seeds)
+    if config.stop:
+        print("the rules of --stop are not in these times; eigenvalue is made to take at most a tenth of the run")
 
 
-def train(architecture: Architecture, header: Mapping[str, str | None], setup: Setup, config: Any) -> None:
-    """Prints the settings, the network's counts, and time and memory of a training. Makes no folder that stays."""
+def train(
+    architecture: Architecture, header: Mapping[str, str | None], setup: Setup, config: Any, seeds: int = 1
+) -> None:
+    """Prints the settings, the network's counts, and time and memory of a training, or of so many, one a seed.
+
+    Makes no folder that stays. Raises InputError where it does not fit.
+    """
     work.use_threads(setup.threads)
     data = work.load(setup)
     job = training_job(header, setup, config, data, work.build_network(architecture, config, data))
     print(resolved(header, setup, config))
     print(f"{described(data)}\nnetwork: {counts(job)}")
-    estimate(job)
+    estimate(job, seeds)
 
 
-def check_search(header: Mapping[str, str], setup: Setup, config: Any, data: "Data") -> None:
-    """Raises InputError for a search that takes more memory than is free."""
+def check_search(header: Mapping[str, str], setup: Setup, config: Any, data: "Data", at_once: int = 1) -> None:
+    """Raises InputError for a search, or so many at once, that take more memory than is free."""
     from dartboard.rehearsal import check_memory, is_tiny
 
     given = min(len(data.train), len(data.val))  # a batch larger than that is refused by the search itself
-    if config.batch_size <= given and not is_tiny(setup, config, data):
-        check_memory(search_job(header, setup, config, data))
+    if config.batch_size <= given and not is_tiny(setup, config, data, at_once):
+        check_memory(search_job(header, setup, config, data, at_once))
 
 
 def check_training(setup: Setup, config: Any, data: "Data", network: "nn.Module") -> None:
@@ -59,7 +69,7 @@ def check_training(setup: Setup, config: Any, data: "Data", network: "nn.Module"
         check_memory(training_job({"command": "train"}, setup, config, data, network))
 
 
-def search_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data") -> "Job":
+def search_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data", at_once: int = 1) -> "Job":
     from dartboard.cost import count_supernet
     from dartboard.rehearsal import Job
 
@@ -70,7 +80,7 @@ def search_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data
     def begin(config: Any, data: "Data", run: "Run") -> object:
         return method.search(config, space, data, run)
 
-    return Job(dict(header), setup, config, data, cost, begin)
+    return Job(dict(header), setup, config, data, cost, begin, at_once)
 
 
 def training_job(
@@ -95,7 +105,7 @@ def counts(job: "Job") -> str:
     return f"{job.cost.params:,} parameters, {job.cost.macs:,} multiply-adds an image"
 
 
-def estimate(job: "Job") -> None:
+def estimate(job: "Job", seeds: int) -> None:
     """Makes a few real steps and prints what they say of the whole. Raises InputError where it does not fit."""
     from dartboard.rehearsal import check_memory, rehearse
 
@@ -107,12 +117,16 @@ def estimate(job: "Job") -> None:
     seconds, taken = rehearse(job, job.config.batch_size)
     print(memory_line(job, taken, before, device))
     print(time_line(job, seconds, steps, device.type))
+    if seeds > 1:
+        how = "at once in one process, at most" if job.at_once > 1 else "one after another, about"
+        print(f"{seeds} seeds, {how} {work.seconds_in_words(seeds * whole_s(job, seconds, steps))} in all")
 
 
 def memory_line(job: "Job", taken: int, before: int, device: "torch.device") -> str:
     """The most memory the run will hold at once: on a CPU as the system counts it, Python, torch and data included."""
     from torch import Tensor
 
+    taken *= job.at_once
     if device.type == "cuda":
         return f"peak memory: {in_words(taken)} on the GPU beside the data, {in_words(free_bytes(device))} are free"
     parts = (job.data.train.images, job.data.val.images) if job.is_training else ()
@@ -121,10 +135,17 @@ def memory_line(job: "Job", taken: int, before: int, device: "torch.device") -> 
     return f"peak memory: {in_words(whole)}, {in_words(taken)} of it for the steps; {in_words(free_bytes())} are free"
 
 
+def whole_s(job: "Job", seconds: "Seconds", steps: int) -> float:
+    """Seconds of the whole run, of so many steps an epoch."""
+    score = seconds.score * len(job.scored) / seconds.scored
+    epochs: int = job.config.epochs
+    return seconds.begin + epochs * (steps * seconds.step + score + seconds.save)
+
+
 def time_line(job: "Job", seconds: "Seconds", steps: int, device: str) -> str:
     """Seconds of a step, of scoring and saving after each epoch, and of all together."""
     score = seconds.score * len(job.scored) / seconds.scored
-    whole = seconds.begin + job.config.epochs * (steps * seconds.step + score + seconds.save)
+    whole = whole_s(job, seconds, steps)
     least, most, number = min(seconds.steps), max(seconds.steps), len(seconds.steps)
     spread = f" ({least:.3f} to {most:.3f}, n = {number})" if number > 1 else " (n = 1)"
     epoch = f"{score:.2f} s to score and {seconds.save:.2f} s to save an epoch"

@@ -55,7 +55,7 @@ def execute(words: list[str]) -> None:
     if flags.new.print_config:
         print(resolved(header, work.anchored(flags.setup), flags.config), end="")
     elif flags.new.dry_run:
-        dryrun.search(header, work.anchored(flags.setup), flags.config)
+        dryrun.search(header, work.anchored(flags.setup), flags.config, flags.new.seeds, flags.together)
     elif flags.together:
         begin_together(flags.new, header, flags.setup, flags.config, origin)
     else:
@@ -144,7 +144,7 @@ def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, con
     """New runs of all seeds at once. Raises InputError for a single seed."""
     if flags.seeds == 1:
         raise InputError("--together is for several seeds; give --seeds 4, or leave it out")
-    dryrun.check_search(header, setup, config, work.load(setup))
+    dryrun.check_search(header, setup, config, work.load(setup), flags.seeds)
     made = together.begin_runs(flags, header, setup, config, origin)
     data_of = {run.folder: data for run, data in made}
     runs = [run for run, _ in made]

@@ -39,7 +39,7 @@ def execute(words: list[str]) -> None:
         return print(resolved(header, work.anchored(flags.setup), flags.config), end="")
     architecture, _, label = formats.resolve(flags.arch)
     if flags.new.dry_run:
-        return dryrun.train(architecture, header, work.anchored(flags.setup), flags.config)
+        return dryrun.train(architecture, header, work.anchored(flags.setup), flags.config, flags.new.seeds)
     limits = limits_of(flags.setup.budget, flags.setup.until)
     for one in work.setups(flags.new, flags.setup):
         begin(flags, label, architecture, one, limits)
