@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dartboard import kernels
 from dartboard.formats import published
 from dartboard.networks.darts import Network, Supernet
 
@@ -29,6 +30,9 @@ BOUNDS: dict[str, dict[str, int]] = {
     "network, plain": {"operations": 557, "convolutions": 114, "bytes": 4_864_016},
     "network, fast": {"operations": 450, "convolutions": 114, "bytes": 4_012_048},
 }
+
+
+COMPILED_BYTES = 17_133_312  # of the supernet by the compiled kernels
 
 
 class Counting(TorchDispatchMode):
@@ -101,6 +105,17 @@ def test_a_pass_computes_and_keeps_no_more_than_when_it_was_counted(name: str, m
     assert not grown, f"{name} grew: counted {found}, at most {BOUNDS[name]}; if it is worth it, set BOUNDS to what was"
     shrunk = {what: number for what, number in found.items() if number < 0.9 * BOUNDS[name][what]}
     assert not shrunk, f"{name} shrank: counted {found}; set BOUNDS to it, so that it stays so small"
+
+
+@pytest.mark.usefixtures("global_rng")
+@pytest.mark.skipif(not kernels.available(), reason=f"compiled kernels: {kernels.why_not()}")
+def test_the_compiled_kernels_keep_no_more_for_backward_than_when_it_was_counted() -> None:
+    """What they compute inside is not dispatched, what they keep is seen."""
+    work = supernet("fast")
+    work()
+    kept = counted(work)["bytes"]
+    assert 0.9 * COMPILED_BYTES < kept <= COMPILED_BYTES, f"counted {kept}; if it is worth it, set COMPILED_BYTES"
+    assert 0.35 * BOUNDS["supernet, plain"]["bytes"] > COMPILED_BYTES
 
 
 def test_the_fast_forms_compute_and_keep_less_than_the_plain_ones() -> None:

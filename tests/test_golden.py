@@ -84,9 +84,15 @@ class Search:
         )[0]
 
 
-@pytest.fixture(params=["plain", "fast"])
-def search(request: pytest.FixtureRequest, reference: Path) -> Search:
-    return Search(Golden(reference / "reference" / "darts_supernet.npz"), request.param)
+@pytest.fixture(params=["plain", "fast", "fast, pure torch", "fast, pure torch, edge by edge"])
+def search(request: pytest.FixtureRequest, reference: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+    """The supernet in each of its forms."""
+    form, *how = request.param.split(", ")
+    if "pure torch" in how:
+        monkeypatch.setenv("DARTBOARD_KERNELS", "0")
+    if "edge by edge" in how:  # as maps of the paper's size
+        monkeypatch.setattr("dartboard.fast_cell.SMALL_WORK", 0)
+    return Search(Golden(reference / "reference" / "darts_supernet.npz"), form)
 
 
 @pytest.fixture
@@ -169,7 +175,9 @@ def test_our_own_golden_files_are_met(name: str) -> None:
     check_results(RESULTS[name](), name)
 
 
-def test_the_fast_form_meets_our_own_golden_file() -> None:
+@pytest.mark.parametrize("switch", ["1", "0"])
+def test_the_fast_form_meets_our_own_golden_file(switch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARTBOARD_KERNELS", switch)
     check_results(supernet_results("fast"), "supernet")
 
 

@@ -205,22 +205,42 @@ def alpha_gradient(net: Supernet, x: torch.Tensor, seed: int) -> torch.Tensor:
     return torch.cat([gradient.flatten() for gradient in found]).double()
 
 
-@compiler_needed
-def test_the_same_threads_give_the_same_bits_and_the_error_in_float32_is_no_larger_than_the_plain_forms():
+def errors_in_float32() -> tuple[float, float]:
+    """Of the alpha gradients of the fast form and of the plain one in channels_last: the lower quartile of 16 batches.
+
+    In the others some ReLU or pool decides otherwise than in double, in whichever form that happens to be.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        fast, plain = Supernet(channels=8, cells=3, form="fast"), Supernet(channels=8, cells=3)
+        fast, plain = Supernet(channels=4, cells=3, form="fast"), Supernet(channels=4, cells=3)
     plain.load_state_dict(fast.state_dict())
     exact = copy.deepcopy(plain).double()
-    plain.to(memory_format=torch.channels_last)
-    error = other_error = 0.0
-    for seed in range(6):
-        x = torch.randn(16, 3, 16, 16, generator=torch.Generator().manual_seed(seed))
+    for net in (fast, plain):
+        net.to(memory_format=torch.channels_last)
+    errors: list[tuple[float, float]] = []
+    for seed in range(16):
+        x = torch.randn(8, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+        x = x.contiguous(memory_format=torch.channels_last)
         wanted, found = alpha_gradient(exact, x, seed), alpha_gradient(fast, x, seed)
-        assert torch.equal(found, alpha_gradient(fast, x, seed))
-        other = alpha_gradient(plain, x.contiguous(memory_format=torch.channels_last), seed)
-        error, other_error = error + (found - wanted).norm(), other_error + (other - wanted).norm()
-    assert error <= 1.1 * other_error  # equal but for the luck of rounding: 1.0 within a few percent
+        assert torch.equal(found, alpha_gradient(fast, x, seed))  # the same threads give the same bits
+        errors.append((float((found - wanted).norm()), float((alpha_gradient(plain, x, seed) - wanted).norm())))
+    one, other = (sorted(column)[len(errors) // 4] for column in zip(*errors, strict=True))
+    return one, other
+
+
+@pytest.mark.parametrize(
+    ("switch", "small_work", "most"),
+    [pytest.param("1", 256, 1.0, marks=compiler_needed), ("0", 0, 1.1), ("0", 10**6, 1.2)],
+    ids=["compiled", "edge by edge", "edges together"],
+)
+def test_the_same_threads_give_the_same_bits_and_the_error_in_float32_is_about_the_plain_forms(
+    switch: str, small_work: int, most: float, monkeypatch: pytest.MonkeyPatch
+):
+    """Of the kernels half of it, of pure torch as much within some percent (docs/performance.md)."""
+    monkeypatch.setenv(kernels.SWITCH, switch)
+    monkeypatch.setattr(fast_cell, "SMALL_WORK", small_work)
+    error, other_error = errors_in_float32()
+    assert error <= most * other_error
 
 
 def test_a_new_operation_runs_plain_beside_the_kernels_and_changes_nothing_else():
