@@ -15,7 +15,7 @@ What the fast forms bring against the plain ones, measured by one command: `make
 {BEGIN}
 {END}
 """
-GROWTH = ("varied", "from", "to", "at", "n", "seconds for one more", "r²", "growth at the end")
+GROWTH = ("varied", "from", "to", "at", "n", "seconds for one more", "r²", "growth at the end", "of the work")
 LABELS = {"channels": "channels C", "batch_size": "images a batch", "image_size": "pixels a side"}
 
 
@@ -75,8 +75,9 @@ def section(record: dict[str, Any], picture: str, took_s: float) -> str:
             f"![Seconds and memory against sizes]({picture})",
             "",
             *table(GROWTH, grown(record)),
-            "Growth at the end is the exponent between the two largest values: 1 is linear, 2 quadratic. Seconds are",
-            "those of a first-order step in the fastest form, or of a whole search up to the end of an epoch.",
+            "Growth at the end is the exponent between the two largest values: 1 is linear, 2 quadratic; of the work:",
+            "that of the multiply-adds. Seconds are those of a first-order step in the fastest form, the least of n,",
+            "all points in turn; for epochs, those of one whole search up to the end of each.",
             "",
         ]
     )
@@ -119,7 +120,8 @@ def grown(record: dict[str, Any]) -> list[list[str]]:
     rows = []
     for line in record["growth"].values():
         ends = [f"{line['values'][0]:g}", f"{line['values'][-1]:g}"]
-        fits = [f"{line['slope']:.3g}", f"{line['r2']:.3f}", f"{line['exponent']:.2f}"]
+        expected = "" if line["expected"] is None else f"{line['expected']:.2f}"
+        fits = [f"{line['slope']:.3g}", f"{line['r2']:.3f}", f"{line['exponent']:.2f}", expected]
         rows.append([LABELS.get(line["name"], line["name"]), *ends, line["size"], str(line["n"]), *fits])
     return rows
 

@@ -1,6 +1,5 @@
 """How seconds and memory grow with one size while the others stay: points, and the line or power fitted to them."""
 
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -15,81 +14,123 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from dartboard import spaces
 from dartboard.config import Setup
+from dartboard.cost import count_supernet
 from dartboard.data import load_data
 from dartboard.methods import darts
 from dartboard.run import Run
 
-BASE = Size(8, 5, 32, 16)
+BASE = Size(8, 5, 16, 16)
 POINTS = {
     "channels": (4, 8, 16, 24),
     "cells": (3, 5, 8, 11, 14),
-    "batch_size": (16, 32, 64, 96),
+    "batch_size": (16, 32, 64, 128),
     "image_size": (8, 16, 24, 32),
 }
 QUICK_BASE, QUICK_POINTS = Size(2, 3, 8, 8), {"channels": (2, 4), "cells": (3, 4)}
-LINEAR = ("cells", "batch_size", "epochs")  # what the cost is expected to be a straight line in
+ROUNDS = 15  # at most, of all points in turn
 
 
 @dataclass
 class Series:
-    """values: what was varied; seconds: of one first-order step (of the search so far, for epochs); bytes: saved for
-    backward, () where not counted; exponent: slope of log(seconds) over log(value) between the two largest values;
-    slope, start, r2: of the straight line through the seconds."""
+    """values: what was varied; seconds: of one first-order step, the least of n (of the search so far, for epochs);
+    bytes: saved for backward, work: multiply-adds of a batch, () where not counted; exponent: slope of log(seconds)
+    over log(value) between the two largest values, expected: that of the work; slope, start, r2: of the straight line
+    through the seconds."""
 
     name: str
     size: str
     values: tuple[float, ...]
     seconds: tuple[float, ...]
     bytes: tuple[int, ...] = ()
+    work: tuple[int, ...] = ()
     n: int = 1
     slope: float = 0.0
     start: float = 0.0
     r2: float = 0.0
     exponent: float = 0.0
+    expected: float | None = None
 
     def fitted(self) -> "Series":
         x, y = np.array(self.values, float), np.array(self.seconds, float)
         slope, start = np.polyfit(x, y, 1)
         rest, spread = float(((y - slope * x - start) ** 2).sum()), float(((y - y.mean()) ** 2).sum())
-        exponent = float(np.log(y[-1] / y[-2]) / np.log(x[-1] / x[-2]))
         r2 = 1.0 - rest / spread if spread else 1.0
-        return replace(self, slope=float(slope), start=float(start), r2=r2, exponent=exponent)
+        expected = exponent(x, self.work) if self.work else None
+        line = {"slope": float(slope), "start": float(start), "r2": r2}
+        return replace(self, **line, exponent=exponent(x, y), expected=expected)  # type: ignore[arg-type]
+
+
+def exponent(x: Sequence[float], y: Sequence[float]) -> float:
+    """The slope of log y over log x between the two largest x."""
+    return float(np.log(y[-1] / y[-2]) / np.log(x[-1] / x[-2]))
+
+
+@dataclass
+class Point:
+    """A size and so many threads, with the seconds of its steps so far."""
+
+    size: Size
+    threads: int
+    step: forms.Work
+    bytes: int
+    seconds: list[float]
+
+    @classmethod
+    def made(cls, size: Size, threads: int) -> "Point":
+        """After a step that is not counted."""
+        works = forms.searched(forms.best(), size).works
+        saved = saved_bytes(works[FORWARD_BACKWARD])
+        works[FIRST]()
+        return cls(size, threads, works[FIRST], saved, [])
+
+    def timed(self) -> None:
+        torch.set_num_threads(self.threads)
+        before = time.perf_counter()
+        self.step()
+        self.seconds.append(time.perf_counter() - before)
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds of a forward pass of a batch."""
+        sizes = {"num_classes": 10, "image_size": self.size.image_size, "in_channels": 3}
+        cost = count_supernet(spaces.SPACES["darts"], self.size.channels, self.size.cells, **sizes)
+        return cost.macs * self.size.batch_size
 
 
 def measured(budget_s: float, quick: bool, threads: int) -> dict[str, Series]:
-    """By what was varied. Each step is the median of up to five, within the budget."""
-    base, points = (QUICK_BASE, QUICK_POINTS) if quick else (BASE, POINTS)
-    count = sum(len(values) for values in points.values()) + threads
-    each_s, found = 0.75 * budget_s / count, {}
+    """By what was varied. All points in turn, again and again within the budget."""
+    base, varied = (QUICK_BASE, QUICK_POINTS) if quick else (BASE, POINTS)
+    before, end = torch.get_num_threads(), time.perf_counter() + 0.85 * budget_s
     with forms.best().chosen():
-        for name, values in points.items():
-            sizes = [replace(base, **{name: value}) for value in values]
-            steps = [timed(size, each_s) for size in sizes]
-            found[name] = series(name, base, values, steps)
+        points = {
+            name: [Point.made(replace(base, **{name: value}), threads) for value in values]
+            for name, values in varied.items()
+        }
+        counts = list(powers(threads)) if threads > 1 else []
+        by_threads = [Point.made(base, count) for count in counts]
+        everyone = [*(point for line in points.values() for point in line), *by_threads]
+        try:
+            for _ in range(ROUNDS):
+                began = time.perf_counter()
+                for point in everyone:
+                    point.timed()
+                if 2 * time.perf_counter() - began > end:
+                    break
+        finally:
+            torch.set_num_threads(before)
+        found = {name: series(name, base, varied[name], line) for name, line in points.items()}
         found["epochs"] = epochs(2, 80) if quick else epochs(6, 400)
-        if threads > 1:
-            found["threads"] = by_threads(base, threads, each_s)
+        if by_threads:
+            found["threads"] = replace(series("threads", base, counts, by_threads), work=(), expected=None)
     return found
 
 
-def series(name: str, base: Size, values: Sequence[float], steps: Sequence[tuple[float, int, int]]) -> Series:
-    """The points with their lines; n: the fewest repeats of a point."""
-    seconds, saved, repeats = zip(*steps, strict=True)
-    return Series(name, str(base), tuple(values), seconds, saved, n=min(repeats)).fitted()
-
-
-def timed(size: Size, budget_s: float) -> tuple[float, int, int]:
-    """Median seconds of a first-order step, the bytes it saves for backward, and how many steps were timed."""
-    works = forms.searched(forms.best(), size).works
-    saved = saved_bytes(works[FORWARD_BACKWARD])
-    works[FIRST]()
-    seconds: list[float] = []
-    end = time.perf_counter() + budget_s
-    while len(seconds) < 5 and (not seconds or time.perf_counter() + seconds[-1] < end):
-        before = time.perf_counter()
-        works[FIRST]()
-        seconds.append(time.perf_counter() - before)
-    return statistics.median(seconds), saved, len(seconds)
+def series(name: str, base: Size, values: Sequence[float], points: Sequence[Point]) -> Series:
+    """The least seconds of every point, with their lines."""
+    seconds = tuple(min(point.seconds) for point in points)
+    saved, work = tuple(point.bytes for point in points), tuple(point.work for point in points)
+    n = min(len(point.seconds) for point in points)
+    return Series(name, str(base), tuple(values), seconds, saved, work, n).fitted()
 
 
 def saved_bytes(work: forms.Work) -> int:
@@ -115,19 +156,7 @@ def epochs(count: int, images: int) -> Series:
             lines = [line for line in run.metrics() if line["event"] == "epoch"]
     seconds = tuple(float(line["elapsed_s"]) for line in lines)
     size = f"digits, {images} images, C=2, 3 cells"
-    return Series("epochs", size, tuple(range(1, count + 1)), seconds).fitted()
-
-
-def by_threads(base: Size, threads: int, budget_s: float) -> Series:
-    before, steps = torch.get_num_threads(), []
-    counts = list(powers(threads))
-    try:
-        for count in counts:
-            torch.set_num_threads(count)
-            steps.append(timed(base, budget_s))
-    finally:
-        torch.set_num_threads(before)
-    return series("threads", base, counts, steps)
+    return replace(Series("epochs", size, tuple(range(1, count + 1)), seconds).fitted(), expected=1.0)
 
 
 def powers(threads: int) -> Iterator[int]:

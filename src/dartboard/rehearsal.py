@@ -28,9 +28,7 @@ ENOUGH_S, ENOUGH_EPOCHS = 7.0, 20  # seconds, and epochs of one step each, after
 SCORED = 256  # images of a split that are scored after a step
 SMALL = 2  # images of the first of the batches whose bytes tell those of any batch: they lie on a line
 CLEAR = 2e8  # bytes of a step beside which what an allocator keeps of the step before is little
-CERTAIN = (
-    6  # numbers of memory for each number in a map; the plain form takes 3.4, the fast one 1 (docs/performance.md)
-)
+CERTAIN = 6  # numbers of memory for each number in a map: more than the plain form, which keeps every map, ever takes
 TINY = 10_000  # numbers of memory for each pixel, channel, cell and image; the DARTS supernet has maps of 92
 NUMBER_BYTES = {"float32": 4, "bf16": 4, "float64": 8}
 SPARE = 0.9  # share of the free memory that the batch we propose may take
