@@ -381,6 +381,25 @@ def test_a_stage_that_was_done_with_other_settings_is_refused_too(done: Study, t
         transfer.work_on(Study.open(tmp_path / "study"), Limits())
 
 
+def test_a_stage_of_before_a_setting_was_there_is_as_good_as_one_with_its_default(done: Study, tmp_path: Path) -> None:
+    shutil.copytree(done.folder, tmp_path / "study")
+    again = Study.open(tmp_path / "study")
+    file = again.place("search-a-s0") / "config.toml"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if not line.startswith("stop = ")))
+    assert len(lines) > len(file.read_text().splitlines())
+    transfer.work_on(again, Limits())
+
+
+def test_fewer_images_of_a_study_that_is_done_are_refused(done: Study, tmp_path: Path) -> None:
+    """Settings that only one of both has are compared, too."""
+    shutil.copytree(done.folder, tmp_path / "study")
+    file = tmp_path / "study" / "study.toml"
+    file.write_text("".join(line for line in file.open() if not line.startswith("images_a")))
+    with pytest.raises(InputError, match="was made with max_images = 60, the study says None"):
+        transfer.work_on(Study.open(tmp_path / "study"), Limits())
+
+
 def test_data_that_changed_between_two_stages_are_refused(done: Study, tmp_path: Path) -> None:
     shutil.copytree(done.folder, tmp_path / "study")
     again = Study.open(tmp_path / "study")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard.checkpoint import checkpoints, read_checkpoint
 from dartboard.claims import Claims
-from dartboard.config import flat
+from dartboard.config import build, field_names, flat
 from dartboard.durable import writing
 from dartboard.errors import InputError, InterruptedRunError, InUseError
 from dartboard.handover import Handover, check_parent, start_of
@@ -150,10 +150,13 @@ def check_checkpoints(run: Run) -> None:
 
 def check_same(study: Study, stage: Stage, run: Run) -> None:
     """Raises InputError where a stage was begun with other settings than the study has."""
-    wanted, setup = flat(study.config_of(stage)), flat(study.setup_of(stage))
-    found = {**run.settings, **flat(run.setup)}
-    for name, value in {**wanted, **setup}.items():
-        if name not in SHARED and found.get(name) != value and list_like(found.get(name)) != list_like(value):
+    config = study.config_of(stage)
+    wanted = {**flat(config), **flat(study.setup_of(stage))}
+    known = {name: value for name, value in run.settings.items() if name in field_names(type(config))}
+    found = {**flat(build(type(config), known)), **flat(run.setup)}  # what a stage knew nothing of is as it was then
+    for name in {**wanted, **found}:
+        value = wanted.get(name)
+        if name not in SHARED and list_like(found.get(name)) != list_like(value):
             run.close()
             begun = "made" if run.done else "begun"
             raise InputError(
