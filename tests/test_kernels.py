@@ -236,7 +236,7 @@ def errors_in_float32() -> tuple[float, float]:
 def test_the_same_threads_give_the_same_bits_and_the_error_in_float32_is_about_the_plain_forms(
     switch: str, small_work: int, most: float, monkeypatch: pytest.MonkeyPatch
 ):
-    """Of the kernels half of it, of pure torch as much within some percent (docs/performance.md)."""
+    """Of the kernels less, of pure torch as much within some percent (docs/performance.md)."""
     monkeypatch.setenv(kernels.SWITCH, switch)
     monkeypatch.setattr(fast_cell, "SMALL_WORK", small_work)
     error, other_error = errors_in_float32()
