@@ -65,8 +65,8 @@ def section(record: dict[str, Any], picture: str, took_s: float) -> str:
         [
             f"Measured {told['date']} in {took_s:.0f} s{kind}: {where}, commit {told['commit']}.",
             "Forms of one work are interleaved in one process, after a round that warms up where there is time for it;",
-            "medians, with the lowest and the highest of n. `plain, channels-first` is the original formulation, its memory as the C library",
-            "hands it out. The fast forms keep freed memory, as every run does.",
+            "medians, with the lowest and the highest of n. `plain, channels-first` is the original formulation,",
+            "its memory as the C library hands it out. The fast forms keep freed memory, as every run does.",
             "",
             *table(("work", "size", "form", "s", "lowest", "highest", "n", "times faster"), times(record["rows"])),
             *table(("work", "size", "form", "MB", "of plain", "n"), memory(record["rows"])),
