@@ -1,6 +1,6 @@
 """Every figure of docs/performance.md: what the fast forms bring against the plain one, and how the cost grows.
 
-Usage: python benchmarks/bench.py [--out docs/performance] [--quick] [--threads N] [--budget-s 490]
+Usage: python benchmarks/bench.py [--out docs/performance] [--quick] [--threads N] [--budget-s 420]
 Writes OUT.md (between its marks), OUT.json and OUT-growth.svg. Works are interleaved in one process; where the time
 does not suffice for more, a figure has fewer repeats, and its n says so. --quick: small sizes, about a minute.
 """
@@ -177,9 +177,9 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/performance"), help="path without its ending")
     parser.add_argument("--quick", action="store_true", help="small sizes, about a minute")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--budget-s", type=float, default=None, help="seconds in all (490, or 40 where quick)")
+    parser.add_argument("--budget-s", type=float, default=None, help="seconds in all (420, or 40 where quick)")
     flags = parser.parse_args(words)
-    budget_s, threads_before = flags.budget_s or (40.0 if flags.quick else 490.0), torch.get_num_threads()
+    budget_s, threads_before = flags.budget_s or (40.0 if flags.quick else 420.0), torch.get_num_threads()
     torch.set_num_threads(flags.threads)
     start = time.perf_counter()
     bench = Bench(flags.threads, flags.quick, start + budget_s)
