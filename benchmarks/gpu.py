@@ -182,8 +182,7 @@ def training_stepper(bench: Bench, form: Form, compiled: bool) -> Callable[[], o
     config = replace(bench.training, network=form.supernet)  # type: ignore[arg-type]
     run, data = Unwritten(setup), noise_data(bench, config.batch_size)
     images, network = data.train, sized(formats.published()["DARTS_V2"].architecture, config, data)
-    dtype = torch.float64 if form.precision == "float64" else torch.float32
-    training = train.begin(config, network, run, torch.device(bench.device), dtype)
+    training = train.begin(config, network, run, torch.device(bench.device), torch.float32)
     if compiled:
         whole = torch.compile(lambda x: Network.logits(network, x))
         network.logits = lambda x, **_: whole(x)  # type: ignore[method-assign]

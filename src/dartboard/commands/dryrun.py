@@ -32,7 +32,7 @@ def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1,
     print(resolved(header, setup, config))
     print(f"{described(job.data)}\nsupernet: {counts(job)}")
     estimate(job, seeds)
-    if config.stop:
+    if getattr(config, "stop", ""):
         print("the rules of --stop are not in these times; eigenvalue is made to take at most a tenth of the run")
 
 
@@ -135,17 +135,20 @@ def memory_line(job: "Job", taken: int, before: int, device: "torch.device") -> 
     return f"peak memory: {in_words(whole)}, {in_words(taken)} of it for the steps; {in_words(free_bytes())} are free"
 
 
+def score_s(job: "Job", seconds: "Seconds") -> float:
+    """Seconds of scoring after an epoch."""
+    return seconds.score * len(job.scored) / seconds.scored
+
+
 def whole_s(job: "Job", seconds: "Seconds", steps: int) -> float:
     """Seconds of the whole run, of so many steps an epoch."""
-    score = seconds.score * len(job.scored) / seconds.scored
     epochs: int = job.config.epochs
-    return seconds.begin + epochs * (steps * seconds.step + score + seconds.save)
+    return seconds.begin + epochs * (steps * seconds.step + score_s(job, seconds) + seconds.save)
 
 
 def time_line(job: "Job", seconds: "Seconds", steps: int, device: str) -> str:
     """Seconds of a step, of scoring and saving after each epoch, and of all together."""
-    score = seconds.score * len(job.scored) / seconds.scored
-    whole = whole_s(job, seconds, steps)
+    score, whole = score_s(job, seconds), whole_s(job, seconds, steps)
     least, most, number = min(seconds.steps), max(seconds.steps), len(seconds.steps)
     spread = f" ({least:.3f} to {most:.3f}, n = {number})" if number > 1 else " (n = 1)"
     epoch = f"{score:.2f} s to score and {seconds.save:.2f} s to save an epoch"

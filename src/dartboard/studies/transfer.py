@@ -75,7 +75,8 @@ def parent_aside(study: Study, stage: Stage, claims: Claims, why: str) -> bool:
     if claim is None:
         return False
     with claim:
-        move_aside(study, str(stage.before), why)
+        if study.is_done(str(stage.before)):  # else another process was faster
+            move_aside(study, str(stage.before), why)
     return True
 
 
