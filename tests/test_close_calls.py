@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
+import tiny
 from dartboard.close_calls import as_cell, close_cell, derive_many, num_nodes
 from dartboard.report import write_report
 from dartboard.report.changes import root_mean_square_step
@@ -137,3 +138,9 @@ def test_nothing_is_told_of_a_cell_that_was_derived_by_another_rule_or_of_an_alp
 
 def rewrite(folder: Path, lines: list[dict[str, object]]) -> None:
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_a_page_of_a_search_over_operations_of_its_own_has_no_close_calls(tmp_path: Path) -> None:
+    tiny.search(tmp_path / "run", space=tiny.FEW)
+    page = write_report([tmp_path / "run"]).read_text()
+    assert 'id="close"' not in page

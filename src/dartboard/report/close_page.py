@@ -28,13 +28,16 @@ def close_section(facts: Facts) -> Html | None:
 def calls_of(facts: Facts, kind: str, times: float = 1.0) -> CloseCalls | None:
     """The last epoch's cell under noise as large, times `times`, as alpha's own step in that epoch.
 
-    None where alpha or its step is not known, or the cell was derived from alpha by another rule than that of DARTS.
+    None where alpha or its step is not known, where its columns are not those of a space by name (a search from Python
+    over operations of its own), or where the cell was derived from alpha by another rule than that of DARTS.
     """
     known = [epoch for epoch in with_cells(facts.history) if kind in epoch.alpha]
     scale = root_mean_square_step(known, kind)
     if not known or scale is None or not math.isfinite(scale) or scale <= 0.0:
         return None
     alpha = known[-1].alpha[kind]
+    if any(len(row) != len(facts.operations) for row in alpha):
+        return None
     if num_nodes(alpha) is None or any(math.isnan(logit) for row in alpha for logit in row):
         return None
     derived, own = as_cell(alpha, facts.operations), cell_of(known[-1], kind)
