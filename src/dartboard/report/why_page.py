@@ -217,8 +217,8 @@ def gap(found: Row) -> Html:
 def gap_caption(rows: Sequence[Row]) -> str:
     retrained = how_words([row for row in rows if row["name"] == "retrained"])
     return (
-        f"Intervals: Wilson's of one network, by {retrained} over the images of the retrained cell; of a change, paired "
-        f"over the images, by {how_words(rows, 'step_')}."
+        f"Intervals: Wilson's of one network, by {retrained} over the images of the retrained cell; of a change, "
+        f"paired over the images, by {how_words(rows, 'step_')}."
     )
 
 
