@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ABSENT = ("tyro", "rich", "matplotlib", "pygraphviz", "tomli_w", "safetensors", "PIL")
+ABSENT = ("tyro", "rich", "matplotlib", "pygraphviz", "tomli_w", "safetensors", "PIL", "scipy")
 WITHOUT = f"""
 import runpy, sys
 class Absent:

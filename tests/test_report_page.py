@@ -219,7 +219,7 @@ def test_runs_of_other_settings_are_not_averaged_together(tmp_path: Path) -> Non
     one = write_training(tmp_path / "a", seed=0)
     other = write_training(tmp_path / "b", seed=1, config={"lr": 0.5})
     said = words_of(write_report([one, other]))
-    assert "DARTS_V2 (2)" in said
+    assert "DARTS_V2, lr = 0.025" in said and "DARTS_V2, lr = 0.5" in said
     assert "Trainings here differ in lr" in said
 
 

@@ -25,15 +25,15 @@ from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import darts
 from dartboard.report.checklist import against_random
 from dartboard.report.facts import read_facts
-from dartboard.report.transfer_page import page_html
+from dartboard.report.transfer_page import caution, differences, page_html
 from dartboard.report.transfer_words import carry_verdict, sentence, who_carries
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.stopping import Limits
 from dartboard.studies import elsewhere, transfer
 from dartboard.studies.cells import Cell
-from dartboard.studies.comparisons import carry_contrasts, contrast, moves, pairs, ranks
-from dartboard.studies.matrix import findings
+from dartboard.studies.comparisons import Contrast, carry_contrasts, contrast, moves, pairs, ranks
+from dartboard.studies.matrix import Findings, findings
 from dartboard.studies.protocol import Protocol, drawn, parse_proxies, stages
 from dartboard.studies.study import Study, load
 
@@ -131,7 +131,7 @@ def test_a_plan_for_other_devices_grows_with_work_and_is_bound_by_the_slower_of_
 
 
 def test_where_a_is_b_swap_and_stay_differ_by_exactly_nothing(done: Study) -> None:
-    """Every number of both is the same, bit for bit, so is their difference, and its interval."""
+    """Every number of both is the same, bit for bit, so their difference is zero."""
     lines = numbers(done)
     for swap, stay in (("ab", "bb"), ("ba", "aa")):
         assert lines[f"search-{swap}-s0"] == lines[f"search-{stay}-s0"]
@@ -139,7 +139,8 @@ def test_where_a_is_b_swap_and_stay_differ_by_exactly_nothing(done: Study) -> No
             assert lines[f"train-{swap}-on-{side}-s0"] == lines[f"train-{stay}-on-{side}-s0"]
     for one in findings(done).contrasts:
         if one.key in ("swap", "transfer"):
-            assert one.pairs == (0.0,) and one.interval.estimate == one.interval.low == one.interval.high == 0.0
+            assert one.pairs == (0.0,) and one.interval.estimate == 0.0
+            assert one.interval.low is one.interval.high is None  # one pair has no interval
 
 
 def test_the_matrix_holds_the_accuracies_that_the_trainings_wrote(done: Study) -> None:
@@ -187,18 +188,60 @@ def test_ways_to_carry_over_are_subtracted_seed_by_seed_and_the_page_says_which_
         return [Cell(group, seed, None, {"b": value}, "b") for seed, value in enumerate(values)]
 
     stays = [cell for suffix in ("", "-weights", "-alphas") for cell in cells(f"bb{suffix}", 0.5, 0.6, 0.7)]
-    swaps = cells("ab", 0.55, 0.66, 0.77) + cells("ab-weights", 0.54, 0.64, 0.74) + cells("ab-alphas", 0.5, 0.59, 0.71)
+    swaps = cells("ab", 0.55, 0.66, 0.77) + cells("ab-weights", 0.54, 0.64, 0.75) + cells("ab-alphas", 0.5, 0.59, 0.71)
     found = [one for pair in pairs(protocol) if (one := contrast(stays + swaps, *pair, 0)) is not None]
     carries = {(one.first, one.second): one for one in carry_contrasts(found, protocol, 0)}
     assert len(carries) == 3 and all(one.seeds == (0, 1, 2) and one.side == "b" for one in carries.values())
     one = carries["ab-weights", "ab-alphas"]
-    assert [round(value, 12) for value in one.pairs] == [0.04, 0.05, 0.03] and one.interval.excludes_zero
+    assert [round(value, 12) for value in one.pairs] == [0.04, 0.05, 0.04] and one.interval.excludes_zero
     names: Any = {"a": "one", "b": "other"}
     text = carry_verdict([*found, *carries.values()], "b", names)
-    assert "weights only +4.00 (+4.00 to +4.00)" in text and "The weights carry the effect" in text
+    assert "weights only +4.33 (+2.90 to +5.77)" in text and "The weights carry the effect" in text
     assert carry_verdict([*found, *carries.values()], "a", names) == ""
     assert carry_contrasts(found, Protocol("digits", "digits", seeds=3), 0) == []  # one way only
     assert "against alphas only" in sentence(one, names)
+
+
+def compared(seeds: int) -> list[Contrast]:
+    """Swap against stay, and found against random cells, of so many seeds."""
+    cells = [Cell("ab", seed, None, {"b": 0.6 + seed**2 / 1000}, "b") for seed in range(seeds)]
+    cells += [Cell("bb", seed, None, {"b": 0.5 + seed / 1000}, "b") for seed in range(seeds)]
+    cells += [Cell(f"random{seed}", seed, None, {"b": 0.4 + seed / 100}) for seed in range(seeds)]
+    both = [contrast(cells, "swap", "ab", "bb", "b", 0), contrast(cells, "found", "ab", "random", "b", 0)]
+    return [one for one in both if one is not None]
+
+
+def test_words_and_page_name_what_made_an_interval_by_the_number_of_its_values() -> None:
+    names: Any = {"a": "one", "b": "other"}
+    few = compared(3)
+    assert "95 % interval +9.78 to +10.35, Student's t, n = 3 pairs" in sentence(few[0], names)
+    assert "Welch's t, n = 3 and 3 cells" in sentence(few[1], names)
+    page = differences(Findings(0, 0, (), {}, tuple(few), (), (), {}), names)
+    assert page is not None and "bootstrap" not in page
+    assert "the line its 95 % interval, by Student&#x27;s t, and Welch&#x27;s t where nothing is paired." in page
+    many = compared(10)
+    assert "bootstrap, n = 10 pairs" in sentence(many[0], names)
+    page = differences(Findings(0, 0, (), {}, tuple(many), (), (), {}), names)
+    assert page is not None and "the line its 95 % interval, by the bootstrap" in page and "Student" not in page
+    alone = compared(1)
+    assert sentence(alone[0], names).endswith("+10.00 points (n = 1, no interval).")
+    assert "where there is one" in str(differences(Findings(0, 0, (), {}, tuple(alone), (), (), {}), names))
+
+
+def test_differences_that_are_all_the_same_are_not_called_an_effect() -> None:
+    cells = [Cell("ab", seed, None, {"b": 0.6 + seed / 10}, "b") for seed in range(3)]
+    cells += [Cell("bb", seed, None, {"b": 0.5 + seed / 10}, "b") for seed in range(3)]
+    one = contrast(cells, "swap", "ab", "bb", "b", 0)
+    assert one is not None
+    said = sentence(one, {"a": "one", "b": "other"})
+    assert "All values are the same" in said and "leaves zero out" not in said
+
+
+def test_the_page_says_how_wide_an_interval_of_so_few_seeds_is(tmp_path: Path) -> None:
+    three, one = (str(caution(study(tmp_path / f"study{n}", seeds=n))) for n in (3, 1))
+    assert "is 0.25, and an interval by Student&#x27;s t is 2.5 standard deviations wide to each side" in three
+    assert "there is no interval" in one and "bootstrap" not in three + one
+    assert caution(study(tmp_path / "study", seeds=5)) is None
 
 
 @pytest.mark.parametrize(

@@ -324,6 +324,8 @@ def test_trainings_are_runs_of_the_short_protocol_scored_on_val(
     assert (sizes["train"], sizes["val"], sizes["test"]) == (len(searched.data.train), 0, len(searched.data.val))
     assert sizes["fingerprint"] != searched.data.fingerprint  # so that `resume` refuses to go on with other images
     assert [row["n"] for row in content["trained_changes"]] == [1]
+    assert {(row["low"], row["high"], row["how"]) for row in content["trained_changes"]} == {(None, None, "none")}
+    assert "one seed has no interval" in (folder / "why.html").read_text()
 
 
 def test_motifs_are_correlated_over_the_random_cells_alone(studied: tuple[Path, dict[str, Any]]) -> None:
@@ -358,18 +360,35 @@ def test_the_page_shows_everything_and_fetches_nothing(studied: tuple[Path, dict
     assert all(line.split("'")[0][:40].replace("&", "&amp;") in text for line in content["headlines"])
 
 
+def test_the_numbers_name_what_made_each_interval_by_the_number_of_its_values() -> None:
+    runs = [{"end": {"accuracy": accuracy}} for accuracy in (0.9, 0.95)]
+    row = dict.fromkeys(("kind", "node", "input", "change", "before", "after")) | {"key": "x", "drop": 0.1}
+    lower = [{"end": {"accuracy": accuracy}} for accuracy in (0.8, 0.83)]
+    (told,) = findings.trained_changes({"found": runs, "x": lower}, [row], 0)
+    half = 12.7062047 * 0.01  # t with one degree of freedom; the differences 0.10 and 0.12 deviate by 0.0141
+    assert told["how"] == "Student's t" and (told["low"], told["high"]) == pytest.approx((0.11 - half, 0.11 + half))
+    many = {"found": [run for run in runs for _ in range(5)], "x": lower[:1] * 10}
+    assert findings.trained_changes(many, [row], 0)[0]["how"] == "bootstrap"
+
+
+def ends(low: float, high: float) -> dict[str, Any]:
+    return {"step_low": low, "step_high": high, "step_how": "bootstrap"}
+
+
 def test_the_words_say_no_more_than_the_intervals() -> None:
     sure = {"change": "removed", "kind": "normal", "node": 3, "before": ["skip_connect", 1], "drop": 0.05, "low": 0.01,
-            "high": 0.09}  # fmt: skip
+            "high": 0.09, "how": "bootstrap"}  # fmt: skip
     assert "missed most is skip_connect from c[k-1] into node 3 of the normal cell" in headlines.edge_line([sure])
     assert "No single input is surely missed" in headlines.edge_line([{**sure, "low": -0.01}])
+    assert "(no interval)" in headlines.edge_line([{**sure, "low": None, "high": None, "how": "none"}])
     rows = [
         {"name": "soft", "label": "soft", "accuracy": 0.5},
-        {"name": "one-hot", "label": "one-hot", "accuracy": 0.4, "step": -0.1, "step_low": -0.2, "step_high": -0.01},
-        {"name": "recalibrated", "label": "cell", "accuracy": 0.6, "step": 0.2, "step_low": 0.1, "step_high": 0.3},
-        {"name": "retrained", "label": "trained", "accuracy": 0.3, "step": -0.3, "step_low": -0.4, "step_high": -0.2},
+        {"name": "one-hot", "label": "one-hot", "accuracy": 0.4, "step": -0.1, **ends(-0.2, -0.01)},
+        {"name": "recalibrated", "label": "cell", "accuracy": 0.6, "step": 0.2, **ends(0.1, 0.3)},
+        {"name": "retrained", "label": "trained", "accuracy": 0.3, "step": -0.3, **ends(-0.4, -0.2)},
     ]
-    assert "greatest fall is at 'one-hot', −10.0 points (95 % interval −20.0 to −1.0)" in headlines.gap_line(rows)
+    fall = "greatest fall is at 'one-hot', −10.0 points (95 % interval −20.0 to −1.0, bootstrap)"
+    assert fall in headlines.gap_line(rows)
     assert "no step is a fall" in headlines.gap_line([rows[0], *rows[2:]])
     motif = {"motif": "normal.skips", "rho": -0.5, "n": 9, "p": 0.04, "p_holm": 0.4}
     assert headlines.motif_line([motif]).startswith("No motif surely goes with")

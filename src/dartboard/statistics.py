@@ -1,20 +1,23 @@
-"""Figures over a few runs, cells or images: means, intervals, rank correlation, p-values. numpy only, no torch.
+"""Figures over a few runs, cells or images: means, intervals, rank correlation, p-values. No torch.
 
-Values are sequences of finite numbers; what is not is refused with ValueError. Everything random takes a seed.
+Values are sequences of finite numbers; what is not is refused with ValueError. Everything random takes a seed. scipy
+takes 0.2 to 0.7 s to load, so only what calls it loads it.
 """
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
+How = Literal["Student's t", "Welch's t", "bootstrap", "none"]
 
-ALL_RESAMPLES = 50_000  # up to so many resamples, all are taken in place of random ones: n <= 6
+ENOUGH = 10  # values from which on means are resampled; with fewer the bootstrap is too narrow
 ALL_ORDERS = 50_000  # up to so many permutations, all are taken: n <= 8
 FEW_VALUES = 8  # where values repeat at least so often on average (an image is right or wrong), counts are drawn
 TOLERANCE = 1e-9  # two values of a statistic that differ by less are the same, but for rounding
@@ -25,19 +28,29 @@ PIECE = 2_000_000  # numbers at once, to bound memory
 class Interval:
     """An estimate with its interval.
 
-    n: how many values it rests on; level: the share of repetitions that the interval means to cover; exact: whether
-    all resamples were taken (no randomness) in place of random ones.
+    low, high: None where there is none, since one value tells nothing of its spread. n: how many values it rests on;
+    how: what made it; level: the share of repetitions that the interval means to cover.
     """
 
     estimate: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     n: int
+    how: How
     level: float = 0.95
-    exact: bool = False
+
+    @property
+    def has_no_width(self) -> bool:
+        """Whether all values are the same, but for rounding: such an interval says nothing of values not seen."""
+        if self.low is None or self.high is None:
+            return False
+        return self.high - self.low <= TOLERANCE * max(1.0, abs(self.estimate))
 
     @property
     def excludes_zero(self) -> bool:
+        """Whether zero lies outside; never where there is no interval, or one without width."""
+        if self.low is None or self.high is None or self.has_no_width:
+            return False
         return self.low > 0 or self.high < 0
 
 
@@ -72,80 +85,130 @@ def sample_spread(values: Sequence[float]) -> float | None:
     return float(array.std(ddof=1)) if len(array) > 1 else None
 
 
-# --- Bootstrap -------------------------------------------------------------------------------------------------------
+# --- Intervals -------------------------------------------------------------------------------------------------------
+
+
+def mean_interval(values: Sequence[float], seed: int, *, level: float = 0.95, draws: int = 10_000) -> Interval:
+    """The mean with its interval: Student's t below ENOUGH values, the bootstrap from there on."""
+    if len(values) < ENOUGH:
+        return student_mean(values, level=level)
+    return bootstrap_mean(values, seed, level=level, draws=draws)
+
+
+def student_mean(values: Sequence[float], *, level: float = 0.95) -> Interval:
+    """mean -+ t s / sqrt(n), t the (1 + level) / 2 quantile of Student's distribution with n - 1 degrees of freedom.
+
+    It covers the true mean as often as it says where values are normal, however few they are (Student 1908). One
+    value has no interval.
+    """
+    array = checked(values)
+    middle, n = mean(values), len(array)
+    if n == 1:
+        return Interval(middle, None, None, n, "none", checked_level(level))
+    half = student_quantile(n - 1, level) * float(array.std(ddof=1)) / math.sqrt(n)
+    return Interval(middle, middle - half, middle + half, n, "Student's t", level)
+
+
+def student_quantile(freedom: float, level: float) -> float:
+    """t with P(|T| <= t) = level, T of Student's distribution with so many degrees of freedom."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + checked_level(level)) / 2))
 
 
 def bootstrap_mean(values: Sequence[float], seed: int, *, level: float = 0.95, draws: int = 10_000) -> Interval:
     """The mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
 
-    The interval lies between the (1 - level) / 2 and (1 + level) / 2 quantiles of the mean over resamples of n values
-    with replacement: all n^n of them where these are at most ALL_RESAMPLES, else `draws` random ones from the seed.
-    With few values it is too narrow, since it knows no value outside of those seen: at n = 3 it runs from the least
-    to the greatest, and of normal values and level 0.95 it covers the true mean in 75 of 100 repetitions, at n = 5
-    in about 85, at n = 10 in about 90. One value gives a point.
+    The interval lies between the (1 - level) / 2 and (1 + level) / 2 quantiles of the mean over `draws` random
+    resamples of n values with replacement. It assumes no distribution, but knows no value outside of those seen: of
+    normal values and level 0.95 it covers the true mean in some 90 of 100 repetitions at n = 10, in 84 at n = 5, in 75
+    at n = 3 (where it runs from the least to the greatest), and in 50 at n = 2. So `mean_interval` takes it from
+    ENOUGH values on.
     """
     array = checked(values)
-    means, exact = resampled_means(array, np.random.default_rng(seed), draws)
-    low, high = percentiles(means, level)
-    return Interval(mean(values), low, high, len(array), level, exact)
+    low, high = percentiles(resampled_means(array, np.random.default_rng(seed), draws), level)
+    return Interval(mean(values), low, high, len(array), "bootstrap", level)
 
 
-def resampled_means(array: Floats, rng: np.random.Generator, draws: int) -> tuple[Floats, bool]:
-    """Means of resamples, and whether these are all there are."""
+def resampled_means(array: Floats, rng: np.random.Generator, draws: int) -> Floats:
+    """Means of random resamples, (draws,)."""
     n = len(array)
-    if n ** min(n, 20) <= ALL_RESAMPLES:
-        return array[np.array(list(product(range(n), repeat=n)))].mean(axis=1), True
     values, counts = np.unique(array, return_counts=True)
     if FEW_VALUES * len(values) <= n:  # how often each value is drawn: the same distribution, n times cheaper
-        return rng.multinomial(n, counts / n, draws) @ values / n, False
+        means: Floats = rng.multinomial(n, counts / n, draws) @ values / n
+        return means
     rows = max(1, PIECE // n)
     pieces = [min(rows, draws - first) for first in range(0, draws, rows)]
-    return np.concatenate([array[rng.integers(0, n, (piece, n))].mean(axis=1) for piece in pieces]), False
+    return np.concatenate([array[rng.integers(0, n, (piece, n))].mean(axis=1) for piece in pieces])
 
 
 def percentiles(values: Floats, level: float) -> tuple[float, float]:
     """The least value with at least (1 - level) / 2 of all at or below it, and its mirror image from above."""
-    if not 0 < level < 1:
-        raise ValueError(f"level {level}; it lies between 0 and 1")
-    count = max(1, math.ceil(len(values) * (1 - level) / 2 - TOLERANCE))
+    count = max(1, math.ceil(len(values) * (1 - checked_level(level)) / 2 - TOLERANCE))
     ordered = np.sort(values)
     return float(ordered[count - 1]), float(ordered[-count])
+
+
+def checked_level(level: float) -> float:
+    if not 0 < level < 1:
+        raise ValueError(f"level {level}; it lies between 0 and 1")
+    return level
 
 
 def paired_difference(
     first: Sequence[float], second: Sequence[float], seed: int, *, level: float = 0.95, draws: int = 10_000
 ) -> Interval:
-    """mean(first_i - second_i) with its bootstrap interval over the pairs, as `bootstrap_mean`.
+    """mean(first_i - second_i) with its interval over the pairs, as `mean_interval`.
 
     A pair is one seed, or one image, under two treatments. Of 0/1 values (an image right or wrong) it is the paired
     difference of two accuracies on the same images.
     """
     one, other = same_length(first, second)
-    return bootstrap_mean(list(one - other), seed, level=level, draws=draws)
+    return mean_interval(list(one - other), seed, level=level, draws=draws)
 
 
 def difference_of_means(
     first: Sequence[float], second: Sequence[float], seed: int, *, level: float = 0.95, draws: int = 10_000
 ) -> Interval:
-    """mean(first) - mean(second) of two groups that are not paired, each resampled on its own. n: of both together."""
+    """mean(first) - mean(second) of two groups that are not paired. n: of both together.
+
+    Welch's t where a group has fewer than ENOUGH values; else each group is resampled on its own.
+    """
     one, other = checked(first), checked(second)
+    if min(len(one), len(other)) < ENOUGH:
+        return welch_difference(first, second, level=level)
     rng = np.random.default_rng(seed)
-    means = [rng.choice(resampled_means(part, rng, draws)[0], draws) for part in (one, other)]
+    means = [rng.choice(resampled_means(part, rng, draws), draws) for part in (one, other)]
     low, high = percentiles(means[0] - means[1], level)
-    return Interval(mean(first) - mean(second), low, high, len(one) + len(other), level)
+    return Interval(mean(first) - mean(second), low, high, len(one) + len(other), "bootstrap", level)
 
 
-def wilson(right: int, n: int, z: float = 1.959963984540054) -> tuple[float, float]:
+def welch_difference(first: Sequence[float], second: Sequence[float], *, level: float = 0.95) -> Interval:
+    """mean(first) - mean(second) -+ t sqrt(v + w), for normal values whose variances may differ (Welch 1947).
+
+    v, w: s^2 / n of each group; t has (v + w)^2 / (v^2 / (n - 1) + w^2 / (m - 1)) degrees of freedom. By simulation it
+    covers the true difference in 93 to 97 of 100 repetitions with three values or more in each group, in 89 to 98 with
+    two in one. A group of one value has no variance that could be estimated, and gives no interval.
+    """
+    parts = (checked(first), checked(second))
+    estimate, n = mean(first) - mean(second), sum(map(len, parts))
+    if min(map(len, parts)) == 1:
+        return Interval(estimate, None, None, n, "none", checked_level(level))
+    squares = [float(part.var(ddof=1)) / len(part) for part in parts]
+    lesser = sum(square**2 / (len(part) - 1) for square, part in zip(squares, parts, strict=True))
+    half = student_quantile(sum(squares) ** 2 / lesser, level) * math.sqrt(sum(squares)) if lesser else 0.0
+    return Interval(estimate, estimate - half, estimate + half, n, "Welch's t", level)
+
+
+def wilson(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
     """Interval of a share right / n (Wilson 1927): (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n).
 
-    z: quantile of the normal distribution; the default is that of 95 %.
+    z: the (1 + level) / 2 quantile of the normal distribution.
     """
-    if n < 1 or not 0 <= right <= n:
-        raise ValueError(f"{right} of {n} is no share")
-    share, square = right / n, z * z / n
-    half = z * math.sqrt(share * (1 - share) / n + square / (4 * n))
-    low, high = (share + square / 2 - half) / (1 + square), (share + square / 2 + half) / (1 + square)
-    return (low if right else 0.0), (high if right < n else 1.0)  # these two exactly, where rounding would not
+    from scipy.stats import binomtest
+
+    low, high = binomtest(right, n).proportion_ci(checked_level(level), method="wilson")
+    return float(low), float(high)
 
 
 # --- Rank correlation ------------------------------------------------------------------------------------------------
@@ -195,10 +258,9 @@ def stratum_numbers(strata: Sequence[Hashable]) -> Indices:
 
 def ranks(values: Sequence[float]) -> Floats:
     """Ranks from 1; tied values share the mean of their ranks."""
-    array = checked(values)
-    _, group, counts = np.unique(array, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[group]
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(checked(values)), dtype=np.float64)
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> float | None:
@@ -323,13 +385,9 @@ def mcnemar_p(lost: int, gained: int) -> float:
     lost: images that only the first has right, gained: only the second; the others tell nothing. 2 P(X <= min) with
     X binomial of lost + gained tosses of a fair coin, at most 1.
     """
-    if lost < 0 or gained < 0:
-        raise ValueError(f"{lost} and {gained} are no counts")
-    tosses, tail, ways = lost + gained, 0, 1  # ways: tosses over k, exact, each from the one before
-    for k in range(min(lost, gained) + 1):
-        tail += ways
-        ways = ways * (tosses - k) // (k + 1)
-    return min(1.0, 2 * tail / (1 << tosses))
+    from scipy.stats import binomtest
+
+    return float(binomtest(min(lost, gained), lost + gained).pvalue) if lost or gained else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,7 +1,11 @@
-"""The part of the page that puts several runs side by side: tables with spread, curves, differences of cells."""
+"""The part of the page that puts several runs side by side: tables with spread, curves, differences of cells.
+
+Means and spreads are over runs of equal settings only (groups.py): repetitions that differ in nothing but the seed.
+"""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,9 +14,10 @@ from dartboard.report import words
 from dartboard.report.blocks import pair, picture, section, table, tiles
 from dartboard.report.cells import cells
 from dartboard.report.change_page import DIFFERENCE_LEAD, difference_picture
-from dartboard.report.checklist import protocol_of
+from dartboard.report.checklist import listed
 from dartboard.report.facts import Facts
 from dartboard.report.figures import Series, curves, dots
+from dartboard.report.groups import Group, differences_of, groups_of, numbered, state
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells, num_skips, spread
 from dartboard.report.words import duration, percent, short_count, spread_words
@@ -21,31 +26,57 @@ from dartboard.spaces import darts
 
 MAX_DIFFERENCES, MAX_DRAWN, MAX_LINES, MAX_ROWS, MAX_TILES = 4, 8, 12, 30, 8
 COLOURS = ("--one", "--two", "--three", "--four")
+LOOKS = [(colour, dashed) for dashed in (False, True) for colour in COLOURS]  # a group of curves each
+Tile = tuple[str, str, object]  # what, number, remark
+LONGEST = 22  # letters of a name beside the dots
 
 
 def answer(searches: Sequence[Facts], trainings: Sequence[Facts]) -> Html:
-    """The spread of each group, in figures."""
-    found: list[tuple[str, str, object]] = []
-    for name, group in list(grouped(trainings).items())[:MAX_TILES]:
-        accuracies = spread(facts.number("test_accuracy") for facts in group)
-        if accuracies is not None:
-            found.append((name, spread_words(accuracies), f"test accuracy, n = {accuracies.n}"))
-    if not found and searches:
-        accuracies = spread(facts.number("val_accuracy") for facts in searches)
-        skips = spread(skips_of(facts) for facts in searches)
-        found.append(("supernets, validation", spread_words(accuracies), f"n = {accuracies.n if accuracies else 0}"))
-        found.append(
-            ("skips, normal cell", f"{skips.mean:.1f}" if skips else words.UNKNOWN, "mean of the derived cells")
-        )
-    return tiles(found)
+    """The spread of each group of equal settings, in figures."""
+    found = training_tiles([group for _, group in trained(trainings)]) or search_tiles(groups_of(searches))
+    rest = len(found) - MAX_TILES
+    more = tag("p", f"{rest} more groups are in the tables below.", class_="small") if rest > 0 else None
+    return join([tiles(found[:MAX_TILES]), more])
+
+
+def training_tiles(groups: Sequence[Group]) -> list[Tile]:
+    spreads = [(group.label, spread(facts.number("test_accuracy") for facts in group.runs)) for group in groups]
+    return [(name, spread_words(one), f"test accuracy, n = {one.n}") for name, one in spreads if one is not None]
+
+
+def search_tiles(groups: Sequence[Group]) -> list[Tile]:
+    """Accuracy and skips: a tile each where all runs are repetitions, else one a group."""
+    found: list[Tile] = []
+    for group in groups:
+        accuracies = spread(facts.number("val_accuracy") for facts in group.runs)
+        skips = spread(skips_of(facts) for facts in group.runs)
+        mean_skips, n = f"{skips.mean:.1f}" if skips else words.UNKNOWN, accuracies.n if accuracies else 0
+        if len(groups) > 1 and accuracies is not None:
+            remark = f"supernets, validation, n = {n}; skips in the normal cell {mean_skips}"
+            found.append((group.label, spread_words(accuracies), remark))
+        elif len(groups) == 1:
+            found.append(("supernets, validation", spread_words(accuracies), f"n = {n}"))
+            found.append(("skips, normal cell", mean_skips, "mean of the derived cells"))
+    return found
 
 
 def story(searches: Sequence[Facts], trainings: Sequence[Facts], beside: Path) -> Html:
     """Tables, curves, cells and their differences."""
     return join(
         [
-            section("trainings", "Trainings side by side", *training_tables(trainings, beside)) if trainings else None,
-            section("searches", "Searches side by side", *search_tables(searches, beside)) if searches else None,
+            section(
+                "trainings",
+                "Trainings side by side",
+                *training_tables(trained(trainings), beside),
+                lead=unlike(trainings),
+            )
+            if trainings
+            else None,
+            section(
+                "searches", "Searches side by side", *search_tables(groups_of(searches), beside), lead=unlike(searches)
+            )
+            if searches
+            else None,
             differences(searches) if len(searches) > 1 else None,
             drawn([*searches, *trainings]),
         ]
@@ -66,15 +97,20 @@ def run_link(facts: Facts, beside: Path) -> Html:
     return tag("a", facts.name, href=Path(os.path.relpath(page, beside.resolve())).as_posix())
 
 
-def state(facts: Facts) -> str:
-    return "finished" if facts.done else f"stopped after {words.plural(len(facts.epochs), 'epoch')}"
+def unlike(runs: Sequence[Facts]) -> str | None:
+    """That settings differ, where they do, and in what."""
+    names = differences_of(runs)
+    return f"Their settings differ in {listed(names)}. Nothing is averaged over unlike settings." if names else None
 
 
-def search_tables(searches: Sequence[Facts], beside: Path) -> list[Html]:
-    head = ("run", "data", "seed", "epochs", "supernet", "cell cut out", "skips", "time", "state")
+def search_tables(groups: Sequence[Group], beside: Path) -> list[Html]:
+    several = len(groups) > 1
+    head = ("run", *with_settings(several, "settings"), "data", "seed", "epochs", "supernet", "cell cut out", "skips",
+            "time", "state")  # fmt: skip
     rows = [
         (
             run_link(facts, beside),
+            *with_settings(several, group.settings),
             facts.data.get("name", facts.config.get("data", "")),
             facts.config.get("seed", ""),
             len(facts.epochs),
@@ -84,28 +120,40 @@ def search_tables(searches: Sequence[Facts], beside: Path) -> list[Html]:
             duration(facts.number("elapsed_s")),
             state(facts),
         )
-        for facts in searches
+        for group in groups
+        for facts in group.runs
     ]
     foot = [
         (
-            f"{name} (n = {len(group)})",
-            "",
-            "",
-            "",
-            statistic(group, "val_accuracy", pick),
-            statistic(group, "derived_val_accuracy", pick),
-            "",
-            "",
-            "",
+            f"{name} (n = {len(group.runs)})",
+            *with_settings(several, group.settings),
+            *[""] * 3,
+            statistic(group.runs, "val_accuracy", pick),
+            statistic(group.runs, "derived_val_accuracy", pick),
+            *[""] * 3,
         )
-        for group in protocols(searches)
-        if len(group) > 1
+        for group in groups
+        if len(group.runs) > 1
         for name, pick in STATISTICS
     ]
     caption = "Validation accuracies; skips: of the normal cell's inputs. Spread over runs of the same settings."
-    groups = {facts.name: [facts] for facts in searches} if len(searches) <= len(COLOURS) else {"": searches}
-    plot = overlay(groups, "val_accuracy", "Validation accuracy of the supernets")
+    plot = overlay(lines_of(groups), "val_accuracy", "Validation accuracy of the supernets")
     return [table(head, rows, caption=caption, foot=foot), tag("div", plot, class_="duo")]
+
+
+def with_settings(several: bool, text: str) -> list[Html]:
+    """The cell of the column that says what sets groups apart, where there are several."""
+    return [tag("span", text)] if several else []
+
+
+def lines_of(groups: Sequence[Group]) -> dict[str, Sequence[Facts]]:
+    """What has one colour: a group; where there is only one, each of a few runs."""
+    if len(groups) > 1:
+        return {group.label: group.runs for group in groups}
+    runs = [facts for group in groups for facts in group.runs]
+    if len(runs) > len(COLOURS):
+        return {"_": runs}
+    return {name: [facts] for name, facts in zip(numbered([facts.name for facts in runs]), runs, strict=True)}
 
 
 def skips_words(facts: Facts) -> str:
@@ -113,16 +161,20 @@ def skips_words(facts: Facts) -> str:
     return words.UNKNOWN if skips is None else f"{skips:.0f}"
 
 
-def training_tables(trainings: Sequence[Facts], beside: Path) -> list[Html]:
-    groups = grouped(trainings)
-    head = ("architecture", "n", "mean", "std", "min", "max", "parameters", "multiply-adds", "mean time")
-    rows = [group_row(name, group) for name, group in groups.items()]
+def training_tables(groups: Sequence[tuple[str, Group]], beside: Path) -> list[Html]:
+    """groups: as `trained`."""
+    several = any(group.settings for _, group in groups)
+    head: tuple[object, ...] = ("architecture", *with_settings(several, "settings"), "n", "mean", "std", "min", "max",
+                                "parameters", "multiply-adds", "mean time")  # fmt: skip
+    rows = [(name, *with_settings(several, group.settings), *group_row(group.runs)) for name, group in groups]
     summary = table(head, rows, caption="Test accuracy by architecture and settings; std with n − 1.")
-    head = ("run", "architecture", "data", "seed", "epochs", "test accuracy", "training accuracy", "time", "state")
+    head = ("run", "architecture", *with_settings(several, "settings"), "data", "seed", "epochs", "test accuracy",
+            "training accuracy", "time", "state")  # fmt: skip
     single = [
         (
             run_link(facts, beside),
             name,
+            *with_settings(several, group.settings),
             facts.data.get("name", facts.config.get("data", "")),
             facts.config.get("seed", ""),
             len(facts.epochs),
@@ -131,15 +183,16 @@ def training_tables(trainings: Sequence[Facts], beside: Path) -> list[Html]:
             duration(facts.number("elapsed_s")),
             state(facts),
         )
-        for name, group in groups.items()
-        for facts in group
+        for name, group in groups
+        for facts in group.runs
     ]
-    plots = [dot_plot(groups), overlay(groups, "test_accuracy", "Test accuracy along the way")]
+    named = {group.label: group.runs for _, group in groups}
+    plots = [dot_plot(named), overlay(named, "test_accuracy", "Test accuracy along the way")]
     every = table(head, single, caption="Every training; the result is the last epoch's.")
     return [summary, tag("div", *plots, class_="duo"), every]
 
 
-def group_row(name: str, group: Sequence[Facts]) -> tuple[object, ...]:
+def group_row(group: Sequence[Facts]) -> tuple[object, ...]:
     accuracies = spread(facts.number("test_accuracy") for facts in group)
     images = group[0].data.get("test")
     time = spread(facts.number("elapsed_s") for facts in group)
@@ -148,7 +201,7 @@ def group_row(name: str, group: Sequence[Facts]) -> tuple[object, ...]:
         values = (accuracies.mean, accuracies.std, accuracies.minimum, accuracies.maximum)
         numbers = [percent(value, images) for value in values]
     sizes = [short_count(group[0].result.get(key)) for key in ("params", "macs")]
-    return (name, accuracies.n if accuracies else 0, *numbers, *sizes, duration(time.mean if time else None))
+    return (accuracies.n if accuracies else 0, *numbers, *sizes, duration(time.mean if time else None))
 
 
 def mean(values: Sequence[float | None]) -> float | None:
@@ -179,25 +232,20 @@ def statistic(group: Sequence[Facts], field: str, pick: Statistic) -> str:
     return percent(pick([facts.number(field) for facts in group]))
 
 
-def protocols(runs: Sequence[Facts]) -> list[list[Facts]]:
-    """The runs in groups of the same settings, seeds and paths aside."""
-    groups: dict[str, list[Facts]] = {}
-    for facts in runs:
-        groups.setdefault(str(protocol_of(facts.config)), []).append(facts)
-    return list(groups.values())
-
-
-def grouped(trainings: Sequence[Facts]) -> dict[str, list[Facts]]:
-    """Trainings of one architecture under one protocol, by a name that a person knows."""
-    groups: dict[str, list[Facts]] = {}
+def trained(trainings: Sequence[Facts]) -> list[tuple[str, Group]]:
+    """Trainings of one architecture under equal settings: its name that a person knows, the group, labelled by both."""
+    first: dict[Architecture | None, Facts] = {}
     for facts in trainings:
-        groups.setdefault(str((facts.architecture, protocol_of(facts.config))), []).append(facts)
-    named: dict[str, list[Facts]] = {}
-    for group in groups.values():
-        name = architecture_name(group[0])
-        number = sum(known == name or known.startswith(f"{name} (") for known in named)
-        named[f"{name} ({number + 1})" if number else name] = group
-    return named
+        first.setdefault(facts.architecture, facts)
+    names = dict(zip(first, numbered([architecture_name(facts) for facts in first.values()]), strict=True))
+    found = []
+    groups = groups_of(trainings)
+    for architecture, name in names.items():
+        for group in groups:
+            if runs := tuple(facts for facts in group.runs if facts.architecture == architecture):
+                label = f"{name}, {group.label}" if group.label else name
+                found.append((name, replace(group, runs=runs, label=label)))
+    return found
 
 
 def architecture_name(facts: Facts) -> str:
@@ -222,29 +270,34 @@ def dot_plot(groups: Mapping[str, Sequence[Facts]]) -> Html | None:
         name: [value for facts in group if (value := facts.number("test_accuracy")) is not None]
         for name, group in groups.items()
     }
-    rows = [(name, values) for name, values in known.items() if values][:MAX_ROWS]
+    rows = [(shortened(name), values) for name, values in known.items() if values][:MAX_ROWS]
     if len(rows) < 2:
         return None
     told = "; ".join(f"{name}: {', '.join(percent(value) for value in values)}" for name, values in rows)
-    svg = dots(rows, f"Test accuracy of every training, by architecture. {told}")
+    svg = dots(rows, f"Test accuracy of every training, by architecture and settings. {told}")
     return picture(
         svg, "A dot a training, a bar at the mean.", "test-accuracies", title="Test accuracy by architecture"
     )
 
 
+def shortened(name: str) -> str:
+    """A long name without its middle: what sets groups apart stands at the end."""
+    return name if len(name) <= LONGEST else f"{name[:9]}…{name[10 - LONGEST :]}"
+
+
 def overlay(groups: Mapping[str, Sequence[Facts]], field: str, title: str) -> Html | None:
-    """The same curve of every run in one frame; a colour a group."""
+    """The same curve of every run in one frame; a colour a group, dashed where colours come again."""
     series: list[Series] = []
-    for number, (name, group) in enumerate(list(groups.items())[: len(COLOURS)]):
+    for (name, group), (colour, dashed) in zip(groups.items(), LOOKS, strict=False):
         for facts in group[:MAX_LINES]:
             points = [(epoch.epoch, value) for epoch in facts.epochs if (value := epoch.get(field)) is not None]
             if points:
                 shown = name if facts is group[0] else f"_{name}"
-                series.append(Series(shown, [x for x, _ in points], [y for _, y in points], COLOURS[number]))
+                series.append(Series(shown, [x for x, _ in points], [y for _, y in points], colour, dashed))
     if not series:
         return None
-    rest = len(groups) - len(COLOURS)
-    caption = "A line a run, a colour a row of the table above." + (f" The first {len(COLOURS)}." if rest > 0 else "")
+    what = "A line a run" if len(groups) == 1 else "A line a run; the legend says which colour is what"
+    caption = f"{what}." + (f" The first {len(LOOKS)} groups." if len(groups) > len(LOOKS) else "")
     svg = curves(series, f"{title}: {len(series)} runs over epochs", percent=True)
     return picture(svg, caption, field, title=title)
 

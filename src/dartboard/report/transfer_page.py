@@ -1,6 +1,6 @@
 """The page of a transfer study: the answer with its error bars, and all that it rests on. Needs no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dartboard.config import parse_budget
@@ -17,6 +17,7 @@ from dartboard.report.transfer_words import (
     carry_verdict,
     entry_words,
     forest_name,
+    how_words,
     interval,
     move_words,
     path_name,
@@ -28,7 +29,7 @@ from dartboard.report.transfer_words import (
 )
 from dartboard.report.words import percent
 from dartboard.spaces import darts
-from dartboard.statistics import holm
+from dartboard.statistics import holm, student_quantile
 from dartboard.studies.cells import RANDOM, Cell
 from dartboard.studies.comparisons import Contrast
 from dartboard.studies.matrix import Findings, findings, group_words
@@ -46,7 +47,7 @@ PLACES = (
     ("protocol", "Protocol"),
     ("conditions", "Conditions"),
 )
-FOREST = "A dot is a seed's difference, the diamond their mean, the line its bootstrap interval."
+FOREST = "A dot is a seed's difference, the diamond their mean, the line its 95 % interval"
 FEW = 5  # with fewer seeds than that, the page says how little they can show
 
 
@@ -112,12 +113,17 @@ def caution(study: Study) -> Html | None:
     if n >= FEW:
         return None
     least = 2 / 2**n if n > 1 else 1.0
+    wide = (
+        f"an interval by Student's t is {student_quantile(n - 1, 0.95) / n**0.5:.1f} standard deviations wide to each "
+        "side, and right only as far as differences over seeds are normal"
+        if n > 1
+        else "there is no interval"
+    )
     return box(
         "note",
         f"{words.plural(n, 'seed')} can show little",
-        f"With n = {n} the smallest p-value that flipping the signs of the differences can give is {least:g}, and a "
-        "bootstrap interval over so few values is narrower than it should be. What follows are differences that were "
-        "seen, not laws.",
+        f"With n = {n} the smallest p-value that flipping the signs of the differences can give is {least:g}, and "
+        f"{wide}. What follows are differences that were seen, not laws.",
     )
 
 
@@ -222,7 +228,8 @@ def differences(found: Findings, names: Mapping[Side, str]) -> Html | None:
         (
             f"{names[one.side]}: {QUESTIONS[one.key]}{carried(one)}",
             f"{100 * one.interval.estimate:+.2f}",
-            interval(one) if one.has_interval else words.UNKNOWN,
+            interval(one),
+            one.interval.how,
             size_words(one),
             words.UNKNOWN if one.p is None else f"{one.p:.2g}",
             words.UNKNOWN if one.p is None else f"{corrected[id(one)]:.2g}",
@@ -233,20 +240,25 @@ def differences(found: Findings, names: Mapping[Side, str]) -> Html | None:
         [(forest_name(one, names), one.interval.estimate, *ends(one), one.pairs) for one in found.contrasts],
         "Differences of test accuracy with their intervals",
     )
-    head = ("difference", "points", "95 % interval", "n", "p", "p, Holm")
+    head = ("difference", "points", "95 % interval", "by", "n", "p", "p, Holm")
     return section(
         "differences",
         "What made a difference",
-        narrow(picture(svg, FOREST, "differences")),
+        narrow(picture(svg, forest_caption(found.contrasts), "differences")),
         table(head, rows, caption="Differences of test accuracy, in points; p by flipping the signs of all pairs"),
         lead="Each row subtracts a control. Differences are paired by seed: same split, order and initial weights.",
     )
 
 
+def forest_caption(contrasts: Sequence[Contrast]) -> str:
+    made = how_words(contrasts)
+    return f"{FOREST}, by {made}." if made else f"{FOREST}, where there is one."
+
+
 def ends(one: Contrast) -> tuple[float, float]:
     """Those of the interval; without one, the difference itself."""
-    estimate = one.interval.estimate
-    return (one.interval.low, one.interval.high) if one.has_interval else (estimate, estimate)
+    low, high = one.interval.low, one.interval.high
+    return (one.interval.estimate,) * 2 if low is None or high is None else (low, high)
 
 
 # --- Cells and ranks -------------------------------------------------------------------------------------------------

@@ -29,6 +29,9 @@ NAMES = {
 }
 
 
+SAME = "All values are the same, so that the interval has no width and says nothing of other seeds."
+
+
 def sentence(one: Contrast, names: Mapping[Side, str]) -> str:
     """One difference in words, with what it can and cannot say."""
     first, second = (group_words(group, dict(names)) for group in (one.first, one.second))
@@ -39,9 +42,11 @@ def sentence(one: Contrast, names: Mapping[Side, str]) -> str:
     if not one.has_interval:
         return f"{told} (n = {size_words(one)}, no interval)."
     kind = f"n = {size_words(one)} pairs" if one.paired else f"n = {size_words(one)}"
-    told += f" (95 % interval {interval(one)}, {kind}). "
+    told += f" (95 % interval {interval(one)}, {one.interval.how}, {kind}). "
     if one.interval.low == one.interval.high == 0.0:
         return told + "No difference at all."
+    if one.interval.has_no_width:
+        return told + SAME
     return told + (
         "The interval leaves zero out."
         if one.interval.excludes_zero
@@ -55,7 +60,18 @@ def size_words(one: Contrast) -> str:
 
 
 def interval(one: Contrast) -> str:
-    return f"{100 * one.interval.low:+.2f} to {100 * one.interval.high:+.2f}"
+    low, high = one.interval.low, one.interval.high
+    return words.UNKNOWN if low is None or high is None else f"{100 * low:+.2f} to {100 * high:+.2f}"
+
+
+def how_words(contrasts: Sequence[Contrast]) -> str:
+    """What made the intervals: "Student's t, and Welch's t where nothing is paired"."""
+    paired, other = (
+        " or ".join(dict.fromkeys(one.interval.how for one in contrasts if one.has_interval and one.paired is pairs))
+        for pairs in (True, False)
+    )
+    made = f"{paired}, and {other} where nothing is paired" if paired and other else paired or other
+    return made.replace("bootstrap", "the bootstrap")
 
 
 def entry_words(entry: Entry | None) -> str:
@@ -123,6 +139,8 @@ def carry_verdict(contrasts: Sequence[Contrast], side: Side, names: Mapping[Side
     told = "; ".join(
         f"{carried_words(one.first)} {100 * one.interval.estimate:+.2f} ({interval(one)})" for one in swaps.values()
     )
+    if any(one.interval.has_no_width and one.interval.low != 0.0 for one in swaps.values()):
+        return f"Trained on {names[side]}, swapped − stayed in points: {told}. In one of them: {SAME.lower()}"
     shown = {suffix: one.interval.excludes_zero for suffix, one in swaps.items()}
     apart = between["-weights", "-alphas"].interval.excludes_zero
     return f"Trained on {names[side]}, swapped − stayed in points: {told}. {who_carries(shown, apart)}"

@@ -46,11 +46,17 @@ def add_step(axes: Axes, place: int, row: Row, before: float, total: bool) -> No
     axes.bar([place], [max(high - low, 0.004)], bottom=low, width=0.62, color=colour, alpha=0.85, zorder=2)
     if place:
         axes.plot([place - 0.69, place + 0.31], [before] * 2, color=STAND_INS["--muted"], linewidth=0.8, zorder=1)
-    ends = [[now - row["low"]], [row["high"] - now]]
+    row_low, row_high = bounds(row, now)
+    ends = [[now - row_low], [row_high - now]]
     axes.errorbar([place], [now], yerr=ends, color=STAND_INS["--ink"], linewidth=1, capsize=2.5, zorder=4)
     fell = place > 0 and not total and now < before
-    at, side = (min(low, row["low"]) - 0.015, "top") if fell else (max(high, row["high"]) + 0.015, "bottom")
+    at, side = (min(low, row_low) - 0.015, "top") if fell else (max(high, row_high) + 0.015, "bottom")
     axes.text(place, at, f"{100 * now:.1f}", ha="center", va=side, color=STAND_INS["--ink"], zorder=5)
+
+
+def bounds(row: Row, estimate: float) -> tuple[float, float]:
+    """The ends of the row's interval; the estimate itself where it has none."""
+    return (estimate, estimate) if row["low"] is None else (row["low"], row["high"])
 
 
 def drops(groups: Sequence[tuple[str, Row, Sequence[Row]]], label: str) -> Html:
@@ -64,7 +70,8 @@ def drops(groups: Sequence[tuple[str, Row, Sequence[Row]]], label: str) -> Html:
             axes.plot(
                 values, [place] * len(values), "o", color=STAND_INS["--one"], alpha=0.45, markersize=3.2, zorder=2
             )
-            ends = [[removed["drop"] - removed["low"]], [removed["high"] - removed["drop"]]]
+            low, high = bounds(removed, removed["drop"])
+            ends = [[removed["drop"] - low], [high - removed["drop"]]]
             axes.errorbar([removed["drop"]], [place], xerr=ends, fmt="o", color=STAND_INS["--two"], linewidth=1.2,
                           markersize=4.5, capsize=2, zorder=3)  # fmt: skip
         axes.axvline(0, color=STAND_INS["--muted"], linewidth=0.9, zorder=1)

@@ -14,7 +14,7 @@ from dartboard.report.facts import read_facts
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import operations_of
 from dartboard.report.why_training import convergence, gradient
-from dartboard.report.why_words import count_words, edge_words, interval, p_words, points, tau_words
+from dartboard.report.why_words import count_words, edge_words, how_words, interval, p_words, points, tau_words
 from dartboard.spaces import darts
 
 Row = Mapping[str, Any]
@@ -124,8 +124,8 @@ def drop_picture(rows: Sequence[Row]) -> Html:
     told = "; ".join(f"{name} {points(row['drop'])}" for name, row, _ in groups)
     svg = why_figures.drops(groups, f"Drop in accuracy by input: {told}")
     caption = (
-        "Orange: the input removed, with its 95 % interval (paired bootstrap over the images). Blue: the operation "
-        "replaced, or taken from another node. Left of zero the cell is better so."
+        f"Orange: the input removed, with its 95 % interval (paired over the images, by {how_words(removed)}). Blue: "
+        "the operation replaced, or taken from another node. Left of zero the cell is better so."
     )
     return tag("div", picture(svg, caption, "why-drops", title="Drop by input"), class_="solo")
 
@@ -175,9 +175,9 @@ def trained_changes(found: Row) -> Html | None:
         for row in rows
     ]
     head = ("input", "change", "drop, shared weights", "drop, trained", "over the seeds", "n")
-    caption = (
-        "The most harmful changes trained from scratch, against the found cell under the same seeds. The interval is a "
-        "bootstrap over the seeds: of few seeds it runs from the least to the greatest difference, and is too narrow."
+    how = how_words(rows)
+    caption = "The most harmful changes trained from scratch, against the found cell under the same seeds; " + (
+        f"95 % interval of the mean over the seeds, by {how}." if how else "one seed has no interval."
     )
     return join([tag("h3", "And after training?"), table(head, body, caption=caption)])
 
@@ -196,7 +196,7 @@ def gap(found: Row) -> Html:
         (
             row["label"], words.percent(row["accuracy"]), interval(row),
             points(row["step"]) if "step" in row else words.UNKNOWN,
-            interval(row, "step_low", "step_high") if "step" in row else words.UNKNOWN,
+            interval(row, "step_") if "step" in row else words.UNKNOWN,
         )
         for row in rows
     ]  # fmt: skip
@@ -208,9 +208,17 @@ def gap(found: Row) -> Html:
         "gap",
         "From the supernet to the cell",
         tag("div", picture(why_figures.waterfall(rows), caption, "why-gap", title="Discretisation gap"), class_="solo"),
-        table(head, body, caption="Intervals: Wilson's of one network, paired bootstrap over the images of a change."),
+        table(head, body, caption=gap_caption(rows)),
         tag("p", note, class_="small"),
         lead="Where accuracy is lost on the way from the relaxed network, which the search improved, to one cell.",
+    )
+
+
+def gap_caption(rows: Sequence[Row]) -> str:
+    retrained = how_words([row for row in rows if row["name"] == "retrained"])
+    return (
+        f"Intervals: Wilson's of one network, by {retrained} over the images of the retrained cell; of a change, "
+        f"paired over the images, by {how_words(rows, 'step_')}."
     )
 
 

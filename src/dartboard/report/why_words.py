@@ -1,6 +1,6 @@
 """Numbers of a `why` study as its page writes them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dartboard.report import words
@@ -12,8 +12,15 @@ def points(value: float) -> str:
     return f"{100 * value:+.1f}".replace("-", "−")
 
 
-def interval(row: Row, low: str = "low", high: str = "high") -> str:
-    return f"{100 * row[low]:.1f} to {100 * row[high]:.1f}".replace("-", "−")
+def interval(row: Row, prefix: str = "") -> str:
+    low, high = row[f"{prefix}low"], row[f"{prefix}high"]
+    return words.UNKNOWN if low is None else f"{100 * low:.1f} to {100 * high:.1f}".replace("-", "−")
+
+
+def how_words(rows: Iterable[Row], prefix: str = "") -> str:
+    """What made the intervals of these rows, in words; empty where there are none."""
+    made = dict.fromkeys(row[f"{prefix}how"] for row in rows if f"{prefix}how" in row)
+    return " or ".join(how for how in made if how != "none").replace("bootstrap", "the bootstrap")
 
 
 def tau_words(found: Row) -> str:

@@ -41,8 +41,8 @@ class Contrast:
 
     @property
     def has_interval(self) -> bool:
-        """Whether there is any spread to resample: two cells at least on each side."""
-        return min(self.sizes) > 1
+        """Whether there is a spread that an interval could rest on: two cells at least on each side."""
+        return self.interval.low is not None
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ def proxy_groups(protocol: Protocol) -> list[str]:
 
 
 def contrast(cells: Sequence[Cell], key: str, first: str, second: str, side: Side, seed: int) -> Contrast | None:
-    """mean(first) - mean(second), paired by seed, with its bootstrap interval; None where nothing is there yet.
+    """mean(first) - mean(second), paired by seed, with its interval; None where nothing is there yet.
 
-    Random cells are no pairs of anything: there both groups are resampled.
+    Random cells are no pairs of anything: there the groups are compared as they are.
     """
     one, other = by_seed(cells, first, side), by_seed(cells, second, side)
     if RANDOM in (first, second):

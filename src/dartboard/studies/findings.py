@@ -58,7 +58,8 @@ def gathered(
 def ablation(pieces: Pieces, changes: Sequence[Variant], number: int, seed: int) -> list[Row]:
     """Every change of the cell, the most harmful first: drop in accuracy by shared weights, recalibrated.
 
-    drop, low, high: paired bootstrap over the images; p: McNemar's exact test; p_holm: for how many were tried.
+    drop, low, high: paired over the images, by what how names (statistics.mean_interval); p: McNemar's exact test;
+    p_holm: for how many were tried.
     """
     base = bits(pieces["gap/recalibrated"]["right"], number)
     rows = [change_row(variant, pieces[f"variant/{variant.key}"], base, seed) for variant in changes]
@@ -75,9 +76,14 @@ def change_row(variant: Variant, piece: Row, base: list[float], seed: int) -> Ro
     return {
         "key": variant.key, "kind": variant.kind, "node": variant.node, "input": variant.input,
         "change": variant.change, "before": list(variant.before), "after": list(variant.after),
-        "accuracy": piece["accuracy"], "drop": interval.estimate, "low": interval.low, "high": interval.high,
+        "accuracy": piece["accuracy"], "drop": interval.estimate, **ends(interval),
         "lost": lost, "gained": gained, "p": statistics.mcnemar_p(lost, gained),
     }  # fmt: skip
+
+
+def ends(interval: statistics.Interval, prefix: str = "") -> Row:
+    """Both ends of an interval, null where there is none, and how: what made it."""
+    return {f"{prefix}low": interval.low, f"{prefix}high": interval.high, f"{prefix}how": interval.how}
 
 
 def trainings(pieces: Pieces, number: int) -> dict[str, list[Row]]:
@@ -104,7 +110,7 @@ def trained_changes(trained: Mapping[str, list[Row]], rows: Sequence[Row], seed:
             own = accuracies(trained[row["key"]])
             interval = statistics.paired_difference(base, own, seed)
             fields = {name: row[name] for name in ("key", "kind", "node", "input", "change", "before", "after")}
-            numbers = {"drop": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n}
+            numbers = {"drop": interval.estimate, **ends(interval), "n": interval.n}
             found.append({**fields, **numbers, "shared_drop": row["drop"], "accuracies": own, "found": base})
     return found
 
@@ -115,22 +121,24 @@ def trained_changes(trained: Mapping[str, list[Row]], rows: Sequence[Row], seed:
 def gap(pieces: Pieces, trained: Mapping[str, list[Row]], number: int, seed: int) -> list[Row]:
     """Accuracy at every step from the relaxed supernet to the trained cell, and its change from the step before.
 
-    low, high: Wilson's interval of one network's accuracy; step_low, step_high: paired bootstrap over the images. Of
-    the retrained cell an image counts by the share of the trainings that have it right.
+    low, high: the interval of one network's accuracy, Wilson's; step_low, step_high: of its change, paired over the
+    images, by what step_how names. Of the retrained cell an image counts by the share of the trainings that have it
+    right.
     """
     right = {name: bits(pieces[f"gap/{name}"]["right"], number) for name in GAP if name != "retrained"}
     runs = [run["end"]["bits"] for run in trained["found"]]
     right["retrained"] = [fmean(column) for column in zip(*runs, strict=True)]
     rows: list[Row] = []
     for name, label in GAP.items():
-        whole = statistics.bootstrap_mean(right[name], seed)
-        low, high = (whole.low, whole.high)
-        if name != "retrained":
+        row = {"name": name, "label": label, "accuracy": fmean(right[name])}
+        if name == "retrained":
+            row |= ends(statistics.mean_interval(right[name], seed))
+        else:
             low, high = statistics.wilson(round(sum(right[name])), number)
-        row = {"name": name, "label": label, "accuracy": fmean(right[name]), "low": low, "high": high}
+            row |= {"low": low, "high": high, "how": "Wilson"}
         if rows:
             step = statistics.paired_difference(right[name], right[rows[-1]["name"]], seed)
-            row |= {"step": step.estimate, "step_low": step.low, "step_high": step.high}
+            row |= {"step": step.estimate, **ends(step, "step_")}
         rows.append(row)
     rows[-1]["seeds"] = accuracies(trained["found"])
     return rows

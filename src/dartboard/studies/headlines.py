@@ -25,8 +25,11 @@ def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def span(row: Row, low: str = "low", high: str = "high") -> str:
-    return f"95 % interval {points(row[low])} to {points(row[high])}"
+def span(row: Row, prefix: str = "") -> str:
+    low, high = row[f"{prefix}low"], row[f"{prefix}high"]
+    if low is None:
+        return "no interval"
+    return f"95 % interval {points(low)} to {points(high)}, {row[f'{prefix}how']}"
 
 
 def edge_words(row: Row) -> str:
@@ -38,7 +41,7 @@ def edge_words(row: Row) -> str:
 def edge_line(rows: Sequence[Row]) -> str:
     row = next(row for row in rows if row["change"] == "removed")  # rows: the most harmful change first
     drop = f"{points(row['drop'])} points"
-    if row["low"] <= 0:
+    if row["low"] is None or row["low"] <= 0:
         return f"No single input is surely missed: without {edge_words(row)} accuracy falls by {drop} ({span(row)})."
     return f"The input that is missed most is {edge_words(row)}: without it accuracy falls by {drop} ({span(row)})."
 
@@ -55,7 +58,7 @@ def changes_line(rows: Sequence[Row]) -> str:
 def gap_line(rows: Sequence[Row]) -> str:
     steps = [row for row in rows if "step" in row and row["name"] != "retrained"]
     deepest = min(steps, key=lambda row: row["step"])
-    change = f"'{deepest['label']}', {points(deepest['step'])} points ({span(deepest, 'step_low', 'step_high')})"
+    change = f"'{deepest['label']}', {points(deepest['step'])} points ({span(deepest, 'step_')})"
     fall = f"the greatest fall is at {change}" if deepest["step"] < 0 else "no step is a fall"
     return (
         f"From {points(rows[0]['accuracy'])} % with soft alpha {fall}. Recalibrated the cell has "
