@@ -7,7 +7,7 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from dartboard.config import Setup
-from dartboard.data.arrays import from_arrays, from_dataset
+from dartboard.data.arrays import from_arrays, from_dataset, without_labels
 from dartboard.data.cifar import load_cifar
 from dartboard.data.digits import load_digits
 from dartboard.data.folders import Stream, load_folder
@@ -62,7 +62,7 @@ def load_data(
     elif labels is None and isinstance(source, Dataset):
         collection = from_dataset(source, test)
     elif labels is None:
-        raise InputError("images without labels; give load_data(images, labels)")
+        raise without_labels(source)
     else:
         collection = from_arrays(source, labels, test)
     if data_dir is not None and collection.name not in SETS:
