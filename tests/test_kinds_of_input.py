@@ -1,4 +1,4 @@
-"""What people hand to the Python functions: every kind is taken as it is meant, or refused in one line with a remedy."""
+"""What people hand to the Python functions: taken as it is meant, or refused in one line with a remedy."""
 
 from pathlib import Path
 
