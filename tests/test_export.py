@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import tiny
-from dartboard.config import Setup
 from dartboard.errors import InputError
 from dartboard.evaluate import accuracy
 from dartboard.export import load_foreign, load_network, load_trained, write_torch

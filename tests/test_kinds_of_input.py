@@ -9,8 +9,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset
 
+import tiny
+from dartboard import networks, train
+from dartboard.config import Setup
 from dartboard.data import Data, load_data
 from dartboard.errors import InputError
+from dartboard.evaluate import accuracy
+from dartboard.export import load_foreign, load_network, load_trained, write_torch
+from dartboard.formats import published
+from dartboard.networks.darts import Network, Supernet
+from dartboard.run import Run
 
 GREY = np.random.RandomState(0).randint(0, 256, (30, 8, 8)).astype(np.uint8)
 LABELS = np.arange(30) % 3
@@ -200,6 +208,75 @@ def test_a_dataset_may_bring_the_test_images_of_arrays() -> None:
     assert len(data.test) == 30
     one_line("a Dataset brings its own labels", load_data, Items(lambda index: index % 3), LABELS)
 
+
+# --- Networks --------------------------------------------------------------------------------------------------------
+
+V2 = published()["DARTS_V2"].architecture
+
+
+@pytest.mark.usefixtures("global_rng")
+@pytest.mark.parametrize(
+    "make",
+    [lambda: torch.nn.Linear(2, 2), lambda: Supernet(channels=2, cells=3), lambda: None, lambda: 5, lambda: b"DARTS_V2",
+     lambda: small().state_dict(), lambda: torch.nn.DataParallel(small())],
+    ids=["Linear", "Supernet", "NoneType", "int", "bytes", "OrderedDict", "DataParallel"],
+)  # fmt: skip
+def test_what_is_no_network_is_not_written(tmp_path: Path, make, request: pytest.FixtureRequest) -> None:
+    kind = request.node.callspec.id
+    one_line(f"write_torch takes a Network .* or an architecture, not {kind}$", write_torch, make(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def small() -> Network:
+    return Network(V2, channels=2, cells=3, num_classes=3, image_size=8, auxiliary=False)
+
+
+@pytest.mark.usefixtures("global_rng")
+def test_what_is_said_of_a_network_may_be_any_sequence(tmp_path: Path) -> None:
+    mean, std = np.array([0.1, 0.2, 0.3]), torch.ones(3, dtype=torch.float64)
+    folder = write_torch(small(), tmp_path / "out", mean=mean, std=std, class_names=["a", "b", "c"])
+    description = load_trained(folder)[1]
+    assert (description.mean, description.std) == ((0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
+    assert description.class_names == ("a", "b", "c")
+    for told, message in (
+        ({"mean": 0.5}, "mean is 'float'; give one number for each channel"),
+        ({"mean": "abc"}, "mean is 'str'"),
+        ({"std": [None]}, "std is 'list'"),
+        ({"std": torch.ones(3, 2)}, "std is 'Tensor'"),
+        ({"class_names": "abc"}, "class_names is 'abc'; give one text for each class"),
+        ({"class_names": 3}, "class_names is 3"),
+        ({"class_names": ["a"]}, "1 class names for 3 classes"),
+        ({"image_size": "8"}, "image-size is '8'"),
+    ):
+        one_line(message, write_torch, small(), tmp_path / "other", **told)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.usefixtures("global_rng")
+def test_loading_takes_paths_and_architectures(tmp_path: Path) -> None:
+    one_line("the path of a folder, not Network", load_network, small())
+    one_line("the path of a folder, not NoneType", load_network, None)
+    one_line("no run in", load_network, tmp_path / "none")
+    one_line(r"such as formats\.resolve\(NAME\)\[0\], not str", load_foreign, tmp_path / "weights.pt", "DARTS_V2")
+    one_line("the path of a weight file, not dict", load_foreign, {}, V2)
+
+
+@pytest.mark.usefixtures("global_rng")
+def test_fit_and_accuracy_say_what_they_take(tmp_path: Path) -> None:
+    data, config = load_data(GREY, LABELS), train.Config(**tiny.TRAIN)
+    network = networks.darts.Network(V2, channels=2, cells=3, num_classes=3, in_channels=1, auxiliary=False)
+    with Run.create(tmp_path / "run", config, setup=Setup(device="cpu")) as run:
+        one_line("fit takes a train.Config first, not dict", train.fit, tiny.TRAIN, network, data, run)
+        one_line("an nn.Module, second, not Architecture", train.fit, config, V2, data, run)
+        one_line("what load_data returns third, not tuple", train.fit, config, network, (GREY, LABELS), run)
+        one_line("Run.create returns fourth, not str", train.fit, config, network, data, "run")
+        assert not (tmp_path / "run/metrics.jsonl").exists()
+    one_line("accuracy takes one split, such as data.test, second, not Data", accuracy, network, data, data)
+    one_line("an nn.Module, first, not str", accuracy, "run", data.test, data)
+    one_line("what load_data returns third, not Split", accuracy, network, data.test, data.test)
+
+
+# --- Anything at all -------------------------------------------------------------------------------------------------
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=3),

@@ -108,7 +108,7 @@ def test_a_torn_checkpoint_is_passed_over(run: Path) -> None:
     assert load_trained(run)[1].unfinished == Unfinished(1, 3, 4)
     (places[0] / "tensors.safetensors").write_bytes(b"torn")
     before = contents(run)
-    with pytest.raises(InputError, match="no checkpoint in .* is intact, so there are no weights"):
+    with pytest.raises(InputError, match=r"no checkpoint in .* is intact, so there are no weights"):
         load_trained(run)
     assert contents(run) == before
 

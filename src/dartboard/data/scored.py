@@ -31,7 +31,7 @@ from dartboard.errors import InputError
 from dartboard.search_space import quote
 
 OWN_TEST, TEST = "test split of what it learned from", "test split"
-DIVISION = ("seed", "max_images", "max_classes", "official_split")  # the fields of a Setup that divide the data
+DIVISION = ("seed", "max_images", "max_classes")  # the fields of a Setup that divide a folder
 TEST_FOLDER, WHOLE = "test images of the folder", "whole folder"
 
 
@@ -48,7 +48,6 @@ class LearnedFrom:
     seed: int = 0
     max_images: int | None = None
     max_classes: int | None = None
-    official_split: bool = False
 
     def options(self) -> dict[str, Any]:
         """What a Setup is told to divide the data in the same way."""
@@ -84,16 +83,15 @@ def load_same(setup: Setup, learned: LearnedFrom, class_names: Sequence[str], im
     setup: which divides the data as for the training (`LearnedFrom.options`), with the image size to score at;
     class_names, image_size: those of the training.
     """
-    then = replace(setup, image_size=image_size)
-    others = {} if setup.official_split else {"val_fraction": learned.val_fraction}
+    then, share = replace(setup, image_size=image_size), learned.val_fraction
     try:
         may_be = may_be_same(folder_of(setup), learned, class_names)
-        data = load_setup(then, **others) if may_be else None
+        data = load_setup(then, val_fraction=share) if may_be else None
     except (InputError, OSError):  # what cannot be learned from is not what was learned from; it may still be scored
         return None
     if data is None or data.fingerprint != learned.fingerprint:
         return None
-    return test_split(data if then == setup else load_setup(setup, **others), OWN_TEST)
+    return test_split(data if then == setup else load_setup(setup, val_fraction=share), OWN_TEST)
 
 
 def may_be_same(root: Path, learned: LearnedFrom, class_names: Sequence[str]) -> bool:
