@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dartboard.durable import PART, moved, sync, write_synced, writing
+from dartboard.errors import InputError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,6 +94,20 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return Checkpoint(tensors=load(data), **state)
+
+
+def newest(folder: Path) -> Checkpoint | None:
+    """The newest intact checkpoint in a folder in which another process may be at work; None where there is none.
+
+    Nothing is written or locked. Raises InputError where there are checkpoints and none is intact.
+    """
+    while found := checkpoints(folder):
+        for path in reversed(found):
+            if (checkpoint := read_checkpoint(path)) is not None:
+                return checkpoint
+        if checkpoints(folder) == found:  # else they were removed, for newer ones, while they were read
+            raise InputError(f"no checkpoint in {folder} is intact, so there are no weights; restore one or train anew")
+    return None
 
 
 def prune(folder: Path, keep: list[Path]) -> None:

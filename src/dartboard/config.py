@@ -149,6 +149,12 @@ def check_types(config: Any) -> None:
         coerce(field.name, getattr(config, field.name), hints[field.name])
 
 
+def check_kind(value: object, kind: type | tuple[type, ...], wanted: str) -> None:
+    """Raises InputError, "WANTED, not the value's type", unless a value from Python is of a kind."""
+    if not isinstance(value, kind):
+        raise InputError(f"{wanted}, not {type(value).__name__}")
+
+
 def build(cls: type[Config], values: Mapping[str, Any]) -> Config:
     """The config of a flat table, types brought right (whole numbers to floats, lists to tuples).
 

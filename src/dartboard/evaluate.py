@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dartboard.config import check_kind
 from dartboard.data import Data, Split, normalise
 from dartboard.search_space import Architecture
 
@@ -58,7 +59,13 @@ def placed_like(module: nn.Module) -> Callable[[Tensor], Tensor]:
 
 
 def accuracy(network: nn.Module, split: Split, data: Data, batch_size: int = 256) -> tuple[float, float]:
-    """Loss and accuracy of a trained network in evaluation mode (running BatchNorm statistics)."""
+    """Loss and accuracy of a trained network in evaluation mode (running BatchNorm statistics).
+
+    Raises InputError for arguments of another kind.
+    """
+    check_kind(network, nn.Module, "accuracy takes a network, an nn.Module, first")
+    check_kind(split, Split, "accuracy takes one split, such as data.test, second")
+    check_kind(data, Data, "accuracy takes what load_data returns third")
     was_training, place = network.training, placed_like(network)
     network.eval()
     result = score(lambda images: network(place(images)), split, data.mean, data.std, batch_size)

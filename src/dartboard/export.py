@@ -6,7 +6,8 @@ folder or a training's run folder -> the network; load_foreign: a weight file al
 
 import json
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,18 +18,20 @@ from torch import Tensor
 
 import dartboard
 from dartboard import formats, networks
-from dartboard.config import build, check_ranges, check_types
+from dartboard.config import build, check_kind, check_ranges, check_types
 from dartboard.cost import SIZES
+from dartboard.data.scored import DIVISION, LearnedFrom
 from dartboard.durable import replace_file, writing
 from dartboard.errors import InputError
-from dartboard.formats.files import shown
+from dartboard.formats.files import is_folder, shown
 from dartboard.json_files import as_json, read_json
 from dartboard.networks.darts import STEM_MULTIPLIER, Network
-from dartboard.run import Run
+from dartboard.run import CHECKPOINTS, Run
+from dartboard.run_weights import WEIGHTS, Unfinished, weights_of
 from dartboard.search_space import Architecture, quote
 from dartboard.train import write_weights
 
-WEIGHTS, DESCRIPTION = "weights.safetensors", "description.json"
+DESCRIPTION = "description.json"
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class Description:
     """What a weight file does not say. mean, std: of each channel, of pixels in [0, 1], by which images are normalised.
 
     mean, std, class_names: empty where they are not known; trained: False for weights that are merely drawn;
-    channels_last: the memory layout of the weights, which changes the last bits of the answers.
+    channels_last: the memory layout of the weights, which changes the last bits of the answers; unfinished: of a
+    training that has not come to its end, else None; learned_from: the training's data, None where it is not known.
     """
 
     architecture: Architecture
@@ -65,6 +69,8 @@ class Description:
     class_names: tuple[str, ...] = ()
     trained: bool = True
     channels_last: bool = False
+    unfinished: Unfinished | None = None
+    learned_from: LearnedFrom | None = None
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or len(self.mean) not in (0, self.sizes.in_channels):
@@ -89,10 +95,16 @@ def write_torch(
 
     source: a Network; a training's run folder, which also knows image size, normalisation and class names; or an
     architecture (a value, a file, a published name), for a network of the official CIFAR sizes with weights drawn from
-    seed 0, described as not trained. Raises InputError: a run without weights, a folder that is not empty or writable.
+    seed 0, described as not trained. Of an unfinished training the weights are those of its last checkpoint, which a
+    line on stderr and the description say. Raises InputError: a run without weights, another module, a folder that is
+    not empty or writable.
     """
-    if isinstance(source, str | os.PathLike) and Path(source).is_dir():
+    check_kind(source, (Network, Architecture, str, os.PathLike), f"write_torch takes {SOURCES}")
+    mean, std = numbers("mean", mean), numbers("std", std)
+    class_names = texts("class_names", class_names)
+    if isinstance(source, str | os.PathLike) and is_folder(Path(source)):
         network, description = load_trained(source)
+        say_unfinished(source, description)
     else:
         network = source if isinstance(source, Network) else drawn(source)
         sizes = sizes_of(network.state_dict(), "the network") | (
@@ -112,6 +124,29 @@ def write_torch(
     return folder
 
 
+SOURCES = "a Network (of a supernet: what networks.darts.inherit cuts out), a training's run folder or an architecture"
+
+
+def numbers(name: str, values: Any) -> tuple[float, ...]:
+    try:
+        return tuple(float(value) for value in values)
+    except (TypeError, ValueError, RuntimeError) as error:  # those of text, and of tensors of more than one number
+        raise InputError(f"{name} is {quote(type(values).__name__)}; give one number for each channel") from error
+
+
+def texts(name: str, values: Iterable[object]) -> tuple[str, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InputError(f"{name} is {quote(values)}; give one text for each class")
+    return tuple(str(value) for value in values)
+
+
+def say_unfinished(folder: str | os.PathLike[str], description: Description) -> None:
+    """A line on stderr where the weights are those of a checkpoint."""
+    if description.unfinished is not None:
+        text = f"{shown(folder)} is {description.unfinished.in_words()}; these are the weights of its last checkpoint"
+        print(text, file=sys.stderr, flush=True)
+
+
 def drawn(source: Architecture | str | os.PathLike[str]) -> Network:
     """The network of an architecture at the official CIFAR sizes, its weights drawn from seed 0."""
     architecture = source if isinstance(source, Architecture) else formats.resolve(os.fspath(source))[0]
@@ -126,24 +161,33 @@ def drawn(source: Architecture | str | os.PathLike[str]) -> Network:
 
 
 def load_network(folder: str | os.PathLike[str]) -> Network:
-    """The network in a folder of write_torch or of a training's run, in evaluation mode, on the CPU."""
-    return load_trained(folder)[0]
+    """The network in a folder of write_torch or of a training's run, in evaluation mode, on the CPU.
+
+    Of an unfinished training the weights are those of its last checkpoint; a line on stderr says so.
+    """
+    network, description = load_trained(folder)
+    say_unfinished(folder, description)
+    return network
 
 
 def load_trained(folder: str | os.PathLike[str]) -> tuple[Network, Description]:
     """The network in a folder of write_torch or of a training's run, in evaluation mode, with its description.
 
-    Raises InputError: neither of the two, damaged, weights of another architecture (names the first that differs).
+    Of an unfinished training the weights are those of its last checkpoint (`Description.unfinished`).
+    Raises InputError: neither of the two, damaged, weights of another architecture (names the first that differs), a
+    training that has saved nothing yet.
     """
+    check_kind(folder, (str, os.PathLike), "a network is loaded from the path of a folder")
     path = Path(folder)
-    if (path / DESCRIPTION).is_file():
-        description = read_description(path / DESCRIPTION)
+    if is_folder(path) and (path / DESCRIPTION).is_file():
+        description, origin = read_description(path / DESCRIPTION), shown(path / WEIGHTS)
         tensors = formats.load_weights(path / WEIGHTS)
     else:
         run = Run.open(path)
-        tensors = formats.load_weights(weights_of(run))
-        description = described(run, tensors)
-    return filled(description, tensors, shown(path / WEIGHTS)), description
+        tensors, unfinished = weights_of(run)
+        origin = shown(path / (WEIGHTS if unfinished is None else CHECKPOINTS))
+        description = described(run, tensors, unfinished)
+    return filled(description, tensors, origin), description
 
 
 def load_foreign(path: str | os.PathLike[str], architecture: Architecture) -> Network:
@@ -151,16 +195,10 @@ def load_foreign(path: str | os.PathLike[str], architecture: Architecture) -> Ne
 
     Raises InputError: no weight file, or weights of another architecture (names the first tensor that differs).
     """
+    check_kind(architecture, Architecture, "load_foreign takes an architecture, such as formats.resolve(NAME)[0]")
+    check_kind(path, (str, os.PathLike), "load_foreign takes the path of a weight file")
     tensors = formats.load_weights(path)
     return filled(Description(architecture, build(Sizes, sizes_of(tensors, shown(path)))), tensors, shown(path))
-
-
-def weights_of(run: Run) -> Path:
-    """The weight file of a training's run. Raises InputError where there is none."""
-    if not (run.folder / WEIGHTS).is_file():
-        hint = "train what it found first" if run.command == "search" else f"finish it first: {run.resume_command}"
-        raise InputError(f"{shown(run.folder)} has no {WEIGHTS}; {hint}")
-    return run.folder / WEIGHTS
 
 
 def read_description(path: Path) -> Description:
@@ -171,12 +209,22 @@ def read_description(path: Path) -> Description:
         mean, std = (tuple(float(value) for value in record[name]) for name in ("mean", "std"))
         names = tuple(str(name) for name in record["class_names"])
         flags = (bool(record["trained"]), bool(record["channels_last"]))
-        return Description(architecture, build(Sizes, record["sizes"]), mean, std, names, *flags)
+        unfinished, learned = record.get("unfinished"), record.get("learned_from")  # which older files do not have
+        return Description(
+            architecture,
+            build(Sizes, record["sizes"]),
+            mean,
+            std,
+            names,
+            *flags,
+            unfinished=None if unfinished is None else build(Unfinished, unfinished),
+            learned_from=None if learned is None else build(LearnedFrom, learned),
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{shown(path)} is damaged at {quote(str(error))}; export the network anew") from error
 
 
-def described(run: Run, tensors: Mapping[str, Tensor]) -> Description:
+def described(run: Run, tensors: Mapping[str, Tensor], unfinished: Unfinished | None) -> Description:
     """The description of a training's network, from its run folder. Raises InputError."""
     architecture, known = run.architecture, run.environment.get("data", {})
     if architecture is None:
@@ -187,7 +235,20 @@ def described(run: Run, tensors: Mapping[str, Tensor]) -> Description:
     sizes = build(Sizes, sizes_of(tensors, shown(run.folder / WEIGHTS)) | told)
     mean, std, names = (tuple(known.get(name, ())) for name in ("mean", "std", "class_names"))
     layout = bool(run.settings.get("channels_last", False))
-    return Description(architecture, sizes, mean, std, names, channels_last=layout)
+    learned = learned_from(run, known)
+    return Description(
+        architecture, sizes, mean, std, names, channels_last=layout, unfinished=unfinished, learned_from=learned
+    )
+
+
+def learned_from(run: Run, known: Mapping[str, Any]) -> LearnedFrom | None:
+    """What lets the data of a run be known again. known: that of its environment.json, which may lack it."""
+    if any(name not in known for name in ("fingerprint", "train", "val", "test")):
+        return None
+    pool, setup = known["train"] + known["val"], run.setup
+    counts = {"images": pool + known["test"], "val_fraction": known["val"] / pool}
+    told = {name: getattr(setup, name) for name in DIVISION}
+    return build(LearnedFrom, {"fingerprint": known["fingerprint"], **counts, **told})
 
 
 def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:

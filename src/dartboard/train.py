@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from dartboard import fast_network, graphs, loop
 from dartboard.clock import Clock
-from dartboard.config import check_ranges, check_types
+from dartboard.config import check_kind, check_ranges, check_types
 from dartboard.cost import count_module, num_params
 from dartboard.data import Augmentation, Data, Split, epoch_batches
 from dartboard.data.color import color_jitter
@@ -151,8 +151,13 @@ def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
 
     network: a Network, or any module of images to logits. Its initial weights are drawn anew from the run's seed.
     The result is the last epoch's weights, also in weights.safetensors; the test accuracy of each epoch is logged and
-    used for nothing. Raises InputError for a batch larger than the data, CannotContinueError where the loss is NaN.
+    used for nothing. Raises InputError for a batch larger than the data and for arguments of another kind,
+    CannotContinueError where the loss is NaN.
     """
+    check_kind(config, Config, "fit takes a train.Config first")
+    check_kind(network, nn.Module, "fit takes a network, an nn.Module, second")
+    check_kind(data, Data, "fit takes what load_data returns third")
+    check_kind(run, Run, "fit takes the Run that Run.create returns fourth")
     device, dtype = loop.prepare(run)
     data, images = data.to(device), data.train_and_val().to(device)
     loop.check_batch(config.batch_size, training=len(images))

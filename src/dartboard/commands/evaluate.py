@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,12 +11,14 @@ from dartboard import formats
 from dartboard.commands import work
 from dartboard.commands.flags import first_word, given, parse
 from dartboard.config import Setup, check_ranges
-from dartboard.data.names import check_name
+from dartboard.data.names import FOLDER_PREFIX, check_name
 from dartboard.errors import InputError
 from dartboard.run import CONFIG, Run
+from dartboard.run_weights import check_has_weights
 
 if TYPE_CHECKING:
-    from dartboard.data import Data
+    from dartboard.data.scored import Scored
+    from dartboard.export import Description
     from dartboard.networks.darts import Network
 
 
@@ -29,13 +31,13 @@ class EvaluateFlags:
     arch: str | None = None
     """Whose weights a file holds; a run knows its own: a published name, a run folder, or a file in any notation."""
     data: str | None = None
-    """A data set of `dartboard list data`, or images:DIR; a run's own where not given."""
+    """A data set of `dartboard list data`, or images:DIR; a run's own test images where not given."""
     data_dir: str | None = None
     """The folder that holds the data set."""
     download: bool = False
     """Download the data set where it is missing."""
     image_size: int | None = None
-    """Height and width in pixels that images are brought to."""
+    """Height and width in pixels that images are brought to; those of the training where not given."""
     batch_size: int = 256
     """Images a batch; changes the time, not the result."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -50,7 +52,7 @@ class EvaluateFlags:
 
 
 def execute(words: list[str]) -> None:
-    """Raises InputError: no weights there, weights of another architecture, other classes, no data."""
+    """Raises InputError: no weights there, weights of another architecture, classes not known by name, no data."""
     refuse_early(words)
     missing = "name a training's run folder or a weight file: dartboard evaluate runs/train-DARTS_V2-cifar10-s0"
     flags = parse(EvaluateFlags, words, "evaluate", missing)
@@ -61,20 +63,23 @@ def execute(words: list[str]) -> None:
     from dartboard.folding import predictor
 
     device = pick_device(flags.device)
-    network, mean, std = trained(flags)
-    data = work.load(setup_of(flags))
-    check_fits(network, data, flags.weights)
-    data = replace(data, mean=mean, std=std) if mean else data
-    predict, images, start = predictor(network, device), data.test.to(device), time.perf_counter()
+    network, known = trained(flags)
+    scored = to_score(flags, known)
+    check_channels(network, scored, flags.weights)
+    scored, facts, told = with_classes(scored, network, known, flags.weights)
+    mean, std = (known.mean, known.std) if known and known.mean else (scored.mean, scored.std)
+    predict, images, start = predictor(network, device), scored.split.to(device), time.perf_counter()
     with kept_memory():
-        loss, right = score(predict, images, data.mean, data.std, flags.batch_size)
+        loss, right = score(predict, images, mean, std, flags.batch_size)
     rate = len(images) / (time.perf_counter() - start)
+    unfinished = known.unfinished if known else None
     if flags.json:
+        facts |= {"image_size": images.images.shape[-1], "unfinished": asdict(unfinished) if unfinished else None}
         numbers = {"test_loss": loss, "test_accuracy": right, "images_per_s": rate}
-        print(json.dumps({"data": data.name, "images": len(images), **numbers}))
-    else:
-        print(f"{data.name}: test accuracy {100 * right:.2f} % of {len(images)} images, test loss {loss:.4f}")
-        print(f"{rate:,.0f} images a second on {device.type}")
+        return print(json.dumps({"data": scored.name, "images": len(images), "part": scored.part, **facts, **numbers}))
+    text = f"{scored.name}: test accuracy {100 * right:.2f} % of {len(images)} images, test loss {loss:.4f}"
+    print(f"{text} ({'; '.join([scored.part, told, *([unfinished.in_words()] if unfinished else [])])})")
+    print(*scored.notes, f"{rate:,.0f} images a second on {device.type}", sep="\n")
 
 
 def refuse_early(words: list[str]) -> None:
@@ -89,49 +94,104 @@ def refuse_early(words: list[str]) -> None:
     if not os.path.exists(path):
         raise InputError(f"there is no file or folder {path}; give a training's run folder or a weight file")
     if Path(path).is_dir() and not (Path(path) / "weights.safetensors").is_file():
-        run = Run.open(path)
-        hint = "train what it found first" if run.command == "search" else f"finish it first: {run.resume_command}"
-        raise InputError(f"{path} has no weights.safetensors; {hint}")
+        check_has_weights(Run.open(path))
     if Path(path).is_file() and arch is None:
         raise InputError(f"whose weights does {path} hold? name the architecture with --arch, such as --arch DARTS_V2")
     if Path(path).is_file() and data is None:
         raise InputError("on which data? give --data, such as --data cifar10")
 
 
-def trained(flags: EvaluateFlags) -> "tuple[Network, tuple[float, ...], tuple[float, ...]]":
-    """The network with its weights, and the mean and spread its images were normalised by, or () where not known."""
-    from dartboard.export import load_foreign, load_trained
+def trained(flags: EvaluateFlags) -> "tuple[Network, Description | None]":
+    """The network with its weights, and what is known of it; None for a weight file, which says nothing."""
+    from dartboard.export import filled, load_foreign, load_trained
 
-    if Path(flags.weights).is_dir():
-        network, known = load_trained(flags.weights)
-        if flags.arch is not None:
-            network = load_foreign(Path(flags.weights) / "weights.safetensors", formats.resolve(flags.arch)[0])
-        return network, known.mean, known.std
-    return load_foreign(flags.weights, formats.resolve(str(flags.arch))[0]), (), ()
+    if not Path(flags.weights).is_dir():
+        return load_foreign(flags.weights, formats.resolve(str(flags.arch))[0]), None
+    network, known = load_trained(flags.weights)
+    if flags.arch is not None:
+        other = replace(known, architecture=formats.resolve(flags.arch)[0])
+        network = filled(other, network.state_dict(), flags.weights)
+    return network, known
 
 
-def setup_of(flags: EvaluateFlags) -> Setup:
+# --- On which images -------------------------------------------------------------------------------------------------
+
+
+def to_score(flags: EvaluateFlags, known: "Description | None") -> "Scored":
+    """The images that the flags name: those of a data set's test split, or a folder that the network never saw."""
+    from dartboard.data import scored
+
+    setup, own = setup_of(flags, known), flags.data is None
+    learned = known.learned_from if known else None
+    is_folder = setup.data.startswith(FOLDER_PREFIX)
+    if own:
+        check_own(flags.weights, setup)
+    if not is_folder or (own and learned is None):
+        return scored.test_split(work.load(setup), scored.OWN_TEST if own else scored.TEST)
+    if known and learned:
+        same = scored.load_same(setup, learned, known.class_names, known.sizes.image_size)
+        if same is not None:
+            return same
+    if own:
+        remedy = f"bring them back, or score what is there now: --data {setup.data}"
+        raise InputError(f"{setup.data} holds other images or classes than {flags.weights} learned from; {remedy}")
+    return scored.load_other(setup, normalised=bool(known and known.mean))
+
+
+def setup_of(flags: EvaluateFlags, known: "Description | None") -> Setup:
     """The data to score on: the run's setup with what the flags change. Raises InputError where none is told."""
     is_run = (Path(flags.weights) / CONFIG).is_file()
     if not is_run and flags.data is None:
         raise InputError("on which data? give --data, such as --data cifar10")
     setup = Run.open(flags.weights).setup if is_run else Setup()
-    changes: dict[str, Any] = {"download": flags.download}
+    changes: dict[str, Any] = {"download": flags.download, "device": flags.device}
+    if known and known.learned_from:
+        changes |= known.learned_from.options()
+    if known and known.mean:  # it tells how its images were made
+        changes["image_size"] = known.sizes.image_size
     for name in ("data", "data_dir", "image_size"):
         if getattr(flags, name) is not None:
             changes[name] = getattr(flags, name)
     return work.anchored(replace(setup, **changes))
 
 
-def check_fits(network: "Network", data: "Data", origin: str) -> None:
-    """Raises InputError unless the network has the data's classes and channels."""
-    classes, channels = (
-        network.classifier.out_features,
-        network.stem.get_submodule("0").get_parameter("weight").shape[1],
-    )
-    if classes != data.num_classes:
-        raise InputError(f"{origin} tells {classes} classes apart, {data.name} has {data.num_classes}; give its --data")
-    if channels != data.channels:
-        raise InputError(
-            f"{origin} reads images of {channels} channels, {data.name} has {data.channels}; give its --data"
-        )
+def check_own(folder: str, setup: Setup) -> None:
+    """Raises InputError where a run's settings do not name what it learned from, or name a folder that is gone."""
+    told = Run.open(folder).environment.get("data", {}).get("name", setup.data)
+    if told != setup.data and not (told.startswith(FOLDER_PREFIX) and setup.data.startswith(FOLDER_PREFIX)):
+        raise InputError(f"{folder} learned from {told}, but its settings name {setup.data}; give its data with --data")
+    if setup.data.startswith(FOLDER_PREFIX) and not Path(setup.data.removeprefix(FOLDER_PREFIX)).is_dir():
+        where = "say where it is now with --data images:DIR"
+        raise InputError(f"there is no {setup.data.removeprefix(FOLDER_PREFIX)}, from which {folder} learned; {where}")
+
+
+# --- Does the network fit them ---------------------------------------------------------------------------------------
+
+
+def check_channels(network: "Network", scored: "Scored", origin: str) -> None:
+    """Raises InputError unless the network reads images of so many channels."""
+    channels, there = network.stem.get_submodule("0").get_parameter("weight").shape[1], scored.split.images.shape[1]
+    if channels != there:
+        raise InputError(f"{origin} reads images of {channels} channels, {scored.name} has {there}; give its --data")
+
+
+def with_classes(
+    scored: "Scored", network: "Network", known: "Description | None", origin: str
+) -> "tuple[Scored, dict[str, Any], str]":
+    """The images with labels that are outputs of the network, how they were found as fields, and as words.
+
+    By name where the network's names are known; else by order, where the number is the same. Raises InputError.
+    """
+    from dartboard.data.scored import matched
+
+    there, outputs = len(scored.class_names), network.classifier.out_features
+    by = "name" if known and known.class_names else "order"
+    facts = {"classes": there, "known_classes": outputs, "matched_by": by}
+    if known and known.class_names:
+        told = f"{there} of {outputs} classes by name"
+        told += "" if there == outputs else f", answers are among all {outputs}"
+        return matched(scored, known.class_names, origin), facts, told
+    if there != outputs:
+        raise InputError(f"{origin} tells {outputs} classes apart, {scored.name} has {there}; give its --data")
+    whose = "it does not tell their names" if known else "a weight file does not tell their names"
+    return scored, facts, f"{there} classes by their order, as {whose}"

@@ -1,6 +1,7 @@
 """Data from arrays, tensors and torch Datasets."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,27 +12,51 @@ from torch.utils.data import Dataset
 
 from dartboard.data.splits import Collection, Split
 from dartboard.errors import InputError
+from dartboard.search_space import quote
 
 CHANNEL_COUNTS = (1, 2, 3, 4)
+SHAPES = "give (N, H, W), (N, C, H, W) or (N, H, W, C)"
+NUMBERS = "number the classes 0 to K-1"
+OF_NAMES = f"{NUMBERS}, as np.unique(labels, return_inverse=True)[1] does"
 
 
-def from_arrays(images: Any, labels: Any, test: tuple[Any, Any] | None) -> Collection:
+def from_arrays(images: Any, labels: Any, test: Any) -> Collection:
     """images: (N, H, W), (N, C, H, W) or (N, H, W, C), uint8 or float in [0, 1]; labels: (N,) integers from 0 on.
 
-    Raises InputError for other shapes, kinds or ranges.
+    test: a pair of the same, or a Dataset, or None. Raises InputError for other shapes, kinds or ranges.
     """
-    train = split_of(images, labels, "images")
-    if test is not None and len(test) != 2:
-        raise InputError("test must be a pair: (images, labels)")
-    own_test = split_of(test[0], test[1], "test images") if test is not None else None
-    return collect(train, own_test, "arrays")
+    if isinstance(images, Dataset):
+        raise InputError("a Dataset brings its own labels; give it alone: load_data(dataset)")
+    return collect(split_of(images, labels, "images"), test_of(test), "arrays")
+
+
+def test_of(test: Any) -> Split | None:
+    """The test images a person gives: (images, labels), a Dataset, or None."""
+    if test is None:
+        return None
+    if isinstance(test, tuple | list) and len(test) == 2:
+        return split_of(test[0], test[1], "test images")
+    if isinstance(test, tuple | list | Mapping | str) or not hasattr(test, "__getitem__"):
+        raise InputError("test must be a pair: (images, labels); or a torch Dataset")
+    return split_of(*gather(test), "test images")
+
+
+def without_labels(source: Any) -> InputError:
+    """One line for a source that is neither a name nor a Dataset and comes without labels."""
+    if isinstance(source, os.PathLike):
+        return InputError(f"a path is no name of data; give load_data('images:{os.fspath(source)!s}')")
+    if isinstance(source, list | tuple) and source and isinstance(source[0], list | tuple) and len(source[0]) == 2:
+        two = "[image for image, _ in pairs], [label for _, label in pairs]"
+        return InputError(f"images without labels: these are pairs of both; give load_data({two})")
+    return InputError("images without labels; give load_data(images, labels), or a torch Dataset of (image, label)")
 
 
 def collect(train: Split, test: Split | None, name: str) -> Collection:
-    num_classes = int(train.labels.max()) + 1
-    missing = np.setdiff1d(np.arange(num_classes), train.labels.numpy())
-    if len(missing):
-        raise InputError(f"no image has the label {missing[0]}; number the classes 0 to K-1 without gaps")
+    there = np.unique(train.labels.numpy())
+    gaps = np.flatnonzero(there != np.arange(len(there)))
+    if len(gaps):
+        raise InputError(f"no image has the label {gaps[0]}; number the classes 0 to K-1 without gaps")
+    num_classes = len(there)
     if num_classes < 2:
         raise InputError("all images have the label 0; there must be two classes or more")
     if test is not None and test.images.shape[1:] != train.images.shape[1:]:
@@ -43,28 +68,52 @@ def collect(train: Split, test: Split | None, name: str) -> Collection:
 
 
 def split_of(images: Any, labels: Any, what: str) -> Split:
-    pixels = channels_first(as_bytes(as_tensor(images, what), what), what)
-    numbers = as_tensor(labels, f"labels of the {what}")
-    if numbers.ndim != 1 or numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool:
-        raise InputError(f"the labels of the {what} must be one whole number an image, not {describe(numbers)}")
+    pixels = channels_first(as_bytes(as_tensor(images, what, SHAPES), what), what)
+    numbers = whole_numbers(labels, what)
     if len(numbers) != len(pixels):
         raise InputError(f"{len(pixels)} {what} but {len(numbers)} labels; give one label an image")
     if not len(numbers):
         raise InputError(f"there are no {what}")
     if int(numbers.min()) < 0:
         raise InputError(f"the label {int(numbers.min())} is negative; number the classes 0 to K-1")
-    return Split(pixels, numbers.to(torch.int64))
+    return Split(pixels, numbers)
 
 
-def as_tensor(values: Any, what: str) -> Tensor:
-    """A tensor of our own on the CPU."""
-    if isinstance(values, Tensor):
-        return values.detach().cpu().clone()
+def whole_numbers(labels: Any, what: str) -> Tensor:
+    """Labels as (N,) int64. Raises InputError that says how to make such of what came."""
+    numbers = as_tensor(labels, f"labels of the {what}", OF_NAMES)
+    whole = not numbers.is_floating_point() and not numbers.is_complex() and numbers.dtype != torch.bool
+    if numbers.ndim == 1 and whole:
+        if numbers.dtype == torch.uint64 and (numbers.numpy() > np.iinfo(np.int64).max).any():
+            raise InputError(f"the label {numbers.numpy().max()} is too large; {NUMBERS}")
+        return numbers.to(torch.int64)
+    if numbers.ndim == 2 and numbers.shape[1] > 1:
+        remedy = "where a row marks its class (one-hot), give labels.argmax(1)"
+    else:
+        remedy = f"give whole numbers of shape ({len(numbers) if numbers.ndim else 'N'},), 0 to K-1"
+    text = f"the labels of the {what} must be one whole number an image, not {describe(numbers)}"
+    raise InputError(f"{text}; {remedy}")
+
+
+def as_tensor(values: Any, what: str, remedy: str) -> Tensor:
+    """A tensor of our own on the CPU. remedy: what to give instead, for the message. Raises InputError."""
     try:
+        if isinstance(values, Tensor):
+            return plain(values)
         array = np.asarray(values)
+        if array.dtype.kind in "USO" and (text := next((v for v in array.flat if isinstance(v, str | bytes)), None)):
+            raise TypeError(f"they are text, such as {quote(text.item() if isinstance(text, np.generic) else text)}")
         return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C", copy=True))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the {what} are no array of numbers: {str(error).splitlines()[0][:200]}") from error
+    except Exception as error:  # whatever is given can raise anything when it is asked for its numbers
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise InputError(f"the {what} are no array of numbers: {reason}; {remedy}") from error
+
+
+def plain(values: Tensor) -> Tensor:
+    """A copy on the CPU. Raises TypeError for a tensor whose numbers do not lie there one beside the other."""
+    if values.layout != torch.strided or values.is_nested or values.is_meta or values.is_quantized:
+        raise TypeError("a sparse, nested, quantized or empty kind of tensor")
+    return values.detach().cpu().clone()
 
 
 def as_bytes(images: Tensor, what: str) -> Tensor:
@@ -85,7 +134,7 @@ def channels_first(images: Tensor, what: str) -> Tensor:
     elif images.ndim == 4 and images.shape[1] not in CHANNEL_COUNTS and images.shape[3] in CHANNEL_COUNTS:
         images = images.permute(0, 3, 1, 2)
     if images.ndim != 4 or images.shape[1] not in CHANNEL_COUNTS:
-        raise InputError(f"the {what} have shape {tuple(images.shape)}; give (N, H, W), (N, C, H, W) or (N, H, W, C)")
+        raise InputError(f"the {what} have shape {tuple(images.shape)}; {SHAPES}")
     if images.shape[2] != images.shape[3] or not images.shape[2]:
         raise InputError(f"the {what} are {images.shape[2]}x{images.shape[3]} pixels; make them square")
     return images.contiguous()
@@ -100,12 +149,7 @@ def from_dataset(dataset: "Dataset[Any]", test: Any) -> Collection:
 
     test: a second Dataset, or (images, labels), or None. Raises InputError.
     """
-    own_test: Split | None = None
-    if isinstance(test, tuple):
-        own_test = split_of(test[0], test[1], "test images")
-    elif test is not None:
-        own_test = split_of(*gather(test), "test images")
-    return collect(split_of(*gather(dataset), "images"), own_test, type(dataset).__name__)
+    return collect(split_of(*gather(dataset), "images"), test_of(test), type(dataset).__name__)
 
 
 def gather(dataset: Any) -> tuple[Tensor, Tensor]:
@@ -114,10 +158,11 @@ def gather(dataset: Any) -> tuple[Tensor, Tensor]:
     images, labels = [], []
     for index in range(len(dataset)):
         item = dataset[index]
-        if not isinstance(item, Sequence) or len(item) != 2:
-            raise InputError(f"item {index} of the Dataset is no pair of image and label")
+        if not isinstance(item, Sequence) or isinstance(item, str | bytes) or len(item) != 2:
+            what = f"item {index} of the Dataset is no pair of image and label"
+            raise InputError(f"{what}, but {quote(type(item).__name__)}; let it give (image, label)")
         images.append(image_tensor(item[0]))
-        labels.append(int(item[1]))
+        labels.append(whole_number(item[1], index))
     shapes = {tuple(image.shape) for image in images}
     if len(shapes) != 1:
         found = f"{len(shapes)} shapes" if shapes else "nothing"
@@ -125,9 +170,26 @@ def gather(dataset: Any) -> tuple[Tensor, Tensor]:
     return torch.stack(images), torch.tensor(labels)
 
 
+def whole_number(label: Any, index: int) -> int:
+    """The label of an item of a Dataset. Raises InputError."""
+    try:
+        number = int(label)
+        if not isinstance(label, str | bytes) and number == label and abs(number) <= np.iinfo(np.int64).max:
+            return number
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # those of int, of numpy's and torch's values
+        raise no_number(label, index) from error
+    raise no_number(label, index)
+
+
+def no_number(label: Any, index: int) -> InputError:
+    told = f"the label of item {index} of the Dataset is {quote(label)}, no whole number"
+    one_hot = "; where it marks its class (one-hot), give its argmax" if getattr(label, "ndim", 0) else ""
+    return InputError(f"{' '.join(told.split())}; {NUMBERS}{one_hot}")
+
+
 def image_tensor(image: Any) -> Tensor:
     """(C, H, W), or (H, W), or (H, W, C) as it comes; a PIL image in a mode of its own becomes RGB."""
     if isinstance(image, Image.Image):
         array = np.array(image if image.mode in ("L", "RGB") else image.convert("RGB"))
         return torch.from_numpy(array)
-    return as_tensor(image, "images of the Dataset")
+    return as_tensor(image, "images of the Dataset", "give tensors, arrays or PIL images")

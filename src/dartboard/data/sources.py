@@ -7,7 +7,7 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from dartboard.config import Setup
-from dartboard.data.arrays import from_arrays, from_dataset
+from dartboard.data.arrays import from_arrays, from_dataset, without_labels
 from dartboard.data.cifar import load_cifar
 from dartboard.data.digits import load_digits
 from dartboard.data.folders import Stream, load_folder
@@ -62,7 +62,7 @@ def load_data(
     elif labels is None and isinstance(source, Dataset):
         collection = from_dataset(source, test)
     elif labels is None:
-        raise InputError("images without labels; give load_data(images, labels)")
+        raise without_labels(source)
     else:
         collection = from_arrays(source, labels, test)
     if data_dir is not None and collection.name not in SETS:
@@ -83,8 +83,8 @@ def load_data(
     )
 
 
-def load_setup(setup: Setup) -> Data:
-    """The data a setup names, streamed where they would not fit its device. Raises InputError."""
+def load_setup(setup: Setup, **others: Any) -> Data:
+    """The data a setup names, streamed where they would not fit its device. others: of load_data. Raises InputError."""
     return load_data(
         setup.data,
         data_dir=setup.data_dir,
@@ -95,8 +95,14 @@ def load_setup(setup: Setup) -> Data:
         max_images=setup.max_images,
         max_classes=setup.max_classes,
         stream=setup.stream,
-        free=min(free_bytes(), free_bytes(pick_device(setup.device))),
+        free=free_for(setup),
+        **others,
     )
+
+
+def free_for(setup: Setup) -> int:
+    """Bytes that are free for the images of a setup, here and on its device."""
+    return min(free_bytes(), free_bytes(pick_device(setup.device)))
 
 
 def named(
