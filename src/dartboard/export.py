@@ -19,6 +19,7 @@ import dartboard
 from dartboard import formats, networks
 from dartboard.config import build, check_ranges, check_types
 from dartboard.cost import SIZES
+from dartboard.data.decoding import ValueRange, check_range
 from dartboard.durable import replace_file, writing
 from dartboard.errors import InputError
 from dartboard.formats.files import shown
@@ -54,6 +55,7 @@ class Sizes:
 class Description:
     """What a weight file does not say. mean, std: of each channel, of pixels in [0, 1], by which images are normalised.
 
+    value_range: what became 0 and 255 in images of more than 8 bits; None where the training had none.
     mean, std, class_names: empty where they are not known; trained: False for weights that are merely drawn;
     channels_last: the memory layout of the weights, which changes the last bits of the answers.
     """
@@ -65,12 +67,14 @@ class Description:
     class_names: tuple[str, ...] = ()
     trained: bool = True
     channels_last: bool = False
+    value_range: ValueRange | None = None
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or len(self.mean) not in (0, self.sizes.in_channels):
             raise InputError(f"mean and std have {len(self.mean)} and {len(self.std)} values; give one a channel")
         if len(self.class_names) not in (0, self.sizes.num_classes):
             raise InputError(f"{len(self.class_names)} class names for {self.sizes.num_classes} classes; give one each")
+        check_range(self.value_range)
 
 
 # --- Writing ---------------------------------------------------------------------------------------------------------
@@ -84,6 +88,7 @@ def write_torch(
     mean: tuple[float, ...] = (),
     std: tuple[float, ...] = (),
     class_names: tuple[str, ...] = (),
+    value_range: ValueRange | None = None,
 ) -> Path:
     """Writes weights.safetensors and description.json into the folder `out`, and returns it.
 
@@ -100,7 +105,8 @@ def write_torch(
         )
         trained = isinstance(source, Network)
         last = not next(network.parameters()).is_contiguous()
-        description = Description(network.architecture, build(Sizes, sizes), mean, std, class_names, trained, last)
+        told = (mean, std, class_names, trained, last, value_range)
+        description = Description(network.architecture, build(Sizes, sizes), *told)
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{shown(folder)} is not an empty folder; give another one with --out")
@@ -171,7 +177,8 @@ def read_description(path: Path) -> Description:
         mean, std = (tuple(float(value) for value in record[name]) for name in ("mean", "std"))
         names = tuple(str(name) for name in record["class_names"])
         flags = (bool(record["trained"]), bool(record["channels_last"]))
-        return Description(architecture, build(Sizes, record["sizes"]), mean, std, names, *flags)
+        value_range = as_range(record.get("value_range"))  # older files have none
+        return Description(architecture, build(Sizes, record["sizes"]), mean, std, names, *flags, value_range)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{shown(path)} is damaged at {quote(str(error))}; export the network anew") from error
 
@@ -187,7 +194,18 @@ def described(run: Run, tensors: Mapping[str, Tensor]) -> Description:
     sizes = build(Sizes, sizes_of(tensors, shown(run.folder / WEIGHTS)) | told)
     mean, std, names = (tuple(known.get(name, ())) for name in ("mean", "std", "class_names"))
     layout = bool(run.settings.get("channels_last", False))
-    return Description(architecture, sizes, mean, std, names, channels_last=layout)
+    value_range = as_range(known.get("value_range"))
+    return Description(architecture, sizes, mean, std, names, channels_last=layout, value_range=value_range)
+
+
+def as_range(found: Any) -> ValueRange | None:
+    """The two numbers of a JSON list, or None for null. Raises ValueError or TypeError for anything else."""
+    if found is None:
+        return None
+    low, high = found
+    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high)):
+        raise TypeError("value_range")
+    return low, high
 
 
 def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
