@@ -85,7 +85,7 @@ def list_splits(root: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:
     else:
         classes = beside
     misplaced.check_number(root, folders.get("train", root), classes)
-    misplaced.check_same_inside(root, classes)
+    misplaced.check_same_inside(folders.get("train", root), classes)
     names = tuple(one.path.name for one in classes)
     listings = {"train": list_images({one.path.name: one.path for one in classes}, names)}
     for split in ("val", "test"):
@@ -127,7 +127,7 @@ def fits(one: Folder, there: Sequence[Folder]) -> bool:
     others = [other for other in there if other is not one]
     kin = {other.name.split for other in others if one.name and other.name and other.name.rest == one.name.rest}
     if one.name and one.name.split == "train":
-        return not others or bool(kin - {"train"})
+        return not others or bool(kin)
     trains = [other for other in others if other.name and other.name.split == "train" and not other.flat]
     if "train" in kin:
         return any(other.name and one.name and other.name.rest == one.name.rest for other in trains)
