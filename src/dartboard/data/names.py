@@ -14,6 +14,7 @@ NAMES: dict[str, str] = {
     "images:DIR": "your own images: a folder of class folders; ./DIR and other paths mean the same",
 }
 FOLDER_PREFIX = "images:"
+MAX_SHOWN = 250  # letters of a path that a message holds
 SEPARATORS = tuple(mark for mark in (os.sep, os.altsep) if mark)
 
 
@@ -29,10 +30,11 @@ def check_name(source: str) -> tuple[str, str]:
     if not source.startswith(FOLDER_PREFIX) and not is_path(source):
         raise unknown("data set", source, NAMES)
     folder = source.removeprefix(FOLDER_PREFIX)
+    short = repr(folder[:MAX_SHOWN])
     if os.path.isfile(expanded(folder)):
-        raise InputError(f"{folder!r} is a file; unpack it if it is an archive, and give the folder (images:DIR)")
+        raise InputError(f"{short} is a file; unpack it if it is an archive, and give the folder (images:DIR)")
     if not os.path.isdir(expanded(folder)):
-        raise InputError(f"{folder!r} is no folder; images:DIR needs a folder that holds a folder for each class")
+        raise InputError(f"{short} is no folder; images:DIR needs a folder that holds a folder for each class")
     return "images", folder
 
 
