@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dartboard.data import NAMES, decoding, folders, load_data, pickles
+from dartboard.data import NAMES, class_folders, decoding, folders, load_data, pickles, split_names, splits
 
 TEXT = (Path(__file__).parent.parent / "docs" / "data.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -29,3 +29,11 @@ def test_the_documentation_names_every_data_set_and_the_limits_of_the_code():
     assert "seven names" in TEXT and len(pickles.NAMES) + 1 == 7
     data = load_data("digits")
     assert f"{len(data.train_and_val()):,} + {len(data.test)}" in TEXT
+
+
+def test_the_documentation_names_every_word_of_a_split_and_every_ending():
+    for split, words in split_names.WORDS.items():
+        assert f"| {split} | {' '.join(f'`{word}`' for word in words)} |" in TEXT
+    endings = (*class_folders.SUFFIXES, *class_folders.OTHER_SUFFIXES)
+    assert " ".join(f"`{ending}`" for ending in endings) in TEXT
+    assert f"below {splits.NEARLY_NOTHING:.0%}".replace("%", " %") in TEXT

@@ -4,10 +4,12 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import dartboard.data
-from dartboard.data import NAMES, check_name, presets
-from dartboard.errors import InputError
+from dartboard.data import NAMES, check_name, names, presets
+from dartboard.errors import InputError, unknown
 
 
 def test_names_presets_and_missing_files_are_told_without_torch_or_numpy(tmp_path):
@@ -41,6 +43,90 @@ def test_an_unknown_name_names_the_nearest(given, near):
 def test_known_names_are_told_apart(tmp_path):
     assert check_name("digits") == ("digits", "") and check_name("cifar100") == ("cifar100", "")
     assert check_name(f"images:{tmp_path}") == ("images", str(tmp_path))
+
+
+@pytest.mark.parametrize("written", ["./photos", "photos/", "photos", "{}/photos", "~/photos", "../{here}/photos"])
+def test_a_path_or_the_name_of_a_folder_means_that_folder(tmp_path, monkeypatch, written):
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    source = written.format(tmp_path, here=tmp_path.name)
+    assert check_name(source) == ("images", source)
+    assert names.anchored(source) == names.anchored(f"images:{source}") == f"images:{tmp_path}/photos"
+
+
+def test_dots_mean_folders_and_the_run_is_named_after_them(tmp_path, monkeypatch):
+    (tmp_path / "photos" / "more").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "photos" / "more")
+    assert (
+        names.anchored("..") == f"images:{tmp_path}/photos" and names.anchored(".") == f"images:{tmp_path}/photos/more"
+    )
+
+
+def test_a_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    assert check_name("digits") == ("digits", "") and names.anchored("digits") == "digits"
+    assert check_name("./digits") == ("images", "./digits")
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("./nowhere", "'./nowhere' is no folder"),
+        ("nowhere/", "is no folder"),
+        ("~nobody-of-this-name/photos", "is no folder"),
+        ("photos.zip", "'photos.zip' is a file; unpack it if it is an archive"),
+        ("images:photos.zip", "'photos.zip' is a file"),
+        ("\0/x", "is no folder"),
+        ("x/" * 3000, "is no folder"),
+        ("phtos", "the nearest of the known: "),
+    ],
+)
+def test_what_is_no_folder_is_refused(tmp_path, monkeypatch, source, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos.zip").write_bytes(b"PK")
+    with pytest.raises(InputError) as caught:
+        check_name(source)
+    assert words in str(caught.value) and len(str(caught.value)) < 400
+
+
+def test_a_folder_is_data_by_its_path_from_python_too(tmp_path, monkeypatch):
+    from PIL import Image
+
+    from dartboard.data import load_data
+
+    monkeypatch.chdir(tmp_path)
+    for label in ("cat", "dog"):
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for number in range(5):
+            Image.new("L", (8, 8), 40 * number).save(tmp_path / "photos" / label / f"{number}.png")
+    assert load_data("./photos").fingerprint == load_data("images:photos").fingerprint
+
+
+@pytest.mark.parametrize(
+    ("name", "ranked"),
+    [
+        ("digts", "did you mean 'digits'? or digits-rotated, digits-inverted, "),
+        ("cifar", "did you mean 'cifar10'? or cifar100, "),
+        ("CIFAR100", "did you mean 'cifar100'? or cifar10, "),
+        ("mnist", "the nearest of the known: "),
+    ],
+)
+def test_an_unknown_name_names_the_five_nearest_the_nearest_first(name, ranked):
+    said = str(unknown("data set", name, NAMES))
+    assert said.startswith(f"unknown data set {name!r}; {ranked}")
+    named = said.partition("; ")[2].replace("did you mean ", "").replace("the nearest of the known: ", "")
+    found = [word.strip("' ") for word in named.replace("? or", ",").split(",")]
+    assert len(set(found)) == len(found) == 5 and set(found) <= set(NAMES)
+
+
+@given(st.text(max_size=30), st.lists(st.text("abcXYZ-_1", min_size=1, max_size=12), max_size=12, unique=True))
+def test_unknown_names_of_any_kind_get_at_most_five_and_all_that_there_are(name, known):
+    said = str(unknown("thing", name, known))
+    assert "\n" not in said
+    named = [word for word in known if word in said.partition("; ")[2]]
+    assert len(named) >= min(5, len(known))
 
 
 def test_every_name_has_a_preset_of_its_own():

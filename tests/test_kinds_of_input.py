@@ -197,7 +197,7 @@ def test_labels_of_a_dataset_may_be_any_whole_number() -> None:
         assert load_data(Items(lambda index, kind=kind: kind(index % 3))).fingerprint == same
 
 
-@pytest.mark.parametrize("test", [5, "digits", {"images": GREY}, (GREY,), [GREY, LABELS, 3], object()], ids=repr)
+@pytest.mark.parametrize("test", [5, "digits", {"images": GREY}, (GREY,), [GREY, LABELS, 3], object()])
 def test_test_images_of_a_wrong_kind_are_refused(test: object) -> None:
     for source in ((GREY, LABELS), (Items(lambda index: index % 3),)):
         one_line(r"test must be a pair: \(images, labels\); or a torch Dataset", load_data, *source, test=test)

@@ -99,7 +99,7 @@ def test_announced_batches_are_decoded_before_they_are_asked_for_and_no_more_tha
     for part in before:
         part.result(timeout=60)
     decoded = []
-    monkeypatch.setattr(streaming, "read_into", lambda row, file: decoded.append(file) or "")
+    monkeypatch.setattr(streaming, "read_into", lambda row, file, *_: decoded.append(file) or "")
     train.images[torch.tensor([0])]
     for batch in train.images._coming:
         batch.ready()
@@ -114,7 +114,9 @@ def test_an_order_does_nothing_to_images_in_memory(pets):
 def test_a_folder_is_scanned_once_and_again_only_when_it_has_changed(pets, monkeypatch):
     scanned = []
     original = scans.scan_files
-    monkeypatch.setattr(scans, "scan_files", lambda files, size: scanned.append(size) or original(files, size))
+    monkeypatch.setattr(
+        scans, "scan_files", lambda files, size, *more: scanned.append(size) or original(files, size, *more)
+    )
     first, again, smaller = (load_data(f"images:{pets}", stream="always", image_size=size) for size in (32, 32, 16))
     assert scanned == [32, 16] and first.fingerprint == again.fingerprint != smaller.fingerprint
     Image.new("RGB", (40, 40)).save(pets / "cat" / "00001.jpg")

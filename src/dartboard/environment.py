@@ -114,5 +114,6 @@ def describe_data(data: Any) -> dict[str, Any]:
         "image_size": data.image_size,
         "mean": list(data.mean),
         "std": list(data.std),
+        "value_range": None if data.value_range is None else list(data.value_range),
         "notes": list(data.notes),
     }

@@ -24,12 +24,21 @@ class InterruptedRunError(Exception):
         self.exit_code = exit_code
 
 
+NEAREST = 5  # known words that are named
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """An InputError that names the nearest known word, or all of them where none is near."""
-    options = sorted(known)
-    near = get_close_matches(name, options, n=1, cutoff=0.5)
-    lowered = {option.lower(): option for option in options}
+    """An InputError that names the nearest known words, the nearest first; "did you mean" where it is a near one."""
+    options, name = sorted(known), name[:80]
+    near = get_close_matches(name, options, n=NEAREST, cutoff=0.5)
     if not near:
-        near = [lowered[word] for word in get_close_matches(name.lower(), list(lowered), n=1, cutoff=0.5)]
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(options[:40])}"
-    return InputError(f"unknown {kind} {name[:80]!r}; {hint}")
+        lowered = {option.lower(): option for option in options}
+        near = [lowered[word] for word in get_close_matches(name.lower(), list(lowered), n=NEAREST, cutoff=0.5)]
+    others = get_close_matches(name, options, n=len(options) or 1, cutoff=0.0)
+    ranked = [*near, *(option for option in others if option not in near)][:NEAREST]
+    if near:
+        hint = f"did you mean {near[0]!r}?" + (f" or {', '.join(ranked[1:])}" if ranked[1:] else "")
+    else:
+        start = "the nearest of the known" if len(options) > NEAREST else "known"
+        hint = f"{start}: {', '.join(ranked)}"
+    return InputError(f"unknown {kind} {name!r}; {hint}")

@@ -20,6 +20,7 @@ import dartboard
 from dartboard import formats, networks
 from dartboard.config import build, check_kind, check_ranges, check_types
 from dartboard.cost import SIZES
+from dartboard.data.decoding import ValueRange, check_range
 from dartboard.data.scored import DIVISION, LearnedFrom
 from dartboard.durable import replace_file, writing
 from dartboard.errors import InputError
@@ -57,6 +58,7 @@ class Sizes:
 class Description:
     """What a weight file does not say. mean, std: of each channel, of pixels in [0, 1], by which images are normalised.
 
+    value_range: what became 0 and 255 in images of more than 8 bits; None where the training had none.
     mean, std, class_names: empty where they are not known; trained: False for weights that are merely drawn;
     channels_last: the memory layout of the weights, which changes the last bits of the answers; unfinished: of a
     training that has not come to its end, else None; learned_from: the training's data, None where it is not known.
@@ -69,6 +71,7 @@ class Description:
     class_names: tuple[str, ...] = ()
     trained: bool = True
     channels_last: bool = False
+    value_range: ValueRange | None = None
     unfinished: Unfinished | None = None
     learned_from: LearnedFrom | None = None
 
@@ -77,6 +80,7 @@ class Description:
             raise InputError(f"mean and std have {len(self.mean)} and {len(self.std)} values; give one a channel")
         if len(self.class_names) not in (0, self.sizes.num_classes):
             raise InputError(f"{len(self.class_names)} class names for {self.sizes.num_classes} classes; give one each")
+        check_range(self.value_range)
 
 
 # --- Writing ---------------------------------------------------------------------------------------------------------
@@ -90,6 +94,7 @@ def write_torch(
     mean: tuple[float, ...] = (),
     std: tuple[float, ...] = (),
     class_names: tuple[str, ...] = (),
+    value_range: ValueRange | None = None,
 ) -> Path:
     """Writes weights.safetensors and description.json into the folder `out`, and returns it.
 
@@ -112,7 +117,8 @@ def write_torch(
         )
         trained = isinstance(source, Network)
         last = not next(network.parameters()).is_contiguous()
-        description = Description(network.architecture, build(Sizes, sizes), mean, std, class_names, trained, last)
+        told = (mean, std, class_names, trained, last, value_range)
+        description = Description(network.architecture, build(Sizes, sizes), *told)
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{shown(folder)} is not an empty folder; give another one with --out")
@@ -217,6 +223,7 @@ def read_description(path: Path) -> Description:
             std,
             names,
             *flags,
+            as_range(record.get("value_range")),
             unfinished=None if unfinished is None else build(Unfinished, unfinished),
             learned_from=None if learned is None else build(LearnedFrom, learned),
         )
@@ -235,10 +242,8 @@ def described(run: Run, tensors: Mapping[str, Tensor], unfinished: Unfinished | 
     sizes = build(Sizes, sizes_of(tensors, shown(run.folder / WEIGHTS)) | told)
     mean, std, names = (tuple(known.get(name, ())) for name in ("mean", "std", "class_names"))
     layout = bool(run.settings.get("channels_last", False))
-    learned = learned_from(run, known)
-    return Description(
-        architecture, sizes, mean, std, names, channels_last=layout, unfinished=unfinished, learned_from=learned
-    )
+    about_data = (mean, std, names, True, layout, as_range(known.get("value_range")))
+    return Description(architecture, sizes, *about_data, unfinished, learned_from(run, known))
 
 
 def learned_from(run: Run, known: Mapping[str, Any]) -> LearnedFrom | None:
@@ -249,6 +254,16 @@ def learned_from(run: Run, known: Mapping[str, Any]) -> LearnedFrom | None:
     counts = {"images": pool + known["test"], "val_fraction": known["val"] / pool}
     told = {name: getattr(setup, name) for name in DIVISION}
     return build(LearnedFrom, {"fingerprint": known["fingerprint"], **counts, **told})
+
+
+def as_range(found: Any) -> ValueRange | None:
+    """The two numbers of a JSON list, or None for null. Raises ValueError or TypeError for anything else."""
+    if found is None:
+        return None
+    low, high = found
+    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high)):
+        raise TypeError("value_range")
+    return low, high
 
 
 def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:

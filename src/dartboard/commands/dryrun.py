@@ -30,6 +30,7 @@ def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1,
     work.use_threads(setup.threads)
     job = search_job(header, setup, config, work.load(setup), seeds if together else 1)
     print(resolved(header, setup, config))
+    work.announce(job.data)
     print(f"{described(job.data)}\nsupernet: {counts(job)}")
     estimate(job, seeds)
     if getattr(config, "stop", ""):
@@ -47,6 +48,7 @@ def train(
     data = work.load(setup)
     job = training_job(header, setup, config, data, work.build_network(architecture, config, data))
     print(resolved(header, setup, config))
+    work.announce(data)
     print(f"{described(data)}\nnetwork: {counts(job)}")
     estimate(job, seeds)
 

@@ -135,7 +135,8 @@ def to_score(flags: EvaluateFlags, known: "Description | None") -> "Scored":
     if own:
         remedy = f"bring them back, or score what is there now: --data {setup.data}"
         raise InputError(f"{setup.data} holds other images or classes than {flags.weights} learned from; {remedy}")
-    return scored.load_other(setup, normalised=bool(known and known.mean))
+    value_range = known.value_range if known else None
+    return scored.load_other(setup, normalised=bool(known and known.mean), value_range=value_range)
 
 
 def setup_of(flags: EvaluateFlags, known: "Description | None") -> Setup:

@@ -132,6 +132,7 @@ def begin(
     """One new run. limits: of all runs of the command together; origin: what it takes over."""
     work.use_threads(setup.threads)
     data = work.load(setup)
+    work.announce(data)
     dryrun.check_search(header, setup, config, data)
     folder = work.run_folder(flags, header["method"], setup)
     run = Run.create(folder, config, setup=setup, method=header["method"], space=header["space"], **origin)
@@ -144,7 +145,9 @@ def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, con
     """New runs of all seeds at once. Raises InputError for a single seed."""
     if flags.seeds == 1:
         raise InputError("--together is for several seeds; give --seeds 4, or leave it out")
-    dryrun.check_search(header, setup, config, work.load(setup), flags.seeds)
+    data = work.load(setup)
+    work.announce(data)
+    dryrun.check_search(header, setup, config, data, flags.seeds)
     made = together.begin_runs(flags, header, setup, config, origin)
     data_of = {run.folder: data for run, data in made}
     runs = [run for run, _ in made]
@@ -198,4 +201,6 @@ def resume(run: Run) -> None:
         raise unknown(f"method in {run.folder}", str(run.method), METHODS)
     config = build(method_module(run.method).Config, run.settings)
     with work.attended(run, fresh=False):
-        go_on(run, config, work.load(run.setup))
+        data = work.load(run.setup)
+        work.announce(data)
+        go_on(run, config, data)

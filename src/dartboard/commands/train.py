@@ -75,6 +75,7 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
     """One new run. limits: of all runs of the command together."""
     work.use_threads(setup.threads)
     data = work.load(setup)
+    work.announce(data)
     network = work.build_network(architecture, flags.config, data)
     dryrun.check_training(setup, flags.config, data, network)
     parent = flags.arch if Path(flags.arch).is_dir() else run_of(Path(flags.arch))
@@ -109,4 +110,5 @@ def resume(run: Run) -> None:
         raise InputError(f"{run.folder} has no architecture.json; restore it or train anew")
     with work.attended(run, fresh=False):
         data = work.load(run.setup)
+        work.announce(data)
         go_on(run, config, work.build_network(architecture, config, data), data)

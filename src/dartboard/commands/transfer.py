@@ -184,6 +184,9 @@ def protocol_of(
     """The protocol, with equal numbers of images and steps, and both data sets. Raises InputError where they differ."""
     setups: dict[Side, Setup] = {"a": setup, "b": work.anchored(replace(setup, data=flags.b))}
     data = {side: work.load(one) for side, one in setups.items()}
+    if not flags.print_config:
+        for one in data.values():
+            work.announce(one)
     check_alike(data["a"], data["b"])
     images = equal_images(flags, data)
     setups = {side: replace(one, max_images=images[side]) for side, one in setups.items()}

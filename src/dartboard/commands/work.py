@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dartboard.config import Setup, check_ranges
+from dartboard.data import names
 from dartboard.data.names import FOLDER_PREFIX
 from dartboard.durable import replace_file
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
@@ -48,13 +49,11 @@ class NewRun:
 
 def anchored(setup: Setup) -> Setup:
     """The setup with its paths made absolute, so that the run can be resumed from any folder. Raises InputError."""
-    data, data_dir = setup.data, setup.data_dir
-    if data.startswith(FOLDER_PREFIX):
-        data = FOLDER_PREFIX + str(Path(data.removeprefix(FOLDER_PREFIX)).expanduser().absolute())
+    data_dir = setup.data_dir
     if data_dir is not None:
         data_dir = str(Path(data_dir).expanduser().absolute())
         check_data_dir(data_dir, setup.download)
-    return replace(setup, data=data, data_dir=data_dir)
+    return replace(setup, data=names.anchored(setup.data), data_dir=data_dir)
 
 
 def check_data_dir(data_dir: str, download: bool) -> None:
@@ -87,11 +86,19 @@ def setups(flags: NewRun, setup: Setup) -> list[Setup]:
     return [replace(anchored(setup), seed=setup.seed + offset) for offset in range(flags.seeds)]
 
 
-def load(setup: Setup) -> "Data":
-    """The data a setup names. Raises InputError."""
+def load(setup: Setup, value_range: tuple[float, float] | None = None) -> "Data":
+    """The data a setup names. value_range: as in `load_data`. Raises InputError."""
     from dartboard.data.sources import load_setup
 
-    return load_setup(setup)
+    return load_setup(setup, value_range)
+
+
+def announce(data: "Data") -> None:
+    """Prints what a folder was found to hold: classes, images of each split, and what a person should know of them."""
+    if data.name.startswith(FOLDER_PREFIX):
+        from dartboard.data.contents import in_lines
+
+        print("\n".join(in_lines(data)), flush=True)
 
 
 def use_threads(threads: int | None) -> None:

@@ -1,5 +1,6 @@
 """The data sets that have a name, each with its source. Needs no torch."""
 
+import os
 from pathlib import Path
 
 from dartboard.errors import InputError, unknown
@@ -10,23 +11,48 @@ NAMES: dict[str, str] = {
     "digits-rotated": "digits turned by a quarter, counterclockwise",
     "cifar10": "60,000 photographs, 32x32, 10 classes (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html)",
     "cifar100": "60,000 photographs, 32x32, 100 classes (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html)",
-    "images:DIR": "your own images: a folder of class folders of JPEG, PNG or WebP files",
+    "images:DIR": "your own images: a folder of class folders; ./DIR and other paths mean the same",
 }
 FOLDER_PREFIX = "images:"
+MAX_SHOWN = 250  # letters of a path that a message holds
+SEPARATORS = tuple(mark for mark in (os.sep, os.altsep) if mark)
 
 
 def check_name(source: str) -> tuple[str, str]:
-    """(a name without a folder, "") or ("images", folder).
+    """(a name without a folder, "") or ("images", folder). A path, or a word that is no name but a folder, is a folder.
 
-    Raises InputError for another name (the nearest one is named) and for a folder that is not given or not there.
+    Raises InputError for another name (the nearest ones are named) and for a folder that is not given or not there.
     """
     if source in NAMES and source != "images:DIR":
         return source, ""
     if source == FOLDER_PREFIX.rstrip(":") or source.strip() == FOLDER_PREFIX:
         raise InputError("'images:' names no folder; give one that holds a folder for each class, as in images:DIR")
-    if not source.startswith(FOLDER_PREFIX):
+    if not source.startswith(FOLDER_PREFIX) and not is_path(source):
         raise unknown("data set", source, NAMES)
     folder = source.removeprefix(FOLDER_PREFIX)
-    if not Path(folder).expanduser().is_dir():
-        raise InputError(f"{folder!r} is no folder; images:DIR needs a folder that holds a folder for each class")
+    short = repr(folder[:MAX_SHOWN])
+    if os.path.isfile(expanded(folder)):
+        raise InputError(f"{short} is a file; unpack it if it is an archive, and give the folder (images:DIR)")
+    if not os.path.isdir(expanded(folder)):
+        raise InputError(f"{short} is no folder; images:DIR needs a folder that holds a folder for each class")
     return "images", folder
+
+
+def is_path(source: str) -> bool:
+    """Whether a text that is no name of a data set is meant as a path, or is a folder or file that is there."""
+    written = source.startswith("~") or source in (".", "..") or any(mark in source for mark in SEPARATORS)
+    return written or os.path.isdir(source) or os.path.isfile(source)
+
+
+def expanded(folder: str) -> str:
+    """With ~ for the person's own folder."""
+    return os.path.expanduser(folder)
+
+
+def anchored(source: str) -> str:
+    """A name as it is; a folder as images: and its absolute path. Raises InputError as `check_name`."""
+    name, folder = check_name(source)
+    if name != "images":
+        return source
+    path = Path(expanded(folder))
+    return FOLDER_PREFIX + str(path.resolve() if ".." in path.parts else path.absolute())

@@ -11,14 +11,14 @@ import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dartboard.data.decoding import read_into
+from dartboard.data.decoding import FORMATS, ValueRange, read_into
 from dartboard.data.layouts import cache_folder
 from dartboard.data.waiting import waiting
 
@@ -29,21 +29,36 @@ MANY = 2000  # images, from which on the reading is announced
 @dataclass(frozen=True)
 class Scan:
     """reasons: why an image is broken, or "", (N,) text; digests: (N, 16) uint8; sums: (N, C, 2) int64, of the pixels
-    of each channel and of their squares."""
+    of each channel and of their squares; extents: (N, 2), the least and the greatest value of an image of more than
+    8 bits, before they become 8; NaN for others."""
 
     reasons: NDArray[np.str_]
     digests: NDArray[np.uint8]
     sums: NDArray[np.int64]
+    extents: NDArray[np.float64]
 
     def take(self, index: NDArray[Any]) -> "Scan":
         """Of the images at `index` only."""
-        return Scan(self.reasons[index], self.digests[index], self.sums[index])
+        return Scan(*(getattr(self, name)[index] for name in PARTS))
+
+    def put(self, index: NDArray[Any], other: "Scan") -> "Scan":
+        """With another scan of the images at `index`."""
+        return Scan(*(replaced(getattr(self, name), index, getattr(other, name)) for name in PARTS))
+
+
+PARTS = tuple(field.name for field in fields(Scan))
+
+
+def replaced(values: NDArray[Any], index: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """A copy with other rows at `index`, wide enough for texts longer than those before."""
+    found = values.astype(np.promote_types(values.dtype, others.dtype))
+    found[index] = others
+    return found
 
 
 def joined(one: Scan, other: Scan) -> Scan:
     """Of the images of both, one after the other."""
-    both = [(getattr(one, name), getattr(other, name)) for name in ("reasons", "digests", "sums")]
-    return Scan(*(np.concatenate(pair) for pair in both))
+    return Scan(*(np.concatenate([getattr(one, name), getattr(other, name)]) for name in PARTS))
 
 
 def digest(pixels: NDArray[np.uint8]) -> bytes:
@@ -88,36 +103,39 @@ def announced(count: int, what: str) -> AbstractContextManager[Callable[[int], N
     return waiting(f"{what} {count} images", count) if count >= MANY else nullcontext(lambda amount: None)
 
 
-def scan(files: Sequence[str], root: Path, size: int) -> Scan:
+def scan(files: Sequence[str], root: Path, size: int, value_range: ValueRange | None = None) -> Scan:
     """Of every file, decoded to (3, size, size); from the cache where the files are as they were."""
-    place = cache_folder() / "scans" / f"{key(files, root, size)}.npz"
+    place = cache_folder() / "scans" / f"{key(files, root, size, value_range)}.npz"
     known = read_scan(place, len(files))
     if known is None:
-        known = scan_files(files, size)
+        known = scan_files(files, size, value_range)
         write_scan(place, known)
     return known
 
 
-def scan_files(files: Sequence[str], size: int) -> Scan:
+def scan_files(files: Sequence[str], size: int, value_range: ValueRange | None = None) -> Scan:
     found_digests = np.zeros((len(files), DIGEST_BYTES), np.uint8)
     found_sums = np.zeros((len(files), 3, 2), np.int64)
+    extents = np.full((len(files), 2), np.nan)
 
     def one(index: int) -> str:
         pixels = np.empty((3, size, size), np.uint8)
-        if reason := read_into(pixels, files[index]):
+        if reason := read_into(pixels, files[index], value_range, extents[index]):
             return reason
         found_digests[index] = np.frombuffer(digest(pixels), np.uint8)
         found_sums[index] = sums(pixels)
         return ""
 
-    return Scan(for_each(len(files), one, "checking"), found_digests, found_sums)
+    return Scan(for_each(len(files), one, "checking"), found_digests, found_sums, extents)
 
 
-def key(files: Sequence[str], root: Path, size: int) -> str:
-    """SHA-256 over the image size, the decoder's version, and the path below root, bytes and time of each file."""
+def key(files: Sequence[str], root: Path, size: int, value_range: ValueRange | None = None) -> str:
+    """SHA-256 over the image size, the range of values, the decoder's version and its formats, and the path below root,
+    bytes and time of each file."""
     import PIL
 
-    found = hashlib.sha256(f"{size}/{PIL.__version__}".encode())
+    ends = None if value_range is None else tuple(float(end) for end in value_range)
+    found = hashlib.sha256(f"{size}/{ends}/{PIL.__version__}/{FORMATS}".encode())
     for file in files:
         status = os.stat(file)
         found.update(f"\n{os.path.relpath(file, root)}\0{status.st_size}/{status.st_mtime_ns}".encode())
@@ -128,10 +146,10 @@ def read_scan(place: Path, count: int) -> Scan | None:
     """A scan of so many images in the cache; None where there is none that can be read."""
     try:
         with np.load(place, allow_pickle=False) as file:
-            found = Scan(file["reasons"], file["digests"], file["sums"])
+            found = Scan(*(file[name] for name in PARTS))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    return found if len(found.reasons) == len(found.digests) == len(found.sums) == count else None
+    return found if all(len(getattr(found, name)) == count for name in PARTS) else None
 
 
 def write_scan(place: Path, content: Scan) -> None:
@@ -140,7 +158,7 @@ def write_scan(place: Path, content: Scan) -> None:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "wb") as file:
-            np.savez(file, reasons=content.reasons, digests=content.digests, sums=content.sums)
+            np.savez(file, **{name: getattr(content, name) for name in PARTS})
         part.replace(place)
     except OSError:
         with suppress(OSError):

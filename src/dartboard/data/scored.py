@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from dartboard.config import Setup
+from dartboard.data.decoding import ValueRange
 from dartboard.data.folders import (
     DEFAULT_SIZE,
     MAX_BROKEN_SHARE,
@@ -106,20 +107,23 @@ def may_be_same(root: Path, learned: LearnedFrom, class_names: Sequence[str]) ->
 # --- Another folder --------------------------------------------------------------------------------------------------
 
 
-def load_other(setup: Setup, *, normalised: bool) -> Scored:
+def load_other(setup: Setup, *, normalised: bool, value_range: ValueRange | None = None) -> Scored:
     """The folder of a setup: its test images where it has such, else all of its images. One class is enough.
 
     normalised: whether the network knows by what mean and standard deviation; else those of the folder's training
-    images are found, or where it has no test images, of all. Raises InputError for folders without images, and where
+    images are found, or where it has no test images, of all; value_range: of the training's images of more than 8
+    bits, as in `load_data`. Raises InputError for folders without images, and where
     more than 5 % of them are broken.
     """
     root = folder_of(setup)
     try:
         if not normalised and {"train", "test"} <= split_folders(root).keys():
-            return test_split(load_setup(setup), TEST_FOLDER)
+            return test_split(load_setup(setup, value_range), TEST_FOLDER)
         part, class_names, listing = list_scored(root)
         # The one place where a folder to be scored is read.
-        splits, notes = read_splits(root, {"test": listing}, size_of(setup), setup.stream, free_for(setup))
+        splits, notes, _ = read_splits(
+            root, {"test": listing}, size_of(setup), setup.stream, free_for(setup), value_range
+        )
     except OSError as error:
         raise InputError(f"cannot read {error.filename or root}: {error.strerror or error}") from error
     mean, std = mean_and_std(splits["test"].images)

@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 from dartboard.config import Setup
 from dartboard.data.arrays import from_arrays, from_dataset, without_labels
 from dartboard.data.cifar import load_cifar
+from dartboard.data.decoding import ValueRange, check_range
 from dartboard.data.digits import load_digits
 from dartboard.data.folders import Stream, load_folder
 from dartboard.data.layouts import SETS
@@ -37,11 +38,12 @@ def load_data(
     test: Any = None,
     stream: Stream = "auto",
     free: int | None = None,
+    value_range: ValueRange | None = None,
 ) -> Data:
     """One data set in three splits.
 
-    source: "digits", "cifar10", "cifar100" or "images:DIR"; or images with `labels` (see arrays.from_arrays); or a
-        torch Dataset of (image, label).
+    source: "digits", "cifar10", "cifar100", "images:DIR" or a folder's path; or images with `labels` (see
+        arrays.from_arrays); or a torch Dataset of (image, label).
     data_dir: where the CIFAR files are or, with `download`, are put; without it, a folder of the user's cache.
     seed: divides the training images into train and val; the test images never depend on it.
     image_size: height and width in pixels; images:DIR are brought to it (32 by default), named sets are resized.
@@ -51,14 +53,17 @@ def load_data(
     val_fraction: share of the training images that becomes val, where the source has no val images of its own.
     stream: "always" leaves images:DIR in its files and reads it batch by batch, "never" holds it in memory, "auto" does
         what fits `free` bytes of memory (None: what the system says is free). The images are the same either way.
+    value_range: what becomes 0 and 255 in images of more than 8 bits; None: the least and the greatest value of the
+        training images. `Data.value_range` of other images brings these to the same scale.
     test: (images, labels) or a Dataset, beside arrays and Datasets; without it 20 % of the images are set aside.
 
     Raises InputError, one line, for whatever is wrong with the source.
     """
+    check_range(value_range)
     if isinstance(source, str):
         if labels is not None or test is not None:
             raise InputError(f"labels and test go with arrays; {source[:80]!r} brings its own")
-        collection = named(source, data_dir, download, image_size, stream, free)
+        collection = named(source, data_dir, download, image_size, stream, free, value_range)
     elif labels is None and isinstance(source, Dataset):
         collection = from_dataset(source, test)
     elif labels is None:
@@ -83,8 +88,11 @@ def load_data(
     )
 
 
-def load_setup(setup: Setup, **others: Any) -> Data:
-    """The data a setup names, streamed where they would not fit its device. others: of load_data. Raises InputError."""
+def load_setup(setup: Setup, value_range: ValueRange | None = None, **others: Any) -> Data:
+    """The data a setup names, streamed where they would not fit its device. Raises InputError.
+
+    value_range, others: as in `load_data`.
+    """
     return load_data(
         setup.data,
         data_dir=setup.data_dir,
@@ -96,6 +104,7 @@ def load_setup(setup: Setup, **others: Any) -> Data:
         max_classes=setup.max_classes,
         stream=setup.stream,
         free=free_for(setup),
+        value_range=value_range,
         **others,
     )
 
@@ -112,6 +121,7 @@ def named(
     image_size: int | None,
     stream: Stream,
     free: int | None,
+    value_range: ValueRange | None,
 ) -> Collection:
     name, folder = check_name(source)
     if name == "digits":
@@ -119,5 +129,5 @@ def named(
     if name in DIGITS:
         return DIGITS[name](load_digits(), name)
     if name == "images":
-        return load_folder(folder, image_size, stream, free)
+        return load_folder(folder, image_size, stream, free, value_range)
     return load_cifar(name, data_dir, download)

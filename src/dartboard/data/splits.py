@@ -6,7 +6,7 @@ Every split is a function of the images' order and a seed, drawn by a generator 
 
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dartboard.data.augmentation import sent
+from dartboard.data.decoding import ValueRange
 from dartboard.data.scans import digests
 from dartboard.data.streaming import FileImages
 from dartboard.errors import InputError
 
 TEST_SHARE = 0.2  # of a data set that has no test images of its own
+NEARLY_NOTHING = 0.02  # a standard deviation of pixels in [0, 1] below which little can be seen
+PIECE = 1024  # images that are compared or resized at once
 Indices = NDArray[np.int64]
 Images = Tensor | FileImages  # both are indexed by a tensor of numbers, and have a shape and a device
 
@@ -57,7 +60,8 @@ class Split:
 class Data:
     """One data set, divided. mean, std: of each channel, of pixels in [0, 1].
 
-    fingerprint: SHA-256 over the three splits and the class names; notes: what a person should know about this data.
+    fingerprint: SHA-256 over the three splits and the class names; notes: what a person should know about this data;
+    value_range: what became 0 and 255 in images of more than 8 bits; None where there are none to train on.
     """
 
     name: str
@@ -69,6 +73,7 @@ class Data:
     std: tuple[float, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
+    value_range: ValueRange | None = None
 
     @property
     def num_classes(self) -> int:
@@ -104,6 +109,7 @@ class Collection:
     mean, std: published constants, or None to compute them. lenient: a class that is too rare to be in every split
     is a note and not an error (small files in the layout of a data set whose classes are fixed). by_image: the
     fingerprint is made of a digest of each image, so that it is the same for images in memory and in files.
+    value_range: as in Data.
     """
 
     name: str
@@ -116,6 +122,7 @@ class Collection:
     notes: tuple[str, ...] = ()
     lenient: bool = False
     by_image: bool = False
+    value_range: ValueRange | None = None
 
 
 def divide(
@@ -140,17 +147,23 @@ def divide(
     mean, std = collection.mean, collection.std
     if mean is None or std is None:
         mean, std = mean_and_std(pool.images)
+        notes += alike(pool.images, std)
     mark = fingerprint((pool, val, test), collection.class_names, collection.by_image)
-    return Data(collection.name, pool, val, test, collection.class_names, mean, std, mark, tuple(notes))
+    names, value_range = collection.class_names, collection.value_range
+    return Data(collection.name, pool, val, test, names, mean, std, mark, tuple(notes), value_range)
 
 
 def with_test(collection: Collection) -> Collection:
     """The collection with test images: its own, or TEST_SHARE of every class, always the same ones."""
     if collection.test is not None:
         return collection
-    labels = collection.train.labels.numpy()
-    train, test = cut(collection.train, *stratified(labels, TEST_SHARE, random_state(0, "test")))
+    train, test = cut(collection.train, *held_out(collection.train.labels.numpy()))
     return replace(collection, train=train, test=test)
+
+
+def held_out(labels: NDArray[Any]) -> tuple[Indices, Indices]:
+    """(rest, test): sorted indices, with TEST_SHARE of every class set aside, always the same ones."""
+    return stratified(labels, TEST_SHARE, random_state(0, "test"))
 
 
 def check_options(collection: Collection, val_fraction: float, official_split: bool, max_images: int | None) -> None:
@@ -254,6 +267,37 @@ def mean_and_std(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
         means.append(total / (255 * number))
         stds.append(math.sqrt(number * squares - total * total) / (255 * number) or 1.0)
     return tuple(means), tuple(stds)
+
+
+def alike(images: Images, std: tuple[float, ...]) -> list[str]:
+    """A note where images (N, C, H, W) tell little or nothing apart. std: of each channel, as `mean_and_std` has it."""
+    if all_the_same(images):
+        return [f"all {len(images):,} train images are the same, so there is nothing to learn; look at the files"]
+    if all_of_one_colour(images):
+        return ["every train image is of one colour throughout; look at the files"]
+    spread = max(0.0 if value == 1.0 else value for value in std)
+    if spread < NEARLY_NOTHING:
+        text = f"the train images are nearly of one value (standard deviation {255 * spread:.1f} of 255)"
+        return [f"{text}, so there is little to learn; look at the files"]
+    return []
+
+
+def all_the_same(images: Images) -> bool:
+    if isinstance(images, FileImages):
+        return bool((images.scan.digests == images.scan.digests[:1]).all())
+    return all(bool((piece == images[:1]).all()) for piece in pieces(images))
+
+
+def all_of_one_colour(images: Images) -> bool:
+    """Whether in each image each channel has one value."""
+    if isinstance(images, FileImages):
+        total, squares = images.scan.sums[..., 0], images.scan.sums[..., 1]
+        return bool((images.size**2 * squares == total**2).all())
+    return all(bool((piece == piece[..., :1, :1]).all()) for piece in pieces(images))
+
+
+def pieces(images: Tensor) -> Iterator[Tensor]:
+    return (images[first : first + PIECE] for first in range(0, len(images), PIECE))
 
 
 def channel_sums(images: Images) -> list[tuple[int, int]]:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dartboard.data.decoding import read_into
+from dartboard.data.decoding import ValueRange, read_into
 from dartboard.data.scans import Scan, joined, workers
 from dartboard.errors import CannotContinueError
 
@@ -41,11 +41,19 @@ class Batch:
 class FileImages:
     """(N, 3, H, W) uint8 images in files; `images[index]` is a tensor of those at `index`, on `device`.
 
-    files: their paths; scan: what is known of them; size: height and width in pixels.
+    files: their paths; scan: what is known of them; size: height and width in pixels; value_range: what becomes 0 and
+    255 in images of more than 8 bits.
     """
 
-    def __init__(self, files: Sequence[str], scan: Scan, size: int, device: torch.device | str = "cpu") -> None:
-        self.files, self.scan, self.size = files, scan, size
+    def __init__(
+        self,
+        files: Sequence[str],
+        scan: Scan,
+        size: int,
+        device: torch.device | str = "cpu",
+        value_range: ValueRange | None = None,
+    ) -> None:
+        self.files, self.scan, self.size, self.value_range = files, scan, size, value_range
         self.device = torch.device(device)
         self.shape = torch.Size((len(files), 3, size, size))
         self._numbers = torch.arange(len(files))
@@ -81,17 +89,20 @@ class FileImages:
 
     def take(self, index: NDArray[Any]) -> "FileImages":
         """The images at `index` alone, none of them decoded."""
-        return FileImages([self.files[i] for i in index.tolist()], self.scan.take(index), self.size, self.device)
+        return self._with([self.files[i] for i in index.tolist()], self.scan.take(index))
 
     def join(self, other: "FileImages") -> "FileImages":
         """The images of both, one after the other."""
-        return FileImages([*self.files, *other.files], joined(self.scan, other.scan), self.size, self.device)
+        return self._with([*self.files, *other.files], joined(self.scan, other.scan))
 
     def to(self, device: torch.device | str) -> "FileImages":
         """The same images, delivered to another device."""
         if torch.device(device) == self.device:
             return self
-        return FileImages(self.files, self.scan, self.size, device)
+        return FileImages(self.files, self.scan, self.size, device, self.value_range)
+
+    def _with(self, files: Sequence[str], scan: Scan) -> "FileImages":
+        return FileImages(files, scan, self.size, self.device, self.value_range)
 
     def _fill(self) -> None:
         while len(self._coming) < AHEAD and (index := next(self._order, None)) is not None:
@@ -108,7 +119,7 @@ class FileImages:
 
     def _decode(self, pixels: NDArray[np.uint8], numbers: list[int]) -> None:
         for row, number in zip(pixels, numbers, strict=True):
-            if reason := read_into(row, self.files[number]):
+            if reason := read_into(row, self.files[number], self.value_range):
                 raise CannotContinueError(f"{self.files[number]} can no longer be read ({reason}); bring it back")
 
 

@@ -8,11 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dartboard.data.splits import Collection, Split, picked, random_state
+from dartboard.data.splits import PIECE, Collection, Split, picked, random_state
 from dartboard.data.streaming import FileImages
 from dartboard.errors import InputError
-
-PIECE = 1024  # images that are resized at once
 
 
 def inverted(collection: Collection, name: str) -> Collection:
