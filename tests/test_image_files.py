@@ -136,6 +136,7 @@ def test_a_folder_of_unreadable_files_only_says_what_is_there(tmp_path):
         load_data(f"images:{tmp_path}")
 
 
+@pytest.mark.filterwarnings("ignore")
 @given(st.binary(max_size=200), st.sampled_from([*decoding.SIGNATURES, b""]))
 def test_any_bytes_are_an_image_or_not_and_raise_nothing(tmp_path_factory, content, start):
     file = tmp_path_factory.mktemp("bytes") / "file"

@@ -1,6 +1,9 @@
 """The words by which people call the folders of their splits, and folders that are no data set as they lie."""
 
+import io
+import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dartboard.cli import main
-from dartboard.commands import dryrun
+from dartboard.commands import dryrun, work
 from dartboard.data import load_data
 from dartboard.data.contents import in_lines
 from dartboard.data.folders import list_splits, split_folders
@@ -162,6 +165,10 @@ REFUSED = [  # (files, what the line says)
     (["train/1.png"], "ROOT/train holds images and no class folders"),
     ([*classes("train"), "plots/1.png"], "ROOT has train and beside it plots, which holds images too"),
     ([*classes("train", "Testing"), "plots/1.png"], "move it into train, else move it out of ROOT"),
+    (
+        classes("train", "seg_test"),
+        "beside it seg_test, which holds images too; if it is its test split, rename it test",
+    ),
     (classes("photos"), "has one folder around everything, photos; give images:ROOT/photos"),
     (classes("photos/train", "photos/test"), "has one folder around everything, photos; give images:ROOT/photos"),
     (classes("one/two/three/train"), "give images:ROOT/one/two/three"),
@@ -270,3 +277,47 @@ def test_many_classes_are_told_in_one_short_line(tmp_path):
     line = in_lines(load_data(f"images:{tmp_path}", image_size=4))[0]
     assert "40 classes (n00000, n00001, n00002, n00003, n00004, n00005, ..., n00038, n00039); train " in line
     assert re.search(r"of each class: train 2 to 4, val 2 to 4, test 1 to 2$", line) and len(line) < 350
+
+
+def test_class_names_that_a_terminal_or_a_file_cannot_hold(tmp_path, monkeypatch):
+    tree(tmp_path, *(f"{name}/{number}.png" for name in ("café", "b\nc") for number in range(5)))
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", out)
+    work.announce(load_data(str(tmp_path), image_size=8))
+    assert b"2 classes ('b\\nc', caf\\xe9)" in out.buffer.getvalue()
+    monkeypatch.undo()
+    os.makedirs(os.fsencode(tmp_path) + b"/bad\xe9")
+    shutil.copy(tmp_path / "café" / "1.png", os.fsencode(tmp_path) + b"/bad\xe9/1.png")
+    with pytest.raises(InputError, match="is not UTF-8; rename the folder"):
+        list_splits(tmp_path)
+
+
+def test_a_study_of_two_folders_begins_with_what_is_in_both(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dartboard.commands.estimate.tell", lambda *_: None)
+    for name in ("one", "two"):
+        tree(name, *classes("Train", "Test", count=8, names=(name, "other")))
+    assert (
+        main(
+            [
+                "transfer",
+                "--a",
+                "./one",
+                "--b",
+                "two",
+                "--image-size",
+                "8",
+                "--batch-size",
+                "2",
+                "--train-batch-size",
+                "2",
+                "--dry-run",
+            ]
+        )
+        == 0
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("; ")[0] for line in lines if "classes" in line] == [
+        f"images:{tmp_path}/one: 2 classes (one, other)",
+        f"images:{tmp_path}/two: 2 classes (other, two)",
+    ]

@@ -1,6 +1,7 @@
 """What search, train and resume share: flags of a new run, its name, its data, and what is said where it stops."""
 
 import re
+import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,7 +99,8 @@ def announce(data: "Data") -> None:
     if data.name.startswith(FOLDER_PREFIX):
         from dartboard.data.contents import in_lines
 
-        print("\n".join(in_lines(data)), flush=True)
+        encoding = sys.stdout.encoding or "utf-8"  # names of folders may hold letters that a terminal does not have
+        print("\n".join(in_lines(data)).encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 def use_threads(threads: int | None) -> None:

@@ -102,7 +102,12 @@ def names_in_words(names: list[str] | tuple[str, ...]) -> str:
     return ", ".join(shown(name) for name in names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
+def printable(name: str) -> str:
+    """The name on one line, with escapes where it holds letters that cannot be shown or written."""
+    return name if name.isprintable() else repr(name)
+
+
 def shown(name: str) -> str:
     """A name on one line, of few characters."""
-    plain = name if name.isprintable() else repr(name)
+    plain = printable(name)
     return plain if len(plain) <= 40 else plain[:37] + "..."

@@ -16,7 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 from dartboard.data import misplaced
-from dartboard.data.class_folders import Folder, files_in_words, holds_images, look, names_in_words, shown, walk
+from dartboard.data.class_folders import (
+    Folder,
+    files_in_words,
+    holds_images,
+    look,
+    names_in_words,
+    printable,
+    shown,
+    walk,
+)
 from dartboard.data.class_folders import subfolders as subfolders
 from dartboard.data.decoding import IN_WORDS, ValueRange
 from dartboard.data.image_files import range_notes, read_images, stay_on_disk
@@ -86,6 +95,7 @@ def list_splits(root: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:
         classes = beside
     misplaced.check_number(root, folders.get("train", root), classes)
     misplaced.check_same_inside(folders.get("train", root), classes)
+    misplaced.check_names(classes)
     names = tuple(one.path.name for one in classes)
     listings = {"train": list_images({one.path.name: one.path for one in classes}, names)}
     for split in ("val", "test"):
@@ -223,7 +233,7 @@ def trained_on(listings: dict[str, Listing], good: NDArray[np.bool_]) -> NDArray
 def check_broken(root: Path, files: list[str], reasons: NDArray[np.str_]) -> tuple[str, ...]:
     """A note that names the broken images, if any. Raises InputError where there are too many."""
     numbers = np.flatnonzero(reasons != "")
-    named = [f"{os.path.relpath(files[number], root)} ({reasons[number]})" for number in numbers[:3]]
+    named = [f"{printable(os.path.relpath(files[number], root))} ({reasons[number]})" for number in numbers[:3]]
     some = ", ".join(named) + (", ..." if len(numbers) > 3 else "")
     if len(numbers) > MAX_BROKEN_SHARE * len(files):
         share = f"more than {MAX_BROKEN_SHARE:.0%}"

@@ -38,12 +38,15 @@ def unsorted(root: Path, folder: Path, found: str) -> InputError:
 
 def check_beside(root: Path, train: Path, beside: Sequence[Folder]) -> None:
     """Raises InputError for folders of images beside train."""
-    if beside:
-        name = beside[0].path.name
+    if not beside:
+        return
+    first = beside[0]
+    start = f"{root} has {train.name} and beside it {first.path.name}, which holds images too"
+    if first.name is not None and not first.flat:
         raise InputError(
-            f"{root} has {train.name} and beside it {name}, which holds images too; if it is a class, move it into "
-            f"{train.name}, else move it out of {root}"
+            f"{start}; if it is its {first.name.split} split, rename it {first.name.split}, else move it away"
         )
+    raise InputError(f"{start}; if it is a class, move it into {train.name}, else move it out of {root}")
 
 
 def check_number(root: Path, folder: Path, classes: Sequence[Folder]) -> None:
@@ -94,3 +97,13 @@ def check_same_inside(root: Path, classes: Sequence[Folder]) -> None:
         f"{FOLDER_PREFIX}{classes[0].path}, or join them, or name them train, val and test; if they are classes, "
         "move the images out of the folders below"
     )
+
+
+def check_names(classes: Sequence[Folder]) -> None:
+    """Raises InputError for the name of a class that cannot be written into a file."""
+    for one in classes:
+        try:
+            one.path.name.encode()
+        except UnicodeEncodeError as error:
+            name = f"{one.path.name!r} in {one.path.parent}"
+            raise InputError(f"the name of the class folder {name} is not UTF-8; rename the folder") from error
