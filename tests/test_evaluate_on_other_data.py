@@ -17,7 +17,7 @@ from dartboard.cli import main
 from dartboard.config import Setup
 from dartboard.data import Split, load_data, normalise
 from dartboard.data.decoding import read_image
-from dartboard.data.scored import Scored, matched
+from dartboard.data.scored import Scored, load_other, matched
 from dartboard.errors import InputError
 from dartboard.export import load_trained, write_torch
 from dartboard.formats import published
@@ -340,3 +340,34 @@ def test_a_name_that_differs_in_how_it_is_written_is_named() -> None:
     for name, known in (("e\u0301clair", "\u00e9clair"), ("polar_bear", "Polar bear"), ("CAT", "cat")):
         with pytest.raises(InputError, match="there"):
             matched(Scored("images:x", WHOLE, split, (name,), (), ()), [known, "other"], "run")
+
+
+def test_folders_without_images_beside_the_classes_are_passed_over(own: Path, told) -> None:
+    folder = shutil.copytree(Run.open("run").setup.data.removeprefix("images:"), own / "other")
+    (folder / "weights").mkdir()
+    (folder / "weights/notes.txt").write_text("mine")
+    (folder / "ape/more.png").write_bytes((folder / "bee/0.png").read_bytes())
+    assert told(f"run --data images:{folder}")["images"] == 31
+
+
+@pytest.mark.usefixtures("global_rng")
+def test_images_of_more_than_8_bits_are_scaled_as_those_of_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place, values in {"low": {"a": 200, "b": 900}, "other": {"a": 260, "b": 840}}.items():
+        for name, value in values.items():
+            (tmp_path / place / name).mkdir(parents=True)
+            for number in range(12):
+                grey = np.full((8, 8), value + number, np.uint16)
+                Image.fromarray(grey).save(tmp_path / place / name / f"{number}.png")
+    words = "--image-size 8 --channels 2 --cells 3 --no-auxiliary --epochs 1 --batch-size 8 --cutout 0 --out run"
+    assert main(["train", "DARTS_V2", "--data", "low", *words.split()]) == 0
+    _, known = load_trained("run")
+    assert known.value_range is not None and known.value_range[0] >= 200 and known.value_range[1] <= 911
+    low, high = known.value_range
+    scored = load_other(Setup(data="images:other", image_size=8), normalised=True, value_range=known.value_range)
+    expected = {round(255 * (value + number - low) / (high - low)) for value in (260, 840) for number in range(12)}
+    assert {int(value) for value in scored.split.images.unique()} == {min(255, max(0, one)) for one in expected}
+    assert main(["evaluate", "run", "--data", "other"]) == 0
+    assert f"their values {low} to {high} become 0 to 255" in capsys.readouterr().out

@@ -121,11 +121,12 @@ def to_score(flags: EvaluateFlags, known: "Description | None") -> "Scored":
     """The images that the flags name: those of a data set's test split, or a folder that the network never saw."""
     from dartboard.data import scored
 
-    setup, own = setup_of(flags, known), flags.data is None
+    own = flags.data is None
+    if own and (Path(flags.weights) / CONFIG).is_file():
+        check_own(flags.weights)
+    setup = setup_of(flags, known)
     learned = known.learned_from if known else None
     is_folder = setup.data.startswith(FOLDER_PREFIX)
-    if own:
-        check_own(flags.weights, setup)
     if not is_folder or (own and learned is None):
         return scored.test_split(work.load(setup), scored.OWN_TEST if own else scored.TEST)
     if known and learned:
@@ -156,9 +157,11 @@ def setup_of(flags: EvaluateFlags, known: "Description | None") -> Setup:
     return work.anchored(replace(setup, **changes))
 
 
-def check_own(folder: str, setup: Setup) -> None:
+def check_own(folder: str) -> None:
     """Raises InputError where a run's settings do not name what it learned from, or name a folder that is gone."""
-    told = Run.open(folder).environment.get("data", {}).get("name", setup.data)
+    run = Run.open(folder)
+    setup = run.setup
+    told = run.environment.get("data", {}).get("name", setup.data)
     if told != setup.data and not (told.startswith(FOLDER_PREFIX) and setup.data.startswith(FOLDER_PREFIX)):
         raise InputError(f"{folder} learned from {told}, but its settings name {setup.data}; give its data with --data")
     if setup.data.startswith(FOLDER_PREFIX) and not Path(setup.data.removeprefix(FOLDER_PREFIX)).is_dir():

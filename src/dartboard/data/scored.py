@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from dartboard.config import Setup
+from dartboard.data.class_folders import holds_images
 from dartboard.data.decoding import ValueRange
 from dartboard.data.folders import (
     DEFAULT_SIZE,
@@ -146,16 +147,21 @@ def list_scored(root: Path) -> tuple[str, tuple[str, ...], Listing]:
     """(which part, names of the classes that are there, files of that part)."""
     folders = split_folders(root)
     if "test" in folders:
-        part, places = TEST_FOLDER, [subfolders(folders["test"])]
+        part, places = TEST_FOLDER, [class_folders(folders["test"])]
     else:
-        beside = [path for path in subfolders(root) if path not in folders.values()]
-        part, places = WHOLE, [beside, *(subfolders(folder) for folder in folders.values())]
+        beside = [path for path in class_folders(root) if path not in folders.values()]
+        part, places = WHOLE, [beside, *(class_folders(folder) for folder in folders.values())]
     class_names = tuple(sorted({path.name for paths in places for path in paths}))
     if not class_names:
         raise InputError(f"{root} has no class folders; give a folder that holds a folder for each class")
     listings = [list_images({path.name: path for path in paths}, class_names) for paths in places]
     files = tuple(file for listing in listings for file in listing.files)
     return part, class_names, Listing(files, tuple(label for listing in listings for label in listing.labels))
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """The folders below that hold images; others, such as weights/ or an empty class, are passed over."""
+    return [path for path in subfolders(folder) if holds_images(path)]
 
 
 # --- Classes by name -------------------------------------------------------------------------------------------------
