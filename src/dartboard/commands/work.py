@@ -94,6 +94,24 @@ def load(setup: Setup) -> "Data":
     return load_setup(setup)
 
 
+def load_or_shapes(setup: Setup) -> "Data":
+    """The data a setup names, for a dry run; where CIFAR is not on this machine, images of its known shapes.
+
+    Raises InputError.
+    """
+    from dartboard.data.shapes import is_absent, of_known_shapes
+
+    return of_known_shapes(setup) if is_absent(setup) else load(setup)
+
+
+def say_where_absent(setup: Setup) -> None:
+    """The line of a dry run that does without its data set."""
+    from dartboard.data.shapes import is_absent
+
+    if is_absent(setup):
+        print(f"data set not here: shapes of {setup.data} are used")
+
+
 def use_threads(threads: int | None) -> None:
     """Makes torch compute with so many CPU threads; None leaves it as it is."""
     if threads is not None:
