@@ -12,6 +12,7 @@ from dartboard.config import Setup, check_ranges
 from dartboard.data.names import FOLDER_PREFIX
 from dartboard.durable import replace_file
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
+from dartboard.pace import seconds_in_words as seconds_in_words
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.stopping import Terminated
@@ -143,15 +144,6 @@ def attended(run: Run, *, fresh: bool) -> Iterator[None]:
         replace_file(run.folder / TRACEBACK, "".join(traceback.format_exception(error)))
         error.add_note(f"traceback in {run.folder / TRACEBACK}")
         raise
-
-
-def seconds_in_words(seconds: float) -> str:
-    """45 s, 12 min, 3.4 h, 2.1 days."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} days"
 
 
 def build_network(architecture: Architecture, config: Any, data: "Data") -> "Network":

@@ -2,7 +2,7 @@
 
 import shlex
 
-from dartboard.report import words
+from dartboard.report import next_training, words
 from dartboard.report.blocks import command, section, tiles
 from dartboard.report.cells import cells, collapse_box
 from dartboard.report.change_page import change_section
@@ -81,19 +81,25 @@ def device_word(facts: Facts) -> str:
 def answer(facts: Facts) -> Html:
     """Key figures, the cells, and the command that trains them."""
     resume = f"dartboard resume {shlex.quote(str(facts.folder))}"
-    train = words.train_command(facts.folder, facts.config)
-    purpose = "Train this architecture from scratch, and score it on the test images:"
+    train = train_block(facts, "Train this architecture from scratch, and score it on the test images:")
     return join(
         [
             tiles(answer_tiles(facts)),
             alarm(facts),
             cells(facts.architecture, facts.name),
-            command(train, purpose) if facts.done else command(resume, "Go on with it, exactly where it stopped:"),
+            train if facts.done else command(resume, "Go on with it, exactly where it stopped:"),
             command(f"dartboard why {shlex.quote(str(facts.folder))}", "Ask why it performs so:")
             if facts.done
             else None,
         ]
     )
+
+
+def train_block(facts: Facts, purpose: str) -> Html:
+    """The command that trains what a search found; below it the recipe, where that takes long."""
+    line = command(next_training.command(facts.folder, facts.config), purpose)
+    remark = next_training.remark(facts.folder, facts.config)
+    return join([line, tag("p", f"This trains {remark}", class_="small") if remark else None])
 
 
 def story(facts: Facts) -> Html:

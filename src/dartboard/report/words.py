@@ -1,9 +1,7 @@
 """Numbers as people read them: percent, durations, counts, spreads."""
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from dartboard.report.measures import Spread
 
@@ -65,18 +63,6 @@ def command_words(command: object) -> str:
     return str(command) if command else UNKNOWN
 
 
-def data_flags(config: Mapping[str, Any]) -> str:
-    """The flags that name the run's data again."""
-    words = ["--data", str(config.get("data", "digits"))]
-    for key in ("data_dir", "image_size", "max_images", "max_classes"):
-        if config.get(key) is not None:
-            words += [f"--{key.replace('_', '-')}", str(config[key])]
-    return shlex.join(words)
-
-
-def train_command(folder: Path, config: Mapping[str, Any]) -> str:
-    return f"dartboard train {shlex.quote(str(folder))} {data_flags(config)}"
-
-
-def evaluate_command(folder: Path, config: Mapping[str, Any]) -> str:
-    return f"dartboard evaluate {shlex.quote(str(folder))} {data_flags(config)}"
+def evaluate_command(folder: Path) -> str:
+    """A run knows its own data."""
+    return f"dartboard evaluate {shlex.quote(str(folder))}"
