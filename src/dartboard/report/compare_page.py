@@ -29,11 +29,23 @@ def answer(searches: Sequence[Facts], trainings: Sequence[Facts]) -> Html:
     for name, group in list(grouped(trainings).items())[:MAX_TILES]:
         accuracies = spread(facts.number("test_accuracy") for facts in group)
         if accuracies is not None:
-            found.append((name, spread_words(accuracies), f"test accuracy, n = {accuracies.n}"))
+            found.append(
+                (
+                    name,
+                    spread_words(accuracies),
+                    f"test accuracy, n = {accuracies.n}{words.chance_words(group[0].chance)}",
+                )
+            )
     if not found and searches:
         accuracies = spread(facts.number("val_accuracy") for facts in searches)
         skips = spread(skips_of(facts) for facts in searches)
-        found.append(("supernets, validation", spread_words(accuracies), f"n = {accuracies.n if accuracies else 0}"))
+        found.append(
+            (
+                "supernets, validation",
+                spread_words(accuracies),
+                f"n = {accuracies.n if accuracies else 0}{words.chance_words(common_chance(searches))}",
+            )
+        )
         found.append(
             ("skips, normal cell", f"{skips.mean:.1f}" if skips else words.UNKNOWN, "mean of the derived cells")
         )
@@ -71,11 +83,11 @@ def state(facts: Facts) -> str:
 
 
 def search_tables(searches: Sequence[Facts], beside: Path) -> list[Html]:
-    head = ("run", "data", "seed", "epochs", "supernet", "cell cut out", "skips", "time", "state")
+    head = ("run", "data", "seed", "epochs", "supernet", words.CUT_OUT, "skips", "time", "state")
     rows = [
         (
             run_link(facts, beside),
-            facts.data.get("name", facts.config.get("data", "")),
+            words.short_data(facts.data.get("name", facts.config.get("data", ""))),
             facts.config.get("seed", ""),
             len(facts.epochs),
             percent(facts.number("val_accuracy")),
@@ -123,7 +135,7 @@ def training_tables(trainings: Sequence[Facts], beside: Path) -> list[Html]:
         (
             run_link(facts, beside),
             name,
-            facts.data.get("name", facts.config.get("data", "")),
+            words.short_data(facts.data.get("name", facts.config.get("data", ""))),
             facts.config.get("seed", ""),
             len(facts.epochs),
             percent(facts.number("test_accuracy"), facts.data.get("test")),
@@ -226,10 +238,17 @@ def dot_plot(groups: Mapping[str, Sequence[Facts]]) -> Html | None:
     if len(rows) < 2:
         return None
     told = "; ".join(f"{name}: {', '.join(percent(value) for value in values)}" for name, values in rows)
-    svg = dots(rows, f"Test accuracy of every training, by architecture. {told}")
+    chance = common_chance([facts for group in groups.values() for facts in group])
+    svg = dots(rows, f"Test accuracy of every training, by architecture. {told}", chance)
     return picture(
         svg, "A dot a training, a bar at the mean.", "test-accuracies", title="Test accuracy by architecture"
     )
+
+
+def common_chance(runs: Sequence[Facts]) -> float | None:
+    """What guessing gets right, where that is the same for all runs."""
+    known = {facts.chance for facts in runs}
+    return known.pop() if len(known) == 1 else None
 
 
 def overlay(groups: Mapping[str, Sequence[Facts]], field: str, title: str) -> Html | None:
@@ -245,7 +264,9 @@ def overlay(groups: Mapping[str, Sequence[Facts]], field: str, title: str) -> Ht
         return None
     rest = len(groups) - len(COLOURS)
     caption = "A line a run, a colour a row of the table above." + (f" The first {len(COLOURS)}." if rest > 0 else "")
-    svg = curves(series, f"{title}: {len(series)} runs over epochs", percent=True)
+    chance = common_chance([facts for group in groups.values() for facts in group])
+    marks = [(chance, "chance")] if chance is not None else []
+    svg = curves(series, f"{title}: {len(series)} runs over epochs", percent=True, marks=marks)
     return picture(svg, caption, field, title=title)
 
 

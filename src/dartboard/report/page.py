@@ -250,4 +250,4 @@ def same(one: Architecture | None, other: Architecture | None) -> bool:
 
 
 def data_name(facts: Facts) -> str:
-    return str(facts.data.get("name") or facts.config.get("data") or "unknown data")
+    return words.short_data(facts.data.get("name") or facts.config.get("data") or "unknown data")

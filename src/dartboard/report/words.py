@@ -6,6 +6,18 @@ from pathlib import Path
 from dartboard.report.measures import Spread
 
 UNKNOWN = "–"
+CUT_OUT = "cell cut out, not trained"
+
+
+def short_data(name: object) -> str:
+    """The name of a data set; of a folder of images the folder's own name, without what is before it."""
+    path = Path(str(name).removeprefix("images:"))
+    return path.name or str(name) if str(name).startswith("images:") else str(name)
+
+
+def chance_words(chance: float | None) -> str:
+    """ "; chance 10 %", to go after a remark; empty where the number of classes is not known."""
+    return f"; chance {100 * chance:.3g} %" if chance is not None else ""
 
 
 def percent(share: float | None, images: object = None) -> str:
