@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dartboard.report.facts import Swap, read_facts
-from dartboard.report.figures import Series, curves, cut, legend_rows
+from dartboard.report.figures import Series, curves, dots, legend_rows, wrapped
 from dartboard.report.plots import line, plot, step_line
 from dartboard.report.stability import entropy_plot
 from synthetic_runs import write_folder, write_search
@@ -20,7 +20,6 @@ def test_four_long_names_stand_below_each_other_and_differ() -> None:
     assert legend_rows(["normal cell", "reduction cell"]) == (2, 1)
     assert legend_rows(["one", "two", "three", "four"]) == (4, 1)
     assert legend_rows(["search-first-s0", "search-first-s1", "search-second-s0", "search-second-s1"]) == (2, 2)
-    assert len({cut(name) for name in LONG}) == 4
     drawn = curves(
         [
             Series(name, [0, 1], [0, 1], f"--{colour}")
@@ -30,14 +29,23 @@ def test_four_long_names_stand_below_each_other_and_differ() -> None:
     )
     width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn).groups())  # type: ignore[union-attr]
     places = {
-        name: re.search(rf'x="([-\d.]+)" y="([-\d.]+)"[^>]*>{re.escape(cut(name))}</text>', drawn)
-        or re.search(rf"translate\(([-\d.]+) ([-\d.]+)\)[^>]*>{re.escape(cut(name))}</text>", drawn)
+        name: re.search(rf'x="([-\d.]+)" y="([-\d.]+)"[^>]*>{re.escape(name)}</text>', drawn)
+        or re.search(rf"translate\(([-\d.]+) ([-\d.]+)\)[^>]*>{re.escape(name)}</text>", drawn)
         for name in LONG
     }
     for name, place in places.items():
         assert place is not None, name
-        assert 0 <= float(place[1]) < width - 5 * len(cut(name)) * 0.8
+        assert 0 <= float(place[1]) < width - 5 * len(name) * 0.8
         assert 0 <= float(place[2]) < height
+
+
+def test_no_name_beside_a_chart_is_cut() -> None:
+    names = ["digits-rotated alone, both budgets", "digits-rotated, then digits", "x" * 130]
+    for drawn in (dots([(name, [0.1]) for name in names], "y" * 20), curves([Series(names[2], [0], [1])], "z" * 20)):
+        assert "…" not in drawn
+    told = re.sub("<[^>]*>", " ", dots([(name, [0.1, 0.2]) for name in names], "y" * 20, 0.1))
+    assert "".join("".join(names).split()) in "".join(told.split()) and "chance" in told
+    assert wrapped("x" * 130, 52).count("\n") == 2 and legend_rows(["x" * 130, "one"]) == (1, 4)
 
 
 def test_names_that_start_with_a_bar_and_faint_lines_are_not_in_the_legend() -> None:

@@ -26,6 +26,7 @@ from dartboard.errors import CannotContinueError, InputError, InterruptedRunErro
 from dartboard.handover import START, Handover, drop_start, from_table, keep_start, to_table
 from dartboard.json_files import as_json, finite, read_json
 from dartboard.lock import LOCK, take_lock
+from dartboard.pace import pace_of
 from dartboard.progress import Progress, progress_for
 from dartboard.search_space import Architecture, as_tuples
 from dartboard.stopping import Limits, limits_of, signals_noted
@@ -58,6 +59,7 @@ class Run:
         self.limits = Limits()
         self.resumed_by = folder  # the folder to name in `dartboard resume`: of a study, where it is a part of one
         self.label = ""  # what its lines begin with, where several runs work side by side
+        self.said_long = False  # whether a line has said that it takes more than an hour
         self._lock = take_lock(folder) if write else None
         self._made: list[Path] = []  # folders, the innermost first
         self._kept: list[Path] = []
@@ -327,7 +329,7 @@ class Run:
 
     def progress(self, *, total_steps: int, total_epochs: int) -> Progress:
         """What is seen of the work, as a context manager: a bar on a terminal, a line an epoch elsewhere."""
-        return progress_for(total_steps, total_epochs, self.label)
+        return progress_for(total_steps, total_epochs, self.label, pace_of(self, total_steps))
 
     def finish(self, architecture: Architecture | None = None, **result: Any) -> None:
         """Writes the architecture a search has found, and the line "result", which marks the run as done."""

@@ -28,8 +28,9 @@ def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1,
     Makes no folder that stays. Raises InputError where it does not fit.
     """
     work.use_threads(setup.threads)
-    job = search_job(header, setup, config, work.load(setup), seeds if together else 1)
+    job = search_job(header, setup, config, work.load_or_shapes(setup), seeds if together else 1)
     print(resolved(header, setup, config))
+    work.say_where_absent(setup)
     work.announce(job.data)
     print(f"{described(job.data)}\nsupernet: {counts(job)}")
     estimate(job, seeds)
@@ -45,9 +46,10 @@ def train(
     Makes no folder that stays. Raises InputError where it does not fit.
     """
     work.use_threads(setup.threads)
-    data = work.load(setup)
+    data = work.load_or_shapes(setup)
     job = training_job(header, setup, config, data, work.build_network(architecture, config, data))
     print(resolved(header, setup, config))
+    work.say_where_absent(setup)
     work.announce(data)
     print(f"{described(data)}\nnetwork: {counts(job)}")
     estimate(job, seeds)
@@ -109,13 +111,14 @@ def counts(job: "Job") -> str:
 
 def estimate(job: "Job", seeds: int) -> None:
     """Makes a few real steps and prints what they say of the whole. Raises InputError where it does not fit."""
+    from dartboard.data.shapes import bytes_to_come
     from dartboard.rehearsal import check_memory, rehearse
 
     steps, epochs = -(-job.images // job.config.batch_size), job.config.epochs
     print(f"steps: {steps} an epoch, {epochs} epochs, {steps * epochs} in all", flush=True)
     if job.config.batch_size <= job.images:
         check_memory(job)
-    before, device = resident_bytes(), pick_device(job.setup.device)
+    before, device = resident_bytes() + bytes_to_come(job.data), pick_device(job.setup.device)
     seconds, taken = rehearse(job, job.config.batch_size)
     print(memory_line(job, taken, before, device))
     print(time_line(job, seconds, steps, device.type))

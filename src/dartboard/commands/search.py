@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard.commands import dryrun, together, work
 from dartboard.commands.flags import first_word, given, layered, named, parse, resolved
-from dartboard.config import Setup, build
+from dartboard.config import Setup, build, flat
 from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import STOPPED
 from dartboard.handover import Handover, check_parent
 from dartboard.methods import METHODS
+from dartboard.pace import remember, say_known
 from dartboard.run import Run
 from dartboard.spaces import SPACES
 from dartboard.stop_rules import rule_of
@@ -153,7 +154,7 @@ def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, con
     runs = [run for run, _ in made]
     together.side_by_side(runs, lambda run: search(run, config, data_of[run.folder]))
     for run in runs:
-        tell(run)
+        tell(run, config, data_of[run.folder])
 
 
 def go_on(run: Run, config: Any, data: "Data") -> None:
@@ -161,19 +162,27 @@ def go_on(run: Run, config: Any, data: "Data") -> None:
     run.check_data(data)
     if not run.done:
         search(run, config, data)
-    tell(run)
+    tell(run, config, data)
 
 
 def search(run: Run, config: Any, data: "Data") -> None:
     """The search itself, from its beginning or from the run's checkpoint."""
     print(f"search {run.method} on {data.name}, seed {run.seed}, in {run.folder}", flush=True)
+    say_known(run, data, lambda: macs_of(run, config, data))
     method_module(str(run.method)).search(config, SPACES[run.space or "darts"], data, run)
 
 
-def tell(run: Run) -> None:
-    """Prints what a finished search found, and writes its page."""
+def macs_of(run: Run, config: Any, data: "Data") -> int:
+    """Multiply-adds of an image in the supernet."""
+    header = {"method": str(run.method), "space": run.space or "darts"}
+    return dryrun.search_job(header, run.setup, config, data).cost.macs
+
+
+def tell(run: Run, config: Any, data: "Data") -> None:
+    """Prints what a finished search found, and writes its page and what to train the cell with."""
     from dartboard import formats
-    from dartboard.report import write_report
+    from dartboard.commands.next_training import write_next_training
+    from dartboard.report import next_training, write_report
 
     architecture = run.architecture
     if architecture is None:
@@ -181,8 +190,14 @@ def tell(run: Run) -> None:
     print(formats.write(architecture, "quark0"))
     for line in rule_lines(run):
         print(line)
+    macs = macs_of(run, config, data)
+    remember(run, data, macs)
+    write_next_training(run, config, data, macs)
     print(f"report: {write_report([run.folder])}")
-    print(f"train it: dartboard train {run.folder} --data {run.setup.data}")
+    given = flat(run.setup)
+    print(f"train it: {next_training.command(run.folder, given)}")
+    if remark := next_training.remark(run.folder, given):
+        print(f"this trains {remark}")
 
 
 def rule_lines(run: Run) -> list[str]:

@@ -12,6 +12,7 @@ from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError
 from dartboard.formats.files import run_of
+from dartboard.pace import remember, say_known
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.stopping import Limits, limits_of
@@ -88,13 +89,16 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
 
 def go_on(run: Run, config: Any, network: "nn.Module", data: "Data") -> None:
     """Begins or goes on with the training of a run; prints what it reached."""
+    from dartboard.cost import count_module
     from dartboard.report import write_report
     from dartboard.train import fit
 
     run.check_data(data)
     if not run.done:
         print(f"train on {data.name}, seed {run.seed}, in {run.folder}", flush=True)
+        say_known(run, data, lambda: count_module(network, data.image_size, data.channels).macs)
         fit(config, network, data, run)
+        remember(run, data, run.metrics()[-1].get("macs", 0))
     result = run.metrics()[-1]
     print(f"test accuracy {100 * result['test_accuracy']:.2f} %, test loss {result['test_loss']:.4f}")
     print(f"report: {write_report([run.folder])}")

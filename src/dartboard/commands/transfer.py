@@ -121,6 +121,8 @@ def execute(words: list[str]) -> None:
     if flags.dry_run:
         from dartboard.commands import estimate
 
+        for one in data:
+            work.say_where_absent(replace(setup, data={"a": flags.a, "b": flags.b}[one]))
         estimate.tell(protocol, search, train, setup, data)
         return
     folder = Path(flags.out) if flags.out else free_folder(protocol)
@@ -183,14 +185,15 @@ def protocol_of(
 ) -> tuple[Protocol, dict[Side, "Data"]]:
     """The protocol, with equal numbers of images and steps, and both data sets. Raises InputError where they differ."""
     setups: dict[Side, Setup] = {"a": setup, "b": work.anchored(replace(setup, data=flags.b))}
-    data = {side: work.load(one) for side, one in setups.items()}
+    load = work.load_or_shapes if flags.dry_run else work.load
+    data = {side: load(one) for side, one in setups.items()}
     if not flags.print_config:
         for one in data.values():
             work.announce(one)
     check_alike(data["a"], data["b"])
     images = equal_images(flags, data)
     setups = {side: replace(one, max_images=images[side]) for side, one in setups.items()}
-    data = {side: work.load(one) if images[side] is not None else data[side] for side, one in setups.items()}
+    data = {side: load(one) if images[side] is not None else data[side] for side, one in setups.items()}
     values = {
         name: getattr(flags, name) for name in ("method", "space", "seed", "seeds", "carry", "proxy", "image_size")
     }

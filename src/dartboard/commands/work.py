@@ -14,6 +14,7 @@ from dartboard.data import names
 from dartboard.data.names import FOLDER_PREFIX
 from dartboard.durable import replace_file
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
+from dartboard.pace import seconds_in_words as seconds_in_words
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.stopping import Terminated
@@ -103,6 +104,24 @@ def announce(data: "Data") -> None:
         print("\n".join(in_lines(data)).encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
+def load_or_shapes(setup: Setup) -> "Data":
+    """The data a setup names, for a dry run; where CIFAR is not on this machine, images of its known shapes.
+
+    Raises InputError.
+    """
+    from dartboard.data.shapes import is_absent, of_known_shapes
+
+    return of_known_shapes(setup) if is_absent(setup) else load(setup)
+
+
+def say_where_absent(setup: Setup) -> None:
+    """The line of a dry run that does without its data set."""
+    from dartboard.data.shapes import is_absent
+
+    if is_absent(setup):
+        print(f"data set not here: shapes of {setup.data} are used")
+
+
 def use_threads(threads: int | None) -> None:
     """Makes torch compute with so many CPU threads; None leaves it as it is."""
     if threads is not None:
@@ -134,15 +153,6 @@ def attended(run: Run, *, fresh: bool) -> Iterator[None]:
         replace_file(run.folder / TRACEBACK, "".join(traceback.format_exception(error)))
         error.add_note(f"traceback in {run.folder / TRACEBACK}")
         raise
-
-
-def seconds_in_words(seconds: float) -> str:
-    """45 s, 12 min, 3.4 h, 2.1 days."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} days"
 
 
 def build_network(architecture: Architecture, config: Any, data: "Data") -> "Network":

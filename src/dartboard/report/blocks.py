@@ -19,11 +19,11 @@ def pair(*pictures: Html) -> Html:
     return tag("div", *pictures, class_="cells", style=f"--need:{need:.0f}px")
 
 
-def picture(svg: Html, caption: object, file_name: str, *, title: str | None = None, wide: bool = False) -> Html:
-    """A picture that can be saved. A wide one scrolls inside its box where the screen is narrow."""
-    box = tag("div", svg, class_="scroll", tabindex=0, role="group", aria_label=title or file_name) if wide else svg
+def picture(svg: Html, caption: object, file_name: str, *, title: str, wide: bool = False) -> Html:
+    """A picture with a title, that can be saved. A wide one scrolls inside its box where the screen is narrow."""
+    box = tag("div", svg, class_="scroll", tabindex=0, role="group", aria_label=title) if wide else svg
     save = tag("button", "Save SVG", type="button", class_="save", data_name=f"{file_name}.svg")
-    heading = tag("div", tag("h3", title), save, class_="picture-head") if title else save
+    heading = tag("div", tag("h3", title), save, class_="picture-head")
     return tag("figure", heading, box, tag("figcaption", caption), class_="picture")
 
 

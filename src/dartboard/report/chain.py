@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from dartboard.report.facts import Epoch, Facts, Swap, parent_of, read_facts
+from dartboard.report.words import short_data
 
 LONGEST = 100  # runs in a chain
 
@@ -46,7 +47,9 @@ def joined(chain: Sequence[Facts]) -> Facts:
     epochs = [replace(epoch, place=place_of(chain[0], epoch)) for epoch in epochs]
     for before, facts in pairwise(chain):
         number, step = epochs[-1].epoch + 1, epochs[-1].step
-        swaps.append(Swap(number, facts.name, str(facts.data.get("name") or facts.config.get("data") or "other data")))
+        swaps.append(
+            Swap(number, facts.name, short_data(facts.data.get("name") or facts.config.get("data") or "other data"))
+        )
         if facts.start is not None and facts.start.alpha != before.history[-1].alpha:
             epochs.append(replace(facts.start, epoch=number - 1, step=step, place=f"start of {facts.name}"))
         epochs += [moved(epoch, number, step, place_of(facts, epoch)) for epoch in facts.epochs]

@@ -136,7 +136,7 @@ def strip_picture(facts: Facts, kind: str) -> Html:
     frames = epoch_frames(facts, with_cells(facts.history), kind)
     caption = (
         "One picture an epoch, every node in its place in all of them; the two dots at the left are the cell's inputs. "
-        "Thick: inputs that the epoch before did not have. Framed darker: another cell than before."
+        "Thick: inputs that the epoch before did not have. Framed more strongly: another cell than before."
     )
     title = f"The derived {TITLES[kind]} of every epoch"
     return picture(strip(frames, kind), caption, f"{facts.name}-strip-{kind}", title=title, wide=True)

@@ -40,8 +40,13 @@ def answer(searches: Sequence[Facts], trainings: Sequence[Facts]) -> Html:
 
 
 def training_tiles(groups: Sequence[Group]) -> list[Tile]:
-    spreads = [(group.label, spread(facts.number("test_accuracy") for facts in group.runs)) for group in groups]
-    return [(name, spread_words(one), f"test accuracy, n = {one.n}") for name, one in spreads if one is not None]
+    found: list[Tile] = []
+    for group in groups:
+        accuracies = spread(facts.number("test_accuracy") for facts in group.runs)
+        if accuracies is not None:
+            chance = words.chance_words(common_chance(group.runs))
+            found.append((group.label, spread_words(accuracies), f"test accuracy, n = {accuracies.n}{chance}"))
+    return found
 
 
 def search_tiles(groups: Sequence[Group]) -> list[Tile]:
@@ -51,11 +56,12 @@ def search_tiles(groups: Sequence[Group]) -> list[Tile]:
         accuracies = spread(facts.number("val_accuracy") for facts in group.runs)
         skips = spread(skips_of(facts) for facts in group.runs)
         mean_skips, n = f"{skips.mean:.1f}" if skips else words.UNKNOWN, accuracies.n if accuracies else 0
+        told = f"n = {n}{words.chance_words(common_chance(group.runs))}"
         if len(groups) > 1 and accuracies is not None:
-            remark = f"supernets, validation, n = {n}; skips in the normal cell {mean_skips}"
+            remark = f"supernets, validation, {told}; skips in the normal cell {mean_skips}"
             found.append((group.label, spread_words(accuracies), remark))
         elif len(groups) == 1:
-            found.append(("supernets, validation", spread_words(accuracies), f"n = {n}"))
+            found.append(("supernets, validation", spread_words(accuracies), told))
             found.append(("skips, normal cell", mean_skips, "mean of the derived cells"))
     return found
 
@@ -105,13 +111,13 @@ def unlike(runs: Sequence[Facts]) -> str | None:
 
 def search_tables(groups: Sequence[Group], beside: Path) -> list[Html]:
     several = len(groups) > 1
-    head = ("run", *with_settings(several, "settings"), "data", "seed", "epochs", "supernet", "cell cut out", "skips",
+    head = ("run", *with_settings(several, "settings"), "data", "seed", "epochs", "supernet", words.CUT_OUT, "skips",
             "time", "state")  # fmt: skip
     rows = [
         (
             run_link(facts, beside),
             *with_settings(several, group.settings),
-            facts.data.get("name", facts.config.get("data", "")),
+            words.short_data(facts.data.get("name", facts.config.get("data", ""))),
             facts.config.get("seed", ""),
             len(facts.epochs),
             percent(facts.number("val_accuracy")),
@@ -175,7 +181,7 @@ def training_tables(groups: Sequence[tuple[str, Group]], beside: Path) -> list[H
             run_link(facts, beside),
             name,
             *with_settings(several, group.settings),
-            facts.data.get("name", facts.config.get("data", "")),
+            words.short_data(facts.data.get("name", facts.config.get("data", ""))),
             facts.config.get("seed", ""),
             len(facts.epochs),
             percent(facts.number("test_accuracy"), facts.data.get("test")),
@@ -274,7 +280,8 @@ def dot_plot(groups: Mapping[str, Sequence[Facts]]) -> Html | None:
     if len(rows) < 2:
         return None
     told = "; ".join(f"{name}: {', '.join(percent(value) for value in values)}" for name, values in rows)
-    svg = dots(rows, f"Test accuracy of every training, by architecture and settings. {told}")
+    chance = common_chance([facts for group in groups.values() for facts in group])
+    svg = dots(rows, f"Test accuracy of every training, by architecture and settings. {told}", chance)
     return picture(
         svg, "A dot a training, a bar at the mean.", "test-accuracies", title="Test accuracy by architecture"
     )
@@ -283,6 +290,12 @@ def dot_plot(groups: Mapping[str, Sequence[Facts]]) -> Html | None:
 def shortened(name: str) -> str:
     """A long name without its middle: what sets groups apart stands at the end."""
     return name if len(name) <= LONGEST else f"{name[:9]}…{name[10 - LONGEST :]}"
+
+
+def common_chance(runs: Sequence[Facts]) -> float | None:
+    """What guessing gets right, where that is the same for all runs."""
+    known = {facts.chance for facts in runs}
+    return known.pop() if len(known) == 1 else None
 
 
 def overlay(groups: Mapping[str, Sequence[Facts]], field: str, title: str) -> Html | None:
@@ -298,7 +311,9 @@ def overlay(groups: Mapping[str, Sequence[Facts]], field: str, title: str) -> Ht
         return None
     what = "A line a run" if len(groups) == 1 else "A line a run; the legend says which colour is what"
     caption = f"{what}." + (f" The first {len(LOOKS)} groups." if len(groups) > len(LOOKS) else "")
-    svg = curves(series, f"{title}: {len(series)} runs over epochs", percent=True)
+    chance = common_chance([facts for group in groups.values() for facts in group])
+    marks = [(chance, "chance")] if chance is not None else []
+    svg = curves(series, f"{title}: {len(series)} runs over epochs", percent=True, marks=marks)
     return picture(svg, caption, field, title=title)
 
 

@@ -107,6 +107,12 @@ class Facts:
         entry = self.environment.get("data")
         return entry if isinstance(entry, dict) else {}
 
+    @property
+    def chance(self) -> float | None:
+        """The share that guessing gets right: one by the number of classes."""
+        classes = self.data.get("num_classes")
+        return 1 / classes if isinstance(classes, int) and classes > 0 else None
+
     def number(self, name: str) -> float | None:
         """A finite number of the result line or, failing that, of the last epoch."""
         value = finite(self.result.get(name))

@@ -5,6 +5,7 @@ Colours are written as stand-ins and then replaced by CSS variables, so that one
 
 import hashlib
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -33,7 +34,8 @@ STAND_INS = {
 WIDTH_IN, HEIGHT_IN = 4.3, 2.5
 SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "dartboard", "font.family": "sans-serif", "font.size": 8.5}
 MAX_POINTS = 400
-LEGEND_ROW_IN, LEGEND_WIDTH, NAME_MARGIN, LONGEST_NAME = 0.17, 60, 6, 44  # widths in letters
+LEGEND_ROW_IN, LEGEND_WIDTH, NAME_MARGIN, LONGEST_NAME = 0.17, 60, 6, 52  # widths in letters
+LINE_IN, DOTS_NAME = 0.14, 23  # a further line of a label; letters of a line beside dots
 NARROWEST = 0.02  # no axis of accuracies is narrower than two points
 
 
@@ -94,28 +96,36 @@ def legend_rows(names: Sequence[str]) -> tuple[int, int]:
     number = len(names)
     for columns in range(min(4, number), 1, -1):
         ends = np.cumsum([0, *(number // columns + (column < number % columns) for column in range(columns))])
-        widths = [max(len(cut(name)) for name in names[first:end]) for first, end in pairwise(ends)]
+        widths = [max(len(name) for name in names[first:end]) for first, end in pairwise(ends)]
         if sum(widths) + NAME_MARGIN * columns <= LEGEND_WIDTH:
             return columns, -(-number // columns)
-    return 1, max(number, 1)
+    return 1, max(sum(wrapped(name, LONGEST_NAME).count("\n") + 1 for name in names), 1)
 
 
-def cut(name: str) -> str:
-    """A long name without its middle: names of runs differ at their ends."""
-    return name if len(name) <= LONGEST_NAME else f"{name[:24]}…{name[-19:]}"
+def wrapped(name: str, width: int) -> str:
+    """A name in lines of so many letters at most, broken inside a word only where that is longer: nothing is cut."""
+    return "\n".join(textwrap.wrap(name, width, break_on_hyphens=True)) or name
 
 
-def dots(groups: Sequence[tuple[str, Sequence[float]]], label: str) -> Html:
-    """A row a group, a dot a value, a bar at the mean; the values are shares and written as percent."""
+def dots(groups: Sequence[tuple[str, Sequence[float]]], label: str, chance: float | None = None) -> Html:
+    """A row a group, a dot a value, a bar at the mean; the values are shares and written as percent.
+
+    chance: a share where a dotted line stands.
+    """
     with matplotlib.rc_context(SETTINGS):
-        height = 0.62 + 0.3 * len(groups)
+        names = [wrapped(name, DOTS_NAME) for name, _ in groups]
+        height = 0.62 + (0.3 + LINE_IN * max(0, max(name.count("\n") for name in names) - 1)) * len(groups)
         figure = Figure(figsize=(WIDTH_IN, height), facecolor="none")
         axes = figure.add_axes((0.3, 0.42 / height, 0.66, 1 - 0.5 / height), facecolor="none")
         for row, (_, values) in enumerate(groups):
             axes.plot(values, [row] * len(values), "o", color=STAND_INS["--one"], alpha=0.6, markersize=5, zorder=3)
             axes.plot([sum(values) / len(values)], [row], "|", color=STAND_INS["--ink"], markersize=13, zorder=4)
-        axes.set_yticks(range(len(groups)), [name if len(name) < 24 else name[:23] + "…" for name, _ in groups])
+        axes.set_yticks(range(len(groups)), names)
         axes.set_ylim(len(groups) - 0.4, -0.6)
+        if chance is not None:
+            axes.axvline(chance, color=STAND_INS["--muted"], linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+            at_the_foot = axes.get_xaxis_transform()
+            axes.text(chance, 0.01, " chance", transform=at_the_foot, color=STAND_INS["--muted"], fontsize=7.5)
         least, most = axes.get_xlim()
         if most - least < NARROWEST:
             axes.set_xlim((least + most - NARROWEST) / 2, (least + most + NARROWEST) / 2)
@@ -137,7 +147,7 @@ def add_line(axes: Axes, line: Series) -> None:
         linestyle=(0, (4, 2)) if line.dashed else "-",
         marker="o" if single else None,
         markersize=4,
-        label=cut(line.name) if shown(line) else "_",
+        label=wrapped(line.name, LONGEST_NAME) if shown(line) else "_",
         solid_joinstyle="round",
         zorder=2 if line.faint else 3,
     )

@@ -6,6 +6,7 @@ const SAVED_STYLES = [
   "stroke-linejoin", "stroke-dashoffset", "opacity", "font-family", "font-size", "font-weight", "text-anchor", "display",
 ];
 const THINNEST = 1.2, THICKEST = 11, PLAY_MS = 420, SWAP_MS = 1600;
+const STRIP_GAP = 10, STRIP_EDGE = 7, STRIP_LEAST = 0.75; // of strip.py; the smallest scale of a small picture
 
 function strongest(row, none) {
   let best = -1;
@@ -56,6 +57,21 @@ function drawHeat(svg, kind, data, index) {
     box.classList.toggle("kept", kept.has(`${edge},${operation}`));
   });
   svg.setAttribute("aria-label", `Heat map of alpha, ${kind.title}, ${data.frames[index].label}`);
+}
+
+// A strip of cells in as many columns as its box has room for, at most as many as it was written with.
+function fitStrip(svg) {
+  const thumbs = [...svg.querySelectorAll(".thumb")], frame = thumbs[0].querySelector(".frame");
+  const across = Number(frame.getAttribute("width")) + STRIP_GAP, down = Number(frame.getAttribute("height")) + STRIP_GAP;
+  svg.dataset.columns ??= Math.round((svg.viewBox.baseVal.width - 2 * STRIP_EDGE + STRIP_GAP) / across);
+  const room = Math.max(2, Math.floor(svg.parentElement.clientWidth / (STRIP_LEAST * across)));
+  const columns = Math.min(Number(svg.dataset.columns), room), rows = Math.ceil(thumbs.length / columns);
+  thumbs.forEach((thumb, number) => {
+    const x = STRIP_EDGE + across * (number % columns), y = STRIP_EDGE + down * Math.floor(number / columns);
+    thumb.setAttribute("transform", `translate(${x} ${y.toFixed(0)})`);
+  });
+  const [width, height] = [across * columns, down * rows].map((size) => Math.round(size - STRIP_GAP + 2 * STRIP_EDGE));
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
 }
 
 function followCurve(svg, epoch) {
@@ -176,6 +192,9 @@ async function copy(button) {
 }
 
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((details) => { details.open = true; }));
+const fitStrips = () => document.querySelectorAll("svg.strip").forEach(fitStrip);
+addEventListener("resize", fitStrips);
+fitStrips();
 document.querySelectorAll(".walk").forEach(beginWalk);
 document.querySelectorAll(".save").forEach((button) => button.addEventListener("click", () => save(button)));
 document.querySelectorAll(".copy").forEach((button) => button.addEventListener("click", () => copy(button)));

@@ -171,7 +171,7 @@ def single(facts: Facts, beside: Path) -> Page:
     known = compare_page.published_name(facts.architecture)
     title = f"{known or 'A network'} on {data_name(facts)}: {share} right on images it never saw"
     eyebrow = f"Training from scratch · {data_name(facts)} · seed {facts.config.get('seed', words.UNKNOWN)}{state}"
-    use = command(words.evaluate_command(facts.folder, facts.config), "Score these weights again:")
+    use = command(words.evaluate_command(facts.folder), "Score these weights again:")
     answer = join([train_page.answer(facts), use if facts.done else None])
     return Page(eyebrow, title, train_page.lede(facts), with_state(facts, answer), train_page.story(facts, beside))
 
@@ -203,7 +203,7 @@ def journey(search: Facts, training: Facts, beside: Path) -> Page:
     title = f"A cell for {data_name(search)}: {share} right on images it never saw"
     eyebrow = f"Search and training · {search.method or ''} · {data_name(search)}"
     figures = tiles([*train_page.answer_tiles(training)[:-1], *times(search, training)])
-    use = command(words.train_command(search.folder, search.config), "Train this architecture again, or on other data:")
+    use = search_page.train_block(search, "Train this architecture again, or on other data:")
     answer = join([figures, search_page.alarm(search), cells(training.architecture, search.name), use])
     answer = with_state(search, with_state(training, answer))
     whole = joined(chain_of(search))
@@ -250,4 +250,4 @@ def same(one: Architecture | None, other: Architecture | None) -> bool:
 
 
 def data_name(facts: Facts) -> str:
-    return str(facts.data.get("name") or facts.config.get("data") or "unknown data")
+    return words.short_data(facts.data.get("name") or facts.config.get("data") or "unknown data")

@@ -39,10 +39,11 @@ def plot(
     gap: bool = False,
     whole: bool = False,
     marks: Sequence[tuple[float, str]] = (),
+    chance: bool = False,
 ) -> Html | None:
     """A titled picture of curves, with first and last values in its description; None where there is no curve.
 
-    A dotted vertical line stands at each swap of the chain.
+    A dotted vertical line stands at each swap of the chain; chance: a dotted horizontal one at what guessing gets.
     """
     if not series:
         return None
@@ -53,6 +54,8 @@ def plot(
     ]
     label = f"{title} over epochs: {', '.join(told)}"
     swaps = [swap.epoch - 0.5 for swap in facts.swaps]
+    if chance and facts.chance is not None:
+        marks, label = [*marks, (facts.chance, "chance")], f"{label}; chance {number(facts.chance, percent)}"
     svg = curves(series, label, percent=percent, gap=gap, whole=whole, marks=marks, swaps=swaps)
     return picture(svg, caption, f"{facts.name}-{title.lower().replace(' ', '-')}", title=title)
 

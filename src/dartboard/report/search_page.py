@@ -2,7 +2,7 @@
 
 import shlex
 
-from dartboard.report import words
+from dartboard.report import next_training, words
 from dartboard.report.blocks import command, section, tiles
 from dartboard.report.cells import cells, collapse_box
 from dartboard.report.change_page import change_section
@@ -48,11 +48,15 @@ def lede(facts: Facts) -> str:
 def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
     images = facts.data.get("val")
     return [
-        ("supernet, validation", words.percent(facts.number("val_accuracy"), images), "all operations mixed"),
         (
-            "cell cut out of it",
+            "supernet, validation",
+            words.percent(facts.number("val_accuracy"), images),
+            f"all operations mixed{words.chance_words(facts.chance)}",
+        ),
+        (
+            words.CUT_OUT,
             words.percent(facts.number("derived_val_accuracy"), images),
-            "with the supernet's weights, untrained",
+            f"with the supernet's weights{words.chance_words(facts.chance)}",
         ),
         ("search", words.duration(facts.number("elapsed_s")), device_word(facts)),
     ]
@@ -81,19 +85,25 @@ def device_word(facts: Facts) -> str:
 def answer(facts: Facts) -> Html:
     """Key figures, the cells, and the command that trains them."""
     resume = f"dartboard resume {shlex.quote(str(facts.folder))}"
-    train = words.train_command(facts.folder, facts.config)
-    purpose = "Train this architecture from scratch, and score it on the test images:"
+    train = train_block(facts, "Train this architecture from scratch, and score it on the test images:")
     return join(
         [
             tiles(answer_tiles(facts)),
             alarm(facts),
             cells(facts.architecture, facts.name),
-            command(train, purpose) if facts.done else command(resume, "Go on with it, exactly where it stopped:"),
+            train if facts.done else command(resume, "Go on with it, exactly where it stopped:"),
             command(f"dartboard why {shlex.quote(str(facts.folder))}", "Ask why it performs so:")
             if facts.done
             else None,
         ]
     )
+
+
+def train_block(facts: Facts, purpose: str) -> Html:
+    """The command that trains what a search found; below it the recipe, where that takes long."""
+    line = command(next_training.command(facts.folder, facts.config), purpose)
+    remark = next_training.remark(facts.folder, facts.config)
+    return join([line, tag("p", f"This trains {remark}", class_="small") if remark else None])
 
 
 def story(facts: Facts) -> Html:
@@ -127,7 +137,7 @@ def search_curves(facts: Facts) -> list[Html]:
     loss, thin = loss + steps, "; thin: single steps" if steps else ""
     accuracy = line(facts, "train_accuracy", "training", "--one") + line(facts, "val_accuracy", "validation", "--two")
     gap = line(facts, "val_accuracy", "supernet", "--two") + line(
-        facts, "derived_val_accuracy", "cell cut out", "--three"
+        facts, "derived_val_accuracy", words.CUT_OUT, "--three"
     )
     rate = line(facts, "lr", "of the weights", "--four")
     found = [
@@ -143,6 +153,7 @@ def search_curves(facts: Facts) -> list[Html]:
             accuracy,
             "Of the supernet: images that train the weights, images that train alpha.",
             percent=True,
+            chance=True,
         ),
         plot(
             facts,
@@ -151,6 +162,7 @@ def search_curves(facts: Facts) -> list[Html]:
             "On validation images, with the supernet's weights.",
             percent=True,
             gap=True,
+            chance=True,
         ),
         plot(facts, "Learning rate", rate, "Of the weights; that of alpha is constant."),
     ]
@@ -163,8 +175,7 @@ def gap_words(facts: Facts) -> Html | None:
     if whole is None or cut is None:
         return None
     when = "At the end" if facts.done else f"After epoch {facts.epochs[-1].epoch}"
-    classes = facts.data.get("num_classes")
-    chance = f" Guessing gives {100 / classes:.3g} %." if isinstance(classes, int) and classes > 0 else ""
+    chance = f" Guessing gives {100 * facts.chance:.3g} %." if facts.chance is not None else ""
     return tag(
         "p",
         f"{when} the supernet is right on {words.percent(whole)} of the validation images, the cell cut out of it, "

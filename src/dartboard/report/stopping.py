@@ -60,7 +60,15 @@ def lead(facts: Facts) -> str:
 
 
 def rules_table(facts: Facts, found: Mapping[Rule, Stopped]) -> Html:
-    head = ("rule", "fired after epoch", "keeps epoch", "skips, normal cell", "cell cut out, validation", "file", "why")
+    head = (
+        "rule",
+        "fired after epoch",
+        "keeps epoch",
+        "skips, normal cell",
+        f"{words.CUT_OUT} (validation)",
+        "file",
+        "why",
+    )
     rows = [row(facts, rule, one) for rule, one in found.items()]
     return table(head, rows, caption="Epochs count from 0. The files, in the run's folder, can be trained.")
 
@@ -88,10 +96,10 @@ def kept_points(facts: Facts, found: Mapping[Rule, Stopped], field: str, names: 
 
 
 def cut_out_plot(facts: Facts, found: Mapping[Rule, Stopped]) -> Html | None:
-    whole = line(facts, "derived_val_accuracy", "cell cut out", "--two")
+    whole = line(facts, "derived_val_accuracy", words.CUT_OUT, "--two")
     dots = kept_points(facts, found, "derived_val_accuracy", list(stop_rules.RULES))
     caption = "Accuracy of each epoch's cell on validation images, with the supernet's weights. Dots: the cells kept."
-    return plot(facts, "The cells the rules keep", whole + dots, caption, percent=True) if whole else None
+    return plot(facts, "The cells the rules keep", whole + dots, caption, percent=True, chance=True) if whole else None
 
 
 def eigenvalue_plot(facts: Facts, found: Mapping[Rule, Stopped]) -> Html | None:
@@ -117,4 +125,8 @@ def held_out_plot(facts: Facts, found: Mapping[Rule, Stopped]) -> Html | None:
     whole = line(facts, "held_out_accuracy", "supernet", "--two")
     dots = kept_points(facts, found, "held_out_accuracy", ["held-out"])
     caption = "Of the supernet, on images of train that neither weights nor alpha saw. Dot: the cell kept."
-    return plot(facts, "Accuracy on the held-out part", whole + dots, caption, percent=True) if whole else None
+    return (
+        plot(facts, "Accuracy on the held-out part", whole + dots, caption, percent=True, chance=True)
+        if whole
+        else None
+    )

@@ -15,7 +15,8 @@ from dartboard.report.measures import cell_of, difference
 from dartboard.spaces import darts
 
 COLUMNS = 8
-WIDTH, HEAD, GAP, MARGIN, EDGE = 132, 32, 10, 8, 7  # of a small picture, its words, between two, inside, around all
+SWAP_LETTER = 6.2  # width of a letter, about
+WIDTH, HEAD, SWAP_HEAD, GAP, MARGIN, EDGE = 132, 32, 13, 10, 8, 7  # of a small picture, its words, those of a swap, ...
 DASHES = {"dashed": "14 9", "dotted": "2 9"}
 THIN, THICK, ROOM = 5, 10, 12  # lines, and the room around the nodes, in the units of the layout
 
@@ -81,13 +82,14 @@ def strip(frames: Sequence[Frame], kind: str, columns: int = COLUMNS) -> Html:
     """The frames row by row as one <svg> element; thick: inputs that the cell before has not."""
     most = max(len(frame.cell.nodes) for frame in frames)
     place = layout(most)
-    height = HEAD + 2 * MARGIN + (WIDTH - 2 * MARGIN) * place.height / place.width
+    head = HEAD + (SWAP_HEAD if any(frame.swap for frame in frames) else 0)
+    height = head + 2 * MARGIN + (WIDTH - 2 * MARGIN) * place.height / place.width
     columns = min(columns, len(frames))
     drawn = []
     for number, frame in enumerate(frames):
         x, y = EDGE + (WIDTH + GAP) * (number % columns), EDGE + (height + GAP) * (number // columns)
         where = {"data_index": frame.index, "transform": f"translate({x} {y:.0f})"}
-        drawn.append(tag("g", *small(frame, place, height), class_="thumb", **where))
+        drawn.append(tag("g", *small(frame, place, head, height), class_="thumb", **where))
     rows = -(-len(frames) // columns)
     total = ((WIDTH + GAP) * columns - GAP + 2 * EDGE, round((height + GAP) * rows - GAP) + 2 * EDGE)
     told = "; ".join(f"{frame.words}: {change_words(frame)}" for frame in frames if frame.before is not None)
@@ -95,10 +97,10 @@ def strip(frames: Sequence[Frame], kind: str, columns: int = COLUMNS) -> Html:
     return grids.frame(*total, label, "strip", *drawn)
 
 
-def small(frame: Frame, place: Layout, height: float) -> list[Html]:
+def small(frame: Frame, place: Layout, head: float, height: float) -> list[Html]:
     """One picture in a box of WIDTH x height: its words, its edges, its nodes."""
     scale = (WIDTH - 2 * MARGIN) / place.width
-    x, y = MARGIN - scale * place.left, HEAD + MARGIN - scale * place.top
+    x, y = MARGIN - scale * place.left, head + MARGIN - scale * place.top
     placed = f"translate({x:.1f} {y:.1f}) scale({scale:.3f})"
     picture = tag("g", *lines(frame, place), *dots(frame, place), transform=placed)
     changed = frame.before is not None and compare(frame.before, frame.cell).edits > 0
@@ -106,10 +108,17 @@ def small(frame: Frame, place: Layout, height: float) -> list[Html]:
     words = [
         tag("text", frame.words, x=MARGIN, y=15, class_="words"),
         tag("text", change_words(frame), x=MARGIN, y=28),
-        tag("text", frame.swap, x=WIDTH - MARGIN, y=15, class_="swap-words") if frame.swap else None,
+        swap_words(frame.swap) if frame.swap else None,
         tag("line", x1=-GAP / 2, x2=-GAP / 2, y1=-1, y2=f"{height:.0f}", class_="swap") if frame.swap else None,
     ]
     return [box, picture, join(words)]
+
+
+def swap_words(swap: str) -> Html:
+    """The words of a swap on a line of their own, pressed together where they are longer."""
+    room = WIDTH - 2 * MARGIN
+    tight = {"textLength": room, "lengthAdjust": "spacingAndGlyphs"} if SWAP_LETTER * len(swap) > room else {}
+    return tag("text", swap, x=MARGIN, y=28 + SWAP_HEAD, class_="swap-words", **tight)
 
 
 def change_words(frame: Frame) -> str:
@@ -159,7 +168,7 @@ def epoch_frames(facts: Facts, history: Sequence[Epoch], kind: str) -> list[Fram
             cells[index],
             cells[index - 1] if index else None,
             on_slider.index(id(epoch)) if epoch.weights else None,
-            swaps.get(index, "")[:14],
+            swaps.get(index, ""),
         )
         for index, epoch in enumerate(history)
     ]

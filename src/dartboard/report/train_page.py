@@ -50,9 +50,9 @@ def sampling_words(facts: Facts) -> str:
     """How far the choice of so many images moves a share: one binomial standard error."""
     share, images = facts.number("test_accuracy"), facts.data.get("test")
     if share is None or not isinstance(images, int) or images < 1:
-        return "on the test images"
+        return f"on the test images{words.chance_words(facts.chance)}"
     error = math.sqrt(share * (1 - share) / images)
-    return f"of {images:,} images; sampling error ±{100 * error:.1f} points"
+    return f"of {images:,} images; sampling error ±{100 * error:.1f} points{words.chance_words(facts.chance)}"
 
 
 def answer(facts: Facts) -> Html:
@@ -77,7 +77,7 @@ def training_curves(facts: Facts) -> list[Html]:
     accuracy += line(facts, "test_accuracy", "test", "--three", dashed=True)
     told = "Dashed: test images. Drawn, used for nothing."
     found = [
-        plot(facts, "Training accuracy", accuracy, told, percent=True),
+        plot(facts, "Training accuracy", accuracy, told, percent=True, chance=True),
         plot(facts, "Training loss", loss, f"Cross entropy. {told}"),
         plot(facts, "Training learning rate", line(facts, "lr", "learning rate", "--four"), "Of the weights."),
     ]

@@ -68,8 +68,8 @@ def page_html(study: Study) -> str:
         eyebrow(study, found), title(study, names), lede(study, found), answer(study, found, names), Html("")
     )
     parts = [
-        plan(study, names), matrix(found, names), differences(found, names), change(found, names), ranks(found, names),
-        stages(study, found), protocol(study), first_conditions(study),
+        plan(study, names), matrix(found, names, chances(study)), differences(found, names), change(found, names),
+        ranks(found, names), stages(study, found), protocol(study), first_conditions(study),
     ]  # fmt: skip
     return page.document(top, PLACES, parts, "the study's file and the files of its runs")
 
@@ -105,7 +105,13 @@ def answer(study: Study, found: Findings, names: Mapping[Side, str]) -> Html:
     told += [verdict for side in SIDES if (verdict := carry_verdict(found.contrasts, side, names))]
     if not told:
         return box("note", "Nothing to compare yet", "No pair of trained cells is there; go on with the study.")
-    return join([tiles(answer_tiles(found, names)), caution(study), tag("ul", *(tag("li", one) for one in told))])
+    return join(
+        [
+            tiles(answer_tiles(found, names, chances(study))),
+            caution(study),
+            tag("ul", *(tag("li", one) for one in told)),
+        ]
+    )
 
 
 def caution(study: Study) -> Html | None:
@@ -127,7 +133,18 @@ def caution(study: Study) -> Html | None:
     )
 
 
-def answer_tiles(found: Findings, names: Mapping[Side, str]) -> list[tuple[str, str, object]]:
+def chances(study: Study) -> dict[Side, float | None]:
+    """What guessing gets right on each side, as the first run on it knows."""
+    found: dict[Side, float | None] = dict.fromkeys(SIDES)
+    for stage in study.stages:
+        if found[stage.side] is None and study.is_done(stage):
+            found[stage.side] = read_facts(study.place(stage)).chance
+    return found
+
+
+def answer_tiles(
+    found: Findings, names: Mapping[Side, str], chances: Mapping[Side, float | None]
+) -> list[tuple[str, str, object]]:
     tiles_: list[tuple[str, str, object]] = []
     for side in SIDES:
         for group in ("a", "b", RANDOM):
@@ -135,7 +152,11 @@ def answer_tiles(found: Findings, names: Mapping[Side, str]) -> list[tuple[str, 
             if entry is not None and entry.mean is not None:
                 what = "random" if group == RANDOM else f"found on {names['a' if group == 'a' else 'b']}"
                 tiles_.append(
-                    (f"{what}, trained on {names[side]}", entry_words(entry), f"test accuracy, n = {entry.n}")
+                    (
+                        f"{what}, trained on {names[side]}",
+                        entry_words(entry),
+                        f"test accuracy, n = {entry.n}{words.chance_words(chances[side])}",
+                    )
                 )
     return tiles_
 
@@ -163,7 +184,12 @@ def plan(study: Study, names: Mapping[Side, str]) -> Html:
     if study.protocol.proxy:
         caption, schedule = "Each search sees all of A, or a part of it", ""
         lead = "The same number of epochs each; every cell is then trained on both data sets."
-    return section("study", "What was done", narrow(picture(svg, f"{caption}{schedule}.", "study")), lead=lead)
+    return section(
+        "study",
+        "What was done",
+        narrow(picture(svg, f"{caption}{schedule}.", "study", title="The paths of the searches")),
+        lead=lead,
+    )
 
 
 def narrow(figure: Html) -> Html:
@@ -184,7 +210,7 @@ def paths_of(study: Study) -> dict[str, str]:
 # --- Matrix and differences ------------------------------------------------------------------------------------------
 
 
-def matrix(found: Findings, names: Mapping[Side, str]) -> Html:
+def matrix(found: Findings, names: Mapping[Side, str], chances: Mapping[Side, float | None]) -> Html:
     """Found on x, trained on y."""
     rows = [
         (
@@ -201,6 +227,7 @@ def matrix(found: Findings, names: Mapping[Side, str]) -> Html:
                 [(group_words(group, dict(names)), entry.values) for group in found.groups
                  if (entry := found.matrix[group, side]).values],
                 f"Test accuracies of all cells trained on {names[side]}",
+                chances[side],
             ),
             "A dot is a cell, the bar their mean.",
             f"trained-on-{side}",
@@ -244,7 +271,7 @@ def differences(found: Findings, names: Mapping[Side, str]) -> Html | None:
     return section(
         "differences",
         "What made a difference",
-        narrow(picture(svg, forest_caption(found.contrasts), "differences")),
+        narrow(picture(svg, forest_caption(found.contrasts), "differences", title="Differences of test accuracy")),
         table(head, rows, caption="Differences of test accuracy, in points; p by flipping the signs of all pairs"),
         lead="Each row subtracts a control. Differences are paired by seed: same split, order and initial weights.",
     )

@@ -1,7 +1,6 @@
 """What the page of a transfer study calls things, and its sentences."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from dartboard.report import words
 from dartboard.report.words import percent
@@ -98,12 +97,12 @@ def carried_words(group: str) -> str:
 def forest_name(one: Contrast, names: Mapping[Side, str]) -> str:
     if one.key == "carry":
         left, right = (CARRIES[group[2:]].replace(",", "+") for group in (one.first, one.second))
-        return f"{names[one.side][:15]}: {left} − {right}"
+        return f"{names[one.side]}: {left} − {right}"
     told = NAMES.get(one.key, f"{one.first} − whole")
     if one.key == "found" and one.first not in SIDES:
         told = f"{one.first} − random"
     suffix = f" ({one.first[3:]})" if one.first[2:] in ("-weights", "-alphas") else ""
-    return f"{names[one.side][:15]}: {told}{suffix}"
+    return f"{names[one.side]}: {told}{suffix}"
 
 
 def move_words(moves: Sequence[Move]) -> tuple[object, ...]:
@@ -118,7 +117,7 @@ def rank_words(one: Rank, names: Mapping[Side, str]) -> str:
     if one.what == "sides":
         return f"trained on {names['a']}, trained on {names['b']}"
     side: Side = "a" if one.what.endswith("a") else "b"
-    return f"cut out of the supernet, trained; on {names[side]}"
+    return f"cut out of the supernet and not trained, trained; on {names[side]}"
 
 
 def tau_words(one: Rank) -> tuple[object, ...]:
@@ -177,4 +176,4 @@ def path_name(group: str) -> str:
 
 
 def short(name: str) -> str:
-    return Path(name.removeprefix("images:")).name if name.startswith("images:") else name
+    return words.short_data(name)

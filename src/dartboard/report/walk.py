@@ -78,7 +78,8 @@ def half(facts: Facts, history: Sequence[Epoch], kind: str) -> Html:
         "Colour: an edge's strongest operation other than none. Thickness: its weight, from "
         f"{points(thick.low)} to {points(thick.high)}. Full colour: in the cell that would be derived."
     )
-    heated = f"Softmax of alpha in percent, light {points(heat.low)} to dark {points(heat.high)}. Framed: derived."
+    heated = f"Softmax of alpha in percent, the fuller the colour from {points(heat.low)} to {points(heat.high)}. "
+    heated += "Framed: derived."
     return tag(
         "div",
         picture(relaxed_svg(nodes, kind), relaxed, f"{facts.name}-relaxed-{kind}", title=f"Relaxed {TITLES[kind]}"),
@@ -158,7 +159,7 @@ def readout(epoch: Epoch) -> str:
     """One line about an epoch."""
     if epoch.epoch < 0:
         return "before the first step"
-    numbers = [("supernet", epoch.get("val_accuracy")), ("cell cut out", epoch.get("derived_val_accuracy"))]
+    numbers = [("supernet", epoch.get("val_accuracy")), (words.CUT_OUT, epoch.get("derived_val_accuracy"))]
     said = [f"{name} {words.percent(value)}" for name, value in numbers if value is not None]
     return " · ".join([f"epoch {epoch.epoch}", *([epoch.place] if epoch.place else []), *said])
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from dartboard.report import palette
 from dartboard.report.drawing import TITLES, add_concat, add_input, add_nodes, new_graph, node_name
 from dartboard.report.drawing import element as cell_element
-from dartboard.report.figures import SETTINGS, STAND_INS, WIDTH_IN, dress, element, written
+from dartboard.report.figures import SETTINGS, STAND_INS, WIDTH_IN, add_mark, dress, element, written
 from dartboard.report.markup import Html
 from dartboard.report.why_words import row_look
 from dartboard.spaces import darts
@@ -21,7 +21,7 @@ THINNEST, THICKEST = 1.2, 9.0
 NARROWEST = 0.02  # a difference of two points is drawn no wider than this share of the greatest
 
 
-def waterfall(rows: Sequence[Row]) -> Html:
+def waterfall(rows: Sequence[Row], chance: float | None = None) -> Html:
     """Accuracy after each step: the first and the last as whole bars, the steps between as what they take or give."""
     with matplotlib.rc_context(SETTINGS):
         height = 3.1
@@ -33,6 +33,8 @@ def waterfall(rows: Sequence[Row]) -> Html:
             range(len(rows)), [row["label"].replace(", ", "\n").replace(" alpha", "\nalpha") for row in rows]
         )
         axes.set_ylim(0, 1.08)
+        if chance is not None:
+            add_mark(axes, chance, "chance")
         dress(axes, "", percent=True, whole=False, ticks=False)
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None, symbol="%"))
         told = ", ".join(f"{row['label']} {100 * row['accuracy']:.1f} %" for row in rows)

@@ -44,8 +44,8 @@ def page_html(found: Row, folder: Path) -> str:
         f"Why · {facts.method or ''} · seed {facts.config.get('seed', words.UNKNOWN)}",
         f"Why the cell found on {name} performs as it does",
         lede(found),
-        answer(found),
-        join([ablation(found), gap(found), motifs(found), convergence(found), gradient(found)]),
+        answer(found, facts.chance),
+        join([ablation(found), gap(found, facts.chance), motifs(found), convergence(found), gradient(found)]),
     )
     source = "the pieces of the study and the files of the run"
     return page.document(top, PLACES, [protocol(found), conditions([facts])], source)
@@ -58,13 +58,21 @@ def lede(found: Row) -> str:
     )
 
 
-def answer(found: Row) -> Html:
+def answer(found: Row, chance: float | None) -> Html:
     """The key figures, and the findings in words."""
     steps = found["gap"]
     removed = [row for row in found["ablation"] if row["change"] == "removed"]
     items: list[tuple[str, str, object]] = [
-        ("supernet, soft alpha", words.percent(steps[0]["accuracy"]), f"of {words.count(found['images'])} val images"),
-        ("cell, recalibrated", words.percent(steps[-2]["accuracy"]), "shared weights, own BatchNorm statistics"),
+        (
+            "supernet, soft alpha",
+            words.percent(steps[0]["accuracy"]),
+            f"of {words.count(found['images'])} val images{words.chance_words(chance)}",
+        ),
+        (
+            "cell cut out, recalibrated",
+            words.percent(steps[-2]["accuracy"]),
+            "shared weights, own BatchNorm statistics",
+        ),
         (
             "cell, retrained",
             words.percent(steps[-1]["accuracy"]),
@@ -185,7 +193,7 @@ def trained_changes(found: Row) -> Html | None:
 # --- Discretisation gap ----------------------------------------------------------------------------------------------
 
 
-def gap(found: Row) -> Html:
+def gap(found: Row, chance: float | None) -> Html:
     rows = found["gap"]
     caption = (
         "Soft and one-hot: batch statistics, as the search scores. Inherited: the statistics of the mixture. "
@@ -207,7 +215,11 @@ def gap(found: Row) -> Html:
     return section(
         "gap",
         "From the supernet to the cell",
-        tag("div", picture(why_figures.waterfall(rows), caption, "why-gap", title="Discretisation gap"), class_="solo"),
+        tag(
+            "div",
+            picture(why_figures.waterfall(rows, chance), caption, "why-gap", title="Discretisation gap"),
+            class_="solo",
+        ),
         table(head, body, caption=gap_caption(rows)),
         tag("p", note, class_="small"),
         lead="Where accuracy is lost on the way from the relaxed network, which the search improved, to one cell.",

@@ -1,13 +1,23 @@
 """Numbers as people read them: percent, durations, counts, spreads."""
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from dartboard.report.measures import Spread
 
 UNKNOWN = "–"
+CUT_OUT = "cell cut out, not trained"
+
+
+def short_data(name: object) -> str:
+    """The name of a data set; of a folder of images the folder's own name, without what is before it."""
+    path = Path(str(name).removeprefix("images:"))
+    return path.name or str(name) if str(name).startswith("images:") else str(name)
+
+
+def chance_words(chance: float | None) -> str:
+    """ "; chance 10 %", to go after a remark; empty where the number of classes is not known."""
+    return f"; chance {100 * chance:.3g} %" if chance is not None else ""
 
 
 def percent(share: float | None, images: object = None) -> str:
@@ -65,18 +75,6 @@ def command_words(command: object) -> str:
     return str(command) if command else UNKNOWN
 
 
-def data_flags(config: Mapping[str, Any]) -> str:
-    """The flags that name the run's data again."""
-    words = ["--data", str(config.get("data", "digits"))]
-    for key in ("data_dir", "image_size", "max_images", "max_classes"):
-        if config.get(key) is not None:
-            words += [f"--{key.replace('_', '-')}", str(config[key])]
-    return shlex.join(words)
-
-
-def train_command(folder: Path, config: Mapping[str, Any]) -> str:
-    return f"dartboard train {shlex.quote(str(folder))} {data_flags(config)}"
-
-
-def evaluate_command(folder: Path, config: Mapping[str, Any]) -> str:
-    return f"dartboard evaluate {shlex.quote(str(folder))} {data_flags(config)}"
+def evaluate_command(folder: Path) -> str:
+    """A run knows its own data."""
+    return f"dartboard evaluate {shlex.quote(str(folder))}"

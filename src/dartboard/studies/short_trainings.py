@@ -84,7 +84,7 @@ def opened(one: Study, config: train.Config, architecture: Architecture, name: s
         threads = parent.setup.threads or parent.environment.get("threads")
         setup = replace(parent.setup, seed=parent.seed + number, budget=None, until=None, threads=threads)
         run = Run.create(folder, config, setup=setup, command="train", parent=parent, architecture=architecture)
-    run.label = name
+    run.label, run.resumed_by = name, one.folder
     with run:
         yield run
 

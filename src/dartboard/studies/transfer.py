@@ -11,6 +11,7 @@ exactly where it was stopped. What the study found is computed from the files al
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from dartboard.config import build, field_names, flat
 from dartboard.durable import writing
 from dartboard.errors import InputError, InterruptedRunError, InUseError
 from dartboard.handover import Handover, check_parent, start_of
+from dartboard.pace import LONG_S, long_words
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.spaces import SPACES
@@ -39,18 +41,34 @@ def work_on(study: Study, limits: Limits) -> None:
 
     Raises InterruptedRunError (a signal, a time limit; all is saved), CannotContinueError, InputError.
     """
-    claims = Claims(study.folder / CLAIMS)
+    claims, said = Claims(study.folder / CLAIMS), False
     check_done(study)
     while open_stages := [stage for stage in study.stages if not study.is_done(stage)]:
         done = {stage.name for stage in study.stages} - {stage.name for stage in open_stages}
         ready = [stage for stage in open_stages if stage.before is None or stage.before in done]
         check_limits(study, limits)
-        if not any(attempt(study, stage, claims, limits) for stage in ready):
+        said = said or say_where_long(study, open_stages, limits)
+        if not any(attempt(study, stage, claims, limits, said) for stage in ready):
             time.sleep(LOOK_EVERY_S)  # others work on all that could be done now
 
 
-def attempt(study: Study, stage: Stage, claims: Claims, limits: Limits) -> bool:
-    """Whether this process could take the stage; then it is done now."""
+def say_where_long(study: Study, open_stages: Sequence[Stage], limits: Limits) -> bool:
+    """Says that what is left of a study takes more than an hour, as far as its finished stages tell; whether it did."""
+    epochs, seconds = {"search": 0, "train": 0}, {"search": 0.0, "train": 0.0}
+    for stage in study.stages:
+        if study.is_done(stage):
+            epochs[stage.command] += stage.epochs
+            seconds[stage.command] += Run.open(study.place(stage)).metrics()[-1].get("elapsed_s") or 0.0
+    left_s = sum(stage.epochs * seconds[stage.command] / (epochs[stage.command] or 1) for stage in open_stages)
+    left_s = min(left_s, limits.seconds - (time.monotonic() - limits.started))
+    if left_s > LONG_S:
+        advice = "Ctrl-C stops it resumably, and other processes may join"
+        print(long_words("the rest of this study", left_s, advice), flush=True)
+    return left_s > LONG_S
+
+
+def attempt(study: Study, stage: Stage, claims: Claims, limits: Limits, said_long: bool = False) -> bool:
+    """Whether this process could take the stage; then it is done now. said_long: of the whole study."""
     claim = claims.take(stage.name, lambda: setattr(limits, "lost", f"{stage.name} was taken over by another process"))
     if claim is None:
         return False
@@ -58,7 +76,7 @@ def attempt(study: Study, stage: Stage, claims: Claims, limits: Limits) -> bool:
         if study.is_done(stage):
             return True
         try:
-            run_stage(study, stage, limits)
+            run_stage(study, stage, limits, said_long)
             return True
         except DamagedParentError as error:
             why = str(error)
@@ -94,11 +112,11 @@ def check_limits(study: Study, limits: Limits) -> None:
         raise InterruptedRunError(f"stopped by {reason[0]}; go on with: {study.resume_command}", reason[1])
 
 
-def run_stage(study: Study, stage: Stage, limits: Limits) -> None:
+def run_stage(study: Study, stage: Stage, limits: Limits, said_long: bool = False) -> None:
     """One stage, from its beginning or from where it was stopped."""
     tell(study, stage)
     with stage_run(study, stage) as run:
-        run.limits, run.resumed_by = limits, study.folder
+        run.limits, run.resumed_by, run.said_long = limits, study.folder, said_long
         data = load(run.setup)
         check_same_data(study, stage, data.fingerprint)
         if stage.command == "search":
