@@ -32,16 +32,21 @@ def load(path: str | os.PathLike[str]) -> tuple[Architecture, str]:
 
 def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
     """The bytes of an ordinary file of at most `limit` bytes; never waits for a pipe or a device."""
+    data = ordinary_bytes(path, limit + 1)
+    if len(data) > limit:
+        raise InputError(f"{shown(path)} is longer than {limit // 1024} kB; an architecture takes about 1 kB")
+    return data
+
+
+def ordinary_bytes(path: str | os.PathLike[str], number: int = -1) -> bytes:
+    """So many bytes of an ordinary file, or all; never waits for a pipe or a device. Raises InputError."""
     check_file(path)
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(descriptor, "rb") as file:
-            data = file.read(limit + 1)
+            return file.read(number)
     except OSError as error:
         raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from error
-    if len(data) > limit:
-        raise InputError(f"{shown(path)} is longer than {limit // 1024} kB; an architecture takes about 1 kB")
-    return data
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
@@ -49,6 +54,8 @@ def check_file(path: str | os.PathLike[str]) -> None:
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError as error:
+        if os.path.islink(path):
+            raise InputError(f"{shown(path)} is a link to nothing; put the file back") from error
         raise InputError(f"there is no file {shown(path)}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else str(error)

@@ -9,6 +9,7 @@ from dartboard.report.checklist import checklist
 from dartboard.report.facts import Facts
 from dartboard.report.markup import Html, join, tag
 
+TOLD_ELSEWHERE = ("data", "command_line", "settings", "settings_digest")  # of environment.json
 ANSWERS = {"yes": "yes", "no": "no", "partly": "partly", "unknown": "not known"}
 
 
@@ -21,7 +22,7 @@ def conditions(runs: Sequence[Facts]) -> Html:
 
 def run_conditions(facts: Facts, *, folded: bool) -> Html:
     """One run; its tables are folded where there are many runs."""
-    environment = {key: value for key, value in facts.environment.items() if key not in ("data", "command_line")}
+    environment = {key: value for key, value in facts.environment.items() if key not in TOLD_ELSEWHERE}
     blocks = [block("Settings", facts.config), block("Data", facts.data), block("Environment", environment)]
     unreadable = f"{words.plural(facts.unreadable, 'line')} of metrics.jsonl could not be read and were left out."
     return tag(
