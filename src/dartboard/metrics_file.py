@@ -74,29 +74,27 @@ def sync_length(path: Path) -> int:
 
 
 def mend(path: Path, length: int, epoch: Line | None, step: int) -> bool:
-    """Cuts the file to the length that a checkpoint names; whether a stretch of it was not there, and is now marked.
+    """Cuts the file to the length that a checkpoint names; whether a stretch of it is lost, and now marked.
 
     epoch: the line of the last epoch before the checkpoint; step: the checkpoint's. Raises as `durable.writing`.
     """
     content = content_of(path)
-    whole = mended(content, length, epoch, {"until_step": step})
-    if whole is not None:
+    whole, lost = mended(content, length, epoch, {"until_step": step})
+    if whole != content[:length]:
         replace_file(path, whole)
     elif len(content) > length:
         with writing(path.parent):
             os.truncate(path, length)
-    return whole is not None
+    return lost > 0
 
 
-def mended(content: bytes, length: int, epoch: Line | None, until: Line) -> bytes | None:
-    """The first `length` bytes of the metrics, with what is missing or damaged in them marked; None where nothing is.
+def mended(content: bytes, length: int, epoch: Line | None, until: Line) -> tuple[bytes, int]:
+    """The first `length` bytes of the metrics, and how many of them are lost and now in lines that mark a gap.
 
     epoch: an epoch's line that is put back where it is missing; until: what the line of a gap says of its end.
     """
     content = content[:length]
-    gaps = list(damaged(content, length))
-    if not gaps:
-        return None
+    gaps, lost = list(damaged(content, length)), 0
     starts, ends = [start for start, _ in gaps], [end for _, end in gaps]
     whole = [content[end:start] for end, start in zip([0, *ends], [*starts, length], strict=True)]
     lines = [as_object(line) or {} for part in whole for line in part.split(b"\n")]
@@ -107,8 +105,9 @@ def mended(content: bytes, length: int, epoch: Line | None, until: Line) -> byte
         room = end - start - len(missing)
         back = missing if room == 0 or room >= len(SHORTEST) else b""
         missing = b"" if back else missing
+        lost += end - start - len(back)
         parts += [gap_line(start, end - start - len(back), until), back, after]
-    return b"".join(parts)
+    return b"".join(parts), lost
 
 
 def damaged(content: bytes, length: int) -> Iterator[tuple[int, int]]:

@@ -25,11 +25,13 @@ def run_conditions(facts: Facts, *, folded: bool) -> Html:
     environment = {key: value for key, value in facts.environment.items() if key not in TOLD_ELSEWHERE}
     blocks = [block("Settings", facts.config), block("Data", facts.data), block("Environment", environment)]
     unreadable = f"{words.plural(facts.unreadable, 'line')} of metrics.jsonl could not be read and were left out."
+    gap = f"A gap of {facts.gap} bytes in metrics.jsonl: those lines were lost; the run went on from its weights."
     return tag(
         "div",
         tag("h3", "Run ", tag("code", str(facts.folder))),
         tag("p", state_words(facts)),
         tag("p", unreadable, class_="small") if facts.unreadable else None,
+        tag("p", gap, class_="small") if facts.gap else None,
         tag("p", "Command: ", tag("code", words.command_words(facts.environment.get("command_line")))),
         tag("details", tag("summary", "Settings, data, environment"), *blocks) if folded else join(blocks),
         class_="conditions",

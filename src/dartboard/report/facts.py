@@ -62,7 +62,7 @@ class Swap:
 class Facts:
     """One run folder. `history` is the start (if logged) and the epochs; `result` is empty until the run is done.
 
-    swaps: empty, but for what `chain.joined` makes of several runs.
+    swaps: empty, but for what `chain.joined` makes of several runs; gap: bytes that metrics.jsonl has lost.
     """
 
     folder: Path
@@ -77,6 +77,7 @@ class Facts:
     final: Architecture | None
     unreadable: int
     swaps: tuple[Swap, ...] = ()
+    gap: int = 0
 
     @property
     def name(self) -> str:
@@ -156,6 +157,7 @@ def read_facts(folder: Path) -> Facts:
         result=results[-1] if results else {},
         final=read_architecture(folder / "architecture.json"),
         unreadable=unreadable,
+        gap=sum(whole(line.get("bytes"), 0) for line in lines if line.get("event") == "gap"),
     )
 
 
