@@ -105,15 +105,19 @@ def changes(known: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, tup
     return {name: (known.get(name), now.get(name)) for name in names}
 
 
-def new_run_command(folder: Path, table: Mapping[str, Any], origin: Mapping[str, Any], config: str) -> str:
-    """What starts a new run with the settings in a run's folder. origin: of a search begun `--from` another."""
-    config = shlex.quote(str(folder / config))
-    if table.get("command") == "train":
-        return f"dartboard train {shlex.quote(str(folder / 'architecture.json'))} --config {config} --out NEW"
-    words = ["dartboard", "search", shlex.quote(str(table.get("method"))), "--config", config]
-    if table.get("space") not in (None, "darts"):
-        words += ["--space", shlex.quote(str(table["space"]))]
-    if "from" in origin:
-        words += ["--from", shlex.quote(str(origin["from"])), "--carry", shlex.quote(str(origin.get("carry")))]
-        words += [] if origin.get("restart_schedule", True) else ["--no-restart-schedule"]
+def new_run_command(config: Path, table: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """What starts a new run with the settings in a run's file. table: what is in it; known: as `check` takes it."""
+    before = known.get(SETTINGS)
+    before = before if isinstance(before, dict) else {}
+    settings, quoted = {**before, **table}, shlex.quote(str(config))
+    if before.get("command", table.get("command")) == "train":
+        architecture = shlex.quote(str(config.with_name("architecture.json")))
+        return f"dartboard train {architecture} --config {quoted} --out NEW"
+    words = ["dartboard", "search", shlex.quote(str(settings.get("method"))), "--config", quoted]
+    if settings.get("space") not in (None, "darts"):
+        words += ["--space", shlex.quote(str(settings["space"]))]
+    if "from" in table:
+        words += ["--from", shlex.quote(str(table["from"]))]
+        words += ["--carry", shlex.quote(str(table["carry"]))] if "carry" in table else []
+        words += [] if table.get("restart_schedule", True) else ["--no-restart-schedule"]
     return " ".join([*words, "--out", "NEW"])

@@ -215,7 +215,7 @@ class Run:
     @property
     def new_run_command(self) -> str:
         """What starts another run with the settings in config.toml."""
-        return held_settings.new_run_command(self.folder, self.stored, to_table(self.handover), CONFIG)
+        return held_settings.new_run_command(self.folder / CONFIG, self.stored, self.environment)
 
     def check_settings(self) -> bool:
         """Whether the run knows the settings it began with. Raises EditedSettingsError where config.toml has others."""
