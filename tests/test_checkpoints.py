@@ -131,11 +131,20 @@ def test_a_checkpoint_that_lacks_a_file_falls_back(tmp_path: Path, name: str) ->
     assert reopened(tmp_path) == (2, [1, 2])
 
 
-def test_a_checkpoint_whose_metrics_are_gone_falls_back(tmp_path: Path) -> None:
+def test_a_checkpoint_whose_metrics_are_short_is_gone_on_from_and_the_gap_is_marked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     saved(tmp_path, 2, 5)
     lines = (tmp_path / "metrics.jsonl").read_bytes().splitlines(keepends=True)
-    (tmp_path / "metrics.jsonl").write_bytes(b"".join(lines[:3]))
-    assert reopened(tmp_path) == (2, [1, 2])
+    (tmp_path / "metrics.jsonl").write_bytes(b"".join(lines[:2]))
+    with Run.open(tmp_path, write=True) as run:
+        checkpoint = run.load()
+        assert checkpoint is not None and checkpoint.step == 5
+        assert run.metrics()[:2] == [{"event": "step", "step": step} for step in (1, 2)]
+        start, size = len(b"".join(lines[:2])), len(b"".join(lines[2:5]))
+        assert run.metrics()[2:] == [{"event": "gap", "byte": start, "bytes": size, "until_step": 5}]
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "metrics.jsonl has a gap before step 5" in said and "intact" in said
 
 
 def test_where_all_checkpoints_are_torn_it_says_what_to_do(tmp_path: Path) -> None:
@@ -143,7 +152,7 @@ def test_where_all_checkpoints_are_torn_it_says_what_to_do(tmp_path: Path) -> No
     for path in checkpoints(tmp_path / "checkpoint"):
         (path / "state.json").write_text("{")
     before = (tmp_path / "metrics.jsonl").read_bytes()
-    with Run.open(tmp_path, write=True) as run, pytest.raises(InputError, match="delete that folder to start"):
+    with Run.open(tmp_path, write=True) as run, pytest.raises(InputError, match="start a new run with"):
         run.load()
     assert (tmp_path / "metrics.jsonl").read_bytes() == before
 

@@ -230,4 +230,4 @@ def test_a_damaged_run_is_refused_by_resume(place: Path, capsys: pytest.CaptureF
         (path / "state.json").write_text(json.dumps({"step": 1}))
     assert main(["resume", "run"]) == 2
     said = capsys.readouterr().err.splitlines()
-    assert "is torn" in said[0] and "delete that folder" in said[-1]
+    assert "is torn" in said[0] and "nothing was touched" in said[-1] and "delete" not in said[-1]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard.durable import PART, moved, sync, write_synced, writing
 from dartboard.errors import InputError
+from dartboard.formats.files import ordinary_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +25,8 @@ class Checkpoint:
     """What a run was when it was saved.
 
     tensors: by name, on the CPU; step, epoch: those to go on with, as the method counted them; extra: JSON values of
-    the method; metrics_bytes: length of metrics.jsonl; elapsed_s: seconds worked so far.
+    the method; metrics_bytes: length of metrics.jsonl; elapsed_s: seconds worked so far; last_epoch: the last epoch's
+    line in the metrics, or None; place: the folder it was read from.
     """
 
     tensors: "dict[str, Tensor]"
@@ -32,6 +35,8 @@ class Checkpoint:
     extra: dict[str, Any] = field(default_factory=dict)
     metrics_bytes: int = 0
     elapsed_s: float = 0.0
+    last_epoch: dict[str, Any] | None = None
+    place: Path | None = None
 
 
 def digest(state: dict[str, Any]) -> str:
@@ -45,6 +50,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()})
     state = {"step": checkpoint.step, "epoch": checkpoint.epoch, "extra": checkpoint.extra,
              "metrics_bytes": checkpoint.metrics_bytes, "elapsed_s": checkpoint.elapsed_s,
+             "last_epoch": checkpoint.last_epoch,
              "tensors_sha256": hashlib.sha256(data).hexdigest()}  # fmt: skip
     state["digest"] = digest(state)
     target = free_name(folder, checkpoint.step)
@@ -74,7 +80,9 @@ def free_name(folder: Path, step: int) -> Path:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, intact or not, oldest first."""
+    """The checkpoints in a folder, intact or not, oldest first. Raises InputError where it is no folder."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise InputError(f"{folder} is no folder, and holds no checkpoints; put the folder back, or move what is there")
     found = {}
     for path in folder.glob("step-*"):
         if match := NAME.fullmatch(path.name):
@@ -84,16 +92,17 @@ def checkpoints(folder: Path) -> list[Path]:
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
     """The checkpoint in a folder, or None where any byte of it is missing or wrong."""
+    from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
-        data = (path / TENSORS).read_bytes()
-        state = json.loads((path / STATE).read_text())
+        data = ordinary_bytes(path / TENSORS)
+        state = json.loads(ordinary_bytes(path / STATE))
         if state.pop("digest") != digest(state) or state.pop("tensors_sha256") != hashlib.sha256(data).hexdigest():
             return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return Checkpoint(tensors=load(data), **state, place=path)
+    except (InputError, ValueError, KeyError, TypeError, AttributeError, RecursionError, SafetensorError):
         return None
-    return Checkpoint(tensors=load(data), **state)
 
 
 def newest(folder: Path) -> Checkpoint | None:

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from dartboard.durable import replace_file, writing
 from dartboard.errors import CannotContinueError, InputError
+from dartboard.formats.files import ordinary_bytes
 
 BEAT_S, STALE_S, SETTLE_S = 10.0, 60.0, 0.2
 
@@ -118,8 +119,8 @@ def content(owner: str, beats: int) -> str:
 def read_claim(path: Path) -> dict[str, Any]:
     """What a claim says; nothing where it is gone or just being written."""
     try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
+        found = json.loads(ordinary_bytes(path))
+    except (InputError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -101,6 +101,8 @@ def replace_file(path: str | Path, data: bytes | str) -> None:
     path = Path(path)
     beside = path.with_name(f".{path.name}{PART}")
     with writing(path.parent):
+        if path.is_dir() and not path.is_symlink():
+            raise InputError(f"{path} is a folder in the place of a file; move it away")
         try:
             write_synced(beside, data.encode() if isinstance(data, str) else data)
             moved(beside, path)

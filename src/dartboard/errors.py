@@ -8,8 +8,16 @@ class InputError(Exception):
     """What the person gave, or the surroundings, is wrong: exit code 2. The message says what, and what to do."""
 
 
-class InUseError(InputError):
+class TakenError(InputError):
+    """The folder of a new run is another's already."""
+
+
+class InUseError(TakenError):
     """A living process works in the folder."""
+
+
+class EditedSettingsError(InputError):
+    """The settings are not those that the work began with."""
 
 
 class CannotContinueError(Exception):

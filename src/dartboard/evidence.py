@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dartboard import early_stopping, formats, loop
 from dartboard.data import Data
 from dartboard.evaluate import shared_weights_score
+from dartboard.metrics_file import last_epoch
 from dartboard.progress import Progress
 from dartboard.run import Run
 from dartboard.search_space import Architecture
@@ -52,7 +53,7 @@ def write_result(run: Run, last: Architecture, watch: early_stopping.Watch) -> t
     lines = run.metrics()
     epochs = [line for line in lines if line["event"] == "epoch"]
     by = early_stopping.chosen(watch, lines)
-    line = epochs[-1] if by is None else next(line for line in epochs if line["epoch"] == by[1].kept)
+    line = last_epoch(lines) if by is None else next(line for line in epochs if line["epoch"] == by[1].kept)
     found = last if by is None else early_stopping.architecture_of(by[1])
     numbers = {name: line[name] for name in EVIDENCE}
     if not run.done:

@@ -117,12 +117,18 @@ def carried(run: "Run", fresh: "Mapping[str, Tensor]", head: "Mapping[str, Tenso
     """The tensors a run begins with where it takes over another's, by the names of a checkpoint.
 
     fresh: those it would begin with by itself; head: what stays fresh in any case, the classifier and its optimizer's
-    state. Optimizers go on only with a schedule that goes on. Raises InputError where shapes differ.
+    state. Optimizers go on only with a schedule that goes on. Raises InputError where names or shapes differ.
     """
     start = start_of(run)
     assert start is not None and run.handover is not None
     wanted = tuple(prefix for part in run.handover.parts for prefix in prefixes(part, run.handover.restart_schedule))
     found = {name: tensor for name, tensor in start.tensors.items() if name.startswith(wanted)}
+    modules = tuple(prefixes(part, restart_schedule=True)[0] for part in run.handover.parts)
+    if {name for name in found if name.startswith(modules)} != {name for name in fresh if name.startswith(modules)}:
+        raise InputError(
+            f"the checkpoint of {run.handover.from_} is of another kind of run, and has not what this one takes over; "
+            "begin without --from"
+        )
     for name in [name for name in found if name in fresh and name not in head]:
         if fresh[name].shape != found[name].shape:
             raise InputError(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dartboard.errors import InputError
+from dartboard.formats.files import ordinary_bytes
 
 MAX_JSON_BYTES = 10_000_000
 
@@ -16,12 +17,11 @@ def as_json(content: Any) -> str:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file of ours. Raises InputError."""
+    data = ordinary_bytes(path, MAX_JSON_BYTES + 1)
+    if len(data) > MAX_JSON_BYTES:
+        raise InputError(f"{path} is larger than {MAX_JSON_BYTES} bytes; it is none of ours")
     try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise InputError(f"{path} is larger than {MAX_JSON_BYTES} bytes; it is none of ours")
-        content = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
+        content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: it is not JSON; restore it or run anew") from error
     if not isinstance(content, dict):

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 from dartboard.durable import writing
@@ -12,8 +13,11 @@ LOCK = "lock"
 
 def take_lock(folder: Path) -> int:
     """The descriptor that holds the folder's lock until it is closed. Raises InUseError, InputError."""
+    path = folder / LOCK
+    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):  # a link would lock, and empty, another file
+        raise InputError(f"{path} is no ordinary file; move it away, and the lock is made anew")
     with writing(folder):
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -231,16 +231,36 @@ def save(run: Run, place: Place, **parts: Savable) -> None:
 
 
 def restore(checkpoint: Checkpoint, place: Place, **parts: Savable) -> None:
-    """Puts a checkpoint back into the objects that `save` was given."""
+    """Puts a checkpoint back into the objects that `save` was given. Raises InputError for one of another run."""
+    found: dict[str, dict[str, Tensor]] = {name: {} for name in parts}
+    for full, tensor in checkpoint.tensors.items():
+        name, _, key = full.partition("/")
+        found.setdefault(name, {})[key] = tensor
+    for name, tensors in found.items():
+        if name not in parts or not fits(parts[name], tensors):
+            raise InputError(
+                f"checkpoint {checkpoint.place} is of another run: its {name} is not of this run's kind and sizes; "
+                "put this run's own back, or start a new run"
+            )
     for name, part in parts.items():
-        prefix = f"{name}/"
-        put_back(part, {k.removeprefix(prefix): t for k, t in checkpoint.tensors.items() if k.startswith(prefix)})
+        put_back(part, found[name])
     place.step, place.epoch = checkpoint.step, checkpoint.epoch
     extra = dict(checkpoint.extra)
     place.clock.spent = extra.pop("spent", {})
     for name, value in extra.items():
         setattr(place, name, value)
     place.mark_s = time.perf_counter()
+
+
+def fits(part: Savable, tensors: Mapping[str, Tensor]) -> bool:
+    """Whether tensors can be put back into a part: the same names and shapes; of an optimizer, its parameters'."""
+    if not isinstance(part, torch.optim.Optimizer):
+        own = tensors_of(part)
+        return own.keys() == tensors.keys() and all(own[name].shape == tensors[name].shape for name in own)
+    shapes = {str(n): p.shape for n, p in enumerate(p for group in part.param_groups for p in group["params"])}
+    return all(
+        tensor.dim() == 0 or tensor.shape == shapes.get(name.partition("/")[0]) for name, tensor in tensors.items()
+    )
 
 
 def take_over(run: Run, supernet: nn.Module, **parts: Savable) -> None:

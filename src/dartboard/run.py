@@ -6,26 +6,29 @@ The files are described in docs/run-folder.md.
 """
 
 import hashlib
-import json
 import os
 import shlex
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from dartboard import held_settings
 from dartboard.allocator import kept_memory
 from dartboard.checkpoint import Checkpoint, checkpoints, prune, read_checkpoint, write_checkpoint
 from dartboard.config import Setup, build, field_names, flat, from_toml, parse_duration, to_toml
-from dartboard.durable import PART, replace_file, writing
+from dartboard.durable import replace_file, writing
 from dartboard.environment import describe, describe_data, pick_device
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.handover import START, Handover, drop_start, from_table, keep_start, to_table
 from dartboard.json_files import as_json, finite, read_json
 from dartboard.lock import LOCK, take_lock
+from dartboard.metrics_file import METRICS, as_line, last_line, mend, read_lines, sync_length
+from dartboard.new_folder import check_empty, make_folder
 from dartboard.pace import pace_of
 from dartboard.progress import Progress, progress_for
 from dartboard.search_space import Architecture, as_tuples
@@ -34,8 +37,9 @@ from dartboard.stopping import Limits, limits_of, signals_noted
 if TYPE_CHECKING:
     import torch
 
-CONFIG, ENVIRONMENT, METRICS = "config.toml", "environment.json", "metrics.jsonl"
+CONFIG, ENVIRONMENT = "config.toml", "environment.json"
 ARCHITECTURE, CHECKPOINTS = "architecture.json", "checkpoint"
+BEGINNING = (ENVIRONMENT, ARCHITECTURE, START)  # what is written before config.toml makes it a run
 
 
 class Run:
@@ -50,6 +54,7 @@ class Run:
         """Use `create` or `open`."""
         table = from_toml(folder / CONFIG)
         self.folder = folder
+        self.stored = dict(table)  # config.toml as it is
         self.command: str = table.pop("command", "search")
         self.method: str | None = table.pop("method", None)
         self.setup = build(Setup, {name: table.pop(name) for name in field_names(Setup) if name in table})
@@ -63,6 +68,7 @@ class Run:
         self._lock = take_lock(folder) if write else None
         self._made: list[Path] = []  # folders, the innermost first
         self._kept: list[Path] = []
+        self._last_epoch: dict[str, Any] | None = None  # its line in the metrics
         self._worked_s = 0.0
         self._started = self._saved = time.monotonic()
 
@@ -82,14 +88,16 @@ class Run:
         handover: Handover | None = None,
         start: Checkpoint | None = None,
         drawn: int | None = None,
+        exist_ok: bool = True,
     ) -> Self:
-        """A new run in a folder that is empty or not there yet.
+        """A new run in a folder that is empty or not there yet; with exist_ok=False only in one that is not there.
 
         config: the method's or the training's frozen config; seed: short for setup=Setup(seed=seed); command and
         method: told from the config's module where not given; parent: the search that a training's cell comes from, or
         that a search goes on from with `handover`, whose checkpoint is `start`; drawn: that the architecture was drawn
         at random, as the one of this number.
-        Raises InputError (folder not empty, not writable or in use; device not there), CannotContinueError (disk full).
+        Raises TakenError (folder not empty, or in use), InputError (folder not writable; device not there),
+        CannotContinueError (disk full).
         """
         folder, setup = Path(folder), setup or Setup()
         setup = setup if seed is None else replace(setup, seed=seed)
@@ -98,20 +106,18 @@ class Run:
         parent_folder = parent.folder if isinstance(parent, Run) else parent
         environment = describe(pick_device(setup.device), None if parent_folder is None else str(parent_folder))
         environment |= {} if drawn is None else {"drawn": drawn}
-        with writing(folder):
-            check_empty(folder)
-            made = [path for path in (folder, *folder.parents) if not path.exists()]
-            folder.mkdir(parents=True, exist_ok=True)
+        settings = to_toml({**header, **to_table(handover), **flat(setup), **flat(config)})
+        environment |= held_settings.record(tomllib.loads(settings))
+        made = make_folder(folder, BEGINNING, exist_ok)
         lock = take_lock(folder)
         try:
-            check_empty(folder)
+            check_empty(folder, BEGINNING)
             replace_file(folder / ENVIRONMENT, as_json(environment))
             if architecture is not None:
                 replace_file(folder / ARCHITECTURE, as_json(architecture.to_json()))
             if start is not None:
                 keep_start(folder, start)
-            settings = {**header, **to_table(handover), **flat(setup), **flat(config)}
-            replace_file(folder / CONFIG, to_toml(settings))  # the last one: now it is a run
+            replace_file(folder / CONFIG, settings)  # the last one: now it is a run
         except BaseException:
             os.close(lock)
             raise
@@ -123,7 +129,7 @@ class Run:
     def open(cls, folder: str | Path, *, write: bool = False) -> "Run":
         """The run in a folder; write=True to go on with it. Budgets of its config bound only its first process.
 
-        Raises InputError: no run there, its files damaged, or (write) in use or not writable.
+        Raises InputError: no run there, its files damaged, or (write) in use, not writable, or its settings edited.
         """
         folder = Path(folder)
         try:
@@ -133,7 +139,15 @@ class Run:
             raise InputError(f"no run in {folder}: {error}; give the folder of a run") from error
         if not found:
             raise InputError(f"no run in {folder}: {reason}; give the folder of a run")
-        return cls(folder, write=write)
+        run = cls(folder, write=write)
+        try:
+            if write and not run.check_settings():
+                told = "an older version began it, which kept no digest of its settings: an edit would not be noticed"
+                print(f"note: {folder}: {told}", file=sys.stderr, flush=True)
+        except BaseException:
+            run.close()
+            raise
+        return run
 
     def __enter__(self) -> Self:
         return self
@@ -155,8 +169,10 @@ class Run:
             (self.folder / name).unlink(missing_ok=True)
         drop_start(self.folder)
         for folder in self._made:
-            if not any(folder.iterdir()):
+            try:
                 folder.rmdir()
+            except OSError:  # another run is in it by now
+                return
 
     @property
     def seed(self) -> int:
@@ -175,7 +191,7 @@ class Run:
     @property
     def architecture(self) -> Architecture | None:
         """The architecture in architecture.json, or None while a search has none. Raises InputError."""
-        if not (self.folder / ARCHITECTURE).exists():
+        if not os.path.lexists(self.folder / ARCHITECTURE):
             return None
         content = read_json(self.folder / ARCHITECTURE)
         try:
@@ -192,12 +208,21 @@ class Run:
     @property
     def done(self) -> bool:
         """Whether the run has its result."""
-        metrics = self.metrics()
-        return bool(metrics) and metrics[-1].get("event") == "result"
+        return last_line(self.folder / METRICS).get("event") == "result"
 
     @property
     def resume_command(self) -> str:
         return f"dartboard resume {shlex.quote(str(self.resumed_by))}"
+
+    @property
+    def new_run_command(self) -> str:
+        """What starts another run with the settings in config.toml."""
+        return held_settings.new_run_command(self.folder / CONFIG, self.stored, self.environment)
+
+    def check_settings(self) -> bool:
+        """Whether the run knows the settings it began with. Raises EditedSettingsError where config.toml has others."""
+        new = f"start a new run with them: {self.new_run_command}"
+        return held_settings.check(self.environment, self.stored, self.folder / CONFIG, new)
 
     def generator(self, name: str, index: int = 0, device: str = "cpu") -> "torch.Generator":
         """A generator that is a function of the run's seed, a name and a number (of an epoch, a step ...)."""
@@ -211,7 +236,10 @@ class Run:
         environment = self.environment
         if "data" not in environment:
             replace_file(self.folder / ENVIRONMENT, as_json({**environment, "data": describe_data(data)}))
-        elif environment["data"].get("fingerprint") != data.fingerprint:
+            return
+        if not isinstance(environment["data"], dict):
+            raise InputError(f"{self.folder / ENVIRONMENT} is damaged: data is no JSON object; restore it or run anew")
+        if environment["data"].get("fingerprint") != data.fingerprint:
             known = environment["data"].get("name")
             raise InputError(
                 f"the data of {self.folder} has changed: it began with other images, labels or splits of {known}; "
@@ -220,21 +248,15 @@ class Run:
 
     def log(self, **fields: Any) -> None:
         """Adds a line to metrics.jsonl: a flat object; numbers exact, NaN and infinity as null."""
-        line = json.dumps(finite(fields), separators=(", ", ": ")) + "\n"
+        fields = finite(fields)
         with writing(self.folder), open(self.folder / METRICS, "ab") as file:
-            file.write(line.encode())
+            file.write(as_line(fields))
+        if fields.get("event") == "epoch":
+            self._last_epoch = fields
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; a last line that is not whole yet is left out. Raises InputError if damaged."""
-        path = self.folder / METRICS
-        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-        try:
-            found = [json.loads(line) for line in lines]
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path} is damaged: a line is not JSON; restore it or run anew") from error
-        if not all(isinstance(line, dict) for line in found):
-            raise InputError(f"{path} is damaged: a line is no JSON object; restore it or run anew")
-        return found
+        return read_lines(self.folder / METRICS)
 
     def save(
         self, state: "Mapping[str, torch.Tensor]", *, step: int, epoch: int, extra: dict[str, Any] | None = None
@@ -244,7 +266,7 @@ class Run:
         Raises CannotContinueError (disk full; the checkpoints before stay), InputError (not writable).
         """
         length = sync_length(self.folder / METRICS)
-        checkpoint = Checkpoint(dict(state), step, epoch, extra or {}, length, self.elapsed_s)
+        checkpoint = Checkpoint(dict(state), step, epoch, extra or {}, length, self.elapsed_s, self._last_epoch)
         path = write_checkpoint(self.folder / CHECKPOINTS, checkpoint)
         self._kept = [*self._kept[-1:], path]
         prune(self.folder / CHECKPOINTS, self._kept)
@@ -253,20 +275,20 @@ class Run:
     def load(self) -> Checkpoint | None:
         """The newest intact checkpoint, or None to start anew. A word on stderr where a newer one is torn.
 
-        Where the run is open for writing, metrics.jsonl is cut to the length it had then.
-        Raises InputError where there are checkpoints and all are torn.
+        Where the run is open for writing, metrics.jsonl is cut to the length it had then, and what of it is missing or
+        damaged is marked. Raises InputError where there are checkpoints and all are torn.
         """
         found = checkpoints(self.folder / CHECKPOINTS)
         for position in reversed(range(len(found))):
             checkpoint = read_checkpoint(found[position])
-            if checkpoint is not None and checkpoint.metrics_bytes <= length_of(self.folder / METRICS):
+            if checkpoint is not None:
                 self._go_on_from(checkpoint, found[: position + 1])
                 return checkpoint
             print(f"checkpoint {found[position]} is torn; going back to the one before", file=sys.stderr, flush=True)
         if found:
-            where = self.folder / CHECKPOINTS
             raise InputError(
-                f"no checkpoint in {where} is intact; delete that folder to start the run from its beginning"
+                f"no checkpoint in {self.folder / CHECKPOINTS} is intact, and nothing was touched; put a copy of one "
+                f"back, or start a new run with the same settings: {self.new_run_command}"
             )
         self._go_on_from(Checkpoint({}, 0, 0), [])
         return None
@@ -275,10 +297,29 @@ class Run:
         if self._lock is None:
             return
         self._kept, self._worked_s = kept, checkpoint.elapsed_s
+        self._last_epoch = checkpoint.last_epoch
         self._started = self._saved = time.monotonic()
-        if length_of(self.folder / METRICS) > checkpoint.metrics_bytes:
-            with writing(self.folder):
-                os.truncate(self.folder / METRICS, checkpoint.metrics_bytes)
+        path, step = self.folder / METRICS, checkpoint.step
+        if mend(path, checkpoint.metrics_bytes, checkpoint.last_epoch, step):
+            rules = "; the rules of --stop do not see its epochs" if self.settings.get("stop") else ""
+            told = f"{path} has a gap before step {step}, which is marked in it; the weights are intact"
+            print(f"note: {told}, and the run goes on from them{rules}", file=sys.stderr, flush=True)
+        self._note_changes(step)
+
+    def _note_changes(self, step: int) -> None:
+        """A line of the metrics for each setting that may change and did, since the run began or a line noted it."""
+        environment = self.environment
+        if held_settings.DIGEST not in environment:
+            return
+        now = {**self.stored, "computed_on": self.device.type}
+        known = held_settings.last_known(environment, self.metrics())
+        changes = held_settings.changes(known, now)
+        for name, (before, value) in changes.items():
+            self.log(event="setting", setting=name, before=before, now=value, step=step)
+        if changes.keys() & {"device", "computed_on"}:
+            was, is_ = (f"{one.get('device')} ({one.get('computed_on')})" for one in (known, now))
+            told = f"the device of {self.folder} was {was} and is {is_}: the last bits of its numbers may differ"
+            print(f"note: {told}", file=sys.stderr, flush=True)
 
     def pulse(self, save: Callable[[], None], step: int) -> None:
         """To be called after every step: saves when it is time to; after a signal or at a limit saves and stops.
@@ -343,33 +384,6 @@ def told_by_module(module: str) -> tuple[str, str | None]:
     """("search", "darts") of dartboard.methods.darts, ("train", None) of anything else."""
     parts = module.split(".")
     return ("search", parts[-1]) if "methods" in parts[:-1] else ("train", None)
-
-
-def check_empty(folder: Path) -> None:
-    """Raises InputError unless a run can begin there: no folder, an empty one, what a killed beginning left."""
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise InputError(f"{folder} is a file; give another folder with --out")
-    names = {path.name for path in folder.iterdir()}
-    beginning = {LOCK, ENVIRONMENT, ARCHITECTURE, START}
-    if names and not (LOCK in names and all(name in beginning or name.endswith(PART) for name in names)):
-        raise InputError(
-            f"{folder} is not empty; give another folder with --out, or go on with: dartboard resume {folder}"
-        )
-
-
-def length_of(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def sync_length(path: Path) -> int:
-    """The file's length in bytes, after bringing it to the disk; 0 where there is none."""
-    if not path.exists():
-        return 0
-    with writing(path.parent), open(path, "rb") as file:
-        os.fsync(file.fileno())
-        return os.fstat(file.fileno()).st_size
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -25,6 +25,7 @@ from dartboard.descent import clip, momentum_sgd
 from dartboard.durable import replace_file
 from dartboard.evaluate import accuracy
 from dartboard.layers import Noise, noises_of, renew
+from dartboard.metrics_file import last_epoch
 from dartboard.networks import check_cells
 from dartboard.networks.darts import Network
 from dartboard.run import Run
@@ -287,7 +288,7 @@ def epoch_numbers(config: Config, training: Training, data: Data, lr: float) -> 
 
 def finish(network: nn.Module, data: Data, run: Run) -> Score:
     """Writes the weights and the result, and returns it."""
-    last = [line for line in run.metrics() if line["event"] == "epoch"][-1]
+    last = last_epoch(run.metrics())
     counts = {"params": num_params(network)}
     if isinstance(network, Network):
         cost = count_module(network, data.image_size, data.channels)

@@ -135,8 +135,8 @@ def begin(
     data = work.load(setup)
     work.announce(data)
     dryrun.check_search(header, setup, config, data)
-    folder = work.run_folder(flags, header["method"], setup)
-    run = Run.create(folder, config, setup=setup, method=header["method"], space=header["space"], **origin)
+    more = {"method": header["method"], "space": header["space"], **origin}
+    run = work.begin_run(flags, header["method"], setup, config, **more)
     run.limits = limits
     with work.attended(run, fresh=True):
         go_on(run, config, data)

@@ -33,8 +33,8 @@ def begin_runs(
     work.use_threads(setup.threads)
     try:
         for one in work.setups(flags, setup):
-            data, folder = work.load(one), work.run_folder(flags, header["method"], one)
-            run = Run.create(folder, config, setup=one, method=header["method"], space=header["space"], **origin)
+            data, more = work.load(one), {"method": header["method"], "space": header["space"], **origin}
+            run = work.begin_run(flags, header["method"], one, config, **more)
             made.append((run, data))
             run.label = f"seed {run.seed}"
             run.check_data(data)

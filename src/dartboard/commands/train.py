@@ -80,8 +80,8 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
     network = work.build_network(architecture, flags.config, data)
     dryrun.check_training(setup, flags.config, data, network)
     parent = flags.arch if Path(flags.arch).is_dir() else run_of(Path(flags.arch))
-    folder = work.run_folder(flags.new, f"train-{label}", setup)
-    run = Run.create(folder, flags.config, setup=setup, command="train", parent=parent, architecture=architecture)
+    more = {"command": "train", "parent": parent, "architecture": architecture}
+    run = work.begin_run(flags.new, f"train-{label}", setup, flags.config, **more)
     run.limits = limits
     with work.attended(run, fresh=True):
         go_on(run, flags.config, network, data)

@@ -1,6 +1,7 @@
 """dartboard transfer: does a cell found on one data set serve another? Searches and trainings, with controls."""
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +11,7 @@ from dartboard.commands.flags import parse, settings
 from dartboard.config import Setup, build, check_ranges, field_names, flat, parse_budget, to_toml
 from dartboard.data import presets
 from dartboard.data.names import check_name
-from dartboard.errors import InputError, InterruptedRunError, unknown
+from dartboard.errors import InputError, InterruptedRunError, TakenError, unknown
 from dartboard.methods import METHODS
 from dartboard.spaces import SPACES
 from dartboard.stopping import Limits, limits_of, signals_noted
@@ -125,8 +126,7 @@ def execute(words: list[str]) -> None:
             work.say_where_absent(replace(setup, data={"a": flags.a, "b": flags.b}[one]))
         estimate.tell(protocol, search, train, setup, data)
         return
-    folder = Path(flags.out) if flags.out else free_folder(protocol)
-    go_on(Study.create(folder, protocol, search, train, setup), limits)
+    go_on(new_study(flags.out, protocol, search, train, setup), limits)
 
 
 def read_flags(words: list[str]) -> TransferFlags:
@@ -287,17 +287,25 @@ def as_text(protocol: Protocol, search: dict[str, Any], train: dict[str, Any], s
     return to_toml({"command": "transfer", **flat(protocol), **tables})
 
 
-def free_folder(protocol: Protocol) -> Path:
-    """The first free runs/transfer-A-B-sSEED[-N]."""
-    short = [Path(name).name.removeprefix("images:") for name in (protocol.a, protocol.b)]
-    setup = Setup(data="digits", seed=protocol.seed)
-    folder = work.run_folder(work.NewRun(), f"transfer-{short[0]}-{short[1]}", setup)
-    return folder.with_name(folder.name.replace("-digits-s", "-s"))
+def new_study(
+    out: str | None, protocol: Protocol, search: dict[str, Any], train: dict[str, Any], setup: Setup
+) -> Study:
+    """A new study in --out, or in the first free runs/transfer-A-B-sSEED[-N]. Raises InputError."""
+    if out is not None:
+        return Study.create(Path(out), protocol, search, train, setup)
+    a, b = (Path(name).name.removeprefix("images:") for name in (protocol.a, protocol.b))
+    for folder in work.numbered(f"transfer-{a}-{b}", protocol.seed):
+        with suppress(TakenError):
+            return Study.create(folder, protocol, search, train, setup, exist_ok=False)
+    raise AssertionError("there is no end of names")
 
 
 def resume(folder: Path, limits: Limits) -> None:
     """Goes on with a study. Raises as `execute`."""
     study = Study.open(folder)
+    if not study.check_settings():
+        told = "an older version began it, which kept no digest of its settings: an edit would not be noticed"
+        print(f"note: {folder}: {told}", file=sys.stderr)
     work.use_threads(study.setup.get("threads"))
     go_on(study, limits)
 

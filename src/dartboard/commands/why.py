@@ -14,7 +14,8 @@ from dartboard.commands import work
 from dartboard.commands.flags import first_word, parse
 from dartboard.config import build, field_names
 from dartboard.durable import replace_file, writing
-from dartboard.errors import CannotContinueError, InputError, InterruptedRunError, unknown
+from dartboard.errors import CannotContinueError, EditedSettingsError, InputError, InterruptedRunError, unknown
+from dartboard.held_settings import DIGEST, digest
 from dartboard.json_files import as_json, read_json
 from dartboard.lock import take_lock
 from dartboard.methods import METHODS
@@ -59,6 +60,7 @@ def execute(words: list[str]) -> None:
 def resume(out: Path, limits: Limits) -> None:
     """Goes on with the study in a folder that `is_asked` of. Raises as `execute` does."""
     known = read_json(out / SETTINGS)
+    check_settings(out, known)
     try:
         run = searched(os.path.normpath(out / known["run"]))
         config = build(Config, {name: known[name] for name in field_names(Config)})
@@ -110,6 +112,7 @@ def loaded(run: Run) -> "Search":
     assert checkpoint is not None  # `load` raises where there are checkpoints and none is intact
     if not any(name.startswith("alpha/") for name in checkpoint.tensors):
         raise InputError(f"the checkpoint of {run.folder} has no alpha; `why` needs a search that weighs operations")
+    run.check_settings()
     data = work.load(run.setup)
     run.check_data(data)
     method = method_module(str(run.method))
@@ -150,7 +153,8 @@ def settled(out: Path, search: "Search", config: Config) -> Iterator[None]:
         if (out / SETTINGS).exists():
             check_same(out, read_json(out / SETTINGS), wanted)
         else:
-            replace_file(out / SETTINGS, as_json({**wanted, "run": os.path.relpath(search.run.folder, out)}))
+            content = {**wanted, "run": os.path.relpath(search.run.folder, out)}
+            replace_file(out / SETTINGS, as_json({**content, DIGEST: digest(wanted)}))
         yield
     finally:
         os.close(lock)
@@ -165,6 +169,16 @@ def identity(search: "Search", config: Config) -> dict[str, Any]:
     fingerprint, architecture = search.data.fingerprint, search.architecture.to_json()
     beside = [other.to_json() for _, other in others(config.beside)]
     return {"data": fingerprint, "step": step, "architecture": architecture, "beside": beside}
+
+
+def check_settings(out: Path, known: Mapping[str, Any]) -> None:
+    """Raises EditedSettingsError where the study's settings were edited. The search itself may have moved."""
+    found = digest({name: value for name, value in known.items() if name not in (DIGEST, "run")})
+    if known.get(DIGEST, found) != found:
+        raise EditedSettingsError(
+            f"{out / SETTINGS} was edited since the study began; undo that, or begin another: "
+            f"dartboard why {known.get('run')} --out NEW, with the flags that you want"
+        )
 
 
 def check_same(out: Path, known: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -1,11 +1,13 @@
 """What search, train and resume share: flags of a new run, its name, its data, and what is said where it stops."""
 
+import os
 import re
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,7 +15,7 @@ from dartboard.config import Setup, check_ranges
 from dartboard.data import names
 from dartboard.data.names import FOLDER_PREFIX
 from dartboard.durable import replace_file
-from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
+from dartboard.errors import CannotContinueError, InputError, InterruptedRunError, TakenError
 from dartboard.pace import seconds_in_words as seconds_in_words
 from dartboard.run import Run
 from dartboard.search_space import Architecture
@@ -68,19 +70,35 @@ def check_data_dir(data_dir: str, download: bool) -> None:
         raise InputError(f"--data-dir {data_dir} is no folder; give the one that holds the data, or add --download")
 
 
-def run_folder(flags: NewRun, what: str, setup: Setup) -> Path:
-    """--out (with -sSEED where there are several seeds), or the first free runs/WHAT-DATA-sSEED[-N]."""
+def begin_run(flags: NewRun, what: str, setup: Setup, config: Any, **more: Any) -> Run:
+    """A new run, made by `Run.create`, in the first of `folders` that is no other run's. Raises InputError."""
+    for folder in folders(flags, what, setup):
+        try:
+            return Run.create(folder, config, setup=setup, exist_ok=flags.out is not None, **more)
+        except TakenError:
+            if flags.out is not None:
+                raise
+    raise AssertionError("there is no end of names")
+
+
+def folders(flags: NewRun, what: str, setup: Setup) -> Iterator[Path]:
+    """--out (with -sSEED where there are several seeds), or runs/WHAT-DATA-sSEED and then -2, -3 ... without end."""
     if flags.out is not None:
-        return Path(flags.out if flags.seeds == 1 else f"{flags.out}-s{setup.seed}")
+        yield Path(flags.out if flags.seeds == 1 else f"{flags.out}-s{setup.seed}")
+        return
     data = setup.data
     if data.startswith(FOLDER_PREFIX):
         data = f"images-{Path(data.removeprefix(FOLDER_PREFIX)).name}"
-    name = re.sub(r"[^\w.-]+", "_", f"{what}-{data}")[:100] + f"-s{setup.seed}"
-    folder, again = Path("runs") / name, 1
-    while folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        again += 1
-        folder = Path("runs") / f"{name}-{again}"
-    return folder
+    yield from numbered(f"{what}-{data}", setup.seed)
+
+
+def numbered(what: str, seed: int) -> Iterator[Path]:
+    """runs/WHAT-sSEED, runs/WHAT-sSEED-2 ...: those that are not there when they are asked for."""
+    name = re.sub(r"[^\w.-]+", "_", what)[:100] + f"-s{seed}"
+    for number in count(1):
+        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
+        if not os.path.lexists(folder):
+            yield folder
 
 
 def setups(flags: NewRun, setup: Setup) -> list[Setup]:

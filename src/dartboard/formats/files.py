@@ -11,6 +11,7 @@ from dartboard.search_space import Architecture
 from dartboard.spaces.catalogue import published
 
 RUN_FILE = "architecture.json"  # where a run folder keeps its result
+PUT_BACK = "move it away, or put the file back"
 STOPPED = "stopped"  # in a run's folder, the cells that stopping rules keep
 
 
@@ -32,31 +33,38 @@ def load(path: str | os.PathLike[str]) -> tuple[Architecture, str]:
 
 def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
     """The bytes of an ordinary file of at most `limit` bytes; never waits for a pipe or a device."""
-    check_file(path)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(descriptor, "rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from error
+    data = ordinary_bytes(path, limit + 1, "")
     if len(data) > limit:
         raise InputError(f"{shown(path)} is longer than {limit // 1024} kB; an architecture takes about 1 kB")
     return data
 
 
-def check_file(path: str | os.PathLike[str]) -> None:
-    """Raises InputError unless the path leads to an ordinary file."""
+def ordinary_bytes(path: str | os.PathLike[str], number: int = -1, remedy: str = PUT_BACK) -> bytes:
+    """So many bytes of an ordinary file, or all; never waits for a pipe or a device. Raises InputError."""
+    check_file(path, remedy)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(descriptor, "rb") as file:
+            return file.read(number)
+    except OSError as error:
+        raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from error
+
+
+def check_file(path: str | os.PathLike[str], remedy: str = "") -> None:
+    """Raises InputError unless the path leads to an ordinary file. remedy: what to do where something else is there."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError as error:
+        if os.path.islink(path):
+            raise InputError(f"{shown(path)} is a link to nothing; {remedy or 'give a file'}") from error
         raise InputError(f"there is no file {shown(path)}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"{shown(path)} cannot be read: {reason}") from error
     if stat.S_ISDIR(mode):
-        raise InputError(f"{shown(path)} is a folder; give a file")
+        raise InputError(f"{shown(path)} is a folder; {remedy or 'give a file'}")
     if not stat.S_ISREG(mode):
-        raise InputError(f"{shown(path)} is a pipe or a device; give an ordinary file")
+        raise InputError(f"{shown(path)} is a pipe or a device; {remedy or 'give an ordinary file'}")
 
 
 def shown(path: str | os.PathLike[str]) -> str:

@@ -9,6 +9,7 @@ from dartboard.report.checklist import checklist
 from dartboard.report.facts import Facts
 from dartboard.report.markup import Html, join, tag
 
+TOLD_ELSEWHERE = ("data", "command_line", "settings", "settings_digest")  # of environment.json
 ANSWERS = {"yes": "yes", "no": "no", "partly": "partly", "unknown": "not known"}
 
 
@@ -21,14 +22,16 @@ def conditions(runs: Sequence[Facts]) -> Html:
 
 def run_conditions(facts: Facts, *, folded: bool) -> Html:
     """One run; its tables are folded where there are many runs."""
-    environment = {key: value for key, value in facts.environment.items() if key not in ("data", "command_line")}
+    environment = {key: value for key, value in facts.environment.items() if key not in TOLD_ELSEWHERE}
     blocks = [block("Settings", facts.config), block("Data", facts.data), block("Environment", environment)]
     unreadable = f"{words.plural(facts.unreadable, 'line')} of metrics.jsonl could not be read and were left out."
+    gap = f"A gap of {facts.gap} bytes in metrics.jsonl: those lines were lost; the run went on from its weights."
     return tag(
         "div",
         tag("h3", "Run ", tag("code", str(facts.folder))),
         tag("p", state_words(facts)),
         tag("p", unreadable, class_="small") if facts.unreadable else None,
+        tag("p", gap, class_="small") if facts.gap else None,
         tag("p", "Command: ", tag("code", words.command_words(facts.environment.get("command_line")))),
         tag("details", tag("summary", "Settings, data, environment"), *blocks) if folded else join(blocks),
         class_="conditions",

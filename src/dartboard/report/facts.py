@@ -6,6 +6,7 @@ that is not a JSON object is counted in `unreadable`, and the page says so.
 
 import json
 import math
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dartboard.errors import InputError
+from dartboard.formats.files import ordinary_bytes
 from dartboard.search_space import Architecture
 from dartboard.spaces import SPACES, darts
 
@@ -60,7 +62,7 @@ class Swap:
 class Facts:
     """One run folder. `history` is the start (if logged) and the epochs; `result` is empty until the run is done.
 
-    swaps: empty, but for what `chain.joined` makes of several runs.
+    swaps: empty, but for what `chain.joined` makes of several runs; gap: bytes that metrics.jsonl has lost.
     """
 
     folder: Path
@@ -75,6 +77,7 @@ class Facts:
     final: Architecture | None
     unreadable: int
     swaps: tuple[Swap, ...] = ()
+    gap: int = 0
 
     @property
     def name(self) -> str:
@@ -160,28 +163,22 @@ def read_facts(folder: Path) -> Facts:
         result=results[-1] if results else {},
         final=read_architecture(folder / "architecture.json"),
         unreadable=unreadable,
+        gap=sum(whole(line.get("bytes"), 0) for line in lines if line.get("event") == "gap"),
     )
-
-
-def read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
 
 
 def read_config(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(read_bytes(path).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(ordinary_bytes(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{str(path)!r} is not TOML ({error}); is the folder a run?") from None
 
 
 def read_environment(path: Path) -> dict[str, Any]:
-    if not path.exists():
+    if not os.path.lexists(path):
         return {}
     try:
-        value = json.loads(read_bytes(path))
+        value = json.loads(ordinary_bytes(path))
     except (ValueError, RecursionError):
         raise InputError(f"{str(path)!r} is not JSON; is the folder a run?") from None
     return value if isinstance(value, dict) else {}
@@ -190,14 +187,14 @@ def read_environment(path: Path) -> dict[str, Any]:
 def read_architecture(path: Path) -> Architecture | None:
     from dartboard import formats
 
-    return formats.load(path)[0] if path.exists() else None
+    return formats.load(path)[0] if os.path.lexists(path) else None
 
 
 def read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
     """The JSON objects of metrics.jsonl, and how many lines before the last were something else."""
-    if not path.exists():
+    if not os.path.lexists(path):
         return [], 0
-    lines = read_bytes(path).split(b"\n")
+    lines = ordinary_bytes(path).split(b"\n")
     objects = [to_object(line) for line in lines if line.strip()]
     torn = 1 if objects and objects[-1] is None and lines[-1].strip() else 0
     unreadable = sum(value is None for value in objects) - torn

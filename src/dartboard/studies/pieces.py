@@ -11,6 +11,7 @@ from typing import Any
 
 from dartboard.durable import writing
 from dartboard.errors import InputError
+from dartboard.formats.files import ordinary_bytes
 from dartboard.json_files import finite
 
 PIECES = "pieces.jsonl"
@@ -23,7 +24,7 @@ class Pieces:
         """Raises InputError where a line that is whole is no piece."""
         self.path = folder / PIECES
         self.done: dict[str, dict[str, Any]] = {}
-        content = self.path.read_bytes() if self.path.exists() else b""
+        content = ordinary_bytes(self.path) if os.path.lexists(self.path) else b""
         whole = content[: content.rfind(b"\n") + 1]
         for number, line in enumerate(whole.splitlines(), start=1):
             self.read(line, number)

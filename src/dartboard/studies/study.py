@@ -8,10 +8,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dartboard import held_settings
 from dartboard.config import Setup, build, flat, to_toml
 from dartboard.durable import replace_file, writing
 from dartboard.errors import InputError
-from dartboard.run import Run
+from dartboard.formats.files import ordinary_bytes
+from dartboard.json_files import as_json, read_json
+from dartboard.new_folder import make_folder
+from dartboard.run import ENVIRONMENT, Run
 from dartboard.studies.protocol import Protocol, Stage, parse_proxies, stages
 
 if TYPE_CHECKING:
@@ -35,16 +39,35 @@ class Study:
 
     @classmethod
     def create(
-        cls, folder: Path, protocol: Protocol, search: Mapping[str, Any], train: Mapping[str, Any], setup: Setup
+        cls,
+        folder: Path,
+        protocol: Protocol,
+        search: Mapping[str, Any],
+        train: Mapping[str, Any],
+        setup: Setup,
+        *,
+        exist_ok: bool = True,
     ) -> "Study":
-        """A new study in a folder that is empty or not there. Raises InputError."""
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(f"{folder} is not empty; give another --out, or go on with: {resume_command(folder)}")
-        table = {"command": "transfer", **flat(protocol), "setup": shared(setup), "search": dict(search)}
+        """A new study in a folder that is empty or not there; with exist_ok=False only in one that is not there.
+
+        Raises TakenError where the folder is another's, InputError where it cannot be written.
+        """
+        tables = {"setup": shared(setup), "search": dict(search), "train": dict(train)}
+        text = to_toml({"command": "transfer", **flat(protocol), **tables})
+        make_folder(folder, (), exist_ok)
         with writing(folder):
-            (folder / STAGES).mkdir(parents=True, exist_ok=True)
-        replace_file(folder / STUDY, to_toml({**table, "train": dict(train)}))
+            (folder / STAGES).mkdir()
+        replace_file(folder / ENVIRONMENT, as_json(held_settings.record(tomllib.loads(text))))
+        replace_file(folder / STUDY, text)
         return cls.open(folder)
+
+    def check_settings(self) -> bool:
+        """Whether the study knows the settings it began with. Raises EditedSettingsError where its file has others."""
+        if not (self.folder / ENVIRONMENT).exists():
+            return False
+        new = "begin a new study with another --out"
+        path = self.folder / STUDY
+        return held_settings.check(read_json(self.folder / ENVIRONMENT), read_study(path), path, new)
 
     @classmethod
     def open(cls, folder: Path) -> "Study":
@@ -137,10 +160,8 @@ def is_study(folder: Path) -> bool:
 
 def read_study(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode())
-    except OSError as error:
-        raise InputError(f"no study in {path.parent}: {error.strerror}; give the folder of a study") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return tomllib.loads(ordinary_bytes(path).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is damaged: it is not TOML; restore it or begin a new study") from error
 
 

@@ -19,7 +19,7 @@ from dartboard.checkpoint import checkpoints, read_checkpoint
 from dartboard.claims import Claims
 from dartboard.config import build, field_names, flat
 from dartboard.durable import writing
-from dartboard.errors import InputError, InterruptedRunError, InUseError
+from dartboard.errors import EditedSettingsError, InputError, InterruptedRunError, InUseError
 from dartboard.handover import Handover, check_parent, start_of
 from dartboard.pace import LONG_S, long_words
 from dartboard.run import Run
@@ -142,7 +142,7 @@ def stage_run(study: Study, stage: Stage) -> Run:
         return begin(study, stage)
     try:
         run = Run.open(folder, write=True)
-    except InUseError:
+    except (InUseError, EditedSettingsError):
         raise
     except InputError as error:
         return begin_anew(study, stage, str(error))
