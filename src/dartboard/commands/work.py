@@ -12,6 +12,7 @@ from dartboard.config import Setup, check_ranges
 from dartboard.data.names import FOLDER_PREFIX
 from dartboard.durable import replace_file
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
+from dartboard.paths import expanded
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.stopping import Terminated
@@ -50,9 +51,9 @@ def anchored(setup: Setup) -> Setup:
     """The setup with its paths made absolute, so that the run can be resumed from any folder. Raises InputError."""
     data, data_dir = setup.data, setup.data_dir
     if data.startswith(FOLDER_PREFIX):
-        data = FOLDER_PREFIX + str(Path(data.removeprefix(FOLDER_PREFIX)).expanduser().absolute())
+        data = FOLDER_PREFIX + str(expanded(data.removeprefix(FOLDER_PREFIX)).absolute())
     if data_dir is not None:
-        data_dir = str(Path(data_dir).expanduser().absolute())
+        data_dir = str(expanded(data_dir).absolute())
         check_data_dir(data_dir, setup.download)
     return replace(setup, data=data, data_dir=data_dir)
 

@@ -19,6 +19,7 @@ from dartboard.data.splits import Collection, Images, Split, picked
 from dartboard.data.streaming import FileImages
 from dartboard.errors import InputError
 from dartboard.headroom import free_bytes, in_words
+from dartboard.paths import expanded
 
 DEFAULT_SIZE = 32
 MIN_SIZE, MAX_SIZE = 4, 1024
@@ -47,7 +48,7 @@ def load_folder(folder: str, image_size: int | None, stream: Stream = "auto", fr
     size = DEFAULT_SIZE if image_size is None else image_size
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise InputError(f"image_size is {size}; give {MIN_SIZE} to {MAX_SIZE} pixels")
-    root = Path(folder).expanduser()
+    root = expanded(folder)
     try:
         class_names, listings = list_splits(root)
         splits, notes = read_splits(root, listings, size, stream, free)

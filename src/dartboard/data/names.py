@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dartboard.errors import InputError, unknown
+from dartboard.paths import expanded
 
 NAMES: dict[str, str] = {
     "digits": "1,797 handwritten digits, 8x8, 10 classes, shipped here (Alpaydin, Kaynak, UCI 1998, CC BY 4.0)",
@@ -27,6 +28,13 @@ def check_name(source: str) -> tuple[str, str]:
     if not source.startswith(FOLDER_PREFIX):
         raise unknown("data set", source, NAMES)
     folder = source.removeprefix(FOLDER_PREFIX)
-    if not Path(folder).expanduser().is_dir():
+    if not is_folder(expanded(folder)):
         raise InputError(f"{folder!r} is no folder; images:DIR needs a folder that holds a folder for each class")
     return "images", folder
+
+
+def is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that is too long, or with a NUL
+        return False

@@ -120,7 +120,8 @@ def key(files: Sequence[str], root: Path, size: int) -> str:
     found = hashlib.sha256(f"{size}/{PIL.__version__}".encode())
     for file in files:
         status = os.stat(file)
-        found.update(f"\n{os.path.relpath(file, root)}\0{status.st_size}/{status.st_mtime_ns}".encode())
+        line = f"\n{os.path.relpath(file, root)}\0{status.st_size}/{status.st_mtime_ns}"
+        found.update(line.encode(errors="surrogateescape"))  # a name need not be UTF-8
     return found.hexdigest()
 
 

@@ -1,7 +1,7 @@
 """The part of the page that tells a search: what it found, and how that came about."""
 
-import shlex
 
+from dartboard.paths import quoted
 from dartboard.report import words
 from dartboard.report.blocks import command, section, tiles
 from dartboard.report.cells import cells, collapse_box
@@ -80,7 +80,7 @@ def device_word(facts: Facts) -> str:
 
 def answer(facts: Facts) -> Html:
     """Key figures, the cells, and the command that trains them."""
-    resume = f"dartboard resume {shlex.quote(str(facts.folder))}"
+    resume = f"dartboard resume {quoted(facts.folder)}"
     train = words.train_command(facts.folder, facts.config)
     purpose = "Train this architecture from scratch, and score it on the test images:"
     return join(
@@ -89,7 +89,7 @@ def answer(facts: Facts) -> Html:
             alarm(facts),
             cells(facts.architecture, facts.name),
             command(train, purpose) if facts.done else command(resume, "Go on with it, exactly where it stopped:"),
-            command(f"dartboard why {shlex.quote(str(facts.folder))}", "Ask why it performs so:")
+            command(f"dartboard why {quoted(facts.folder)}", "Ask why it performs so:")
             if facts.done
             else None,
         ]

@@ -1,10 +1,10 @@
 """Numbers as people read them: percent, durations, counts, spreads."""
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dartboard.paths import quoted
 from dartboard.report.measures import Spread
 
 UNKNOWN = "–"
@@ -61,7 +61,7 @@ def plural(number: int, word: str) -> str:
 
 def command_words(command: object) -> str:
     if isinstance(command, list):
-        return shlex.join(str(word) for word in command)
+        return " ".join(quoted(str(word)) for word in command)
     return str(command) if command else UNKNOWN
 
 
@@ -71,12 +71,12 @@ def data_flags(config: Mapping[str, Any]) -> str:
     for key in ("data_dir", "image_size", "max_images", "max_classes"):
         if config.get(key) is not None:
             words += [f"--{key.replace('_', '-')}", str(config[key])]
-    return shlex.join(words)
+    return " ".join(map(quoted, words))
 
 
 def train_command(folder: Path, config: Mapping[str, Any]) -> str:
-    return f"dartboard train {shlex.quote(str(folder))} {data_flags(config)}"
+    return f"dartboard train {quoted(folder)} {data_flags(config)}"
 
 
 def evaluate_command(folder: Path, config: Mapping[str, Any]) -> str:
-    return f"dartboard evaluate {shlex.quote(str(folder))} {data_flags(config)}"
+    return f"dartboard evaluate {quoted(folder)} {data_flags(config)}"

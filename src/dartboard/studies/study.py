@@ -1,6 +1,5 @@
 """A study in a folder: study.toml, which says all that decides its numbers, and a run for each stage."""
 
-import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dartboard.config import Setup, build, flat, to_toml
 from dartboard.durable import replace_file, writing
 from dartboard.errors import InputError
+from dartboard.paths import quoted, restored
 from dartboard.run import Run
 from dartboard.studies.protocol import Protocol, Stage, parse_proxies, stages
 
@@ -124,7 +124,7 @@ def shared(setup: Setup) -> dict[str, Any]:
 
 
 def resume_command(folder: Path) -> str:
-    return f"dartboard resume {shlex.quote(str(folder))}"
+    return f"dartboard resume {quoted(folder)}"
 
 
 def is_study(folder: Path) -> bool:
@@ -137,7 +137,7 @@ def is_study(folder: Path) -> bool:
 
 def read_study(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_bytes().decode())
+        return dict(restored(tomllib.loads(path.read_bytes().decode())))
     except OSError as error:
         raise InputError(f"no study in {path.parent}: {error.strerror}; give the folder of a study") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
