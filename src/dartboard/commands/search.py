@@ -14,7 +14,7 @@ from dartboard.errors import InputError, unknown
 from dartboard.formats.files import STOPPED
 from dartboard.handover import Handover, check_parent
 from dartboard.methods import METHODS
-from dartboard.paths import expanded
+from dartboard.paths import expanded, quoted
 from dartboard.run import Run
 from dartboard.spaces import SPACES
 from dartboard.stop_rules import rule_of
@@ -179,7 +179,7 @@ def tell(run: Run) -> None:
     for line in rule_lines(run):
         print(line)
     print(f"report: {write_report([run.folder])}")
-    print(f"train it: dartboard train {run.folder} --data {run.setup.data}")
+    print(f"train it: dartboard train {quoted(run.folder)} --data {quoted(run.setup.data)}")
 
 
 def rule_lines(run: Run) -> list[str]:

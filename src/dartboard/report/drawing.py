@@ -247,7 +247,8 @@ def framed_graph(legend: str, title: str | None, paper: bool) -> pygraphviz.AGra
     if paper:
         graph.graph_attr.update(bgcolor=palette.PAPER, dpi="144")
     if title:
-        graph.add_subgraph(name=TITLE_FRAME, label=title, labelloc="t", fontsize="17", color="transparent")
+        shown = title.encode(errors="backslashreplace").decode().replace("\\", "\\\\")  # as it stands: no escapes
+        graph.add_subgraph(name=TITLE_FRAME, label=shown, labelloc="t", fontsize="17", color="transparent")
     return graph
 
 
