@@ -73,9 +73,7 @@ print(found.sha256, *found.flags)
 def test_processes_that_start_at_once_compute_with_one_library(tmp_path: Path, cache: Path, fake: Any) -> None:
     program = fake(seconds=1.5)
     words = [sys.executable, "-c", ASK, program, building.__file__]
-    processes = [
-        subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)
-    ]
+    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
     said = [process.communicate(timeout=120) for process in processes]
     assert len({out for out, _ in said}) == 1 and "-march=native -fopenmp" in said[0][0]
     assert len((tmp_path / "notes").read_text().splitlines()) == 1  # compiled once

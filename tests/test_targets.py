@@ -114,9 +114,7 @@ def test_the_target_of_links_is_written_and_the_links_stay(place: Path, command:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_links_that_lead_nowhere_are_one_line(
-    place: Path, command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_links_that_lead_nowhere_are_one_line(place: Path, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     os.symlink("loop.svg", "loop.svg")
     os.symlink("no/folder.svg", "lost.svg")
     for name, reason in (("loop.svg", "symbolic links"), ("lost.svg", f"no folder {place / 'no'}")):

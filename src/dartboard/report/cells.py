@@ -1,6 +1,5 @@
 """The cells of an architecture on the page, and whether the normal one is turning into skip connections."""
 
-
 from dartboard import formats
 from dartboard.paths import quoted
 from dartboard.report import words

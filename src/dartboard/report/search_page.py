@@ -1,6 +1,5 @@
 """The part of the page that tells a search: what it found, and how that came about."""
 
-
 from dartboard.paths import quoted
 from dartboard.report import words
 from dartboard.report.blocks import command, section, tiles
@@ -89,9 +88,7 @@ def answer(facts: Facts) -> Html:
             alarm(facts),
             cells(facts.architecture, facts.name),
             command(train, purpose) if facts.done else command(resume, "Go on with it, exactly where it stopped:"),
-            command(f"dartboard why {quoted(facts.folder)}", "Ask why it performs so:")
-            if facts.done
-            else None,
+            command(f"dartboard why {quoted(facts.folder)}", "Ask why it performs so:") if facts.done else None,
         ]
     )
 
