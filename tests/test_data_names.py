@@ -75,7 +75,7 @@ def test_a_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
     [
         ("./nowhere", "'./nowhere' is no folder"),
         ("nowhere/", "is no folder"),
-        ("~nobody-of-this-name/photos", "is no folder"),
+        ("~nobody-of-this-name/photos", "there is no home folder for ~nobody-of-this-name"),
         ("photos.zip", "'photos.zip' is a file; unpack it if it is an archive"),
         ("images:photos.zip", "'photos.zip' is a file"),
         ("\0/x", "is no folder"),

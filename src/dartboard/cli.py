@@ -7,6 +7,7 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from types import FrameType
 
 from dartboard import __version__
@@ -34,6 +35,7 @@ MAX_LINE = 700  # characters of an error
 def main(words: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0, 1, 2, 3, 130 or 143."""
     words = list(sys.argv[1:] if words is None else words)
+    prepare_outputs()
     before = signal.signal(signal.SIGTERM, terminate)
     try:
         code = run_command(words)
@@ -45,6 +47,20 @@ def main(words: Sequence[str] | None = None) -> int:
         return silenced(tell(f"dartboard: cannot write: {error.strerror}; make room", 3))
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def prepare_outputs() -> None:
+    """Makes printing safe: what is closed leads nowhere, and letters that an encoding lacks are written as \\xe4."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def silenced(code: int) -> int:
@@ -77,11 +93,30 @@ def run_command(words: Sequence[str]) -> int:
     except Exception as error:
         if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and error.errno in FULL):
             raise
+        if (reason := surroundings(error)) is not None:
+            return tell(f"dartboard: {reason}", 2)
         return tell(f"dartboard: a defect of ours, {type(error).__name__}: {error}; {where_noted(error)}", 1)
+
+
+def surroundings(error: Exception) -> str | None:
+    """What of the surroundings, in a line, lies behind an error that none of ours foresaw; None: a defect of ours."""
+    if not isinstance(error, FileNotFoundError):
+        return None
+    try:
+        os.getcwd()
+    except OSError:
+        return "the folder that you are in is gone; cd to one that is there"
+    try:
+        tempfile.gettempdir()
+    except OSError:
+        return "there is no folder for temporary files; set TMPDIR to one that can be written to"
+    return None
 
 
 def dispatch(words: Sequence[str]) -> None:
     """Runs the command that the first word names."""
+    if any("\0" in word for word in words):
+        raise InputError("a word holds a NUL character, which no name can; give it without")
     if not words:
         return print(first_steps())
     if words[0] in ("--help", "-h", "help"):
@@ -120,8 +155,12 @@ def where_noted(error: BaseException) -> str:
     for note in getattr(error, "__notes__", ()):
         if note.startswith("traceback in "):
             return str(note)
-    with tempfile.NamedTemporaryFile("w", prefix="dartboard-traceback-", suffix=".txt", delete=False) as file:
-        file.write("".join(traceback.format_exception(error)))
+    text = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
+    try:
+        with tempfile.NamedTemporaryFile(prefix="dartboard-traceback-", suffix=".txt", delete=False) as file:
+            file.write(text)
+    except OSError as failure:
+        return f"no file could be made for the traceback ({failure.strerror})"
     return f"traceback in {file.name}"
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from dartboard.errors import InputError, unknown
+from dartboard.paths import held, restored
 
 Config = TypeVar("Config")
 MAX_TOML_BYTES = 1_000_000
@@ -237,7 +238,7 @@ def to_toml(values: Mapping[str, Any]) -> str:
     """A flat table as TOML text; tuples become lists, None is left out."""
     import tomli_w
 
-    return tomli_w.dumps({name: value for name, value in values.items() if value is not None})
+    return tomli_w.dumps({name: held(value) for name, value in values.items() if value is not None})
 
 
 def from_toml(path: str | Path) -> dict[str, Any]:
@@ -245,15 +246,18 @@ def from_toml(path: str | Path) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
             content = file.read(MAX_TOML_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"cannot read the settings in {path}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"cannot read the settings in {path}: {reason}") from error
     if len(content) > MAX_TOML_BYTES:
         raise InputError(f"{path} is larger than {MAX_TOML_BYTES} bytes; give a file of settings")
     try:
-        table = tomllib.loads(content.decode())
+        table = restored(tomllib.loads(content.decode()))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not TOML: {str(error).splitlines()[0]}") from error
     for name, value in table.items():
         if isinstance(value, dict):
             raise InputError(f"{path} has a table [{name[:40]}]; settings are flat, one `name = value` a line")
+        if "\0" in str(value):
+            raise InputError(f"{path} has a NUL character in {name[:40]}, which no setting holds; take it out")
     return {name.replace("-", "_"): value for name, value in table.items()}

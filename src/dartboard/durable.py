@@ -16,7 +16,8 @@ FULL = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "a file grew too large",
 }
-REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.EEXIST)
+NO_FOLDER = "a link that leads nowhere, or a file, is in its place"  # why a folder that is not there cannot be made
 # What file systems without an atomic rename answer (some mounted drives): a file or folder is then copied into place.
 NO_RENAME = (errno.ENOSYS, errno.EOPNOTSUPP, errno.EXDEV, errno.EPERM, errno.EEXIST, errno.ENOTEMPTY, errno.EINVAL)
 PART = ".part"  # ending of what is being written; a leftover of a crash, never read
@@ -34,9 +35,8 @@ def writing(folder: Path) -> Iterator[None]:
         if error.errno in FULL:
             raise CannotContinueError(f"{FULL[error.errno]} while writing in {folder}; make room") from error
         if error.errno in REFUSED:
-            raise InputError(
-                f"cannot write in {folder}: {error.strerror}; make it writable or choose another"
-            ) from error
+            reason = NO_FOLDER if error.errno == errno.EEXIST else error.strerror
+            raise InputError(f"cannot write in {folder}: {reason}; make it writable or choose another") from error
         raise
 
 
@@ -93,18 +93,24 @@ def write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def replace_file(path: str | Path, data: bytes | str) -> None:
+def as_bytes(data: bytes | str) -> bytes:
+    """Text as UTF-8; a byte of a name that is not UTF-8 becomes \\udcXX, as JSON writes it too."""
+    return data.encode(errors="backslashreplace") if isinstance(data, str) else data
+
+
+def replace_file(path: str | Path, data: bytes | str, *, part: str | None = None) -> None:
     """Writes a whole file so that a reader, or a crash, sees the old content or the new, never a part.
 
+    part: the name of the file beside it that is written first, where several processes may write at once.
     Raises CannotContinueError (no room) or InputError (not allowed).
     """
     path = Path(path)
-    beside = path.with_name(f".{path.name}{PART}")
+    beside = path.with_name(part or f".{path.name}{PART}")
     with writing(path.parent):
         if path.is_dir() and not path.is_symlink():
             raise InputError(f"{path} is a folder in the place of a file; move it away")
         try:
-            write_synced(beside, data.encode() if isinstance(data, str) else data)
+            write_synced(beside, as_bytes(data))
             moved(beside, path)
             sync(path.parent)
         except OSError:

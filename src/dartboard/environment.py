@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dartboard
+from dartboard.durable import replace_file
 from dartboard.errors import InputError
+from dartboard.json_files import as_json, read_json
 
 if TYPE_CHECKING:
     import torch
@@ -98,6 +100,37 @@ def describe(device: "torch.device", parent: str | None) -> dict[str, Any]:
         "parent": parent,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def note_kernels(path: Path, precision: str) -> None:
+    """Adds to an environment.json which library of compiled kernels this process computes the mixed cells with.
+
+    A word on stderr where it is another one than the run began with: the bits may then be others than of an unstopped
+    run. Raises InputError, CannotContinueError.
+    """
+    from dartboard import kernels
+
+    found, environment = kernels.described(precision), read_json(path)
+    known = environment.get("kernel_libraries", [])
+    if found is None or not isinstance(known, list):
+        return
+    if known and library_words(known[0]) != library_words(found):
+        print(
+            f"{path.parent} began with {library_words(known[0])} and goes on with {library_words(found)}; "
+            "its numbers may differ in the last digits from those of a run that was never stopped",
+            file=sys.stderr,
+            flush=True,
+        )
+    if found not in known:
+        replace_file(path, as_json({**environment, "kernel_libraries": [*known, found]}))
+
+
+def library_words(entry: Any) -> str:
+    """What computes the mixed cells: an entry of kernel_libraries in words."""
+    digest = entry.get("sha256") if isinstance(entry, dict) else None
+    if not isinstance(digest, str):
+        return "pure torch for its mixed cells"
+    return f"the compiled kernels {digest[:12]} ({' '.join(map(str, entry.get('flags', [])))})"
 
 
 def describe_data(data: Any) -> dict[str, Any]:

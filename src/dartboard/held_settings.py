@@ -6,13 +6,13 @@ add to the settings is in neither, and the run goes on with its default.
 
 import hashlib
 import json
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dartboard.data.names import FOLDER_PREFIX
 from dartboard.errors import EditedSettingsError
+from dartboard.paths import quoted
 
 SETTINGS, DIGEST = "settings", "settings_digest"  # keys of environment.json
 # What may change between two processes of a run: none of it decides what the run computes. `supernet` is one function
@@ -109,15 +109,15 @@ def new_run_command(config: Path, table: Mapping[str, Any], known: Mapping[str, 
     """What starts a new run with the settings in a run's file. table: what is in it; known: as `check` takes it."""
     before = known.get(SETTINGS)
     before = before if isinstance(before, dict) else {}
-    settings, quoted = {**before, **table}, shlex.quote(str(config))
+    settings = {**before, **table}
     if before.get("command", table.get("command")) == "train":
-        architecture = shlex.quote(str(config.with_name("architecture.json")))
-        return f"dartboard train {architecture} --config {quoted} --out NEW"
-    words = ["dartboard", "search", shlex.quote(str(settings.get("method"))), "--config", quoted]
+        architecture = quoted(config.with_name("architecture.json"))
+        return f"dartboard train {architecture} --config {quoted(config)} --out NEW"
+    words = ["dartboard", "search", quoted(str(settings.get("method"))), "--config", quoted(config)]
     if settings.get("space") not in (None, "darts"):
-        words += ["--space", shlex.quote(str(settings["space"]))]
+        words += ["--space", quoted(str(settings["space"]))]
     if "from" in table:
-        words += ["--from", shlex.quote(str(table["from"]))]
-        words += ["--carry", shlex.quote(str(table["carry"]))] if "carry" in table else []
+        words += ["--from", quoted(str(table["from"]))]
+        words += ["--carry", quoted(str(table["carry"]))] if "carry" in table else []
         words += [] if table.get("restart_schedule", True) else ["--no-restart-schedule"]
     return " ".join([*words, "--out", "NEW"])

@@ -19,7 +19,8 @@ def make_folder(folder: Path, beginning: Container[str], exist_ok: bool) -> list
         try:
             folder.mkdir(parents=True, exist_ok=exist_ok)
         except FileExistsError as error:
-            raise TakenError(f"{folder} is there already; give another folder with --out") from error
+            what = "a link that leads nowhere" if not folder.exists() else "there already"
+            raise TakenError(f"{folder} is {what}; give another folder with --out") from error
     return made
 
 

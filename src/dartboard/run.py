@@ -7,7 +7,6 @@ The files are described in docs/run-folder.md.
 
 import hashlib
 import os
-import shlex
 import sys
 import time
 import tomllib
@@ -22,7 +21,7 @@ from dartboard.allocator import kept_memory
 from dartboard.checkpoint import Checkpoint, checkpoints, prune, read_checkpoint, write_checkpoint
 from dartboard.config import Setup, build, field_names, flat, from_toml, parse_duration, to_toml
 from dartboard.durable import replace_file, writing
-from dartboard.environment import describe, describe_data, pick_device
+from dartboard.environment import describe, describe_data, note_kernels, pick_device
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.handover import START, Handover, drop_start, from_table, keep_start, to_table
 from dartboard.json_files import as_json, finite, read_json
@@ -30,6 +29,7 @@ from dartboard.lock import LOCK, take_lock
 from dartboard.metrics_file import METRICS, as_line, last_line, mend, read_lines, sync_length
 from dartboard.new_folder import check_empty, make_folder
 from dartboard.pace import pace_of
+from dartboard.paths import quoted
 from dartboard.progress import Progress, progress_for
 from dartboard.search_space import Architecture, as_tuples
 from dartboard.stopping import Limits, limits_of, signals_noted
@@ -69,6 +69,7 @@ class Run:
         self._made: list[Path] = []  # folders, the innermost first
         self._kept: list[Path] = []
         self._last_epoch: dict[str, Any] | None = None  # its line in the metrics
+        self._kernels_noted = self.command != "search" or self.settings.get("supernet") == "plain"
         self._worked_s = 0.0
         self._started = self._saved = time.monotonic()
 
@@ -212,7 +213,7 @@ class Run:
 
     @property
     def resume_command(self) -> str:
-        return f"dartboard resume {shlex.quote(str(self.resumed_by))}"
+        return f"dartboard resume {quoted(self.resumed_by)}"
 
     @property
     def new_run_command(self) -> str:
@@ -331,6 +332,9 @@ class Run:
         if self.limits.lost:
             raise CannotContinueError(f"{self.limits.lost}; nothing was written since")
         self.limits.note_step()
+        if not self._kernels_noted and self.device.type == "cpu":
+            note_kernels(self.folder / ENVIRONMENT, self.setup.precision)
+        self._kernels_noted = True
         reason = self.limits.reason()
         if reason:
             save()

@@ -1,12 +1,11 @@
 """dartboard export: an architecture in another notation, or trained weights with a loadable description."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from dartboard import formats
 from dartboard.commands.flags import first_word, given, parse
-from dartboard.durable import replace_file, writing
 from dartboard.errors import InputError, unknown
+from dartboard.targets import is_standard_output, write_target
 
 TARGETS = (*formats.NOTATIONS, "torch")
 
@@ -35,18 +34,9 @@ def execute(words: list[str]) -> None:
     text = formats.write(formats.resolve(flags.arch)[0], flags.to).rstrip("\n")
     if flags.out is None:
         return print(text)
-    write_file(Path(flags.out), text + "\n")
-    print(flags.out)
-
-
-def write_file(path: Path, text: str) -> None:
-    """Writes a file, whole or not at all. Raises InputError where there is no such folder or it is not writable."""
-    with writing(path.parent):
-        if path.is_dir():
-            raise InputError(f"cannot write {path}: it is a folder; give a file with --out")
-        if not path.absolute().parent.is_dir():
-            raise InputError(f"cannot write {path}: there is no folder {path.parent}; make it first")
-        replace_file(path, text)
+    write_target(flags.out, text + "\n")
+    if not is_standard_output(flags.out):
+        print(flags.out)
 
 
 def to_torch(flags: ExportFlags) -> None:

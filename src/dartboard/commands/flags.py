@@ -12,10 +12,12 @@ from dartboard.config import Setup, build, field_names, flag, flat, from_toml, t
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.handover import from_table
+from dartboard.paths import check_path
 
 Flags = TypeVar("Flags")
 Config = TypeVar("Config")
 WRONG_NUMBER = re.compile(r"Error parsing (\S+?):? .*?(for int\(\) with base 10|to float): (.*)")
+PATHS = ("out", "image", "config", "search_config", "train_config", "data_dir", "from_")  # fields that name files
 HEADER = ("command", "method", "space")  # of a run's config.toml, beside its settings
 
 
@@ -30,6 +32,15 @@ def parse(
     refuse_unknown(words, cls)
     if default is None and (simple := without_parser(cls, words, missing)) is not None:
         return simple
+    found = with_parser(cls, words, name, missing, default)
+    check_paths(found)
+    return found
+
+
+def with_parser(
+    cls: type[Flags], words: Sequence[str], name: str, missing: str, default: Mapping[str, Any] | None
+) -> Flags:
+    """As `parse`, by tyro."""
     import tyro
 
     said = StringIO()
@@ -46,6 +57,16 @@ def parse(
         if exit_.code in (0, None):
             raise
         raise in_one_line(said.getvalue(), cls, name, missing) from None
+
+
+def check_paths(flags: Any) -> None:
+    """Raises InputError for the first file or folder in the flags that cannot be called so."""
+    for field in fields(flags):
+        value = getattr(flags, field.name)
+        if is_dataclass(value):
+            check_paths(value)
+        elif field.name in PATHS and isinstance(value, str):
+            check_path(value, flag(field.name))
 
 
 def named(hint: Any, name: str) -> Any:
@@ -171,6 +192,8 @@ def layered(
 ) -> tuple[Setup, Config]:
     """What holds where no flag is given: defaults < data preset < --preset paper < --config FILE. Raises InputError."""
     path = given(words, "--config")
+    if path is not None:
+        check_path(path, "--config")
     from_file = settings(path, header) if path is not None else {}
     known = (*field_names(Setup), *field_names(cls))
     for name in from_file:

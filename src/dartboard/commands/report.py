@@ -1,5 +1,6 @@
 """dartboard report: (re)writes the page over one run or several, from nothing but their files."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from dartboard.commands.flags import parse
 from dartboard.errors import InputError
 from dartboard.run import Run
 from dartboard.studies.study import Study, is_study
+from dartboard.targets import is_standard_output
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,15 @@ def execute(words: list[str]) -> None:
         raise InputError(f"--gif draws one search, and there are {len(searches)} among these runs; name one")
     if flags.gif and flags.out is not None and flags.out.lower().endswith(".gif"):
         raise InputError("--out names the page, such as report.html; the .gif lies beside it")
+    if flags.gif and flags.out is not None and os.path.exists(flags.out) and not os.path.isfile(flags.out):
+        raise InputError(f"--gif lies beside the page, and {flags.out} is no ordinary file; give one with --out")
     from dartboard.report import write_gif, write_report
 
     page = write_report([run.folder for run in runs], out=flags.out)
-    print(page)
+    tell(page)
     if flags.gif:
-        print(write_gif(searches[0], out=page.with_suffix(".gif")))
+        beside = page.with_suffix(".gif")
+        print(write_gif(searches[0], out=None if beside == searches[0] / "report.gif" else beside))
 
 
 def write_study(folder: Path, flags: ReportFlags) -> None:
@@ -48,4 +53,10 @@ def write_study(folder: Path, flags: ReportFlags) -> None:
         raise InputError("--gif draws one search; name one of the study's stages")
     from dartboard.report.transfer_page import write
 
-    print(write(Study.open(folder), None if flags.out is None else Path(flags.out)))
+    tell(write(Study.open(folder), None if flags.out is None else Path(flags.out)))
+
+
+def tell(page: Path) -> None:
+    """Prints where the page is, unless it was written to where that would be printed."""
+    if not is_standard_output(page):
+        print(page)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from dartboard.formats.files import STOPPED
 from dartboard.handover import Handover, check_parent
 from dartboard.methods import METHODS
 from dartboard.pace import remember, say_known
+from dartboard.paths import expanded
 from dartboard.run import Run
 from dartboard.spaces import SPACES
 from dartboard.stop_rules import rule_of
@@ -97,7 +97,7 @@ def origin_of(flags: Any, header: dict[str, str]) -> Origin:
         if (flags.carry, flags.restart_schedule) != (Handover.carry, Handover.restart_schedule):
             raise InputError("--carry and --no-restart-schedule say what is taken over; give --from RUN with them")
         return {}
-    handover = Handover(str(Path(flags.from_).expanduser().absolute()), flags.carry, flags.restart_schedule)
+    handover = Handover(str(expanded(flags.from_).absolute()), flags.carry, flags.restart_schedule)
     parent = Run.open(handover.from_)
     start = check_parent(parent, header, flags.config, handover.parts)
     return {"handover": handover, "parent": handover.from_, "start": start}

@@ -9,7 +9,6 @@ from dartboard import formats
 from dartboard.cell_distance import Comparison, compare, share
 from dartboard.commands.flags import first_word, given, parse
 from dartboard.config import check_ranges
-from dartboard.durable import writing
 from dartboard.errors import InputError
 from dartboard.formats import published
 from dartboard.run import Run
@@ -217,10 +216,7 @@ def picture(architecture: Architecture, path: str, label: str, other: Named | No
     from dartboard.report.drawing import draw
     from dartboard.report.drawn_difference import draw_difference
 
-    with writing(Path(path).parent):
-        if not Path(path).absolute().parent.is_dir():
-            raise InputError(f"cannot write {path}: there is no folder {Path(path).parent}; make it first")
-        if other is None:
-            draw(architecture, path, title=label)
-        else:
-            draw_difference(architecture, other[0], path, title=f"{label} → {other[1]}")
+    if other is None:
+        draw(architecture, path, title=label)
+    else:
+        draw_difference(architecture, other[0], path, title=f"{label} → {other[1]}")

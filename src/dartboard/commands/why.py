@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from dartboard.held_settings import DIGEST, digest
 from dartboard.json_files import as_json, read_json
 from dartboard.lock import take_lock
 from dartboard.methods import METHODS
+from dartboard.paths import quoted
 from dartboard.run import CHECKPOINTS, CONFIG, Run
 from dartboard.spaces import SPACES
 from dartboard.stopping import Limits, Terminated, limits_of
@@ -80,7 +80,7 @@ def is_asked(folder: Path) -> bool:
 def ask(run: Run, config: Config, out: Path, limits: Limits) -> None:
     """What is left to do of the study in folder `out`."""
     work.use_threads(run.setup.threads or run.environment.get("threads"))
-    with attended(f"dartboard resume {shlex.quote(str(out))}"):
+    with attended(f"dartboard resume {quoted(out)}"):
         search = loaded(run)
         check_early(search, config)
         with settled(out, search, config):

@@ -17,6 +17,7 @@ from dartboard.data.names import FOLDER_PREFIX
 from dartboard.durable import replace_file
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError, TakenError
 from dartboard.pace import seconds_in_words as seconds_in_words
+from dartboard.paths import expanded
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.stopping import Terminated
@@ -55,7 +56,7 @@ def anchored(setup: Setup) -> Setup:
     """The setup with its paths made absolute, so that the run can be resumed from any folder. Raises InputError."""
     data_dir = setup.data_dir
     if data_dir is not None:
-        data_dir = str(Path(data_dir).expanduser().absolute())
+        data_dir = str(expanded(data_dir).absolute())
         check_data_dir(data_dir, setup.download)
     return replace(setup, data=names.anchored(setup.data), data_dir=data_dir)
 

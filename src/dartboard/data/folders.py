@@ -33,6 +33,7 @@ from dartboard.data.split_names import PLAIN, WORDS
 from dartboard.data.splits import Collection, Split, held_out, picked
 from dartboard.errors import InputError
 from dartboard.headroom import free_bytes, in_words
+from dartboard.paths import expanded
 
 DEFAULT_SIZE = 32
 MIN_SIZE, MAX_SIZE = 4, 1024
@@ -71,7 +72,7 @@ def load_folder(
     size = DEFAULT_SIZE if image_size is None else image_size
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise InputError(f"image_size is {size}; give {MIN_SIZE} to {MAX_SIZE} pixels")
-    root = Path(os.path.expanduser(folder))
+    root = expanded(folder)
     try:
         class_names, listings = list_splits(root)
         splits, notes, value_range = read_splits(root, listings, size, stream, free, value_range)
@@ -95,7 +96,6 @@ def list_splits(root: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:
         classes = beside
     misplaced.check_number(root, folders.get("train", root), classes)
     misplaced.check_same_inside(folders.get("train", root), classes)
-    misplaced.check_names(classes)
     names = tuple(one.path.name for one in classes)
     listings = {"train": list_images({one.path.name: one.path for one in classes}, names)}
     for split in ("val", "test"):

@@ -4,11 +4,17 @@ A layout is found in the folder that is given or in the layout's own folder insi
 """
 
 import os
+import stat
+import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from dartboard.errors import InputError
+from dartboard.paths import expanded
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,36 @@ SETS = {
 
 
 def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/dartboard, or ~/.cache/dartboard."""
+    """$XDG_CACHE_HOME/dartboard, or ~/.cache/dartboard; where there is no home, a temporary folder, with a word."""
     home = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(home) if home else Path.home() / ".cache") / "dartboard"
+    if home:
+        return Path(home) / "dartboard"
+    try:
+        return Path.home() / ".cache" / "dartboard"
+    except RuntimeError:  # neither $HOME nor an entry in the list of users
+        return without_home()
+
+
+@cache
+def without_home() -> Path:
+    """A folder for what is kept from one process to the next: in the temporary folder, one a user."""
+    place = Path(tempfile.gettempdir()) / f"dartboard-{os.geteuid()}"
+    with suppress(OSError):
+        place.mkdir(mode=0o700)
+    if not is_private(place):
+        place = Path(tempfile.mkdtemp(prefix=f"{place.name}-"))
+    told = f"this user has no home folder: files are kept in {place}; set XDG_CACHE_HOME to another place"
+    print(told, file=sys.stderr, flush=True)
+    return place
+
+
+def is_private(folder: Path) -> bool:
+    """Whether a folder, no link to one, is of this user and of nobody else to write in."""
+    try:
+        found = os.lstat(folder)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
 
 
 def find(name: str, place: Path) -> tuple[Path, Layout] | None:
@@ -107,7 +140,7 @@ def look(name: str, place: Path) -> Iterator[tuple[Path, Layout, list[str]]]:
 
 def check_files(name: str, data_dir: str | Path | None, download: bool) -> Path:
     """The place to look in. Raises InputError at once for a given folder without the data that is not to be filled."""
-    place = cache_folder() if data_dir is None else Path(data_dir).expanduser()
+    place = cache_folder() if data_dir is None else expanded(data_dir)
     if place.exists() and not place.is_dir():
         raise InputError(f"{place} is a file; --data-dir takes a folder")
     if data_dir is None or download or find(name, place) is not None:

@@ -97,13 +97,3 @@ def check_same_inside(root: Path, classes: Sequence[Folder]) -> None:
         f"{FOLDER_PREFIX}{classes[0].path}, or join them, or name them train, val and test; if they are classes, "
         "move the images out of the folders below"
     )
-
-
-def check_names(classes: Sequence[Folder]) -> None:
-    """Raises InputError for the name of a class that cannot be written into a file."""
-    for one in classes:
-        try:
-            one.path.name.encode()
-        except UnicodeEncodeError as error:
-            name = f"{one.path.name!r} in {one.path.parent}"
-            raise InputError(f"the name of the class folder {name} is not UTF-8; rename the folder") from error

@@ -1,9 +1,9 @@
 """The data sets that have a name, each with its source. Needs no torch."""
 
 import os
-from pathlib import Path
 
 from dartboard.errors import InputError, unknown
+from dartboard.paths import expanded
 
 NAMES: dict[str, str] = {
     "digits": "1,797 handwritten digits, 8x8, 10 classes, shipped here (Alpaydin, Kaynak, UCI 1998, CC BY 4.0)",
@@ -44,15 +44,10 @@ def is_path(source: str) -> bool:
     return written or os.path.isdir(source) or os.path.isfile(source)
 
 
-def expanded(folder: str) -> str:
-    """With ~ for the person's own folder."""
-    return os.path.expanduser(folder)
-
-
 def anchored(source: str) -> str:
     """A name as it is; a folder as images: and its absolute path. Raises InputError as `check_name`."""
     name, folder = check_name(source)
     if name != "images":
         return source
-    path = Path(expanded(folder))
+    path = expanded(folder)
     return FOLDER_PREFIX + str(path.resolve() if ".." in path.parts else path.absolute())

@@ -138,7 +138,8 @@ def key(files: Sequence[str], root: Path, size: int, value_range: ValueRange | N
     found = hashlib.sha256(f"{size}/{ends}/{PIL.__version__}/{FORMATS}".encode())
     for file in files:
         status = os.stat(file)
-        found.update(f"\n{os.path.relpath(file, root)}\0{status.st_size}/{status.st_mtime_ns}".encode())
+        line = f"\n{os.path.relpath(file, root)}\0{status.st_size}/{status.st_mtime_ns}"
+        found.update(line.encode(errors="surrogateescape"))  # a name need not be UTF-8
     return found.hexdigest()
 
 

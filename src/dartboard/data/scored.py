@@ -30,6 +30,7 @@ from dartboard.data.names import FOLDER_PREFIX
 from dartboard.data.sources import free_for, load_setup
 from dartboard.data.splits import Data, Split, mean_and_std
 from dartboard.errors import InputError
+from dartboard.paths import expanded
 from dartboard.search_space import quote
 
 OWN_TEST, TEST = "test split of what it learned from", "test split"
@@ -132,7 +133,7 @@ def load_other(setup: Setup, *, normalised: bool, value_range: ValueRange | None
 
 
 def folder_of(setup: Setup) -> Path:
-    return Path(setup.data.removeprefix(FOLDER_PREFIX)).expanduser()
+    return expanded(setup.data.removeprefix(FOLDER_PREFIX))
 
 
 def size_of(setup: Setup) -> int:

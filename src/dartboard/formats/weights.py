@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard.errors import InputError
 from dartboard.formats.files import check_file, shown
+from dartboard.paths import UNDECODED
 from dartboard.search_space import quote
 
 if TYPE_CHECKING:
@@ -49,9 +50,12 @@ def first_bytes(path: str | os.PathLike[str]) -> bytes:
 
 def read_safetensors(path: str | os.PathLike[str]) -> Any:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load, load_file
 
     try:
+        if UNDECODED.search(os.fspath(path)):  # load_file takes only names that are UTF-8
+            with open(path, "rb") as file:
+                return load(file.read())
         return load_file(os.fspath(path), device="cpu")
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError, MemoryError) as error:
         raise damaged(path, error) from error

@@ -35,4 +35,5 @@ def write_gif(folder: Path | str | HasFolder, out: Path | str | None = None) -> 
     from dartboard.report.facts import read_facts
 
     path = Path(folder) if isinstance(folder, str | Path) else folder.folder
-    return animation.write_gif(joined(chain_of(read_facts(path))), path / "report.gif" if out is None else Path(out))
+    place = path / "report.gif" if out is None else Path(out)
+    return animation.write_gif(joined(chain_of(read_facts(path))), place, named=out is not None)

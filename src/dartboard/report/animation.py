@@ -16,6 +16,7 @@ from dartboard.report.facts import Epoch, Facts
 from dartboard.report.measures import Scale, has_cells, num_nodes, strongest
 from dartboard.report.walk import known_inputs, thickness_scale
 from dartboard.spaces import darts
+from dartboard.targets import write_target
 
 FRAME_MS, SWAP_MS, LAST_MS = 420, 1600, 2600  # how long a picture stays; the last one before a swap; the last one
 THINNEST, THICKEST = 1.0, 9.0
@@ -23,9 +24,10 @@ HEAD, FOOT, EDGE, BETWEEN = 118, 74, 28, 36  # pixels above and below the cells,
 SHADES = 9  # from the paper to each colour, for soft edges
 
 
-def write_gif(facts: Facts, path: Path) -> Path:
+def write_gif(facts: Facts, path: Path, *, named: bool) -> Path:
     """Write the animation of a run, or of a chain of runs as `chain.joined` gives it, and return its path.
 
+    named: by a person, so that links are followed and devices written into.
     Raises InputError where no epoch has alpha and a pair of cells, or the file cannot be written.
     """
     history = [epoch for epoch in facts.history if epoch.weights and has_cells(epoch.architecture)]
@@ -39,7 +41,7 @@ def write_gif(facts: Facts, path: Path) -> Path:
     colours = shared_palette(facts.operations)
     first, *rest = [one.quantize(palette=colours, dither=Image.Dither.NONE) for one in pictures]
     first.save(file, format="GIF", save_all=True, append_images=rest, duration=stay, loop=0)
-    replace_file(path, file.getvalue())
+    (write_target if named else replace_file)(path, file.getvalue())
     return path
 
 

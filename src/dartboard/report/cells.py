@@ -1,8 +1,7 @@
 """The cells of an architecture on the page, and whether the normal one is turning into skip connections."""
 
-import shlex
-
 from dartboard import formats
+from dartboard.paths import quoted
 from dartboard.report import words
 from dartboard.report.blocks import box, legend, pair, picture, sentences
 from dartboard.report.drawing import TITLES, cell_svg
@@ -57,7 +56,7 @@ def collapse_box(facts: Facts) -> Html | None:
     verb = "is a skip connection" if skips == 1 else "are skip connections"
     share = f"{skips} of the {len(operations)} inputs of the normal cell {verb}, {free} in all have no weights."
     if 2 * skips > len(operations) or free == len(operations):
-        look = tag("code", f"dartboard show {shlex.quote(str(facts.folder))} --epoch N")
+        look = tag("code", f"dartboard show {quoted(facts.folder)} --epoch N")
         advice = "Such cells train to poor networks. An earlier epoch may be better; this shows its cell: "
         own = "More than half, or no weights at all: that line is this page's own."
         return box("warning", "The normal cell has collapsed", sentences(share, advice, look), f"{own} {rule(facts)}")

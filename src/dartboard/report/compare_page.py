@@ -3,13 +3,13 @@
 Means and spreads are over runs of equal settings only (groups.py): repetitions that differ in nothing but the seed.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 from dartboard import formats
+from dartboard.paths import link_to
 from dartboard.report import words
 from dartboard.report.blocks import pair, picture, section, table, tiles
 from dartboard.report.cells import cells
@@ -100,7 +100,7 @@ def run_link(facts: Facts, beside: Path) -> Html:
     page = facts.folder.resolve() / "report.html"
     if not page.is_file() or page == (beside.resolve() / "report.html"):
         return tag("code", facts.name)
-    return tag("a", facts.name, href=Path(os.path.relpath(page, beside.resolve())).as_posix())
+    return tag("a", facts.name, href=link_to(page, beside.resolve()))
 
 
 def unlike(runs: Sequence[Facts]) -> str | None:

@@ -19,6 +19,7 @@ from dartboard.report.markup import Html, text
 from dartboard.report.measures import has_cells, operations_of
 from dartboard.search_space import Architecture
 from dartboard.spaces import darts
+from dartboard.targets import write_target
 
 SUFFIXES = (".svg", ".png", ".pdf")
 FONT = "Helvetica,Arial,sans-serif"
@@ -94,15 +95,12 @@ def check_cells(architecture: Architecture) -> None:
 
 
 def write_picture(graph: pygraphviz.AGraph, path: Path) -> Path:
-    """Writes the graph in the format of the path's suffix. Raises InputError where the file cannot be written."""
+    """Writes the graph in the format of the path's suffix. Raises as `write_target`."""
     suffix = suffix_of(path)
     picture = render(graph, suffix[1:])
     if suffix == ".svg":
         picture = picture.replace(b"<g ", FILE_STYLE.encode() + b"\n<g ", 1)
-    try:
-        path.write_bytes(picture)
-    except OSError as error:
-        raise InputError(f"cannot write the picture {str(path)!r}: {error.strerror or error}") from None
+    write_target(path, picture)
     return path
 
 
@@ -249,7 +247,8 @@ def framed_graph(legend: str, title: str | None, paper: bool) -> pygraphviz.AGra
     if paper:
         graph.graph_attr.update(bgcolor=palette.PAPER, dpi="144")
     if title:
-        graph.add_subgraph(name=TITLE_FRAME, label=title, labelloc="t", fontsize="17", color="transparent")
+        shown = title.encode(errors="backslashreplace").decode().replace("\\", "\\\\")  # as it stands: no escapes
+        graph.add_subgraph(name=TITLE_FRAME, label=shown, labelloc="t", fontsize="17", color="transparent")
     return graph
 
 

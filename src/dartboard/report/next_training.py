@@ -3,7 +3,6 @@
 The sizes are those of training.json, which a search writes at its end. Loads no torch.
 """
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from dartboard.errors import InputError
 from dartboard.json_files import read_json
 from dartboard.pace import seconds_in_words
+from dartboard.paths import quoted
 
 TRAINING = "training.json"
 # Settings of a search that its training shares where they are not the usual ones: the images, and where to compute.
@@ -84,7 +84,7 @@ def shared_flags(config: Mapping[str, Any]) -> list[str]:
 def command(folder: Path, config: Mapping[str, Any]) -> str:
     """The command itself, at sizes that can be finished, for a shell."""
     plan = read(folder)
-    return shlex.join(begin(folder, config, plan.flags) + (plan.smaller.flags() if plan.smaller else []))
+    return " ".join(map(quoted, begin(folder, config, plan.flags) + (plan.smaller.flags() if plan.smaller else [])))
 
 
 def begin(folder: Path, config: Mapping[str, Any], flags: Sequence[str]) -> list[str]:
@@ -96,7 +96,7 @@ def remark(folder: Path, config: Mapping[str, Any]) -> str:
     plan = read(folder)
     if plan.smaller is None or plan.recipe is None:
         return ""
-    whole = shlex.join(begin(folder, config, plan.flags))
+    whole = " ".join(map(quoted, begin(folder, config, plan.flags)))
     here, recipe = (seconds_in_words(one.takes_s) for one in (plan.smaller, plan.recipe))
     return (
         f"{plan.smaller.words()}, in about {here} where the search ran. The recipe, {plan.recipe.words()}, takes about "

@@ -3,14 +3,15 @@
 import base64
 import hashlib
 import os
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 import dartboard
+from dartboard.durable import as_bytes
 from dartboard.errors import InputError
+from dartboard.paths import quoted
 from dartboard.report import compare_page, search_page, train_page, words
 from dartboard.report.blocks import command, tiles
 from dartboard.report.cells import cells
@@ -21,6 +22,7 @@ from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells
 from dartboard.search_space import Architecture
 from dartboard.spaces import darts
+from dartboard.targets import write_target
 
 # Sections that the navigation leads to: the element's id, its word.
 PLACES = (
@@ -53,7 +55,7 @@ def write(folders: Sequence[Path], out: Path | None) -> Path:
         raise InputError("name one run folder or several: dartboard report runs/demo/search")
     runs = [read_facts(folder) for folder in dict.fromkeys(folders)]
     place = out if out is not None else common_folder([facts.folder for facts in runs]) / "report.html"
-    replace_text(place, page_html(runs, place.parent))
+    put(page_html(runs, place.parent), place, named=out is not None)
     return place
 
 
@@ -64,11 +66,22 @@ def common_folder(folders: Sequence[Path]) -> Path:
     )
 
 
+def put(text: str, path: Path, *, named: bool) -> None:
+    """Writes a page: where a person named its file, through links and into devices. Raises as `write_target`."""
+    if not named:
+        return replace_text(path, text)
+    try:
+        write_target(path, text)
+    except InputError as error:
+        reason = str(error).removeprefix(f"cannot write {path}: ")
+        raise InputError(f"cannot write the page {str(path)!r}: {reason}") from error
+
+
 def replace_text(path: Path, text: str) -> None:
     """Writes beside and renames, so that a reader never sees half a page. Raises InputError."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(as_bytes(text))
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True) if part.parent.is_dir() else None
@@ -193,7 +206,7 @@ def with_state(facts: Facts, answer: Html) -> Html:
 def empty(facts: Facts) -> Page:
     what = "search" if facts.command == "search" else "training"
     lede = "No epoch has finished yet, so there is nothing to show but the conditions below."
-    line = command(f"dartboard resume {shlex.quote(str(facts.folder))}", "Go on with it, exactly where it stopped:")
+    line = command(f"dartboard resume {quoted(facts.folder)}", "Go on with it, exactly where it stopped:")
     return Page(f"A {what} · {data_name(facts)}", f"This {what} has not finished an epoch", lede, line, Html(""))
 
 

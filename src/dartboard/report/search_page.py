@@ -1,7 +1,6 @@
 """The part of the page that tells a search: what it found, and how that came about."""
 
-import shlex
-
+from dartboard.paths import quoted
 from dartboard.report import next_training, words
 from dartboard.report.blocks import command, section, tiles
 from dartboard.report.cells import cells, collapse_box
@@ -84,7 +83,7 @@ def device_word(facts: Facts) -> str:
 
 def answer(facts: Facts) -> Html:
     """Key figures, the cells, and the command that trains them."""
-    resume = f"dartboard resume {shlex.quote(str(facts.folder))}"
+    resume = f"dartboard resume {quoted(facts.folder)}"
     train = train_block(facts, "Train this architecture from scratch, and score it on the test images:")
     return join(
         [
@@ -92,7 +91,7 @@ def answer(facts: Facts) -> Html:
             alarm(facts),
             cells(facts.architecture, facts.name),
             train if facts.done else command(resume, "Go on with it, exactly where it stopped:"),
-            command(f"dartboard why {shlex.quote(str(facts.folder))}", "Ask why it performs so:")
+            command(f"dartboard why {quoted(facts.folder)}", "Ask why it performs so:")
             if facts.done
             else None,
         ]

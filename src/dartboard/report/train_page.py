@@ -1,9 +1,9 @@
 """The part of the page that tells a training from scratch: what it reached, and its curves."""
 
 import math
-import os
 from pathlib import Path
 
+from dartboard.paths import link_to
 from dartboard.report import words
 from dartboard.report.blocks import section, tiles
 from dartboard.report.cells import cells
@@ -94,7 +94,7 @@ def parent_words(facts: Facts, beside: Path) -> Html | None:
     parent = parent_of(facts)
     page = parent / "report.html" if parent is not None else None
     if page is not None and page.is_file() and page.resolve() != (beside / "report.html").resolve():
-        target = Path(os.path.relpath(page.resolve(), beside.resolve())).as_posix()
+        target = link_to(page.resolve(), beside.resolve())
         return tag(
             "p", "The architecture comes from the search ", tag("a", str(named), href=target), ".", class_="prose"
         )

@@ -54,7 +54,7 @@ FEW = 5  # with fewer seeds than that, the page says how little they can show
 def write(study: Study, out: Path | None = None) -> Path:
     """Writes the page of a study, finished or not; returns its path. Raises InputError."""
     place = out or study.folder / "report.html"
-    page.replace_text(place, page_html(study))
+    page.put(page_html(study), place, named=out is not None)
     return place
 
 

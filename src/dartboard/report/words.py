@@ -1,8 +1,8 @@
 """Numbers as people read them: percent, durations, counts, spreads."""
 
-import shlex
 from pathlib import Path
 
+from dartboard.paths import quoted
 from dartboard.report.measures import Spread
 
 UNKNOWN = "–"
@@ -71,10 +71,10 @@ def plural(number: int, word: str) -> str:
 
 def command_words(command: object) -> str:
     if isinstance(command, list):
-        return shlex.join(str(word) for word in command)
+        return " ".join(quoted(str(word)) for word in command)
     return str(command) if command else UNKNOWN
 
 
 def evaluate_command(folder: Path) -> str:
     """A run knows its own data."""
-    return f"dartboard evaluate {shlex.quote(str(folder))}"
+    return f"dartboard evaluate {quoted(folder)}"

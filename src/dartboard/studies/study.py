@@ -1,6 +1,5 @@
 """A study in a folder: study.toml, which says all that decides its numbers, and a run for each stage."""
 
-import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
 from dartboard.json_files import as_json, read_json
 from dartboard.new_folder import make_folder
+from dartboard.paths import quoted, restored
 from dartboard.run import ENVIRONMENT, Run
 from dartboard.studies.protocol import Protocol, Stage, parse_proxies, stages
 
@@ -147,7 +147,7 @@ def shared(setup: Setup) -> dict[str, Any]:
 
 
 def resume_command(folder: Path) -> str:
-    return f"dartboard resume {shlex.quote(str(folder))}"
+    return f"dartboard resume {quoted(folder)}"
 
 
 def is_study(folder: Path) -> bool:
@@ -160,7 +160,7 @@ def is_study(folder: Path) -> bool:
 
 def read_study(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(ordinary_bytes(path).decode())
+        return dict(restored(tomllib.loads(ordinary_bytes(path).decode())))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is damaged: it is not TOML; restore it or begin a new study") from error
 
