@@ -39,6 +39,14 @@ def test_four_long_names_stand_below_each_other_and_differ() -> None:
         assert 0 <= float(place[2]) < height
 
 
+def test_a_mark_leaves_the_picture_as_high_as_it_is() -> None:
+    views = [
+        re.search('viewBox="[^"]*"', curves([Series("one", [0, 1], [0.1, 0.2])], "x" * 20, marks=marks))
+        for marks in ([], [(0.1, "chance")], [(3.0, "undecided")])
+    ]
+    assert len({view and view[0] for view in views}) == 1
+
+
 def test_no_name_beside_a_chart_is_cut() -> None:
     names = ["digits-rotated alone, both budgets", "digits-rotated, then digits", "x" * 130]
     for drawn in (dots([(name, [0.1]) for name in names], "y" * 20), curves([Series(names[2], [0], [1])], "z" * 20)):

@@ -19,6 +19,16 @@ CHROMIUM = next(
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
+CELLS_OUTSIDE = """() => [...document.querySelectorAll('svg.cell, svg.strip, .command code')].filter(element => {
+  const box = element.getBoundingClientRect();
+  return box.left < 0 || box.right > innerWidth;
+}).length"""
+SAVES_ASIDE = """() => [...document.querySelectorAll('.save')].map(button => {
+  const panel = button.closest('figure'), style = getComputedStyle(panel);
+  const edge = parseFloat(style.paddingRight) + parseFloat(style.borderRightWidth);
+  const inner = panel.getBoundingClientRect().right - edge;
+  return Math.abs(inner - button.getBoundingClientRect().right);
+}).filter(aside => aside > 0.5)"""
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 FILL = "getComputedStyle(document.querySelector('svg.%s text')).fill"
 WIDTHS = "[...document.querySelectorAll('[data-kind=normal] .relaxed path')].map(path => path.style.strokeWidth).join()"
@@ -164,6 +174,32 @@ def test_the_page_never_scrolls_sideways(visit: Any, name: str) -> None:
         one.page.set_viewport_size({"width": width, "height": 844})
         assert one.page.evaluate("document.documentElement.scrollWidth") <= width
         assert one.page.evaluate(PARTS_TOO_WIDE) == []
+
+
+@pytest.mark.parametrize("name", ["search/report.html", "journey.html", "many.html"])
+def test_a_phone_shows_whole_cells_and_commands_and_every_save_stands_at_the_right(visit: Any, name: str) -> None:
+    one = visit(name)
+    for width in (400, 1280):
+        one.page.set_viewport_size({"width": width, "height": 844})
+        assert one.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert one.page.evaluate(CELLS_OUTSIDE) == 0
+        assert one.page.evaluate(SAVES_ASIDE) == []
+        assert one.page.evaluate(
+            "[...document.querySelectorAll('pre')].every(one => one.scrollWidth <= one.clientWidth)"
+        )
+
+
+def test_a_strip_of_cells_takes_as_many_columns_as_there_is_room_for(visit: Any) -> None:
+    one = visit("search/report.html")
+    columns = """() => { const tops = [...document.querySelector('svg.strip').querySelectorAll('.thumb')]
+      .map(thumb => Math.round(thumb.getBoundingClientRect().top));
+      return tops.filter(top => top === tops[0]).length; }"""
+    seen = []
+    for width in (1280, 400, 1280):
+        one.page.set_viewport_size({"width": width, "height": 844})
+        one.page.wait_for_timeout(50)
+        seen.append(one.page.evaluate(columns))
+    assert seen == [8, 3, 8]
 
 
 def test_dark_and_light_and_print_have_their_own_colours(visit: Any) -> None:

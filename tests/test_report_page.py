@@ -295,3 +295,31 @@ def test_runs_may_be_given_as_objects_that_know_their_folder(tmp_path: Path) -> 
         folder = write_search(tmp_path / "run", epochs=1)
 
     assert write_report([Known()]) == Known.folder / "report.html"
+
+
+def test_the_headline_has_the_folders_name_and_the_figures_the_chance_level(tmp_path: Path) -> None:
+    data = {"name": "images:/data/of mine/my photos", "num_classes": 8, "train": 30, "val": 30, "test": 20}
+    search = write_search(tmp_path / "search", environment={"data": data})
+    training = write_training(tmp_path / "train", parent=search)
+    known = json.loads((training / "environment.json").read_text())
+    (training / "environment.json").write_text(json.dumps({**known, "data": data}))
+    for folders in ([search], [training], [search, training], [search, write_search(tmp_path / "other"), training]):
+        page = write_report(folders, out=tmp_path / "page.html")
+        top = re.search(r"<h1>.*?</h1>", page.read_text())
+        assert top is not None and "of mine" not in top[0]
+        assert ("my photos" in top[0]) == (len(folders) < 3)
+        said = words_of(page)
+        assert "chance 12.5 %" in said
+        assert re.search(r">chance</text>|>chance<", page.read_text()) or len(folders) == 3  # 8 classes beside 10
+
+
+def test_every_panel_has_a_title_and_the_cell_cut_out_is_said_not_to_be_trained(tmp_path: Path) -> None:
+    search = write_search(tmp_path / "search", config={"stop": "skips:2", "stop_mode": "report"})
+    training = write_training(tmp_path / "train", parent=search)
+    other = write_search(tmp_path / "other", seed=1)
+    for folders in ([search], [search, training], [search, other, training]):
+        text = write_report(folders, out=tmp_path / "page.html").read_text()
+        figures = re.findall(r"<figure.*?</figure>", text, flags=re.DOTALL)
+        assert figures and all("<h3>" in figure for figure in figures)
+        assert "cell cut out, not trained" in text
+        assert "derived val accuracy" not in text and not re.search(r"light \d+ % to dark", text)

@@ -22,6 +22,7 @@ from dartboard.run import Run
 Made = TypeVar("Made")
 Savable = nn.Module | torch.optim.Optimizer | Mapping[str, Tensor]
 SEEDING = threading.Lock()
+SPOKEN = {"derived_val_accuracy": "cell cut out, not trained"}  # what a number is called where people read it
 LOG_EVERY = 10  # steps between two lines "step" in metrics.jsonl
 DTYPES = {"float32": torch.float32, "bf16": torch.float32, "float64": torch.float64}
 
@@ -217,7 +218,7 @@ def note_step(run: Run, place: Place, progress: Progress) -> None:
 def in_words(numbers: Mapping[str, float]) -> str:
     """Numbers of an epoch on one line; accuracies in percent."""
     values = {n: f"{100 * value:.1f}%" if n.endswith("accuracy") else f"{value:.4g}" for n, value in numbers.items()}
-    return "  ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items())
+    return "  ".join(f"{SPOKEN.get(name, name.replace('_', ' '))} {value}" for name, value in values.items())
 
 
 def save(run: Run, place: Place, **parts: Savable) -> None:

@@ -75,8 +75,8 @@ def curves(
         axes = figure.add_axes(place, facecolor="none")
         for line in series:
             add_line(axes, line)
-        for height, word in marks:
-            add_mark(axes, height, word)
+        for level, word in marks:
+            add_mark(axes, level, word)
         if gap and len(series) > 1 and list(series[0].x) == list(series[1].x):
             axes.fill_between(series[0].x, series[0].y, series[1].y, color=STAND_INS["--one"], alpha=0.1, linewidth=0)
         for x in swaps:

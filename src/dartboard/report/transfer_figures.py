@@ -16,7 +16,7 @@ COLOURS = {"a": "--one", "b": "--two"}
 def forest(rows: Sequence[tuple[str, float, float, float, Sequence[float]]], label: str) -> Html:
     """A row a difference: a dot a pair, the mean with its interval. rows: (name, mean, low, high, pairs), as shares."""
     with matplotlib.rc_context(SETTINGS):
-        labels = [wrapped(row[0], 34) for row in rows]
+        labels = [wrapped(row[0], 36) for row in rows]
         height = 0.75 + 0.27 * len(rows) + LINE_IN * max(label.count("\n") for label in labels) * len(rows)
         figure = Figure(figsize=(WIDTH_IN, height), facecolor="none")
         axes = figure.add_axes((0.47, 0.44 / height, 0.5, 1 - 0.6 / height), facecolor="none")
