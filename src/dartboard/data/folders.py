@@ -105,7 +105,7 @@ def list_images(classes: dict[str, Path], class_names: tuple[str, ...]) -> Listi
     labels: list[int] = []
     for name, folder in classes.items():
         if name not in class_names:
-            raise InputError(f"{folder} is a class that the training images do not have; move it elsewhere or rename it")
+            raise InputError(f"{folder} is a class that the training images do not have; move or rename it")
         of_class = sorted(walk(str(folder), set()), key=lambda path: path.replace(os.sep, "/"))
         if not of_class:
             raise InputError(f"the class folder {folder} holds no JPEG, PNG or WebP image; add some or delete it")
