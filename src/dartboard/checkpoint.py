@@ -26,7 +26,7 @@ class Checkpoint:
 
     tensors: by name, on the CPU; step, epoch: those to go on with, as the method counted them; extra: JSON values of
     the method; metrics_bytes: length of metrics.jsonl; elapsed_s: seconds worked so far; last_epoch: the last epoch's
-    line in the metrics, or None; place: the folder it was read from.
+    line in the metrics, or None; settings: the digest of the run's settings; place: the folder it was read from.
     """
 
     tensors: "dict[str, Tensor]"
@@ -36,6 +36,7 @@ class Checkpoint:
     metrics_bytes: int = 0
     elapsed_s: float = 0.0
     last_epoch: dict[str, Any] | None = None
+    settings: str | None = None
     place: Path | None = None
 
 
@@ -50,7 +51,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()})
     state = {"step": checkpoint.step, "epoch": checkpoint.epoch, "extra": checkpoint.extra,
              "metrics_bytes": checkpoint.metrics_bytes, "elapsed_s": checkpoint.elapsed_s,
-             "last_epoch": checkpoint.last_epoch,
+             "last_epoch": checkpoint.last_epoch, "settings": checkpoint.settings,
              "tensors_sha256": hashlib.sha256(data).hexdigest()}  # fmt: skip
     state["digest"] = digest(state)
     target = free_name(folder, checkpoint.step)

@@ -20,6 +20,7 @@ from dartboard.paths import held, restored
 Config = TypeVar("Config")
 MAX_TOML_BYTES = 1_000_000
 UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+MOST_CHANNELS, MOST_EPOCHS = "(-inf, 4096]", "(-inf, 1e6]"  # no network is as wide, no run as long
 INTERVAL = re.compile(r"([\[(])\s*(\S+)\s*,\s*(\S+)\s*([\])])")
 
 

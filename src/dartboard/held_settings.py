@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dartboard.data.names import FOLDER_PREFIX
-from dartboard.errors import EditedSettingsError
+from dartboard.errors import EditedSettingsError, InputError
 from dartboard.paths import quoted
 
 SETTINGS, DIGEST = "settings", "settings_digest"  # keys of environment.json
@@ -67,6 +67,14 @@ def check(known: Mapping[str, Any], table: Mapping[str, Any], place: Path, new: 
         told = "; ".join(found[:MOST_NAMED]) + more
         raise EditedSettingsError(f"{place} was edited since the work began: {told}; undo that, or {new}")
     return True
+
+
+def check_own(known: Mapping[str, Any], mark: str | None, place: Path) -> None:
+    """Raises InputError for a checkpoint of a run with other settings. known: as for `check`; mark: its own digest."""
+    if mark is not None and known.get(DIGEST, mark) != mark:
+        raise InputError(
+            f"checkpoint {place} is of another run, with other settings; put this run's own back, or start a new run"
+        )
 
 
 def edits(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -202,6 +202,12 @@ def check_memory(job: Job) -> None:
     batch_size, free = job.config.batch_size, free_bytes(pick_device(job.setup.device))
     if certainly_fits(job, free):
         return
+    weights = NUMBER_BYTES[job.setup.precision] * job.at_once * job.cost.params
+    if weights > free:
+        raise InputError(
+            f"the weights alone take {in_words(weights)} of memory, and {in_words(free)} are free; "
+            "give fewer --channels or --cells"
+        )
     try:
         base, slope = memory_line(job, free)
     except CannotContinueError as error:

@@ -267,7 +267,8 @@ class Run:
         Raises CannotContinueError (disk full; the checkpoints before stay), InputError (not writable).
         """
         length = sync_length(self.folder / METRICS)
-        checkpoint = Checkpoint(dict(state), step, epoch, extra or {}, length, self.elapsed_s, self._last_epoch)
+        known = self._last_epoch, self.environment.get(held_settings.DIGEST)
+        checkpoint = Checkpoint(dict(state), step, epoch, extra or {}, length, self.elapsed_s, *known)
         path = write_checkpoint(self.folder / CHECKPOINTS, checkpoint)
         self._kept = [*self._kept[-1:], path]
         prune(self.folder / CHECKPOINTS, self._kept)
@@ -277,12 +278,13 @@ class Run:
         """The newest intact checkpoint, or None to start anew. A word on stderr where a newer one is torn.
 
         Where the run is open for writing, metrics.jsonl is cut to the length it had then, and what of it is missing or
-        damaged is marked. Raises InputError where there are checkpoints and all are torn.
+        damaged is marked. Raises InputError where there are checkpoints and all are torn, or one is of another run.
         """
         found = checkpoints(self.folder / CHECKPOINTS)
         for position in reversed(range(len(found))):
             checkpoint = read_checkpoint(found[position])
             if checkpoint is not None:
+                held_settings.check_own(self.environment, checkpoint.settings, found[position])
                 self._go_on_from(checkpoint, found[: position + 1])
                 return checkpoint
             print(f"checkpoint {found[position]} is torn; going back to the one before", file=sys.stderr, flush=True)

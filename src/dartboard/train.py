@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from dartboard import fast_network, graphs, loop
 from dartboard.clock import Clock
-from dartboard.config import check_kind, check_ranges, check_types
+from dartboard.config import MOST_CHANNELS, MOST_EPOCHS, check_kind, check_ranges, check_types
 from dartboard.cost import count_module, num_params
 from dartboard.data import Augmentation, Data, Split, epoch_batches
 from dartboard.data.color import color_jitter
@@ -120,6 +120,7 @@ class Config:
     def __post_init__(self) -> None:
         check_types(self)
         check_ranges(self, channels="[1, inf)", epochs="[1, inf)", batch_size="[1, inf)")
+        check_ranges(self, channels=MOST_CHANNELS, epochs=MOST_EPOCHS)
         check_ranges(self, lr="(0, inf)", lr_factor="(0, 1]", lr_min="[0, inf)", weight_decay="[0, inf)")
         check_ranges(self, momentum="[0, 1)", grad_clip="(0, inf)", drop_path="[0, 1)", auxiliary_weight="[0, inf)")
         check_ranges(self, label_smoothing="[0, 1)", crop_padding="[0, inf)", cutout="[0, inf)")

@@ -84,5 +84,6 @@ def epoch_seconds(protocol: Protocol, setup: Setup, search: dict[str, Any], data
     study = Study(Path("dry-run"), replace(protocol, proxy=""), search, {}, shared(setup), [])
     first = stages(study.protocol)[0]
     header = {"command": "search", "method": protocol.method, "space": protocol.space}
+    dryrun.check_search(header, setup, study.config_of(first), data)
     one = dryrun.search_job(header, setup, study.config_of(first), data)
     return per_epoch(one, rehearse(one, one.config.batch_size)[0])

@@ -15,7 +15,7 @@ from dartboard.errors import InputError, InterruptedRunError, TakenError, unknow
 from dartboard.methods import METHODS
 from dartboard.spaces import SPACES
 from dartboard.stopping import Limits, limits_of, signals_noted
-from dartboard.studies.protocol import SIDES, Protocol, Side, parse_proxies
+from dartboard.studies.protocol import SIDES, Protocol, Side, drawn, parse_proxies
 from dartboard.studies.study import Study, method_of, shared
 
 if TYPE_CHECKING:
@@ -117,6 +117,8 @@ def execute(words: list[str]) -> None:
     work.use_threads(setup.threads)
     search, train = search_settings(flags), train_settings(flags)
     protocol, data = protocol_of(flags, setup, search, train)
+    if not flags.print_config:
+        check_sizes(protocol, search, train, setup, data)
     if flags.print_config:
         return print(as_text(protocol, search, train, setup), end="")
     if flags.dry_run:
@@ -209,6 +211,20 @@ def protocol_of(
         train_epochs=train["epochs"],
     )
     return with_epochs(protocol, flags, setups, search, data), data
+
+
+def check_sizes(
+    protocol: Protocol, search: dict[str, Any], train: dict[str, Any], setup: Setup, data: dict[Side, "Data"]
+) -> None:
+    """Raises InputError for a study whose searches or trainings take more memory than is free."""
+    from dartboard.commands import dryrun
+    from dartboard.train import Config
+
+    header = {"command": "search", "method": protocol.method, "space": protocol.space}
+    of_search, of_training = build(method_of(protocol).Config, search), build(Config, train)
+    for one in data.values():
+        dryrun.check_search(header, setup, of_search, one)
+        dryrun.check_training(setup, of_training, one, work.network_that_fits(drawn(protocol, 0), of_training, one))
 
 
 def check_alike(a: "Data", b: "Data") -> None:

@@ -176,9 +176,25 @@ def attended(run: Run, *, fresh: bool) -> Iterator[None]:
 
 def build_network(architecture: Architecture, config: Any, data: "Data") -> "Network":
     """The network of an architecture at the sizes of a training's config and of the data. Raises InputError."""
-    from dartboard.networks.darts import sized
-
-    network = sized(architecture, config, data)
+    network = network_that_fits(architecture, config, data)
     if config.auxiliary and network.auxiliary_head is None:
         print(f"no auxiliary head: images of {data.image_size}x{data.image_size} leave it a map smaller than 5x5")
     return network
+
+
+def network_that_fits(architecture: Architecture, config: Any, data: "Data") -> "Network":
+    """The same, with nothing said. Raises InputError where its weights alone take more memory than is free."""
+    import torch
+
+    from dartboard.cost import num_params
+    from dartboard.headroom import free_bytes, in_words
+    from dartboard.networks.darts import sized
+
+    with torch.device("meta"):
+        weights = 4 * num_params(sized(architecture, config, data))
+    if weights > free_bytes():
+        free = in_words(free_bytes())
+        raise InputError(
+            f"the weights alone take {in_words(weights)}, and {free} are free; give fewer --channels or --cells"
+        )
+    return sized(architecture, config, data)

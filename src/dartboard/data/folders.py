@@ -168,7 +168,7 @@ def list_images(classes: dict[str, Path], class_names: tuple[str, ...]) -> Listi
     others: Counter[str] = Counter()
     for name, folder in classes.items():
         if name not in class_names:
-            raise InputError(f"{folder} is a class that the training images do not have; delete or rename it")
+            raise InputError(f"{folder} is a class that the training images do not have; move or rename it")
         of_class = sorted(walk(str(folder), set(), others), key=lambda path: path.replace(os.sep, "/"))
         if not of_class:
             raise InputError(f"the class folder {folder} holds no image ({IN_WORDS}); add some or delete it")

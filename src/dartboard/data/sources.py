@@ -18,7 +18,7 @@ from dartboard.data.splits import Collection, Data, divide, with_test
 from dartboard.data.variants import fewer_classes, inverted, resized, rotated
 from dartboard.environment import pick_device
 from dartboard.errors import InputError
-from dartboard.headroom import free_bytes
+from dartboard.headroom import free_bytes, in_words
 
 DIGITS = {"digits-inverted": inverted, "digits-rotated": rotated}
 
@@ -80,12 +80,25 @@ def load_data(
             raise InputError(
                 f"{collection.name} images are {size}x{size}; image_size is no choice for arrays: resize them"
             )
+        check_room(collection, image_size)
         collection = resized(collection, image_size)
     if max_classes is not None:
         collection = fewer_classes(with_test(collection), max_classes)  # a part has no test image of the whole's train
     return divide(
         collection, seed=seed, val_fraction=val_fraction, official_split=official_split, max_images=max_images
     )
+
+
+def check_room(collection: Collection, image_size: int) -> None:
+    """Raises InputError where the images, brought to that size, would not fit into the free memory."""
+    splits = (collection.train, collection.val, collection.test)
+    number = sum(len(split) for split in splits if split is not None)
+    needed, free = number * collection.train.images.shape[1] * image_size**2, free_bytes()
+    if needed > free:
+        raise InputError(
+            f"{number} images of {image_size}x{image_size} take {in_words(needed)}, and {in_words(free)} are free; "
+            "give a smaller --image-size"
+        )
 
 
 def load_setup(setup: Setup, value_range: ValueRange | None = None, **others: Any) -> Data:

@@ -35,7 +35,7 @@ from torch import Tensor, nn
 
 from dartboard import batches, descent, early_stopping, evidence, graphs, handover, loop, networks, stop_rules, train
 from dartboard.clock import Clock
-from dartboard.config import check_ranges, check_types
+from dartboard.config import MOST_CHANNELS, MOST_EPOCHS, check_ranges, check_types
 from dartboard.data import Data
 from dartboard.errors import InputError
 from dartboard.evaluate import kept_buffers
@@ -104,6 +104,7 @@ class Config:
         check_types(self)
         check_ranges(self, channels="[1, inf)", epochs="[1, inf)", batch_size="[1, inf)")
         check_ranges(self, schedule_epochs="[1, inf)")
+        check_ranges(self, channels=MOST_CHANNELS, epochs=MOST_EPOCHS, schedule_epochs=MOST_EPOCHS)
         check_ranges(self, lr="(0, inf)", grad_clip="(0, inf)", alpha_lr="(0, inf)", epsilon="(0, inf)")
         check_ranges(self, lr_min="[0, inf)", weight_decay="[0, inf)", alpha_weight_decay="[0, inf)")
         check_ranges(self, alpha_init="[0, inf)", crop_padding="[0, inf)", cutout="[0, inf)", momentum="[0, 1)")

@@ -5,6 +5,8 @@ from types import ModuleType
 
 from dartboard.errors import InputError, unknown
 
+MOST_CELLS = 1000
+
 FAMILIES = ("darts",)
 
 
@@ -26,4 +28,6 @@ def check_cells(cells: int) -> tuple[int, int]:
     """Positions of the two reduction cells. Raises InputError where the two would not fit."""
     if cells < 3:
         raise InputError(f"--cells {cells}: give 3 or more, two of them are reduction cells")
+    if cells > MOST_CELLS:
+        raise InputError(f"--cells {cells}: give {MOST_CELLS} or less")
     return cells // 3, 2 * cells // 3

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from dartboard.config import check_data_name, check_ranges, check_types
+from dartboard.config import MOST_EPOCHS, check_data_name, check_ranges, check_types
 from dartboard.errors import InputError, unknown
 from dartboard.search_space import Architecture
 from dartboard.spaces import SPACES
@@ -64,6 +64,7 @@ class Protocol:
         for name in (self.a, self.b):
             check_data_name(name)
         check_ranges(self, epochs="[1, inf)", epochs_b="[1, inf)", train_epochs="[1, inf)", random="[0, 10000]")
+        check_ranges(self, epochs=MOST_EPOCHS, epochs_b=MOST_EPOCHS, train_epochs=MOST_EPOCHS)
         check_ranges(self, images_a="[2, inf)", images_b="[2, inf)", image_size="[1, 4096]")
         check_ranges(self, seed="[0, 1e18]", seeds="[1, 1000]")
         if self.space not in SPACES:
