@@ -289,3 +289,35 @@ def test_a_digest_holds_every_setting_but_the_free_ones(table: dict[str, Any], f
     assert digest({**table, "held": value}) != digest(table)
     for name in table:
         assert digest({one: table[one] for one in table if one != name}) != digest(table)
+
+
+def test_an_edited_study_is_refused_by_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["transfer", "--a", "digits", "--b", "digits-rotated", *SMALL[2:], "--epochs", "1", "--seeds", "1"]
+    more = ["--train-channels", "2", "--train-cells", "3", "--train-batch-size", "8", "--train-epochs", "1"]
+    assert main([*words, *more, "--until", "0.1s", "--out", str(tmp_path / "study")]) == 0
+    file = tmp_path / "study/study.toml"
+    text = file.read_text()
+    edited = {
+        "precision": ('"float32"', '"float64"'),
+        "seeds": ("seeds = 1", "seeds = 2"),
+        "lr": ("lr = 0.025", "lr = 0.1"),
+    }
+    for old, new in edited.values():
+        assert old in text
+        file.write_text(text.replace(old, new, 1))
+        code, said = resumed(tmp_path / "study", capsys)
+        assert code == 2 and said.count("\n") == 1 and "study.toml was edited since the work began" in said
+    file.write_text(text.replace('save_every = "10m"', 'save_every = "1m"'))
+    capsys.readouterr()
+    assert main(["resume", str(tmp_path / "study"), "--until", "0.1s"]) == 0
+
+
+def test_edited_settings_of_why_are_refused_by_resume(
+    stopped: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = copied(stopped, "search", tmp_path)
+    assert main(["why", str(folder), "--until", "0.1s", "--epochs", "1", "--few-steps", "1"]) == 0
+    file = folder / "why/settings.json"
+    file.write_text(file.read_text().replace('"epochs": 1', '"epochs": 2'))
+    code, said = resumed(folder / "why", capsys)
+    assert code == 2 and said.count("\n") == 1 and "settings.json was edited since the study began" in said

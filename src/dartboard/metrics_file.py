@@ -49,6 +49,12 @@ def last_line(path: Path) -> dict[str, Any]:
     return (as_object(lines[-1]) or {}) if lines else {}
 
 
+def num_epochs(path: Path) -> int:
+    """How many lines of epochs the file has; what is damaged is passed over."""
+    found = (as_object(line) or {} for line in content_of(path).split(b"\n"))
+    return sum(line.get("event") == "epoch" for line in found)
+
+
 def last_epoch(lines: Iterable[Line]) -> Line:
     """The last line of an epoch. Raises InputError where a gap has taken it."""
     found = [line for line in lines if line.get("event") == "epoch"]

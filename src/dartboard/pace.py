@@ -15,6 +15,7 @@ from dartboard.data.layouts import cache_folder
 from dartboard.durable import replace_file
 from dartboard.errors import CannotContinueError, InputError
 from dartboard.json_files import as_json, read_json
+from dartboard.metrics_file import METRICS, num_epochs
 
 if TYPE_CHECKING:
     from dartboard.data import Data
@@ -141,7 +142,7 @@ def say_known(run: "Run", data: "Data", count_macs: Callable[[], int]) -> None:
     speed = known_speeds().get(kind_of(run, data))
     if not isinstance(speed, float):
         return
-    begun = len([line for line in run.metrics() if line.get("event") == "epoch"])
+    begun = num_epochs(run.folder / METRICS)
     epochs = run.settings["epochs"] - begun
     seconds = min(speed * count_macs() * images_of(run, data) * epochs, run.limits.seconds)
     if seconds > LONG_S and run.limits.steps is None:

@@ -194,6 +194,17 @@ def is_tiny(setup: Setup, config: Any, data: Data, at_once: int = 1) -> bool:
     return bool(TINY * size < free_bytes(pick_device(setup.device)) / NUMBER_BYTES[setup.precision])
 
 
+def check_weights(job: Job) -> None:
+    """Raises InputError for a job whose weights alone take more memory than is free: no step of it can be tried."""
+    free = free_bytes(pick_device(job.setup.device))
+    weights = NUMBER_BYTES[job.setup.precision] * job.at_once * job.cost.params
+    if weights > free:
+        raise InputError(
+            f"the weights alone take {in_words(weights)} of memory, and {in_words(free)} are free; "
+            "give fewer --channels or --cells"
+        )
+
+
 def check_memory(job: Job) -> None:
     """Raises InputError, naming the largest batch that fits, for a job that takes more memory than is free.
 
@@ -202,12 +213,6 @@ def check_memory(job: Job) -> None:
     batch_size, free = job.config.batch_size, free_bytes(pick_device(job.setup.device))
     if certainly_fits(job, free):
         return
-    weights = NUMBER_BYTES[job.setup.precision] * job.at_once * job.cost.params
-    if weights > free:
-        raise InputError(
-            f"the weights alone take {in_words(weights)} of memory, and {in_words(free)} are free; "
-            "give fewer --channels or --cells"
-        )
     try:
         base, slope = memory_line(job, free)
     except CannotContinueError as error:

@@ -3,13 +3,14 @@
 A run is only read here, and may be at work at the same time. Importing this imports no torch.
 """
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dartboard import formats
 from dartboard.checkpoint import checkpoints, newest
 from dartboard.errors import InputError
-from dartboard.formats.files import shown
+from dartboard.formats.files import check_file, shown
 from dartboard.run import CHECKPOINTS, Run
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class Unfinished:
 
 def check_has_weights(run: Run) -> None:
     """Raises InputError, with what to do, where a run has neither its last weights nor a training's checkpoint."""
-    if (run.folder / WEIGHTS).is_file():
-        return
+    if os.path.lexists(run.folder / WEIGHTS):
+        return check_file(run.folder / WEIGHTS)
     if run.command == "search":
         raise InputError(f"{shown(run.folder)} has no {WEIGHTS}; train what it found first")
     if not checkpoints(run.folder / CHECKPOINTS):

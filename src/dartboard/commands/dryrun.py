@@ -57,11 +57,13 @@ def train(
 
 def check_search(header: Mapping[str, str], setup: Setup, config: Any, data: "Data", at_once: int = 1) -> None:
     """Raises InputError for a search, or so many at once, that take more memory than is free."""
-    from dartboard.rehearsal import check_memory, is_tiny
+    from dartboard.rehearsal import check_memory, check_weights, is_tiny
 
     given = min(len(data.train), len(data.val))  # a batch larger than that is refused by the search itself
     if config.batch_size <= given and not is_tiny(setup, config, data, at_once):
-        check_memory(search_job(header, setup, config, data, at_once))
+        job = search_job(header, setup, config, data, at_once)
+        check_weights(job)
+        check_memory(job)
 
 
 def check_training(setup: Setup, config: Any, data: "Data", network: "nn.Module") -> None:
@@ -112,10 +114,11 @@ def counts(job: "Job") -> str:
 def estimate(job: "Job", seeds: int) -> None:
     """Makes a few real steps and prints what they say of the whole. Raises InputError where it does not fit."""
     from dartboard.data.shapes import bytes_to_come
-    from dartboard.rehearsal import check_memory, rehearse
+    from dartboard.rehearsal import check_memory, check_weights, rehearse
 
     steps, epochs = -(-job.images // job.config.batch_size), job.config.epochs
     print(f"steps: {steps} an epoch, {epochs} epochs, {steps * epochs} in all", flush=True)
+    check_weights(job)
     if job.config.batch_size <= job.images:
         check_memory(job)
     before, device = resident_bytes() + bytes_to_come(job.data), pick_device(job.setup.device)
