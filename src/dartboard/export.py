@@ -21,7 +21,7 @@ from dartboard.config import build, check_ranges, check_types
 from dartboard.cost import SIZES
 from dartboard.durable import replace_file, writing
 from dartboard.errors import InputError
-from dartboard.formats.files import shown
+from dartboard.formats.files import is_folder, shown
 from dartboard.json_files import as_json, read_json
 from dartboard.networks.darts import STEM_MULTIPLIER, Network
 from dartboard.run import Run
@@ -91,7 +91,7 @@ def write_torch(
     architecture (a value, a file, a published name), for a network of the official CIFAR sizes with weights drawn from
     seed 0, described as not trained. Raises InputError: a run without weights, a folder that is not empty or writable.
     """
-    if isinstance(source, str | os.PathLike) and Path(source).is_dir():
+    if isinstance(source, str | os.PathLike) and is_folder(Path(source)):
         network, description = load_trained(source)
     else:
         network = source if isinstance(source, Network) else drawn(source)

@@ -1,7 +1,6 @@
 """dartboard train: trains an architecture from scratch and scores it on the test images."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dartboard import formats
@@ -11,7 +10,7 @@ from dartboard.config import Setup, build
 from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError
-from dartboard.formats.files import run_of
+from dartboard.formats.files import parent_of
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.stopping import Limits, limits_of
@@ -77,8 +76,8 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
     data = work.load(setup)
     network = work.build_network(architecture, flags.config, data)
     dryrun.check_training(setup, flags.config, data, network)
-    parent = flags.arch if Path(flags.arch).is_dir() else run_of(Path(flags.arch))
     folder = work.run_folder(flags.new, f"train-{label}", setup)
+    parent = parent_of(flags.arch)
     run = Run.create(folder, flags.config, setup=setup, command="train", parent=parent, architecture=architecture)
     run.limits = limits
     with work.attended(run, fresh=True):
