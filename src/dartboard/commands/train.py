@@ -52,7 +52,7 @@ def flags_class(settings: type[Any]) -> Any:
         """Train an architecture from scratch, on the train and val images together; score it on the test images."""
 
         arch: str
-        """a run folder, a file in any notation, or a name of `dartboard list architectures`"""
+        """a run folder, a file or text with a genotype, FILE:NAME, -, or a name of `dartboard list architectures`"""
         new: work.NewRun
         setup: Setup
         config: settings  # type: ignore[valid-type]
