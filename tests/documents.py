@@ -87,8 +87,9 @@ def prepare(words: list[str], folder: Path) -> None:
             write_cifar100(folder / "data")
         if word.startswith("images:") and not (folder / word.removeprefix("images:")).exists():
             write_images(folder / word.removeprefix("images:"))
-        if word in ("genotype.txt", "DARTS_arch.json") and not (folder / word).exists():
-            write_architecture(folder / word)
+        file = folder / word.partition(":")[0]
+        if file.name in ("log.txt", "genotypes.py", "DARTS_arch.json") and not file.exists():
+            write_architecture(file)
         if word in ("weights.pt", "cifar10_model.pt") and not (folder / word).exists():
             write_original_weights(folder / word)
 
@@ -109,7 +110,9 @@ def write_architecture(path: Path) -> None:
     from dartboard import formats
 
     notation = "nnabla" if path.suffix == ".json" else "quark0"
-    path.write_text(formats.write(formats.published()["DARTS_V2"].architecture, notation))
+    text = formats.write(formats.published()["DARTS_V2"].architecture, notation)
+    around = {"log.txt": "06/01 10:00:00 AM genotype = {0}\n" * 2, "genotypes.py": "DARTS_V1 = {0}\nDARTS_V2 = {0}\n"}
+    path.write_text(around.get(path.name, "{}").format(text))
 
 
 def write_original_weights(path: Path) -> None:

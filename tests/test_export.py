@@ -113,7 +113,7 @@ def test_weights_of_the_original_code_load_by_their_tensors_alone(tmp_path: Path
 @pytest.mark.usefixtures("global_rng")
 def test_the_weights_of_a_supernet_are_refused(tmp_path: Path) -> None:
     torch.save(Supernet(channels=2, cells=3).state_dict(), tmp_path / "weights.pt")
-    with pytest.raises(InputError, match="weights of another architecture or size: it has no cells"):
+    with pytest.raises(InputError, match="the weights of a search's supernet, not of a trained network"):
         load_foreign(tmp_path / "weights.pt", V2)
 
 

@@ -156,7 +156,7 @@ def test_what_is_no_weight_file_is_said(tmp_path: Path) -> None:
     assert "pipe or a device" in refusal(Path("/dev/zero"))
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.txt", "hello")
-    assert "cannot be read as weights" in refusal(path)
+    assert "is an archive of other files, not what torch.save wrote" in refusal(path)
 
 
 def test_a_compressed_archive_is_refused_before_it_unpacks(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ folder or a training's run folder -> the network; load_foreign: a weight file al
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -33,6 +34,10 @@ from dartboard.search_space import Architecture, quote
 from dartboard.train import write_weights
 
 DESCRIPTION = "description.json"
+# Names of tensors that only a supernet has: several operations an edge, and the weights of operations.
+OF_SUPERNET = re.compile(
+    r"(?:^|\.)ops\.\d+\.(?:m_)?ops\.\d|(?:^|\.)dag\.\d+\.\d+\.ops\.|(?:^|[._])(?:alphas?|betas?|arch_parameters)(?:[._]|$)"
+)
 
 
 @dataclass(frozen=True)
@@ -199,11 +204,15 @@ def load_trained(folder: str | os.PathLike[str]) -> tuple[Network, Description]:
 def load_foreign(path: str | os.PathLike[str], architecture: Architecture) -> Network:
     """The network whose weights a file holds, in evaluation mode; its sizes are read off the tensors.
 
-    Raises InputError: no weight file, or weights of another architecture (names the first tensor that differs).
+    Raises InputError: no weight file, weights of a search's supernet, or of another architecture (names the first
+    tensor that differs).
     """
     check_kind(architecture, Architecture, "load_foreign takes an architecture, such as formats.resolve(NAME)[0]")
     check_kind(path, (str, os.PathLike), "load_foreign takes the path of a weight file")
     tensors = formats.load_weights(path)
+    if any(map(OF_SUPERNET.search, tensors)):
+        hint = "train the cell that the search found: dartboard train GENOTYPE --data ..."
+        raise InputError(f"{shown(path)} holds the weights of a search's supernet, not of a trained network; {hint}")
     return filled(Description(architecture, build(Sizes, sizes_of(tensors, shown(path)))), tensors, shown(path))
 
 

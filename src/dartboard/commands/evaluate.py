@@ -13,6 +13,7 @@ from dartboard.commands.flags import first_word, given, parse
 from dartboard.config import Setup, check_ranges
 from dartboard.data.names import FOLDER_PREFIX, check_name
 from dartboard.errors import InputError
+from dartboard.formats.files import member_of
 from dartboard.run import CONFIG, Run
 from dartboard.run_weights import check_has_weights
 
@@ -27,7 +28,7 @@ class EvaluateFlags:
     """Score trained weights on the test images: a training's run, or a weight file of ours or of the original code."""
 
     weights: str
-    """a training's run folder, or a weight file"""
+    """a training's run folder, a weight file, or FILE:KEY of a checkpoint that holds several"""
     arch: str | None = None
     """Whose weights a file holds; a run knows its own: a published name, a run folder, or a file in any notation."""
     data: str | None = None
@@ -88,9 +89,10 @@ def refuse_early(words: list[str]) -> None:
         check_name(data)
     if (arch := given(words, "--arch")) is not None:
         formats.resolve(arch)
-    path = first_word(words, ("--download", "--json", "--help", "-h"))
-    if path is None:
+    word = first_word(words, ("--download", "--json", "--help", "-h"))
+    if word is None:
         return
+    path, _ = member_of(word)
     if not os.path.exists(path):
         raise InputError(f"there is no file or folder {path}; give a training's run folder or a weight file")
     if Path(path).is_dir() and not (Path(path) / "weights.safetensors").is_file():

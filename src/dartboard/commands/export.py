@@ -15,7 +15,7 @@ class ExportFlags:
     """Write an architecture in another notation, on standard output or into a file."""
 
     arch: str
-    """a run folder, a file in any notation, or a name of `dartboard list architectures`"""
+    """a run folder, a file or text with a genotype, FILE:NAME, -, or a name of `dartboard list architectures`"""
     to: str = "quark0"
     """quark0, nested, nnabla, json; or torch: weights.safetensors and description.json, of a training's run."""
     out: str | None = None

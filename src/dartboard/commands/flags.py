@@ -81,7 +81,7 @@ def without_parser(cls: type[Flags], words: Sequence[str], missing: str) -> Flag
 
     Half of the time of `dartboard list` is the import of the parser.
     """
-    if any(word.startswith("-") for word in words):
+    if any(word.startswith("-") and word != "-" for word in words):
         return None
     make: Any = cls
     hint = typing.get_type_hints(cls)[fields(make)[0].name]
@@ -160,10 +160,10 @@ def given(words: Sequence[str], name: str) -> str | None:
 
 
 def first_word(words: Sequence[str], switches: Iterable[str] = ()) -> str | None:
-    """The first word that is neither a flag nor surely a flag's value. switches: flags known to take no value."""
+    """The first word that is neither a flag nor surely a flag's value; `-` is a word. switches: flags without value."""
     takes_value = False
     for word in words:
-        if word.startswith("-"):
+        if word.startswith("-") and word != "-":
             takes_value = "=" not in word and word not in switches
         elif not takes_value:
             return word

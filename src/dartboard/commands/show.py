@@ -28,7 +28,7 @@ class ShowFlags:
     """Show an architecture: its cells as text, as a picture, and the exact counts of its network."""
 
     arch: str
-    """a run folder, a file in any notation, or a name of `dartboard list architectures`"""
+    """a run folder, a file or text with a genotype, FILE:NAME, -, or a name of `dartboard list architectures`"""
     json: bool = False
     """Print one JSON object instead of text."""
     counts: bool = True

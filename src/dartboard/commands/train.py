@@ -1,7 +1,6 @@
 """dartboard train: trains an architecture from scratch and scores it on the test images."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dartboard import formats
@@ -11,7 +10,7 @@ from dartboard.config import Setup, build
 from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError
-from dartboard.formats.files import run_of
+from dartboard.formats.files import parent_of
 from dartboard.pace import remember, say_known
 from dartboard.run import Run
 from dartboard.search_space import Architecture
@@ -54,7 +53,7 @@ def flags_class(settings: type[Any]) -> Any:
         """Train an architecture from scratch, on the train and val images together; score it on the test images."""
 
         arch: str
-        """a run folder, a file in any notation, or a name of `dartboard list architectures`"""
+        """a run folder, a file or text with a genotype, FILE:NAME, -, or a name of `dartboard list architectures`"""
         new: work.NewRun
         setup: Setup
         config: settings  # type: ignore[valid-type]
@@ -79,7 +78,7 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
     work.announce(data)
     network = work.build_network(architecture, flags.config, data)
     dryrun.check_training(setup, flags.config, data, network)
-    parent = flags.arch if Path(flags.arch).is_dir() else run_of(Path(flags.arch))
+    parent = parent_of(flags.arch)
     more = {"command": "train", "parent": parent, "architecture": architecture}
     run = work.begin_run(flags.new, f"train-{label}", setup, flags.config, **more)
     run.limits = limits

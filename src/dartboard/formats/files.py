@@ -2,41 +2,75 @@
 
 import os
 import stat
+import sys
+from functools import cache
 from pathlib import Path
 
 from dartboard.errors import InputError, unknown
-from dartboard.formats.limits import MAX_BYTES
-from dartboard.formats.notations import read
+from dartboard.formats.limits import MAX_TEXT
+from dartboard.formats.notations import Reading, find
+from dartboard.formats.places import SeveralError
+from dartboard.formats.streams import read_stream, stream_of
 from dartboard.search_space import Architecture
 from dartboard.spaces.catalogue import published
 
 RUN_FILE = "architecture.json"  # where a run folder keeps its result
 PUT_BACK = "move it away, or put the file back"
 STOPPED = "stopped"  # in a run's folder, the cells that stopping rules keep
+WEIGHTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05")  # how weight files begin
+FROM_TEXT = "genotype"  # what an architecture is called that came as text and not by a name
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Architecture, str]:
     """The architecture in a file, and its notation, told by content and not by the file's name.
 
-    Raises InputError that names the file: missing, no ordinary file, unreadable, too long, not text, no architecture.
+    It may stand anywhere in the file, as in a log or a genotypes.py; remarks, such as which of several was taken, go to
+    stderr. Raises InputError that names the file: missing, no ordinary file, unreadable, not text, no architecture.
     """
-    data = read_bytes(path, MAX_BYTES)
+    return from_file(path, None)
+
+
+def from_file(path: str | os.PathLike[str], name: str | None) -> tuple[Architecture, str]:
+    """As `load`; name: which architecture, of several with names in the file."""
+    data, is_part = read_end(path)
+    if data.startswith(WEIGHTS):
+        raise InputError(f"{shown(path)} is a binary file of weights, no architecture; give the genotype")
+    if is_part:
+        tell(f"{shown(path)}: only the last {MAX_TEXT // 2**20} MB were searched")
+    return reading_of(data, name, shown(path), f"choose with FILE:NAME, such as {shown(path)}")
+
+
+def reading_of(data: bytes, name: str | None, origin: str, choose: str) -> tuple[Architecture, str]:
+    """The architecture in a text and its notation; its remarks are told. choose: how one of several is named."""
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{shown(path)} is binary, not text; give an architecture as text") from error
-    try:
-        return read(text)
+        found: Reading = find(data, name)
+    except SeveralError as error:
+        hint = f"{choose}:{error.example}" if choose else "give one of them alone"
+        raise InputError(f"{origin}: {str(error).removesuffix('; say which')}; {hint}") from error
     except InputError as error:
-        raise InputError(f"{shown(path)}: {error}") from error
+        raise InputError(f"{origin}: {error}") from error
+    for remark in found.remarks:
+        tell(f"{origin}: {remark}")
+    return found.architecture, found.notation
 
 
-def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
-    """The bytes of an ordinary file of at most `limit` bytes; never waits for a pipe or a device."""
-    data = ordinary_bytes(path, limit + 1, "")
-    if len(data) > limit:
-        raise InputError(f"{shown(path)} is longer than {limit // 1024} kB; an architecture takes about 1 kB")
-    return data
+@cache
+def tell(remark: str) -> None:
+    """Writes a remark on stderr, once: a command may look several times at what it was given."""
+    print("note:", " ".join(remark.split()), file=sys.stderr)
+
+
+def read_end(path: str | os.PathLike[str]) -> tuple[bytes, bool]:
+    """The last MAX_TEXT bytes of an ordinary file, and whether there are more; never waits for a pipe or a device."""
+    check_file(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(descriptor, "rb") as file:
+            size = os.fstat(descriptor).st_size
+            file.seek(max(0, size - MAX_TEXT))
+            return file.read(MAX_TEXT), size > MAX_TEXT
+    except OSError as error:
+        raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from error
 
 
 def ordinary_bytes(path: str | os.PathLike[str], number: int = -1, remedy: str = PUT_BACK) -> bytes:
@@ -79,12 +113,21 @@ def resolve(name_or_path: str | os.PathLike[str]) -> tuple[Architecture, str, st
 
     a published name (the notation is then "published", the label the name; write ./NAME for a file of that name);
     a run folder, for the architecture it found or trains (label: the folder's name); a file in any notation (label: its
-    name without the ending; for a cell that a stopping rule kept, the run's name and the rule). Raises InputError; an
-    unknown name is answered with the nearest one.
+    name without the ending; for a cell that a stopping rule kept, the run's name and the rule); - for standard input;
+    the text of an architecture itself (label: genotype); FILE:NAME, for one of several in a file (label: NAME).
+    Raises InputError; an unknown name is answered with the nearest one.
     """
     name = os.fspath(name_or_path)
     if name in published():
         return published()[name].architecture, "published", name
+    if (descriptor := stream_of(name)) is not None:
+        choose = "save it into a file and name one with FILE:NAME, such as genotypes.py"
+        return *reading_of(read_stream(descriptor), None, "standard input", choose), FROM_TEXT
+    if is_text(name):
+        return *reading_of(name.encode("utf-8", "surrogateescape"), None, "the text given", ""), FROM_TEXT
+    file, member = member_of(name)
+    if member:
+        return *from_file(file, member), member
     if not name or not looks_like_path(name):
         raise unknown("architecture", name, published())
     path = Path(name)
@@ -92,6 +135,21 @@ def resolve(name_or_path: str | os.PathLike[str]) -> tuple[Architecture, str, st
         return from_run(path)
     architecture, notation = load(path)
     return architecture, notation, label_of(path.resolve())
+
+
+def is_text(word: str) -> bool:
+    """Whether a word is the text of an architecture, and no name or path."""
+    if os.path.lexists(word) if len(word) < 4096 and "\0" not in word else False:
+        return False
+    return word.lstrip(" \t\r\n\ufeff").startswith(("{", "|")) or ("Genotype" in word and "(" in word)
+
+
+def member_of(word: str) -> tuple[str, str]:
+    """FILE and NAME of FILE:NAME; the word and nothing where it names a file that is there, or no such pair."""
+    file, colon, member = word.rpartition(":")
+    if not colon or not file or not member or os.sep in member or "/" in member or "\0" in word:
+        return word, ""
+    return (word, "") if os.path.lexists(word) or not looks_like_path(file) else (file, member)
 
 
 def label_of(path: Path) -> str:
@@ -106,6 +164,13 @@ def run_of(path: Path) -> Path | None:
     """The run's folder, of a cell that a stopping rule kept in it; of any other file None."""
     folder = path.resolve().parent
     return folder.parent if folder.name == STOPPED and (folder.parent / "config.toml").is_file() else None
+
+
+def parent_of(word: str) -> Path | None:
+    """The run's folder that a word names, itself or by a cell kept in it; None for any other architecture."""
+    if is_text(word) or word in published():
+        return None
+    return Path(word) if is_folder(Path(word)) else run_of(Path(member_of(word)[0]))
 
 
 def looks_like_path(text: str) -> bool:

@@ -5,32 +5,74 @@ two for each node. Nested ("nested"; khanrc/pt.darts, genotypes.py): one list of
 """
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from dartboard.errors import InputError, unknown
-from dartboard.formats.grammar import parse_genotype
-from dartboard.search_space import Architecture, as_tuples
+from dartboard.formats.grammar import Call
+from dartboard.search_space import Architecture, as_tuples, quote
 from dartboard.spaces import darts
 
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
+RECURRENT = "this is a recurrent cell of a language model; recurrent cells are not supported yet, only pairs of cells"
+ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")  # the operations of recurrent cells
 
 
-def read_genotype(text: str) -> tuple[Architecture, str]:
-    """The architecture, and "quark0" or "nested" as its lists tell. Raises InputError."""
-    fields = parse_genotype(text)
-    for name in fields:
-        if name not in FIELDS:
-            raise unknown("field of Genotype(...)", name, FIELDS)
-    if missing := [name for name in FIELDS if name not in fields]:
-        raise InputError(f"Genotype(...) has no {missing[0]!r}; it needs {', '.join(FIELDS)}")
+def read_genotype(call: Call) -> tuple[Architecture, str, str]:
+    """The architecture, "quark0" or "nested" as its lists tell, and a remark on fields left out. Raises InputError."""
+    fields = dict(zip(FIELDS, call.positional, strict=False))
+    for name, value in call.named.items():
+        if name in fields:
+            raise InputError(f"{quote(name)} is given twice; give it once")
+        fields[name] = value
+    check_fields(fields, call)
     notation = "quark0" if is_flat(fields["normal"]) else "nested"
     cells = {}
     for kind in darts.CELLS:
         if fields[kind] and is_flat(fields[kind]) != (notation == "quark0"):
             raise InputError("normal and reduce differ in form; give both flat, or both with a list for each node")
         nodes = in_pairs(kind, fields[kind]) if notation == "quark0" else fields[kind]
-        cells[kind] = darts.Cell(as_tuples(nodes), as_tuples(fields[f"{kind}_concat"]))
-    return darts.architecture(cells), notation
+        cells[kind] = darts.Cell(as_tuples(without_weights(nodes)), as_tuples(fields[f"{kind}_concat"]))
+    others = [name for name, value in fields.items() if name not in FIELDS and value is not None]
+    remark = f"fields left out that no pair of cells has: {', '.join(others)[:100]}" if others else ""
+    return darts.architecture(cells), notation, remark
+
+
+def check_fields(fields: dict[str, Any], call: Call) -> None:
+    """Raises InputError unless the four are there and nothing beside them is another cell."""
+    if "recurrent" in fields or is_recurrent(fields.get("normal")):
+        raise InputError(RECURRENT)
+    others = [name for name in fields if name not in FIELDS]
+    missing = [name for name in FIELDS if name not in fields]
+    if missing and (near := [name for name in others if get_close_matches(name, missing, cutoff=0.5)]):
+        raise unknown("field of Genotype(...)", near[0], FIELDS)
+    if missing:
+        raise InputError(f"Genotype(...) has no {missing[0]!r}; it needs {', '.join(FIELDS)}")
+    unnamed = call.positional[len(FIELDS) :]
+    if any(map(has_edges, [*unnamed, *(fields[name] for name in others)])):
+        raise InputError(f"Genotype(...) has a third cell, {', '.join(others)[:60]}; give normal and reduce alone")
+
+
+def is_recurrent(nodes: Any) -> bool:
+    """True where every operation is an activation of recurrent cells."""
+    pairs = nodes if isinstance(nodes, list) else []
+    return bool(pairs) and all(isinstance(one, list) and one and one[0] in ACTIVATIONS for one in pairs)
+
+
+def has_edges(value: Any) -> bool:
+    """True for a list of (operation, node) pairs, flat or nested."""
+    while isinstance(value, list) and value and isinstance(value[0], list):
+        value = value[0]
+    return isinstance(value, list) and len(value) > 1 and isinstance(value[0], str) and darts.is_int(value[1])
+
+
+def without_weights(nodes: Any) -> Any:
+    """The nodes with ("op", 0, 0.15) made ("op", 0): some tools write the operation's weight as a third item."""
+    if not isinstance(nodes, list):
+        return nodes
+    if len(nodes) == 3 and isinstance(nodes[0], str) and darts.is_int(nodes[1]) and isinstance(nodes[2], float):
+        return nodes[:2]
+    return [without_weights(node) for node in nodes]
 
 
 def is_flat(nodes: Any) -> bool:

@@ -14,7 +14,7 @@ STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTAL
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """The JSON object in the text, which must have passed `limits.check_text`. Raises InputError."""
+    """The JSON object in the text, of at most `limits.MAX_BYTES`. Raises InputError."""
     check_depth(match for match in STRING_OR_BRACKET.findall(text) if len(match) == 1)
     try:
         value = json.loads(

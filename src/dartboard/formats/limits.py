@@ -1,23 +1,15 @@
-"""What an architecture file may be at most: anything larger or deeper is refused before it is parsed."""
+"""What a text of an architecture may be at most: anything larger or deeper is refused before it is parsed."""
 
 from collections.abc import Iterable
 
 from dartboard.errors import InputError
 
-MAX_BYTES = 64 * 1024  # the largest published cell takes about 1 kB
+MAX_BYTES = 64 * 1024  # of one architecture; the largest published cell takes about 1 kB
+MAX_TEXT = 64 * 1024 * 1024  # of the text it stands in; the log of a long search has 50 MB
+MAX_PLACES = 50_000  # genotypes in one text; a log has one an epoch
 MAX_DEPTH = 16  # the deepest notation nests 5 brackets
 MAX_DIGITS = 9
 OPENING, CLOSING = "([{", ")]}"
-
-
-def check_text(text: str) -> None:
-    """Raises InputError for text that is empty, binary, or too long to be an architecture."""
-    if not text.strip("\ufeff \t\r\n"):
-        raise InputError("the text is empty; give an architecture, for example what `dartboard export` prints")
-    if len(text) > MAX_BYTES:
-        raise InputError(f"the text is longer than {MAX_BYTES // 1024} kB; an architecture takes about 1 kB")
-    if "\0" in text:
-        raise InputError("this is binary, not text; give an architecture as text")
 
 
 def check_depth(brackets: Iterable[str]) -> None:

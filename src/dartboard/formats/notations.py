@@ -1,13 +1,21 @@
-"""The notations, told by content: a plain table, and the two verbs `read` and `write`."""
+"""The notations, told by content: a plain table, and the verbs `read` and `write`."""
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from dartboard.errors import InputError, unknown
 from dartboard.formats.choices import read_choices, write_choices
-from dartboard.formats.genotype import read_genotype, write_nested, write_quark0
+from dartboard.formats.genotype import FIELDS, read_genotype, write_nested, write_quark0
+from dartboard.formats.grammar import Call, FormError, parse_genotype
 from dartboard.formats.json_text import parse_object
-from dartboard.formats.limits import check_text
+from dartboard.formats.limits import MAX_BYTES, MAX_TEXT
 from dartboard.formats.nnabla import KEYS, read_nnabla, write_nnabla
+from dartboard.formats.nni import is_nni, read_nni
+from dartboard.formats.other_tools import what_else
+from dartboard.formats.places import Place, chosen, line_of, places
+from dartboard.formats.surroundings import as_utf8, plain
 from dartboard.search_space import Architecture
 from dartboard.spaces import darts
 
@@ -21,23 +29,102 @@ NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
 EXPECTED = 'give Genotype(...), or JSON with "space" and "choices" or with "arch_normal" and "arch_reduction"'
 
 
-def read(text: str) -> tuple[Architecture, str]:
-    """The architecture in the text, and the notation it is in (a key of NOTATIONS), told by content.
+@dataclass(frozen=True)
+class Reading:
+    """An architecture as it stood in a text; remarks: what a person should know, such as that it is the last of 50."""
 
-    Raises InputError, in one line, for everything else; nothing in the text is ever executed.
+    architecture: Architecture
+    notation: str
+    remarks: tuple[str, ...] = ()
+
+
+def read(text: str) -> tuple[Architecture, str]:
+    """The architecture in the text, and the notation it is in (a key of NOTATIONS, or "nni"), told by content.
+
+    Of several without names, as in the log of a search, it is the last. Raises InputError, in one line, for everything
+    else; nothing in the text is ever executed.
     """
-    check_text(text)
-    text = text.strip("\ufeff \t\r\n")
-    if not text.startswith("{"):
-        if "Genotype" not in text:
-            raise InputError(f"no architecture found; {EXPECTED}")
-        return read_genotype(text)
-    record = parse_object(text)
+    found = find(text.encode("utf-8", "surrogatepass"))
+    return found.architecture, found.notation
+
+
+def find(data: bytes, name: str | None = None) -> Reading:
+    """The architecture in a text of any encoding, wherever it stands in it.
+
+    name: which one, of several with names. Raises InputError.
+    """
+    if len(data) > MAX_TEXT:
+        raise InputError(f"the text is longer than {MAX_TEXT // 2**20} MB; give the part that holds the architecture")
+    data = as_utf8(data)
+    if not data[:MAX_BYTES].strip() and not data.strip():
+        raise InputError("the text is empty; give an architecture, for example what `dartboard export` prints")
+    failure: InputError | None = None
+    if name is None and len(data) <= MAX_BYTES and data.lstrip(b" \t\r\n").startswith(b"{"):
+        try:
+            if (whole := from_object(parse_object(plain(data).strip(" \t\n")))) is not None:
+                return whole
+            failure = InputError(f"the JSON is no architecture; {EXPECTED}")
+        except InputError as error:
+            failure = error
+    return searched(data, name, failure)
+
+
+def searched(data: bytes, name: str | None, failure: InputError | None) -> Reading:
+    """The architecture that stands somewhere in the text. failure: what is wrong with it as JSON."""
+    found = places(data)
+    if failure is not None:  # of at most MAX_BYTES
+        start = len(data) - len(data.lstrip(b" \t\r\n"))
+        if not found and re.match(rb"\{\s*'", data[start:]):
+            found = [Place(start, None, is_comment=False)]  # a dict as Python writes it, of whatever keys
+        elif found and found[0].start == start and not re.match(rb"\{\s*'", data[start:]):
+            raise failure
+    if not found:
+        kind = what_else(data)
+        raise (InputError(kind) if kind else failure or InputError(f"no architecture found; {EXPECTED}"))
+    where, remark = chosen(found, name, data)
+    try:
+        reading = at(data, where)
+    except InputError as error:
+        raise (InputError(f"{remark}: {error}") if remark else error) from error
+    return Reading(reading.architecture, reading.notation, (*filter(None, [remark]), *reading.remarks))
+
+
+def at(data: bytes, where: Place) -> Reading:
+    """The architecture that begins there. Raises InputError."""
+    piece = data[where.start : where.start + MAX_BYTES]
+    text = plain(piece)
+    line = line_of(data, where.start)
+    column = where.start - data.rfind(b"\n", 0, where.start)
+    try:
+        call = parse_genotype(text, line, column)
+    except FormError as error:
+        if "found the end" in str(error) and len(piece) == MAX_BYTES:
+            raise InputError(f"line {line}: the genotype is longer than {MAX_BYTES // 1024} kB") from error
+        try:
+            call = parse_genotype(text.replace("\n", ""), line, column)  # lines that were cut in the middle of a word
+        except InputError:
+            raise error from None
+    if not call.positional and (found := from_object(call.named)) is not None:
+        return found
+    if text.startswith("{"):
+        raise InputError(f"the dict is no architecture; {EXPECTED}")
+    return of_genotype(call)
+
+
+def from_object(record: dict[str, Any]) -> Reading | None:
+    """The architecture of an object of any notation; None where its keys are those of none. Raises InputError."""
     if record.keys() & set(KEYS.values()):
-        return read_nnabla(record), "nnabla"
+        return Reading(read_nnabla(record), "nnabla")
     if record.keys() & {"space", "choices"}:
-        return read_choices(record), "json"
-    raise InputError(f"the JSON is no architecture; {EXPECTED}")
+        return Reading(read_choices(record), "json")
+    if is_nni(record):
+        return Reading(read_nni(record), "nni")
+    return of_genotype(Call((), record)) if record.keys() & set(FIELDS) else None
+
+
+def of_genotype(call: Call) -> Reading:
+    architecture, notation, remark = read_genotype(call)
+    return Reading(architecture, notation, (remark,) if remark else ())
 
 
 def write(architecture: Architecture, notation: str) -> str:

@@ -1,18 +1,21 @@
-"""Weight files: safetensors, and torch files by the reader that makes tensors and nothing else.
+"""Weight files: safetensors, and torch files by a reader of our own that makes tensors and nothing else.
 
-Names of the original DARTS code become ours: `cells.K._ops.E._ops.O.op.I` -> `cells.K.ops.E.ops.O.I`; the prefix
-`module.` of parallel training goes; a "state_dict" inside a checkpoint is unwrapped.
+Names of the original DARTS code become ours: `cells.K._ops.E._ops.O.op.I` -> `cells.K.ops.E.ops.O.I`; what a checkpoint
+or a wrapper puts around them goes (checkpoints.py).
 """
 
 import os
-import re
-import warnings
+import struct
 import zipfile
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dartboard.errors import InputError
-from dartboard.formats.files import check_file, shown
+from dartboard.formats import file_kinds
+from dartboard.formats.checkpoints import stripped, weights_in
+from dartboard.formats.files import check_file, member_of, shown
+from dartboard.formats.pickle_values import OtherFileError, PickleError
+from dartboard.formats.torch_files import Odd, opened, tensors_of
 from dartboard.paths import UNDECODED
 from dartboard.search_space import quote
 
@@ -21,38 +24,49 @@ if TYPE_CHECKING:
 
 ZIP = b"PK\x03\x04"  # torch files since torch 1.6
 PICKLE = b"\x80"  # torch files before
+DAMAGE = (  # what readers raise where a file is cut off or overwritten
+    *(PickleError, OSError, zipfile.BadZipFile, struct.error, EOFError),
+    *(ValueError, KeyError, IndexError, RuntimeError, OverflowError, MemoryError),
+)
+MAX_HEADER = 8 * 1024 * 1024  # bytes of the header of safetensors, which takes some hundred a tensor
 
 
 def load_weights(path: str | os.PathLike[str]) -> "dict[str, Tensor]":
     """The tensors of a weight file by our names, on the CPU, shapes and dtypes as in the file.
 
-    Raises InputError in one line: no ordinary file, neither safetensors nor torch, cut off or damaged, something in it
-    that is no tensor (code is refused, never run), two tensors of one name.
+    path may be FILE:KEY for one of several dicts of tensors in a checkpoint. Raises InputError in one line: no ordinary
+    file, neither safetensors nor torch, cut off or damaged, something else than tensors (code is never run), two
+    tensors of one name.
     """
-    check_file(path)
-    start = first_bytes(path)
+    file, key = member_of(os.fspath(path))
+    check_file(file)
+    start = first_bytes(file)
     if start.startswith((ZIP, PICKLE)):
-        found = read_torch(path, start)
-    elif start[8:9] == b"{":  # after the length of the header
-        found = read_safetensors(path)
+        found = read_torch(file, key or None, start.startswith(ZIP))
+    elif start[8:9] == b"{" and not start.lstrip().startswith(b"{"):  # after the length of the header
+        found = read_safetensors(file)
     else:
-        raise InputError(f"{shown(path)} is no weight file; give safetensors or what torch.save wrote")
-    return renamed(path, found)
+        raise InputError(f"{shown(file)} {file_kinds.told(start)}")
+    return renamed(file, found)
 
 
 def first_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
         with open(path, "rb") as file:
-            return file.read(16)
+            return file.read(300)
     except OSError as error:
         raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from error
 
 
-def read_safetensors(path: str | os.PathLike[str]) -> Any:
+def read_safetensors(path: str | os.PathLike[str]) -> "dict[str, Tensor]":
     from safetensors import SafetensorError
     from safetensors.torch import load, load_file
 
     try:
+        with open(path, "rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+            if header > min(MAX_HEADER, os.fstat(file.fileno()).st_size - 8):
+                raise ValueError("its header claims more than there is")
         if UNDECODED.search(os.fspath(path)):  # load_file takes only names that are UTF-8
             with open(path, "rb") as file:
                 return load(file.read())
@@ -61,57 +75,35 @@ def read_safetensors(path: str | os.PathLike[str]) -> Any:
         raise damaged(path, error) from error
 
 
-def read_torch(path: str | os.PathLike[str], start: bytes) -> Any:
-    """What the file holds, made by torch's restricted reader."""
-    import torch
-
-    if start.startswith(ZIP):
-        check_archive(path)
+def read_torch(path: str | os.PathLike[str], key: str | None, is_zip: bool) -> "dict[str, Tensor]":
+    """The weights in the file, which may be inside a checkpoint."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the age of the file; one line is all a person gets
-            return torch.load(os.fspath(path), map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle can raise anything at all
+        with opened(Path(path), is_zip) as content:
+            wanted = weights_in(content.value, key, shown(path))
+            plain = {name: one for name, one in wanted.items() if not isinstance(one, Odd)}
+            if odd := [name for name in wanted if name not in plain]:
+                raise InputError(f"{shown(path)}: {quote(odd[0])} is no ordinary tensor; save it with .contiguous()")
+            return tensors_of(content, plain)
+    except OtherFileError as error:
+        raise InputError(f"{shown(path)} {error}") from error
+    except DAMAGE as error:
         raise damaged(path, error) from error
-
-
-def check_archive(path: str | os.PathLike[str]) -> None:
-    """Refuses compressed archives: torch writes none, and a small one could unpack to fill the memory."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            compressed = [entry for entry in archive.infolist() if entry.compress_type != zipfile.ZIP_STORED]
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise damaged(path, error) from error
-    if compressed:
-        raise InputError(f"{shown(path)} is a compressed archive, no weight file; give what torch.save wrote")
 
 
 def damaged(path: str | os.PathLike[str], error: Exception) -> InputError:
-    """One line for whatever went wrong in reading; says which code a torch file asked for."""
-    asked = re.search(r"GLOBAL (\S+)", str(error))
-    if asked:
-        reason = f"it asks for {quote(asked[1])}, and only tensors are read; save the state_dict alone"
-        return InputError(f"{shown(path)} is refused: {reason}")
-    reason = " ".join(str(error).rpartition("WeightsUnpickler error:")[2].split())[:100] or type(error).__name__
+    """One line for whatever went wrong in reading."""
+    reason = " ".join(str(error).split())[:160] if isinstance(error, PickleError) else type(error).__name__
     return InputError(f"{shown(path)} cannot be read as weights; it is cut off or damaged ({reason})")
 
 
-def renamed(path: str | os.PathLike[str], found: Any) -> "dict[str, Tensor]":
+def renamed(path: str | os.PathLike[str], found: "dict[str, Tensor]") -> "dict[str, Tensor]":
     """The tensors by our names."""
-    from torch import Tensor
-
-    if isinstance(found, Mapping) and isinstance(found.get("state_dict"), Mapping):
-        found = found["state_dict"]
-    if not isinstance(found, Mapping) or not found:
-        raise InputError(f"{shown(path)} holds {quote(type(found).__name__)}; give a file with named tensors")
     weights: dict[str, Tensor] = {}
-    for name, tensor in found.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor):
-            raise InputError(f"{shown(path)}: {quote(name)} is {quote(type(tensor).__name__)}, no tensor")
-        if our_name(name) in weights:
-            raise InputError(f"{shown(path)} has two tensors for {quote(our_name(name))}; give one")
-        check_tensor(path, name, tensor)
-        weights[our_name(name)] = tensor
+    for name, short in stripped(found).items():
+        if our_name(short) in weights:
+            raise InputError(f"{shown(path)} has two tensors for {quote(our_name(short))}; give one")
+        check_tensor(path, name, found[name])
+        weights[our_name(short)] = found[name]
     return weights
 
 
@@ -124,7 +116,7 @@ def check_tensor(path: str | os.PathLike[str], name: str, tensor: "Tensor") -> N
 
 
 def our_name(name: str) -> str:
-    """The name of a tensor in our networks, from its name in the original code's."""
-    words = name.removeprefix("module.").split(".")
+    """The name of a tensor in our networks, from its name in the original code's networks."""
+    words = name.split(".")
     ours = {"_ops": "ops", "stem0": "stem"}
     return ".".join(ours.get(word, word) for word in words if word != "op")

@@ -124,7 +124,8 @@ def check_cell(kind: str, cell: Cell) -> None:
     last = NUM_INPUTS + len(nodes) - 1
     known = isinstance(concat, tuple) and all(is_int(node) and NUM_INPUTS <= node <= last for node in concat)
     if not known or not concat or len(set(concat)) < len(concat):
-        hint = f"give different nodes from {NUM_INPUTS} to {last}"
+        has_inputs = isinstance(concat, tuple) and any(node in (0, 1) for node in concat)
+        hint = f"give different nodes from {NUM_INPUTS} to {last}" + ("; 0 and 1 are its inputs" if has_inputs else "")
         raise InputError(f"the concat of the {kind} cell is {quote(concat)}; {hint}")
 
 
