@@ -1,5 +1,7 @@
 """Configs: ranges, durations, TOML there and back, unknown keys."""
 
+import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -154,3 +156,17 @@ def test_a_budget_is_a_time_or_a_number_of_steps() -> None:
 def test_every_impossible_setup_is_refused_with_its_flag(values: dict[str, object]) -> None:
     with pytest.raises(InputError, match="--" + next(iter(values)).replace("_", "-")):
         build(Setup, values)
+
+
+def test_settings_come_through_a_pipe_and_one_that_nobody_writes_into_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="is a pipe that nobody writes into"):
+        from_toml(tmp_path / "pipe")
+    reader, writer = os.pipe()
+    later = threading.Timer(
+        0.2, lambda: (os.write(writer, b"lr = 0.5\nepochs"), os.write(writer, b" = 3"), os.close(writer))
+    )
+    later.start()
+    assert from_toml(f"/dev/fd/{reader}") == {"lr": 0.5, "epochs": 3}
+    later.join()
+    os.close(reader)

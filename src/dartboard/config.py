@@ -5,7 +5,9 @@ keys of a TOML file. It checks its own ranges, so that flags, files and Python a
 """
 
 import math
+import os
 import re
+import stat
 import tomllib
 import types
 import typing
@@ -242,14 +244,28 @@ def to_toml(values: Mapping[str, Any]) -> str:
     return tomli_w.dumps({name: held(value) for name, value in values.items() if value is not None})
 
 
+def beginning(path: str | Path, most: int) -> bytes:
+    """The first bytes of a file or of a pipe that somebody writes into, `most` of them at most.
+
+    A pipe that nobody has open for writing ends at once, where opening it the usual way would wait without end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb", buffering=0) as file:
+        first = file.read(most)  # None: there is a writer who has written nothing yet
+        os.set_blocking(descriptor, True)
+        with open(descriptor, "rb", closefd=False) as rest:
+            return (first or b"") + (rest.read(most - len(first or b"")) if first != b"" else b"")
+
+
 def from_toml(path: str | Path) -> dict[str, Any]:
     """The flat table in a TOML file; `batch-size` and `batch_size` are one key. Raises InputError."""
     try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_TOML_BYTES + 1)
+        content = beginning(path, MAX_TOML_BYTES + 1)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"cannot read the settings in {path}: {reason}") from error
+    if not content and stat.S_ISFIFO(os.stat(path).st_mode):
+        raise InputError(f"{path} is a pipe that nobody writes into; give a file of settings")
     if len(content) > MAX_TOML_BYTES:
         raise InputError(f"{path} is larger than {MAX_TOML_BYTES} bytes; give a file of settings")
     try:
