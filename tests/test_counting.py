@@ -159,6 +159,7 @@ FUNCTIONS = {
     "a number less": lambda x: 1.0 - x.sigmoid(),
     "a condition": lambda x: torch.where(x > 0, x, x.new_zeros(())),
     "a mask": lambda x: x * (x > 0),
+    "two masks": lambda x: (x > 0) & (x[:, :1] > 1) | (x[0, 0] > 2),
     "in place": lambda x: F.hardswish(x + 1, inplace=True).mul_(2).unsqueeze_(0),
     "writing into a part": lambda x: put_in(torch.zeros(1, 6, *x.shape[2:]), x),
     "resizing": lambda x: F.interpolate(x, scale_factor=2.0),

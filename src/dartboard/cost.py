@@ -159,7 +159,7 @@ class Multiplications(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return joined(*args)
         if operator in CHANNELWISE and args[0].dim() == 4 and len(args[1]) <= 4:
             return on_one_channel(func, args[0], args[1:], kwargs)
-        if operator.__name__.endswith("_"):  # in place
+        if func._schema.is_mutable and operator.__name__.endswith("_"):  # in place
             return func(*args, **kwargs) if torch.Tag.inplace_view in func.tags else args[0]
         if torch.Tag.pointwise in func.tags and "out" not in kwargs:
             tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
