@@ -59,7 +59,7 @@ def test_sampling_depends_on_the_generator_alone(space: SearchSpace) -> None:
 
 def test_enumeration_gives_every_architecture_once() -> None:
     found = list(TOY.enumerate())
-    assert len(found) == len(set(found)) == len(TOY) == 6
+    assert len(found) == len(set(found)) == TOY.size == 6
     assert all(architecture in TOY for architecture in found)
     assert found[0] == TOY.build({"width": 8, "kind": "a", "fixed": FIXED})
     assert found[1]["kind"] == "b"
@@ -120,8 +120,8 @@ def test_a_quoted_value_is_one_short_line(value: object) -> None:
 def test_the_darts_space_has_the_size_of_the_papers_formula() -> None:
     pairs = [comb(number, 2) * 7**2 for number in range(2, 6)]
     per_cell = pairs[0] * pairs[1] * pairs[2] * pairs[3]
-    assert len(darts.SPACE) == per_cell**2
-    assert 1e18 < len(darts.SPACE) < 2e18  # "approximately 10^18", DARTS, section 3.1.1
+    assert darts.SPACE.size == per_cell**2
+    assert 1e18 < darts.SPACE.size < 2e18  # "approximately 10^18", DARTS, section 3.1.1
     assert all(len(set(choice.options)) == len(choice.options) for choice in darts.SPACE.choices)
 
 

@@ -38,7 +38,7 @@ def lines(kind: str) -> list[str]:
     if kind == "methods":
         return [f"{name:10} {what}. {source}" for name, (what, source) in METHODS.items()]
     if kind == "spaces":
-        return [f"{name:10} {len(space):.3g} architectures. {space.source}" for name, space in SPACES.items()]
+        return [f"{name:10} {space.size:.3g} architectures. {space.source}" for name, space in SPACES.items()]
     if kind == "data":
         return [f"{name:10} {what}" for name, what in NAMES.items()]
     width = max(map(len, published()))

@@ -174,7 +174,8 @@ def space(
         numbers = range(NUM_INPUTS, NUM_INPUTS + NUM_NODES)
         choices += [Choice(f"{kind}.{number}", node_options(incoming(offered, number))) for number in numbers]
         choices.append(Choice(f"{kind}.concat", (tuple(numbers),)))
-    return SearchSpace(name, source, tuple(choices), family="darts", only_mixed=tuple(only_mixed))
+    kinds = frozenset({"mixture", "path"})
+    return SearchSpace(name, source, tuple(choices), family="darts", only_mixed=tuple(only_mixed), kinds=kinds)
 
 
 def on_edges(operations: Sequence[str] | Mixed, num_nodes: int = NUM_NODES) -> Mixed:
