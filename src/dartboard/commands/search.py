@@ -16,7 +16,8 @@ from dartboard.formats.files import STOPPED
 from dartboard.handover import Handover, check_parent
 from dartboard.methods import METHODS
 from dartboard.run import Run
-from dartboard.spaces import SPACES
+from dartboard.spaces import SPACES, check_searched
+from dartboard.spaces.families import FAMILIES
 from dartboard.stop_rules import rule_of
 from dartboard.stopping import Limits, limits_of
 
@@ -116,8 +117,7 @@ def method_of(words: list[str]) -> str:
 
 def refuse_early(words: list[str], space: str) -> None:
     """Raises InputError for unknown names and paths, before torch is imported."""
-    if space not in SPACES:
-        raise unknown("space", space, SPACES)
+    check_searched(space)
     if (data := given(words, "--data")) is not None:
         check_name(data)
 
@@ -178,7 +178,7 @@ def tell(run: Run) -> None:
     architecture = run.architecture
     if architecture is None:
         raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search anew")
-    print(formats.write(architecture, "quark0"))
+    print(formats.write(architecture, FAMILIES[architecture.space].notation))
     for line in rule_lines(run):
         print(line)
     print(f"report: {write_report([run.folder])}")

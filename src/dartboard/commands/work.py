@@ -147,9 +147,9 @@ def seconds_in_words(seconds: float) -> str:
 
 def build_network(architecture: Architecture, config: Any, data: "Data") -> "Network":
     """The network of an architecture at the sizes of a training's config and of the data. Raises InputError."""
-    from dartboard.networks.darts import sized
+    from dartboard import networks
 
-    network = sized(architecture, config, data)
+    network: Network = networks.module(architecture.space).sized(architecture, config, data)
     if config.auxiliary and network.auxiliary_head is None:
         print(f"no auxiliary head: images of {data.image_size}x{data.image_size} leave it a map smaller than 5x5")
     return network

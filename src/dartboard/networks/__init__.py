@@ -5,7 +5,7 @@ from types import ModuleType
 
 from dartboard.errors import InputError, unknown
 
-FAMILIES = ("darts",)
+FAMILIES = ("darts", "nasbench201")
 
 
 def module(family: str) -> ModuleType:
