@@ -132,10 +132,9 @@ def check_complete(path: str | Path, layout: Layout, found: Mapping[Architecture
         if architecture not in layout.space:
             where = f"{shown(path)}, line {number}"
             raise InputError(f"{where}: {layout.write(architecture)} is not in the space {layout.space.name}")
-    if len(found) < len(layout.space):
-        missing = next(one for one in layout.space.enumerate() if one not in found)
-        count = f"{len(layout.space) - len(found):,} of the {len(layout.space):,} architectures"
-        raise InputError(f"{shown(path)} lacks {count}, such as {layout.write(missing)}; give the whole table")
+    if missing := [one for one in layout.space.enumerate() if one not in found]:
+        count = f"{len(missing):,} of the {len(missing) + len(found):,} architectures"
+        raise InputError(f"{shown(path)} lacks {count}, such as {layout.write(missing[0])}; give the whole table")
 
 
 def percent(text: str, where: str) -> float:
