@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from dartboard.data import Data, load_data
 from dartboard.search_space import Architecture
 from dartboard.spaces import darts as space
+from dartboard.spaces import nasbench201
 
 OPERATIONS = ("none", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
 CLASSES, SEEN = 4, 16  # SEEN: pixels that an operation sees
@@ -64,6 +65,12 @@ def vertex(architecture: Architecture, operations: Sequence[str] | space.Mixed =
                 edge = edges.index((source, number))
                 found[kind][edge, rows[edge].index(name)] += 1.0
     return found
+
+
+def nasbench201_vertex(architecture: Architecture, operations: nasbench201.Mixed) -> dict[str, Tensor]:
+    """The mixture weights of the relaxed cell of NAS-Bench-201 that are the architecture."""
+    rows = zip(nasbench201.NAMES, operations[nasbench201.CELL], strict=True)
+    return {"cell": torch.tensor([[float(name == architecture[edge]) for name in row] for edge, row in rows])}
 
 
 def matches(one: Architecture, other: Architecture) -> int:

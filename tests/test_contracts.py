@@ -28,7 +28,8 @@ from dartboard.evaluate import shared_weights_score
 from dartboard.methods import METHODS
 from dartboard.run import Run
 from dartboard.search_space import SearchSpace, as_tuples
-from dartboard.spaces import READERS, SPACES, darts
+from dartboard.spaces import READERS, SPACES, nasbench201
+from dartboard.spaces.families import FAMILIES
 
 spaces = pytest.mark.parametrize("space", SPACES.values(), ids=list(SPACES))
 methods = pytest.mark.parametrize("method", list(METHODS))
@@ -36,18 +37,21 @@ TWO = tiny.space_of("skip_connect", "dil_conv_3x3")
 
 # --- Spaces ----------------------------------------------------------------------------------------------------------
 
-FORMS = {"darts": ("plain", "fast")}  # of the supernet of each family
-VERTEX = {"darts": planted.vertex}  # architecture, operations -> mixture weights that are this architecture
+FORMS = {"darts": ("plain", "fast"), "nasbench201": ("plain", "fast")}  # of the supernet of each family
+# architecture, operations -> mixture weights that are this architecture
+VERTEX = {"darts": planted.vertex, "nasbench201": planted.nasbench201_vertex}
 SIZES = {  # (5 of 2)(4 of 2)(3 of 2)(2 of 2) * 7^8 for each cell: 10^18; RobustDARTS: two operations an edge
     "darts": (180 * 7**8) ** 2,
     **dict.fromkeys(("s1", "s2", "s3", "s4"), (180 * 2**8) ** 2),
+    "nasbench201": 5**6,
 }
-SMALL = {"darts": tiny.space_of("skip_connect")}  # of the family, so small that it can be enumerated
+# of the family, so small that it can be enumerated
+SMALL = {"darts": tiny.space_of("skip_connect"), "nasbench201": nasbench201.SPACE}
 
 
 def supernet_of(space: SearchSpace, form: str) -> nn.Module:
     """A small supernet in double with weights from a fixed seed."""
-    operations = darts.mixed(space)
+    operations = FAMILIES[space.family].mixed(space)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         make = networks.module(space.family).Supernet
@@ -121,12 +125,12 @@ def test_an_architecture_survives_json(space: SearchSpace) -> None:
 
 @spaces
 def test_the_cost_of_an_architecture_is_that_of_its_network(space: SearchSpace) -> None:
-    sizes = {"channels": 4, "cells": 3, "num_classes": 7, "image_size": 32}
+    sizes = {"channels": 4, "cells": 3, "num_classes": 7}
     for seed in range(3):
         architecture = space.sample(Random(seed))
         with torch.random.fork_rng():
             network = networks.module(space.family).Network(architecture, **sizes)
-        cost = count(architecture, **sizes)  # type: ignore[arg-type]
+        cost = count(architecture, image_size=32, **sizes)  # type: ignore[arg-type]
         own = {name: parameter.numel() for name, parameter in network.named_parameters()}
         assert cost.params_with_auxiliary == sum(own.values())
         assert cost.params == sum(n for name, n in own.items() if not name.startswith("auxiliary_head."))

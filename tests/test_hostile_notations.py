@@ -15,11 +15,12 @@ from cell_strategies import architectures
 from dartboard.errors import InputError
 from dartboard.formats import NOTATIONS, load, published, read, resolve, write
 from dartboard.search_space import Architecture
+from dartboard.spaces import nasbench201
 
 TOKENS = (
     "Genotype ( ) [ ] { } , : = normal reduce normal_concat reduce_concat range 'none' \"none\" 0 1 2 -1 2.5 1e9 ' \""
     ' \\ # \n "space" "choices" "darts" "arch_normal" "arch_reduction" "2" "normal.2" NaN true null __import__ lambda'
-    " ** é \u2028"
+    " ** é \u2028 | + ~ ~0 |none~0| |none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
 )
 KB64 = 64 * 1024
 
@@ -52,6 +53,7 @@ def test_any_heap_of_tokens_is_answered(tokens: list[str], between: str) -> None
     outcome(between.join(tokens))
     outcome("Genotype(" + between.join(tokens))
     outcome("{" + between.join(tokens))
+    outcome("|" + between.join(tokens))
 
 
 json_values = st.recursive(
@@ -98,9 +100,14 @@ def test_an_architecture_of_more_than_64_kb_is_refused_and_a_text_around_one_may
     assert "longer than 64 kB" in outcome(text.replace("=range", "=" + " " * KB64 + "range"))
 
 
+# An architecture that each notation holds.
+HELD = {notation: published()["PDARTS"].architecture for notation in NOTATIONS}
+HELD["nasbench201"] = nasbench201.from_string(nasbench201.EXAMPLE)
+
+
 @pytest.mark.parametrize("notation", NOTATIONS)
 def test_a_text_cut_off_anywhere_is_refused(notation: str) -> None:
-    text = write(published()["PDARTS"].architecture, notation)
+    text = write(HELD[notation], notation)
     for length in range(len(text)):
         with pytest.raises(InputError):
             read(text[:length])
@@ -125,6 +132,13 @@ HOSTILE = {
     "huge-range": b"Genotype(normal=range(0, 999999999))",
     "many-ranges": b"Genotype(normal=[" + b"range(0,99)," * 5_000 + b"])",
     "many-pairs": b"Genotype(normal=[" + b"('none',0)," * 5_000 + b"],normal_concat=[2],reduce=[],reduce_concat=[])",
+    "bars": b"|" * 65_000,
+    "many-terms": b"|none~0" * 9_000 + b"|",
+    "many-nodes": b"|none~0|+" * 7_000,
+    "tildes": b"|" + b"~" * 65_000,
+    "digits": b"|none~" + b"9" * 65_000 + b"|",
+    "long-term": b"|" + b"x" * 65_000 + b"~0|+|none~0|none~1|+|none~0|none~1|none~2|",
+    "long-source": b"|none~0|+|" + b"x" * 65_000 + b"~1|none~1|+|none~0|none~1|none~2|",
     "many-lines": b"Genotype" + b"\n" * 65_000 + b"?",
     "long-name": b"Genotype(normal=[[('" + b"x" * 64_000 + b"',0)]],normal_concat=[2],reduce=[],reduce_concat=[])",
     "long-key": b'{"space":1,"' + b"k" * 65_000 + b'":1}',
@@ -204,8 +218,7 @@ def test_a_name_with_a_line_end_or_a_nul_stays_on_one_line() -> None:
 
 
 def test_the_ending_of_a_file_tells_nothing_about_its_notation(tmp_path: Path) -> None:
-    architecture = published()["PDARTS"].architecture
-    for notation in NOTATIONS:
+    for notation, architecture in HELD.items():
         for ending in ("json", "txt", "py", "png"):
             path = tmp_path / f"{notation}.{ending}"
             path.write_text(write(architecture, notation) + "\n", encoding="utf-8")

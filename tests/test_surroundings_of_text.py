@@ -110,7 +110,6 @@ def test_code_that_would_make_a_genotype_is_not_taken_for_one() -> None:
 OTHERS = {
     "Genotype(recurrent=[('relu', 0), ('relu', 1)], concat=range(1, 9))": "recurrent cells are not supported yet",
     "Genotype([('relu', 0), ('tanh', 1)], range(1, 9))": "recurrent cells are not supported yet",
-    "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|none~1|avg_pool_3x3~2|": "NAS-Bench-201",
     "####### ALPHA #######\n# Alpha - normal\ntensor([[0.1249, 0.1250],\n [0.1249, 0.125]])": "bare alpha values",
     "alphas_normal = [[0.1, 0.2]]": "bare alpha values",
     "<!DOCTYPE html>\n<html></html>": "a web page",

@@ -20,12 +20,10 @@ from dartboard import networks
 from dartboard.errors import unknown
 from dartboard.search_space import Architecture, SearchSpace
 from dartboard.spaces import darts
+from dartboard.spaces.families import FAMILIES
 
-# The networks whose counts papers report, each at the sizes of the official code.
-SIZES: dict[str, dict[str, int]] = {
-    "cifar": {"channels": 36, "cells": 20, "num_classes": 10, "image_size": 32},
-    "imagenet": {"channels": 48, "cells": 14, "num_classes": 1000, "image_size": 224},
-}
+# The networks of DARTS cells whose counts papers report, each at the sizes of the official code.
+SIZES = FAMILIES["darts"].sizes
 
 
 @dataclass(frozen=True)
@@ -49,26 +47,26 @@ def count(
     image_size: int | None = None,
     in_channels: int = 3,
 ) -> Cost:
-    """Counts of the network of an architecture; None takes the size of SIZES[network], "cifar" or "imagenet".
+    """Counts of the network of an architecture; None takes the size that its family has for `network`.
 
     image_size: height and width in pixels. Raises InputError for another network, for a cell that cannot be built.
     What was counted at the same sizes before is remembered: a search may ask for the same architecture again and again.
     """
-    if network not in SIZES:
-        raise unknown("network", network, SIZES)
+    known = FAMILIES[architecture.space].sizes
+    if network not in known:
+        raise unknown("network", network, known)
     given = {"channels": channels, "cells": cells, "num_classes": num_classes, "image_size": image_size}
-    sizes = SIZES[network] | {name: size for name, size in given.items() if size is not None}
+    sizes = {**known[network]} | {name: size for name, size in given.items() if size is not None}
     return counted(architecture, network, in_channels, tuple(sizes.items()))
 
 
 @lru_cache(maxsize=2**15)
 def counted(architecture: Architecture, network: str, in_channels: int, sizes: tuple[tuple[str, int], ...]) -> Cost:
     """What `count` gives, by all that it depends on."""
+    own = dict(sizes)
     with torch.device("meta"):
-        module = networks.module(architecture.space).Network(
-            architecture, stem=network, in_channels=in_channels, auxiliary=True, **dict(sizes)
-        )
-    return count_module(module, dict(sizes)["image_size"], in_channels)
+        module = networks.module(architecture.space).reported(architecture, network, in_channels=in_channels, **own)
+    return count_module(module, own["image_size"], in_channels)
 
 
 def count_supernet(
@@ -80,7 +78,7 @@ def count_supernet(
     in_channels: int = 3,
 ) -> Cost:
     """Counts of the supernet of a space, every edge computing every operation once, as in the paper."""
-    operations = darts.mixed(space)
+    operations = FAMILIES[space.family].mixed(space)
     with torch.device("meta"):
         module = networks.module(space.family).Supernet(
             channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels, operations=operations

@@ -12,6 +12,7 @@ from dartboard.metrics_file import last_epoch
 from dartboard.progress import Progress
 from dartboard.run import Run
 from dartboard.search_space import Architecture
+from dartboard.spaces.families import FAMILIES
 
 EVIDENCE = ("val_accuracy", "derived_val_accuracy")
 
@@ -19,7 +20,7 @@ EVIDENCE = ("val_accuracy", "derived_val_accuracy")
 def alpha_fields(alpha: Mapping[str, Tensor], architecture: Architecture) -> dict[str, object]:
     """What each epoch's line of metrics says of alpha, and of the architecture it would give."""
     values: dict[str, object] = {f"alpha_{kind}": logits.detach().tolist() for kind, logits in alpha.items()}
-    return {**values, "architecture": formats.write(architecture, "quark0")}
+    return {**values, "architecture": formats.write(architecture, FAMILIES[architecture.space].notation)}
 
 
 def scores(

@@ -38,6 +38,7 @@ DESCRIPTION = "description.json"
 OF_SUPERNET = re.compile(
     r"(?:^|\.)ops\.\d+\.(?:m_)?ops\.\d|(?:^|\.)dag\.\d+\.\d+\.ops\.|(?:^|[._])(?:alphas?|betas?|arch_parameters)(?:[._]|$)"
 )
+EXPORTED = ("darts",)  # the families whose networks Sizes can describe
 
 
 @dataclass(frozen=True)
@@ -161,11 +162,19 @@ def say_unfinished(folder: str | os.PathLike[str], description: Description) -> 
 def drawn(source: Architecture | str | os.PathLike[str]) -> Network:
     """The network of an architecture at the official CIFAR sizes, its weights drawn from seed 0."""
     architecture = source if isinstance(source, Architecture) else formats.resolve(os.fspath(source))[0]
+    check_exported(architecture)
     sizes = SIZES["cifar"]
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network: Network = networks.module(architecture.space).Network(architecture, auxiliary=False, **sizes)
     return network
+
+
+def check_exported(architecture: Architecture) -> None:
+    """Raises InputError for an architecture whose network cannot be described."""
+    if architecture.space not in EXPORTED:
+        hint = f"a training keeps them in its {WEIGHTS}, which formats.load_weights reads"
+        raise InputError(f"weights of networks of the space {architecture.space} are not exported yet; {hint}")
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------
@@ -209,6 +218,7 @@ def load_foreign(path: str | os.PathLike[str], architecture: Architecture) -> Ne
     """
     check_kind(architecture, Architecture, "load_foreign takes an architecture, such as formats.resolve(NAME)[0]")
     check_kind(path, (str, os.PathLike), "load_foreign takes the path of a weight file")
+    check_exported(architecture)
     tensors = formats.load_weights(path)
     if any(map(OF_SUPERNET.search, tensors)):
         hint = "train the cell that the search found: dartboard train GENOTYPE --data ..."
@@ -301,6 +311,7 @@ def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
 
 def filled(description: Description, tensors: Mapping[str, Tensor], origin: str) -> Network:
     """The network with these weights, in evaluation mode. Raises InputError naming the first tensor that differs."""
+    check_exported(description.architecture)
     family = networks.module(description.architecture.space)
     with torch.device("meta"):  # a description costs no memory before its weights are known to fit
         make = partial(family.Network, description.architecture, **asdict(description.sizes))

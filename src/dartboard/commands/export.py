@@ -17,7 +17,7 @@ class ExportFlags:
     arch: str
     """a run folder, a file or text with a genotype, FILE:NAME, -, or a name of `dartboard list architectures`"""
     to: str = "quark0"
-    """quark0, nested, nnabla, json; or torch: weights.safetensors and description.json, of a training's run."""
+    """quark0, nested, nnabla, nasbench201, json; or torch: a training's weights.safetensors and description.json."""
     out: str | None = None
     """The file (of torch: the folder) to write; standard output where not given."""
 

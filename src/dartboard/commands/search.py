@@ -17,7 +17,8 @@ from dartboard.methods import METHODS
 from dartboard.pace import remember, say_known
 from dartboard.paths import expanded
 from dartboard.run import Run
-from dartboard.spaces import SPACES
+from dartboard.spaces import SPACES, check_searched
+from dartboard.spaces.families import FAMILIES
 from dartboard.stop_rules import rule_of
 from dartboard.stopping import Limits, limits_of
 
@@ -117,8 +118,7 @@ def method_of(words: list[str]) -> str:
 
 def refuse_early(words: list[str], space: str) -> None:
     """Raises InputError for unknown names and paths, before torch is imported."""
-    if space not in SPACES:
-        raise unknown("space", space, SPACES)
+    check_searched(space)
     if (data := given(words, "--data")) is not None:
         check_name(data)
 
@@ -187,7 +187,7 @@ def tell(run: Run, config: Any, data: "Data") -> None:
     architecture = run.architecture
     if architecture is None:
         raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search anew")
-    print(formats.write(architecture, "quark0"))
+    print(formats.write(architecture, FAMILIES[architecture.space].notation))
     for line in rule_lines(run):
         print(line)
     macs = macs_of(run, config, data)

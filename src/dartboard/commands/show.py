@@ -14,12 +14,9 @@ from dartboard.formats import published
 from dartboard.run import Run
 from dartboard.search_space import Architecture
 from dartboard.spaces import darts
+from dartboard.spaces.families import FAMILIES
 
 SWITCHES = ("--json", "--counts", "--no-counts", "--help", "-h")
-SIZES = {  # of the networks that papers count: channels, cells, classes, image size
-    "cifar": {"channels": 36, "cells": 20, "classes": 10, "image_size": 32},
-    "imagenet": {"channels": 48, "cells": 14, "classes": 1000, "image_size": 224},
-}
 PICTURES = (".svg", ".png", ".pdf")
 
 
@@ -34,7 +31,7 @@ class ShowFlags:
     counts: bool = True
     """Count parameters and multiply-adds; --no-counts answers at once."""
     network: Literal["cifar", "imagenet"] = "cifar"
-    """The network whose counts are told: cifar is 36 channels and 20 cells, imagenet 48 and 14."""
+    """The network to count: cifar is 36 channels and 20 cells (of nasbench201 16 and 17), imagenet 48 and 14."""
     channels: int | None = None
     """Channels of its first cell."""
     cells: int | None = None
@@ -67,6 +64,7 @@ def execute(words: list[str]) -> None:
     missing = "name an architecture: dartboard show DARTS_V2, or a run folder, or a file"
     flags = parse(ShowFlags, words, "show", missing)
     architecture, notation, label = chosen(flags)
+    check_network(architecture, flags.network)
     other = None if flags.against is None else comparable(architecture, flags.against)
     found = counts(architecture, flags) if flags.counts else None
     if flags.image is not None:
@@ -84,6 +82,8 @@ Named = tuple[Architecture, str]  # an architecture and what it is called
 
 def comparable(architecture: Architecture, name: str) -> Named:
     """What --against names. Raises InputError unless both are pairs of cells."""
+    if any(f"{kind}.concat" not in architecture for kind in darts.CELLS):
+        raise InputError(f"--against compares normal and reduction cells; the space {architecture.space} has none")
     other, _, label = formats.resolve(name)
     if architecture.space != other.space:
         raise InputError(f"--against {label} is of the space {other.space}, not {architecture.space}; give one of that")
@@ -106,17 +106,26 @@ def chosen(flags: ShowFlags) -> tuple[Architecture, str, str]:
     return architecture, notation, f"{run.folder.name}, epoch {flags.epoch}"
 
 
-def sizes(flags: ShowFlags) -> dict[str, int]:
+def check_network(architecture: Architecture, network: str) -> None:
+    """Raises InputError where the architecture's family has no network of that name."""
+    known = FAMILIES[architecture.space].sizes
+    if network not in known:
+        hint = f"the space {architecture.space} has the network {', '.join(known)}"
+        raise InputError(f"--network is {network}; {hint}")
+
+
+def sizes(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
     """The sizes of the network whose counts are told."""
-    return {
-        name: getattr(flags, name) if getattr(flags, name) is not None else usual
-        for name, usual in SIZES[flags.network].items()
-    }
+    usual = FAMILIES[architecture.space].sizes[flags.network]
+    given = {name: getattr(flags, name) for name in ("channels", "cells", "image_size")}
+    given["num_classes"] = flags.classes
+    return {name: size if given[name] is None else given[name] for name, size in usual.items()}
 
 
 def counts(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
     """params, params_with_auxiliary and macs: from the table of published cells if it has all three, else counted."""
-    if sizes(flags) == SIZES["cifar"] and flags.network == "cifar":
+    own = sizes(architecture, flags)
+    if flags.network == "cifar" and own == FAMILIES[architecture.space].sizes["cifar"]:
         for entry in published().values():
             names = ("cifar10_params", "cifar10_params_with_aux", "cifar10_macs")
             if entry.architecture == architecture and all(name in entry.counts for name in names):
@@ -124,22 +133,16 @@ def counts(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
                 return {"params": params, "params_with_auxiliary": with_auxiliary, "macs": macs}
     from dartboard.cost import count
 
-    own = sizes(flags)
-    cost = count(
-        architecture,
-        network=flags.network,
-        channels=own["channels"],
-        cells=own["cells"],
-        num_classes=own["classes"],
-        image_size=own["image_size"],
-    )
+    cost = count(architecture, flags.network, **own)
     return {"params": cost.params, "params_with_auxiliary": cost.params_with_auxiliary, "macs": cost.macs}
 
 
 def as_object(architecture: Architecture, notation: str, flags: ShowFlags, found: dict[str, int]) -> dict[str, Any]:
     """What --json prints."""
     header = {"space": architecture.space, "notation": notation, "genotype": architecture.to_json()}
-    return {**header, **found, "network": flags.network, **sizes(flags)}
+    own = sizes(architecture, flags)
+    told = {"channels": own["channels"], "cells": own["cells"], "classes": own["num_classes"]}
+    return {**header, **found, "network": flags.network, **told, "image_size": own["image_size"]}
 
 
 def as_text(
@@ -150,37 +153,21 @@ def as_text(
     if label in published() and notation == "published":
         entry = published()[label]
         lines += [f"source: {entry.source}"] + ([f"published: {entry.published}"] if entry.published else [])
-    for kind in darts.CELLS:
-        lines += ["", f"{kind} cell", *cell_lines(darts.cell(architecture, kind))]
+    lines += FAMILIES[architecture.space].lines(architecture)
     if found is not None:
-        lines += ["", counts_line(found, flags)]
+        lines += ["", counts_line(found, architecture, flags)]
     if flags.image is not None:
         lines += ["", f"picture: {flags.image}"]
     return "\n".join(lines)
 
 
-def cell_lines(cell: darts.Cell) -> list[str]:
-    """One line a node: what it adds up."""
-    lines = []
-    for number, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS):
-        terms = " + ".join(f"{operation}({node_name(source)})" for operation, source in inputs)
-        lines.append(f"  {node_name(number)} = {terms}")
-    return [*lines, f"  out = concat({', '.join(node_name(node) for node in cell.concat)})"]
-
-
-def node_name(number: int) -> str:
-    """c[k-2] and c[k-1], the outputs of the two cells before; n2, n3 ... inside the cell."""
-    return ("c[k-2]", "c[k-1]")[number] if number < darts.NUM_INPUTS else f"n{number}"
-
-
-def counts_line(found: dict[str, int], flags: ShowFlags) -> str:
-    own = sizes(flags)
-    where = f"{flags.network} network, {own['channels']} channels, {own['cells']} cells, {own['classes']} classes"
+def counts_line(found: dict[str, int], architecture: Architecture, flags: ShowFlags) -> str:
+    own = sizes(architecture, flags)
+    where = f"{flags.network} network, {own['channels']} channels, {own['cells']} cells, {own['num_classes']} classes"
     params, with_auxiliary, macs = found["params"], found["params_with_auxiliary"], found["macs"]
-    return (
-        f"{where}, {own['image_size']}x{own['image_size']}: {params:,} parameters "
-        f"({with_auxiliary:,} with the auxiliary head), {macs:,} multiply-adds"
-    )
+    head = f" ({with_auxiliary:,} with the auxiliary head)" if with_auxiliary != params else ""
+    where += f", {own['image_size']}x{own['image_size']}"
+    return f"{where}: {params:,} parameters{head}, {macs:,} multiply-adds"
 
 
 def against_object(architecture: Architecture, other: Named | None) -> dict[str, Any]:

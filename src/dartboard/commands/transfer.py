@@ -13,7 +13,7 @@ from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, InterruptedRunError, TakenError, unknown
 from dartboard.methods import METHODS
-from dartboard.spaces import SPACES
+from dartboard.spaces import check_searched
 from dartboard.stopping import Limits, limits_of, signals_noted
 from dartboard.studies.protocol import SIDES, Protocol, Side, drawn, parse_proxies
 from dartboard.studies.study import Study, method_of, shared
@@ -138,8 +138,7 @@ def read_flags(words: list[str]) -> TransferFlags:
         raise InputError(MISSING)
     if flags.method not in METHODS:
         raise unknown("method", flags.method, METHODS)
-    if flags.space not in SPACES:
-        raise unknown("space", flags.space, SPACES)
+    check_searched(flags.space)
     for name in (flags.a, flags.b):
         check_name(name)
     Protocol(flags.a, flags.b, carry=flags.carry, proxy=flags.proxy)  # refuses what has no sense

@@ -186,15 +186,17 @@ def network_that_fits(architecture: Architecture, config: Any, data: "Data") -> 
     """The same, with nothing said. Raises InputError where its weights alone take more memory than is free."""
     import torch
 
+    from dartboard import networks
     from dartboard.cost import num_params
     from dartboard.headroom import free_bytes, in_words
-    from dartboard.networks.darts import sized
 
+    family = networks.module(architecture.space)
     with torch.device("meta"):
-        weights = 4 * num_params(sized(architecture, config, data))
+        weights = 4 * num_params(family.sized(architecture, config, data))
     if weights > free_bytes():
         free = in_words(free_bytes())
         raise InputError(
             f"the weights alone take {in_words(weights)}, and {free} are free; give fewer --channels or --cells"
         )
-    return sized(architecture, config, data)
+    network: Network = family.sized(architecture, config, data)
+    return network

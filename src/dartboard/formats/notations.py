@@ -11,22 +11,29 @@ from dartboard.formats.genotype import FIELDS, read_genotype, write_nested, writ
 from dartboard.formats.grammar import Call, FormError, parse_genotype
 from dartboard.formats.json_text import parse_object
 from dartboard.formats.limits import MAX_BYTES, MAX_TEXT
+from dartboard.formats.nasbench201 import is_cell_string, read_cell_string
 from dartboard.formats.nnabla import KEYS, read_nnabla, write_nnabla
 from dartboard.formats.nni import is_nni, read_nni
 from dartboard.formats.other_tools import what_else
 from dartboard.formats.places import Place, chosen, line_of, places
 from dartboard.formats.surroundings import as_utf8, plain
 from dartboard.search_space import Architecture
-from dartboard.spaces import darts
+from dartboard.spaces import nasbench201
 
 # name -> (one line, writer)
 NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
     "quark0": ("Genotype(...) of quark0/darts: two inputs a node, in one flat list", write_quark0),
     "nested": ("Genotype(...) of khanrc/pt.darts: a list of inputs for each node", write_nested),
     "nnabla": ("JSON of the NNabla DARTS example: operation ids, arch_normal and arch_reduction", write_nnabla),
+    "nasbench201": ("the string of NAS-Bench-201: |op~0|+|op~0|op~1|+|op~0|op~1|op~2|", nasbench201.to_string),
     "json": ("our own JSON: space and choices; holds every architecture", write_choices),
 }
-EXPECTED = 'give Genotype(...), or JSON with "space" and "choices" or with "arch_normal" and "arch_reduction"'
+# The family whose architectures a notation holds; json holds those of all.
+HOLDS = {**dict.fromkeys(("quark0", "nested", "nnabla"), "darts"), "nasbench201": "nasbench201"}
+EXPECTED = (
+    'give Genotype(...), JSON with "space" and "choices" or with "arch_normal" and "arch_reduction", '
+    "or a string of NAS-Bench-201"
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,8 @@ def searched(data: bytes, name: str | None, failure: InputError | None) -> Readi
             found = [Place(start, None, is_comment=False)]  # a dict as Python writes it, of whatever keys
         elif found and found[0].start == start and not re.match(rb"\{\s*'", data[start:]):
             raise failure
+    if not found and (cells := plain(data[-MAX_BYTES:])) and is_cell_string(cells):
+        return Reading(read_cell_string(cells), "nasbench201")
     if not found:
         kind = what_else(data)
         raise (InputError(kind) if kind else failure or InputError(f"no architecture found; {EXPECTED}"))
@@ -134,6 +143,9 @@ def write(architecture: Architecture, notation: str) -> str:
     """
     if notation not in NOTATIONS:
         raise unknown("notation", notation, NOTATIONS)
-    if notation != "json" and architecture.space != darts.SPACE.family:
-        raise InputError(f"the notation {notation!r} holds cells of the space 'darts', not of {architecture.space!r}")
+    family = HOLDS.get(notation, architecture.space)
+    if architecture.space != family:
+        others = " or ".join([*(name for name, held in HOLDS.items() if held == architecture.space), "json"])
+        held = f"holds cells of the space {family!r}, not of {architecture.space!r}"
+        raise InputError(f"the notation {notation!r} {held}; give {others}")
     return NOTATIONS[notation][1](architecture)

@@ -5,10 +5,6 @@ import re
 ALPHAS = "these are bare alpha values (architecture weights), no genotype; give the Genotype(...) that was printed"
 KINDS = (
     (
-        re.compile(rb"\|\w{1,40}~\d\|\+?(?:\||$|\s)"),
-        "this is a cell of NAS-Bench-201 (|op~0|+|op~0|op~1|+...); that space is not supported yet",
-    ),
-    (
         re.compile(rb"(?i)nasbench301|NetworkSelectorDatasetInfo:darts"),
         "this is a configuration of NAS-Bench-301; give its Genotype(...)",
     ),

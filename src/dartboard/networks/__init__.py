@@ -7,7 +7,7 @@ from dartboard.errors import InputError, unknown
 
 MOST_CELLS = 1000
 
-FAMILIES = ("darts",)
+FAMILIES = ("darts", "nasbench201")
 
 
 def module(family: str) -> ModuleType:

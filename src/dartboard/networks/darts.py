@@ -259,6 +259,11 @@ def sized(architecture: Architecture, config: Any, data: Any) -> Network:
         )
 
 
+def reported(architecture: Architecture, network: str, **sizes: Any) -> Network:
+    """The network whose counts papers report, with its auxiliary head. network: its stem, "cifar" or "imagenet"."""
+    return Network(architecture, stem=network, auxiliary=True, **sizes)
+
+
 def inherit(supernet: Supernet, architecture: Architecture) -> Network:
     """The architecture with its weights copied out of the supernet, in the supernet's form of BatchNorm.
 

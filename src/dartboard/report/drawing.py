@@ -6,7 +6,7 @@ Nodes bear the numbers of the genotype: c_{k-2} and c_{k-1} are its nodes 0 and 
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from dartboard.report import palette
 from dartboard.report.markup import Html, text
 from dartboard.report.measures import has_cells, operations_of
 from dartboard.search_space import Architecture
-from dartboard.spaces import darts
+from dartboard.spaces import darts, nasbench201
+from dartboard.spaces.graph import Graph
 from dartboard.targets import write_target
 
 SUFFIXES = (".svg", ".png", ".pdf")
@@ -55,6 +56,8 @@ PILL = {
 }
 EDGE = {"penwidth": "2.4", "arrowsize": "0.65"}
 CONCAT = {"class": "concat", "color": palette.LINE, "penwidth": "1.1", "arrowsize": "0.5"}
+# By family: an architecture as plain graphs, one a frame. What is not here is drawn as a pair of cells.
+GRAPHS: dict[str, Callable[[Architecture], tuple[Graph, ...]]] = {"nasbench201": nasbench201.graphs}
 # Colours of a file of its own, which cannot know the page that shows it.
 FILE_STYLE = f"""<style>
 text {{ fill: {palette.INK} }}
@@ -69,13 +72,17 @@ text {{ fill: {palette.INK} }}
 
 
 def draw(architecture: Architecture, path: Path | str, *, title: str | None = None) -> Path:
-    """Draw both cells with a legend into a file; the suffix (.svg, .png or .pdf) tells the format. Returns the path.
+    """Draw the cells with a legend into a file; the suffix (.svg, .png or .pdf) tells the format. Returns the path.
 
-    Raises InputError for another suffix, a place that cannot be written, and an architecture that is no pair of cells.
+    Raises InputError for another suffix, a place that cannot be written, and an architecture that has no picture.
     """
-    check_cells(architecture)
-    suffix = suffix_of(path)
-    return write_picture(pair_graph(architecture, title, paper=suffix != ".svg"), Path(path))
+    paper = suffix_of(path) != ".svg"
+    if architecture.space in GRAPHS:
+        graph = plain_graphs(GRAPHS[architecture.space](architecture), title, paper)
+    else:
+        check_cells(architecture)
+        graph = pair_graph(architecture, title, paper)
+    return write_picture(graph, Path(path))
 
 
 def suffix_of(path: Path | str) -> str:
@@ -241,6 +248,22 @@ def pair_graph(architecture: Architecture, title: str | None, paper: bool) -> py
     return graph
 
 
+def plain_graphs(graphs: Sequence[Graph], title: str | None, paper: bool) -> pygraphviz.AGraph:
+    """Each graph in its own frame, and the legend of the operations they use."""
+    used = [operation for one in graphs for _, _, operation in one.edges]
+    whole = framed_graph(legend_label(used), title, paper)
+    for one in reversed(graphs):  # Graphviz stacks from below
+        frame = add_frame(whole, one.title, title)
+        for name in one.nodes:
+            look = PORT if name in (one.nodes[0], one.nodes[-1]) else STATE
+            frame.add_node(f"{one.title} {name}", label=name, **{"class": "state", **look})
+        for number, (source, target, operation) in enumerate(one.edges):
+            look = {"class": f"op-{operation}", "color": palette.colour(operation), "style": palette.style(operation)}
+            ends = (f"{one.title} {source}", f"{one.title} {target}")
+            add_input(frame, *ends, operation, f"{one.title} {number} ", look)
+    return whole
+
+
 def framed_graph(legend: str, title: str | None, paper: bool) -> pygraphviz.AGraph:
     """An empty graph with a legend below and, where given, a frame with a title; paper: white and fine, no SVG."""
     graph = new_graph(label=legend, labelloc="b", newrank="true", fontname=FONT, fontsize="11", fontcolor=palette.INK)
@@ -254,13 +277,14 @@ def framed_graph(legend: str, title: str | None, paper: bool) -> pygraphviz.AGra
 
 def add_frame(graph: pygraphviz.AGraph, kind: str, title: str | None) -> pygraphviz.AGraph:
     """The frame of one kind of cell, inside that of the title where there is one."""
-    look = {"label": TITLES[kind], "labeljust": "l", "labelloc": "t", "color": "transparent", "fontsize": "14"}
+    heading = TITLES.get(kind, kind)
+    look = {"label": heading, "labeljust": "l", "labelloc": "t", "color": "transparent", "fontsize": "14"}
     around = graph.get_subgraph(TITLE_FRAME) if title else graph
     return around.add_subgraph(name=f"cluster_{kind}", margin="6", **look)
 
 
 def legend_label(operations: Sequence[str]) -> str:
-    known = [*darts.OPERATIONS, *darts.OTHER_OPERATIONS]
+    known = dict.fromkeys([*darts.OPERATIONS, *darts.OTHER_OPERATIONS, *nasbench201.OPERATIONS])
     rows = [
         f'<TD BGCOLOR="{palette.colour(name)}" WIDTH="18" HEIGHT="6" FIXEDSIZE="TRUE"></TD>'
         f'<TD ALIGN="LEFT">{name}  </TD>'

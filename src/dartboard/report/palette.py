@@ -2,7 +2,8 @@
 
 Each colour has a contrast of at least 3 to white and to the dark page, so one value serves both. The seven operations
 of the DARTS space differ from each other by at least 10 (OKLab distance x 100) for normal sight and for simulated
-deuteranopia, protanopia and tritanopia; pools and skips are dashed as well, for print in grey.
+deuteranopia, protanopia and tritanopia; pools and skips are dashed as well, for print in grey. Operations of different
+families, which no picture shows together, share colours.
 """
 
 from zlib import crc32
@@ -17,6 +18,8 @@ COLOURS = {
     "dil_conv_3x3": "#007362",
     "dil_conv_5x5": "#ca65c9",
     "sep_conv_7x7": "#6c6fd8",
+    "nor_conv_1x1": "#007362",
+    "nor_conv_3x3": "#0898fd",
     "conv_7x1_1x7": "#7d6a52",
     "conv_3x1_1x3": "#a98467",
     "noise": "#6b7a8a",

@@ -246,4 +246,22 @@ def unless_none(weighted: tuple[float, str]) -> float:
     return float("-inf") if name == "none" else weight
 
 
+def lines(architecture: Architecture) -> list[str]:
+    """Both cells in words, one line a node: what it adds up."""
+    told = []
+    for kind in CELLS:
+        part = cell(architecture, kind)
+        told += ["", f"{kind} cell"]
+        for number, inputs in enumerate(part.nodes, start=NUM_INPUTS):
+            terms = " + ".join(f"{operation}({node_name(source)})" for operation, source in inputs)
+            told.append(f"  {node_name(number)} = {terms}")
+        told.append(f"  out = concat({', '.join(node_name(node) for node in part.concat)})")
+    return told
+
+
+def node_name(number: int) -> str:
+    """c[k-2] and c[k-1], the outputs of the two cells before; n2, n3 ... inside the cell."""
+    return ("c[k-2]", "c[k-1]")[number] if number < NUM_INPUTS else f"n{number}"
+
+
 SPACE = space("darts", "Liu et al., DARTS, ICLR 2019, section 3.1.1; quark0/darts", OPERATIONS[1:])

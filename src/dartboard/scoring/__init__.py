@@ -1,0 +1,1 @@
+"""What says how good an architecture is. The tables of accuracies: `tables`."""

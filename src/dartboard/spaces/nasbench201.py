@@ -1,0 +1,203 @@
+"""The cell space of NAS-Bench-201 (Dong, Yang: NAS-Bench-201, ICLR 2020, arXiv 2001.00326), as plain data.
+
+A cell has four nodes. Node 0 is its input and node 3 its output; each later node adds what its edges bring from all
+earlier nodes, and every edge carries one of five operations. With 6 edges the space has 5^6 = 15,625 cells.
+
+The value of the choice "2<-1" is the operation on the edge from node 1 to node 2. The benchmark writes a cell as a
+string, node by node: `|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|`.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TypeVar
+
+from dartboard.errors import InputError, unknown
+from dartboard.search_space import Architecture, Choice, SearchSpace, Value, quote
+from dartboard.spaces.graph import Graph
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")  # in the benchmark's order
+NUM_NODES = 4
+EDGES = tuple((source, target) for target in range(1, NUM_NODES) for source in range(target))
+NAMES = tuple(f"{target}<-{source}" for source, target in EDGES)
+CELL = "cell"  # the one kind of cell: the name of its table of mixture weights
+EXAMPLE = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
+
+# What the relaxed cell mixes: for its one kind of cell, the operations of every edge in the order of EDGES.
+Mixed = Mapping[str, Sequence[Sequence[str]]]
+Form = TypeVar("Form", bound=Hashable)
+
+
+def space(name: str, source: str, operations: Sequence[str] = OPERATIONS) -> SearchSpace:
+    """All cells with these operations on every edge."""
+    choices = tuple(Choice(edge, tuple(operations)) for edge in NAMES)
+    return SearchSpace(name, source, choices, family="nasbench201", kinds=frozenset({"mixture", "path"}))
+
+
+SPACE = space("nasbench201", "Dong and Yang, NAS-Bench-201, ICLR 2020; D-X-Y/AutoDL-Projects")
+
+# --- Reading and writing ---------------------------------------------------------------------------------------------
+
+
+def architecture(operations: Sequence[str]) -> Architecture:
+    """The cell with these operations, one an edge in the order of EDGES. Raises InputError for an unknown one."""
+    for name, operation in zip(NAMES, operations, strict=True):
+        if not isinstance(operation, str):
+            raise InputError(f"the choice {name!r} is {quote(operation)}; give one of {', '.join(OPERATIONS)}")
+        if operation not in OPERATIONS:
+            raise InputError(f"edge {name}: {unknown('operation', operation, OPERATIONS)}")
+    return Architecture("nasbench201", tuple(zip(NAMES, operations, strict=True)))
+
+
+def from_choices(values: Mapping[str, Value]) -> Architecture:
+    """The architecture of {"1<-0": operation, ..., "3<-2": operation}, checked.
+
+    Raises InputError for a missing or unknown choice and for an unknown operation.
+    """
+    for name in values:
+        if name not in NAMES:
+            raise unknown("choice", name, NAMES)
+    if missing := [name for name in NAMES if name not in values]:
+        raise InputError(f"the choice {missing[0]!r} is missing; a cell has {', '.join(NAMES)}")
+    return architecture([values[name] for name in NAMES])
+
+
+def from_string(text: str) -> Architecture:
+    """The cell that the benchmark writes so, spaces around it left out. Raises InputError that says what is wrong."""
+    nodes = text.strip().split("+")
+    if len(nodes) != NUM_NODES - 1:
+        hint = f"a cell has {NUM_NODES - 1}, such as {EXAMPLE}"
+        raise InputError(f"{quote(text)} has {len(nodes)} node{'s' * (len(nodes) != 1)} between '+'; {hint}")
+    return architecture([operation for number, node in enumerate(nodes, 1) for operation in inputs_of(node, number)])
+
+
+def inputs_of(text: str, number: int) -> list[str]:
+    """The operations of the edges into a node, by source, of "|op~0|op~1|". Raises InputError."""
+    parts = text[1:-1].split("|")
+    if len(text) < 2 or text[0] != "|" or text[-1] != "|" or len(parts) != number:
+        example = "".join(f"|op~{source}" for source in range(number)) + "|"
+        raise InputError(f"node {number} of the cell is written {quote(text)}; give {example}")
+    operations = []
+    for source, part in enumerate(parts):
+        operation, tilde, index = part.partition("~")
+        if not tilde or index != str(source):
+            name = operation if operation in OPERATIONS else "op"
+            raise InputError(f"node {number} of the cell has input {quote(part)}; give {name}~{source}")
+        operations.append(operation)
+    return operations
+
+
+def to_string(architecture: Architecture) -> str:
+    """The cell as the benchmark writes it."""
+    values = dict(architecture.choices)
+    inputs = [
+        "".join(f"{values[f'{target}<-{source}']}~{source}|" for source in range(target))
+        for target in range(1, NUM_NODES)
+    ]
+    return "+".join(f"|{node}" for node in inputs)
+
+
+# --- Cells that are equal --------------------------------------------------------------------------------------------
+
+
+def benchmark_form(architecture: Architecture) -> str:
+    """What the benchmark compares cells by: equal for two cells that its rule calls equal. 6,466 classes.
+
+    A node is the text of its terms, sorted and joined by "+". A skip connection hands on its source's text; `none`, and
+    any operation on a node that is "#" alone, give the term "#", which stays in the sum. Texts are compared, not sums:
+    a sum that a skip connection hands on stays in one piece when it is sorted in. So the rule depends on how a term is
+    written, and "(source)@operation", "0" for the input and "#" are the benchmark's own signs.
+    """
+    values, nodes = dict(architecture.choices), ["0"]
+    for target in range(1, NUM_NODES):
+        terms = []
+        for source in range(target):
+            operation = values[f"{target}<-{source}"]
+            if operation == "none" or nodes[source] == "#":
+                terms.append("#")
+            else:
+                terms.append(nodes[source] if operation == "skip_connect" else f"({nodes[source]})@{operation}")
+        nodes.append("+".join(sorted(terms)))
+    return nodes[-1]
+
+
+Terms = tuple[tuple[str, Value], ...]  # a sum: its terms (operation, sum that it is applied to), sorted
+
+
+def sum_form(architecture: Architecture) -> Terms:
+    """The sum that the cell computes: equal for two cells that add up the same terms. 4,930 classes.
+
+    A skip connection adds the terms of its source one by one; what has nothing to work on is left out, so `()` is the
+    cell that lets nothing through. (In a network with BatchNorm's shift a convolution of nothing gives a constant,
+    which this form leaves out, too: two cells of one class can differ by it.)
+    """
+    values = dict(architecture.choices)
+    nodes: list[Terms] = [(("input", ()),)]
+    for target in range(1, NUM_NODES):
+        terms: list[tuple[str, Value]] = []
+        for source in range(target):
+            operation = values[f"{target}<-{source}"]
+            if operation == "skip_connect":
+                terms += nodes[source]
+            elif operation != "none" and nodes[source]:
+                terms.append((operation, nodes[source]))
+        nodes.append(tuple(sorted(terms)))
+    return nodes[-1]
+
+
+def classes(form: Callable[[Architecture], Form]) -> dict[Form, list[Architecture]]:
+    """All 15,625 cells, those together whose `form` (benchmark_form or sum_form) is the same."""
+    found: dict[Form, list[Architecture]] = defaultdict(list)
+    for one in SPACE.enumerate():
+        found[form(one)].append(one)
+    return dict(found)
+
+
+# --- The relaxed cell ------------------------------------------------------------------------------------------------
+
+
+def on_edges(operations: Sequence[str] | Mixed) -> Mixed:
+    """The operations of every edge: those given by edge, or one list for all."""
+    if isinstance(operations, Mapping):
+        return operations
+    return {CELL: (tuple(operations),) * len(EDGES)}
+
+
+def mixed(space: SearchSpace) -> Mixed:
+    """What each edge of the relaxed cell mixes: the options of its choice, `none` among them."""
+    return {CELL: tuple(choice.options for choice in space.choices)}
+
+
+def derive(weights: Mapping[str, Sequence[Sequence[float]]], operations: Sequence[str] | Mixed) -> Architecture:
+    """The strongest operation of every edge; it may be `none`, as in the benchmark's searches.
+
+    weights: {"cell": one row an edge, one number an operation}, softmaxed or not; operations: of the columns, one list
+    for every edge, or by edge. Ties: the operation that comes first.
+    """
+    rows, names = weights[CELL], on_edges(operations)[CELL]
+    return architecture([own[max(range(len(row)), key=row.__getitem__)] for row, own in zip(rows, names, strict=True)])
+
+
+# --- Words and pictures ----------------------------------------------------------------------------------------------
+
+
+def lines(architecture: Architecture) -> list[str]:
+    """The cell in words: its string, and a line a node with what the node adds up."""
+    values = dict(architecture.choices)
+    told = [to_string(architecture), "", "cell"]
+    for target in range(1, NUM_NODES):
+        edges = ((values[f"{target}<-{source}"], source) for source in range(target))
+        terms = [f"{operation}({node_name(source)})" for operation, source in edges if operation != "none"]
+        told.append(f"  {node_name(target)} = {' + '.join(terms) or '0'}")
+    return told
+
+
+def node_name(number: int) -> str:
+    """in, the cell's input; n1, n2; out, its output."""
+    return {0: "in", NUM_NODES - 1: "out"}.get(number, f"n{number}")
+
+
+def graphs(architecture: Architecture) -> tuple[Graph, ...]:
+    """The cell as a picture: four nodes, and an edge for every operation other than `none`."""
+    values = dict(architecture.choices)
+    edges = [(node_name(source), node_name(target), values[f"{target}<-{source}"]) for source, target in EDGES]
+    return (Graph("cell", tuple(map(node_name, range(NUM_NODES))), tuple(edge for edge in edges if edge[2] != "none")),)
