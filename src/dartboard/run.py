@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dartboard.allocator import kept_memory
 from dartboard.checkpoint import Checkpoint, checkpoints, prune, read_checkpoint, write_checkpoint
 from dartboard.config import Setup, build, field_names, flat, from_toml, parse_duration, to_toml
-from dartboard.durable import PART, replace_file, writing
+from dartboard.durable import PART, make_folders, replace_file, sync, writing
 from dartboard.environment import describe, describe_data, pick_device
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.handover import START, Handover, drop_start, from_table, keep_start, to_table
@@ -98,8 +98,7 @@ class Run:
         environment |= {} if drawn is None else {"drawn": drawn}
         with writing(folder):
             check_empty(folder)
-            made = [path for path in (folder, *folder.parents) if not path.exists()]
-            folder.mkdir(parents=True, exist_ok=True)
+            made = make_folders(folder)
         lock = take_lock(folder)
         try:
             check_empty(folder)
@@ -362,11 +361,12 @@ def length_of(path: Path) -> int:
 
 
 def sync_length(path: Path) -> int:
-    """The file's length in bytes, after bringing it to the disk; 0 where there is none."""
+    """The file's length in bytes, after bringing it and its name to the disk; 0 where there is none."""
     if not path.exists():
         return 0
     with writing(path.parent), open(path, "rb") as file:
         os.fsync(file.fileno())
+        sync(path.parent)
         return os.fstat(file.fileno()).st_size
 
 

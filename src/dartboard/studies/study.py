@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dartboard.config import Setup, build, flat, to_toml
-from dartboard.durable import replace_file, writing
+from dartboard.durable import make_folders, replace_file, writing
 from dartboard.errors import InputError
 from dartboard.run import Run
 from dartboard.studies.protocol import Protocol, Stage, parse_proxies, stages
@@ -42,7 +42,7 @@ class Study:
             raise InputError(f"{folder} is not empty; give another --out, or go on with: {resume_command(folder)}")
         table = {"command": "transfer", **flat(protocol), "setup": shared(setup), "search": dict(search)}
         with writing(folder):
-            (folder / STAGES).mkdir(parents=True, exist_ok=True)
+            make_folders(folder / STAGES)
         replace_file(folder / STUDY, to_toml({**table, "train": dict(train)}))
         return cls.open(folder)
 
