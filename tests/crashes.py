@@ -2,7 +2,7 @@
 a crash at that moment would leave.
 
 What a crash leaves at worst is what was synced: of a file the content it had when it was last synced, of a folder the
-names it had then. A file without a sync is empty, a name without one is gone, a name that was taken away is still there.
+names it had then. A file without a sync is empty, a name without one is gone, one that was taken away is there again.
 """
 
 import builtins
