@@ -121,7 +121,7 @@ def test_momentum_is_that_of_each_tensor_zero_where_it_was_never_moved_and_nothi
     found = descent.momentum_buffers(optimizer, w)
     assert [buffer.tolist() for buffer in found] == [[2.0, 2.0], [[0.0], [0.0], [0.0]], [5.0, 5.0]]
     assert found[0] is optimizer.state[w[0]]["momentum_buffer"]
-    assert [buffer.tolist() for buffer in descent.momentum_buffers(optimizer, w[::-1])][0] == [5.0, 5.0]
+    assert next(buffer.tolist() for buffer in descent.momentum_buffers(optimizer, w[::-1])) == [5.0, 5.0]
     assert descent.momentum_buffers(optimizer, [w[1]]) == []
 
 

@@ -155,8 +155,9 @@ def test_the_memory_that_is_told_is_what_was_there_what_the_steps_take_and_the_c
 )
 def test_an_epoch_is_its_steps_the_last_one_uneven_its_scoring_and_its_checkpoint(making, images, scored) -> None:
     job = making(batch_size=16)
-    data = replace(job.data, train=picked(job.data.train_and_val(), np.arange(33)), val=picked(job.data.val, np.arange(31)))  # fmt: skip
-    job, seconds = replace(job, data=data), rehearsal.Seconds(2.0, (9.0, 0.5), 0.25, 8, 0.125)
+    train, val = picked(job.data.train_and_val(), np.arange(33)), picked(job.data.val, np.arange(31))
+    job = replace(job, data=replace(job.data, train=train, val=val))
+    seconds = rehearsal.Seconds(2.0, (9.0, 0.5), 0.25, 8, 0.125)
     assert (job.images, len(job.scored)) == (images, scored)
     wanted = -(-images // 16) * 0.5 + 0.25 * scored / 8 + 0.125
     assert estimate.per_epoch(job, seconds) == pytest.approx(wanted)
@@ -177,7 +178,8 @@ def test_hours_elsewhere_are_steps_of_every_stage_by_the_formula_a_seed(tmp_path
         seconds = {"a": 3 * 1e9 / 0.3e9, "b": 7 * 1e7 * 4 / 0.5e6}  # an image and pass: arithmetic on a, traffic on b
         hours = {"search": 0.0, "train": 0.0}
         for stage in study.stages:
-            steps, passes = (3, 5 if second_order else 2) if stage.command == "search" else (5, 1)  # of 32, of 64 images
+            of_32_images, of_64_images = (3, 5 if second_order else 2), (5, 1)
+            steps, passes = of_32_images if stage.command == "search" else of_64_images
             hours[stage.command] += stage.epochs * steps * passes * 15 * seconds[stage.side] / 3600
         told = estimate.elsewhere_line(study, jobs, device)
         wanted = f"about {hours['search'] / 2:.1f} h of searches and {hours['train'] / 2:.1f} h of trainings a seed"
