@@ -1,11 +1,16 @@
-"""What every test stands on: one thread, a cache of its own, the reference files, and no state left behind.
+"""What every test stands on: one thread, a cache of the tests' own, the reference files, and no state left behind.
+
+All processes of a session, its workers and what tests start, compute with kernels that are compiled once: the folder
+`kernels` in the cache of each worker is a link to one that the session's first process makes.
 
 Tests that make modules without a generator of their own draw from torch's global generator; they ask for the fixture
 `global_rng`, which seeds it and puts it back. A test that leaves it, or the default dtype, changed fails.
 """
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,17 +27,35 @@ ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = Path(os.environ.get("DARTBOARD_REFERENCE") or ROOT / "../shared").resolve()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """XDG_CACHE_HOME is a folder of the tests, also for the processes they start."""
-    folder = tmp_path_factory.mktemp("cache")
-    before = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(folder)
-    yield folder
-    if before is None:
-        del os.environ["XDG_CACHE_HOME"]
-    else:
-        os.environ["XDG_CACHE_HOME"] = before
+KERNELS = "DARTBOARD_TESTS_KERNELS"  # in the environment: where the session keeps compiled kernels
+made: list[tuple[Path, str, str | None]] = []  # folders of this process, what names them, and what did before
+
+
+def own_folder(name: str, prefix: str) -> Path:
+    """A new folder, named in the environment until the session ends."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    made.append((folder, name, os.environ.get(name)))
+    os.environ[name] = str(folder)
+    return folder
+
+
+def pytest_configure() -> None:
+    """XDG_CACHE_HOME is a folder of the tests before the first of them is read: reading some compiles kernels."""
+    if KERNELS not in os.environ:  # workers inherit it
+        own_folder(KERNELS, "dartboard-tests-kernels-")
+    cache = own_folder("XDG_CACHE_HOME", "dartboard-tests-cache-") / "dartboard"
+    cache.mkdir()
+    (cache / "kernels").symlink_to(os.environ[KERNELS])
+
+
+def pytest_unconfigure() -> None:
+    while made:
+        folder, name, before = made.pop()
+        shutil.rmtree(folder)
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,21 @@
 """Checkpoints: whole or not at all, the last two kept, torn ones known as such, metrics cut to their length."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import torch
 
-from dartboard.checkpoint import checkpoints
+from dartboard import handover, loop, train
+from dartboard.checkpoint import Checkpoint, checkpoints, read_checkpoint, write_checkpoint
 from dartboard.config import Setup
+from dartboard.descent import momentum_sgd
 from dartboard.errors import InputError
+from dartboard.loop import Place
+from dartboard.methods import darts
 from dartboard.run import Run
 
 
@@ -177,3 +183,78 @@ def test_seconds_worked_add_up_over_processes(tmp_path: Path) -> None:
         run.save(state(2), step=2, epoch=0)
         second = run.load()
     assert first is not None and second is not None and 0 < first.elapsed_s < second.elapsed_s
+
+
+# --- Nothing that is to be kept is forgotten -------------------------------------------------------------------------
+
+
+def filled(cls: Any, **given: Any) -> Any:
+    """An instance whose numbers and tables differ from each other and from their defaults."""
+    values: dict[str, Any] = {}
+    for number, one in enumerate(fields(cls), start=3):
+        kind = one.type if isinstance(one.type, str) else one.type.__name__
+        if kind.startswith(("int", "float")):
+            values[one.name] = number if kind.startswith("int") else number + 0.5
+        elif kind.startswith(("str", "bool")):
+            values[one.name] = f"text {number}" if kind.startswith("str") else not one.default
+        elif kind.startswith("dict[str, Any]"):
+            values[one.name] = {"number": number}
+    return cls(**{**values, **given})
+
+
+def test_every_field_of_a_checkpoint_is_written_and_read(tmp_path: Path) -> None:
+    checkpoint = filled(Checkpoint, tensors={"w": torch.ones(2)})
+    found = read_checkpoint(write_checkpoint(tmp_path, checkpoint))
+    assert found is not None and found.tensors["w"].tolist() == [1.0, 1.0]
+    for one in fields(Checkpoint):
+        if one.name not in ("tensors", "place"):
+            assert getattr(found, one.name) == getattr(checkpoint, one.name) != one.default, one.name
+
+
+@dataclass
+class WiderPlace(Place):
+    """With sums that nobody named where places are saved."""
+
+    entropy: float = 0.0
+    seen: list[int] = field(default_factory=list)
+
+
+def test_every_field_of_a_place_is_kept_but_those_that_are_named() -> None:
+    place = filled(WiderPlace, seen=[5, 7], mark_s=time.perf_counter())
+    place.clock.spent = {"data": 2.5}
+    again = WiderPlace()
+    loop.restore(Checkpoint({}, place.step, place.epoch, place.to_json()), again)
+    for one in fields(WiderPlace):
+        if one.name not in ("mark_s", "clock", "numbers", "unread", "epoch_s"):
+            assert getattr(again, one.name) == getattr(place, one.name) != one.default, one.name
+    assert again.epoch_s == pytest.approx(place.epoch_s, abs=5.0) and again.epoch_s >= place.epoch_s > 1.0
+    assert again.clock.spent == {"data": 2.5}
+
+
+def optimizer() -> torch.optim.Optimizer:
+    return momentum_sgd([torch.ones(1, requires_grad=True)], 0.1, 0.9, 0.0)
+
+
+@dataclass
+class WiderState(darts.State):
+    """A method's, with parts that nobody named where states are saved."""
+
+    beta: dict[str, torch.Tensor] = field(default_factory=dict)
+    teacher: torch.nn.Module = field(default_factory=torch.nn.Identity)
+
+
+def test_every_field_with_tensors_is_a_part_of_what_is_saved_under_the_names_it_always_had() -> None:
+    net = torch.nn.Identity()
+    state = WiderState(net, {}, optimizer(), optimizer(), Place())
+    names = {"supernet": "supernet", "alpha": "alpha", "w": "w_optimizer", "alpha_adam": "alpha_optimizer"}
+    assert {**names, "beta": "beta", "teacher": "teacher"}.keys() == state.parts().keys()
+    assert all(state.parts()[name] is getattr(state, own) for name, own in names.items())
+    training = train.Training(net, optimizer(), Place(), [])
+    assert loop.parts_of(training) == {"network": net, "optimizer": training.optimizer}
+
+
+def test_every_field_of_what_a_search_takes_over_is_written_and_read() -> None:
+    one = filled(handover.Handover, carry="weights")
+    table = handover.to_table(one)
+    assert table == {"from": "text 3", "carry": "weights", "restart_schedule": False}
+    assert handover.from_table(table) == one

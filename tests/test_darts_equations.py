@@ -372,6 +372,22 @@ def test_the_second_order_update_uses_the_optimizers_own_momentum() -> None:
     assert all(tensor.grad is not None for tensor in alpha)
 
 
+def test_the_inner_step_has_no_momentum_for_a_weight_that_was_never_moved() -> None:
+    """Where one of two weights got no gradient before, the second-order gradient is that of its buffer zero."""
+    config, state = small_state(second_order=True)
+    loss_train, loss_val = small_losses(state)
+    loss_train().backward()  # type: ignore[no-untyped-call]
+    w = list(state.supernet.parameters())
+    w[1].grad = None
+    state.w_optimizer.step()
+    buffers = darts.descent.momentum_buffers(state.w_optimizer, w)
+    assert len(buffers) == len(w) and not buffers[1].any() and all(buffer.any() for buffer in (buffers[0], buffers[2]))
+    before = [tensor.detach().clone() for tensor in w]
+    darts.update_alpha(config, state, loss_train, loss_val, xi=0.5)
+    assert all(torch.equal(tensor, other) for tensor, other in zip(w, before, strict=True))
+    assert all(alpha.grad is not None and alpha.grad.isfinite().all() for alpha in state.alpha.values())
+
+
 def test_the_mixture_is_a_softmax_over_each_edge() -> None:
     weights = darts.mixture({"normal": torch.tensor([[0.0, math.log(3.0)], [1.0, 1.0]])})["normal"]
     assert torch.allclose(weights, torch.tensor([[0.25, 0.75], [0.5, 0.5]]))

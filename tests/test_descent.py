@@ -112,6 +112,24 @@ def test_no_compiler_is_imported() -> None:
     assert done.stdout == "False\n"
 
 
+def test_momentum_is_that_of_each_tensor_zero_where_it_was_never_moved_and_nothing_before_the_first_step():
+    w = [torch.ones(shape, requires_grad=True) for shape in ((2,), (3, 1), (2,))]
+    optimizer = descent.momentum_sgd(w, 0.1, 0.9, 0.0)
+    assert descent.momentum_buffers(optimizer, w) == []
+    (2 * w[0].sum() + 5 * w[2].sum()).backward()  # the second one is not reached
+    optimizer.step()
+    found = descent.momentum_buffers(optimizer, w)
+    assert [buffer.tolist() for buffer in found] == [[2.0, 2.0], [[0.0], [0.0], [0.0]], [5.0, 5.0]]
+    assert found[0] is optimizer.state[w[0]]["momentum_buffer"]
+    assert next(buffer.tolist() for buffer in descent.momentum_buffers(optimizer, w[::-1])) == [5.0, 5.0]
+    assert descent.momentum_buffers(optimizer, [w[1]]) == []
+
+
+def test_gradients_are_zero_for_what_the_loss_does_not_reach():
+    w = [torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)]
+    assert [one.tolist() for one in descent.gradient((w[0] ** 2).sum(), w)] == [[2.0, 2.0], [0.0, 0.0, 0.0]]
+
+
 def test_frozen_leaves_get_no_gradient_inside_and_are_as_before_afterwards():
     leaves = [torch.ones(2, requires_grad=True), torch.ones(2)]
     other = torch.ones(2, requires_grad=True)

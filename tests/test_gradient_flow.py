@@ -46,7 +46,7 @@ def written_out(network: Network, x: torch.Tensor, y: torch.Tensor) -> tuple[lis
                 copies.append(states[pred] * 1.0)
                 terms.append(next(ops)(copies[-1]) * 1.0)
                 results.append(terms[-1])
-            states.append(terms[0] + terms[1])
+            states.append(sum(terms[1:], terms[0]))
         before_last, last = last, torch.cat([states[node] for node in cell.cell.concat], 1)
         outputs.append(last)
     loss = F.cross_entropy(network.classifier(last.mean((2, 3))), y)
@@ -58,8 +58,10 @@ def written_out(network: Network, x: torch.Tensor, y: torch.Tensor) -> tuple[lis
 @pytest.mark.usefixtures("global_rng")
 def test_the_gradients_are_those_of_the_network_written_out() -> None:
     rng = Random(2)
-    for _ in range(2):
-        network = built(SPACE.sample(rng)).train()
+    nodes = (("skip_connect", 0), ("max_pool_3x3", 1), ("sep_conv_3x3", 0)), (("dil_conv_3x3", 2),)
+    imported = darts.architecture(dict.fromkeys(darts.CELLS, darts.Cell(nodes, (3, 2))))
+    for architecture in (SPACE.sample(rng), SPACE.sample(rng), imported):
+        network = built(architecture).train()
         x, y = batch()
         found = flow(network, x, y)
         outputs, arriving, passed = written_out(network, x, y)

@@ -2,6 +2,7 @@
 
 import copy
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -289,10 +290,34 @@ def test_a_compiler_that_fails_is_no_error(tmp_path: Path):
     assert told == f"False|{broken} could not build them"
 
 
+@compiler_needed
 def test_a_torn_library_in_the_cache_is_built_anew(tmp_path: Path):
-    if not kernels.available():
-        pytest.skip("no compiled kernels here")
-    in_a_process(ASK, XDG_CACHE_HOME=str(tmp_path))
-    (library,) = (tmp_path / "dartboard" / "kernels").glob("*.so")
-    library.write_bytes(library.read_bytes()[:1000])
+    cache = tmp_path / "dartboard" / "kernels"
+    shutil.copytree(session_kernels(), cache)
+    whole = {path: path.read_bytes() for path in cache.glob("*.so")}
+    for library in whole:
+        library.write_bytes(whole[library][:1000])
     assert in_a_process(ASK, XDG_CACHE_HOME=str(tmp_path)) == "True|None"
+    built = [library for library in whole if library.read_bytes() != whole[library][:1000]]
+    assert len(built) == 1 and len(built[0].read_bytes()) == len(whole[built[0]])
+
+
+# --- One build for all tests -----------------------------------------------------------------------------------------
+
+
+def session_kernels() -> Path:
+    return Path(os.environ["XDG_CACHE_HOME"], "dartboard", "kernels")
+
+
+CACHE_WHEN_READ = os.environ["XDG_CACHE_HOME"]
+
+
+@compiler_needed
+def test_a_session_compiles_once_for_the_tests_its_workers_and_what_they_start():
+    assert os.environ["XDG_CACHE_HOME"] == CACHE_WHEN_READ  # also where kernels are built while tests are read
+    assert session_kernels().resolve() == Path(os.environ["DARTBOARD_TESTS_KERNELS"]).resolve()
+    before = {path: path.stat().st_mtime_ns for path in session_kernels().glob("*.so")}
+    assert len(before) in (1, 2)  # float, and double once a test has used it
+    assert in_a_process(ASK) == "True|None"
+    now = {path: path.stat().st_mtime_ns for path in session_kernels().glob("*.so")}
+    assert {path: now[path] for path in before} == before and len(now) <= 2

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dartboard.cost import SIZES, count, count_module, count_supernet
+from dartboard.cost import SIZES, Multiplications, count, count_module, count_supernet
 from dartboard.errors import InputError
 from dartboard.formats import published
 from dartboard.layers import FactorizedReduce, Zero, drop_path, layer, operation
@@ -91,6 +91,49 @@ def test_multiply_adds_of_a_supernet_are_those_of_torchs_counter() -> None:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         module(torch.zeros(1, 3, 16, 16), mixture)
     assert 2 * count_supernet(channels=4, cells=3, image_size=16).macs == counter.get_total_flops()
+
+
+def map_values(module: nn.Module, *inputs: Any) -> int:
+    """Numbers in the results of all convolutions, as they are computed."""
+    found: list[int] = []
+    convs = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+    hooks = [conv.register_forward_hook(lambda _, __, result: found.append(result.numel())) for conv in convs]
+    with torch.no_grad():
+        module.eval()(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return sum(found)
+
+
+@pytest.mark.parametrize(
+    ("conv", "values", "macs"),
+    [
+        (nn.Conv2d(3, 8, 3, padding=1), 8 * 9 * 7, 3 * 8 * 9 * 9 * 7),
+        (nn.Conv2d(3, 8, 3, stride=2, padding=1), 8 * 5 * 4, 3 * 8 * 9 * 5 * 4),
+        (nn.Conv2d(3, 6, (1, 5), stride=(1, 2), padding=(0, 2), groups=3), 6 * 9 * 4, 1 * 6 * 5 * 9 * 4),
+        (nn.Conv2d(3, 4, 3, padding=2, dilation=2), 4 * 9 * 7, 3 * 4 * 9 * 9 * 7),
+        (nn.Conv2d(3, 4, 3), 4 * 7 * 5, 3 * 4 * 9 * 7 * 5),
+    ],
+    ids=["plain", "strided", "strided in one direction", "dilated", "without padding"],
+)
+def test_of_a_convolution_the_results_are_counted_not_what_it_reads(conv: nn.Conv2d, values: int, macs: int) -> None:
+    """Maps of 9x7 pixels, both sides odd."""
+    with torch.no_grad(), Multiplications() as counted:
+        conv(torch.zeros(1, 3, 9, 7))
+    assert (counted.map_values, counted.macs) == (values, macs)
+    assert map_values(conv, torch.zeros(1, 3, 9, 7)) == values
+
+
+@pytest.mark.parametrize("network", list(SIZES))
+@pytest.mark.usefixtures("global_rng")
+def test_map_values_are_the_numbers_in_the_results_of_all_convolutions(network: str) -> None:
+    sizes = {**SIZES[network], "channels": 6, "cells": 5, "image_size": 40}
+    module, x = Network(V2, stem=network, **sizes), torch.zeros(1, 3, 40, 40)  # type: ignore[arg-type]
+    assert count(V2, network, channels=6, cells=5, image_size=40).map_values == map_values(module, x) > 0
+    supernet = Supernet(channels=2, cells=3)
+    mixture = {kind: torch.full(shape, 0.125) for kind, shape in supernet.choice_shapes().items()}
+    found = count_supernet(channels=2, cells=3, image_size=9)
+    assert found.map_values == map_values(supernet, torch.zeros(1, 3, 9, 9), mixture)
 
 
 def test_counting_is_quick_and_moves_no_random_state() -> None:

@@ -7,18 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 import torch
 
 import tiny
 from dartboard import rehearsal, train
 from dartboard.cli import main
-from dartboard.commands import dryrun
-from dartboard.config import Setup
-from dartboard.data import load_data
+from dartboard.commands import dryrun, estimate
+from dartboard.config import Setup, flat
+from dartboard.cost import Cost
+from dartboard.data import Split, load_data
+from dartboard.data.splits import picked
 from dartboard.errors import InputError
 from dartboard.methods import darts
 from dartboard.networks.darts import sized
+from dartboard.studies import elsewhere
+from dartboard.studies.protocol import Protocol, stages
+from dartboard.studies.study import Study
 
 SEARCH = {"command": "search", "method": "darts", "space": "darts"}
 CPU = Setup(device="cpu")
@@ -100,6 +106,84 @@ def test_a_batch_that_does_not_fit_is_refused_with_the_largest_that_does(monkeyp
     with pytest.raises(InputError, match=r"2000 images takes about 2\.0 GB"):
         rehearsal.check_memory(search_job(channels=64, batch_size=2000))
     assert tried == [2, 2, 8, 32, 128]  # until the next might not fit
+
+
+@pytest.mark.parametrize(("precision", "number_bytes"), [("float32", 4), ("bf16", 4), ("float64", 8)])
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_what_fits_for_certain_is_weights_and_maps_of_a_batch_six_times_over(
+    precision: str, number_bytes: int, at_once: int
+) -> None:
+    cost = Cost(params=1, params_with_auxiliary=1000, macs=10**12, map_values=70)
+    setup = Setup(device="cpu", precision=precision)  # type: ignore[arg-type]
+    job = replace(search_job(batch_size=5), cost=cost, at_once=at_once, setup=setup)
+    needed = number_bytes * 6 * at_once * (1000 + 70 * 5)
+    assert rehearsal.certainly_fits(job, needed + 1) and not rehearsal.certainly_fits(job, needed)
+
+
+@pytest.mark.parametrize("changes", [{"channels": 4}, {"cells": 6}, {"batch_size": 32}], ids=str)
+def test_what_is_tiny_grows_with_every_size_the_precision_and_the_number_at_once(changes, monkeypatch) -> None:
+    """tiny.SEARCH: 10,000 numbers for each of 8x8 pixels, 2 channels, 3 cells and 16 images."""
+    config, data = darts.Config(**tiny.SEARCH), tiny.digits()
+    needed = 10_000 * 64 * 2 * 3 * 16 * 4
+    for free, fits in ((needed + 4, True), (needed, False)):
+        monkeypatch.setattr(rehearsal, "free_bytes", lambda device, free=free: free)
+        assert rehearsal.is_tiny(CPU, config, data) == fits
+    monkeypatch.setattr(rehearsal, "free_bytes", lambda device: 2 * needed)
+    assert rehearsal.is_tiny(CPU, config, data)
+    assert not rehearsal.is_tiny(CPU, replace(config, **changes), data)
+    assert not rehearsal.is_tiny(replace(CPU, precision="float64"), config, data)
+    assert not rehearsal.is_tiny(CPU, config, data, at_once=2)
+    assert not rehearsal.is_tiny(CPU, config, replace(data, test=larger(data.test), train=larger(data.train)))
+
+
+def larger(split: Split) -> Split:
+    """The images at twice the size."""
+    return replace(split, images=split.images.repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+
+def test_the_memory_that_is_told_is_what_was_there_what_the_steps_take_and_the_copy_of_the_images() -> None:
+    search, training = search_job(), training_job()
+    line = dryrun.memory_line(replace(search, at_once=2), 3_000_000, 50_000_000, torch.device("cpu"))
+    assert line.startswith("peak memory: 56 MB, 6 MB of it for the steps; ")
+    images = training.data.train.images.nbytes + training.data.val.images.nbytes
+    line = dryrun.memory_line(training, 3_000_000, 50_000_000 - images, torch.device("cpu"))
+    assert images > 0 and line.startswith("peak memory: 53 MB, 3 MB of it for the steps; ")
+
+
+@pytest.mark.parametrize(
+    ("making", "images", "scored"), [(search_job, 33, 31), (training_job, 64, 32)], ids=["search", "train"]
+)
+def test_an_epoch_is_its_steps_the_last_one_uneven_its_scoring_and_its_checkpoint(making, images, scored) -> None:
+    job = making(batch_size=16)
+    train, val = picked(job.data.train_and_val(), np.arange(33)), picked(job.data.val, np.arange(31))
+    job = replace(job, data=replace(job.data, train=train, val=val))
+    seconds = rehearsal.Seconds(2.0, (9.0, 0.5), 0.25, 8, 0.125)
+    assert (job.images, len(job.scored)) == (images, scored)
+    wanted = -(-images // 16) * 0.5 + 0.25 * scored / 8 + 0.125
+    assert estimate.per_epoch(job, seconds) == pytest.approx(wanted)
+    assert dryrun.whole_s(job, seconds, -(-images // 16)) == pytest.approx(2.0 + job.config.epochs * wanted)
+
+
+def test_hours_elsewhere_are_steps_of_every_stage_by_the_formula_a_seed(tmp_path: Path) -> None:
+    """Of each epoch all steps, the last one uneven; searches and trainings apart, by the number of seeds."""
+    protocol = Protocol("digits", "digits", seeds=2, random=0, epochs=3, epochs_b=5, train_epochs=7)
+    for second_order in (False, True):
+        search = {**flat(darts.Config(**tiny.SEARCH)), "second_order": second_order}
+        study = Study(tmp_path, protocol, search, {}, {}, stages(protocol))
+        jobs: dict = {}
+        for side, cost in (("a", Cost(0, 0, 10**9, 1)), ("b", Cost(0, 0, 1, 10**7))):
+            jobs["search", side] = replace(search_job(batch_size=15), cost=cost)
+            jobs["train", side] = replace(training_job(batch_size=15), cost=cost)
+        device = elsewhere.Device("made up", peak=1e9, bandwidth=1e6)
+        seconds = {"a": 3 * 1e9 / 0.3e9, "b": 7 * 1e7 * 4 / 0.5e6}  # an image and pass: arithmetic on a, traffic on b
+        hours = {"search": 0.0, "train": 0.0}
+        for stage in study.stages:
+            of_32_images, of_64_images = (3, 5 if second_order else 2), (5, 1)
+            steps, passes = of_32_images if stage.command == "search" else of_64_images
+            hours[stage.command] += stage.epochs * steps * passes * 15 * seconds[stage.side] / 3600
+        told = estimate.elsewhere_line(study, jobs, device)
+        wanted = f"about {hours['search'] / 2:.1f} h of searches and {hours['train'] / 2:.1f} h of trainings a seed"
+        assert told == f"on one made up, computed and not measured: {wanted}" and hours["train"] > 1
 
 
 def test_searches_at_once_need_memory_for_each(monkeypatch) -> None:

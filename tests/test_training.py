@@ -15,7 +15,7 @@ import tiny
 from dartboard import train
 from dartboard.config import Setup
 from dartboard.cost import num_params
-from dartboard.data import Data, Split, load_data
+from dartboard.data import Data, Split, load_data, normalise
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.formats import load_weights, published
 from dartboard.networks.darts import Network, sized
@@ -238,6 +238,49 @@ def test_the_auxiliary_loss_is_added_with_its_weight(tmp_path: Path) -> None:
         moves.append(load_weights(tmp_path / str(number) / "weights.safetensors")["auxiliary_head.classifier.weight"])
     assert torch.allclose(moves[2] - moves[0], 2 * (moves[1] - moves[0]))
     assert not torch.allclose(moves[1], moves[0])
+
+
+@cache
+def uneven() -> Data:
+    """Coloured images of four classes, half of them of the first one."""
+    labels = np.repeat([0, 0, 0, 1, 2, 3], 10)[np.random.RandomState(1).permutation(60)]
+    images = np.random.RandomState(0).randint(0, 256, (60, 20, 20, 3)).astype(np.uint8)
+    return load_data(images, labels)
+
+
+@pytest.mark.parametrize("form", ["fast", "plain"])
+def test_label_smoothing_reaches_both_classifiers(form: str, tmp_path: Path) -> None:
+    """One step from the same weights: smoothing moves a bias by lr times the change of the mean target, in closed form.
+
+    The gradient of the loss in a classifier's bias is the mean of softmax - target.
+    """
+    labels = uneven().train_and_val().labels
+    settings = {"batch_size": len(labels), "lr": 0.1, "grad_clip": 1e9, "weight_decay": 0.0, "auxiliary_weight": 0.5}
+    ends = []
+    for smoothing in (0.0, 0.3):
+        folder = tmp_path / str(smoothing)
+        setup = Setup(device="cpu", precision="float64")
+        fit(folder, uneven(), setup=setup, label_smoothing=smoothing, network=form, **settings)
+        ends.append(load_weights(folder / "weights.safetensors"))
+    share = torch.bincount(labels, minlength=4).double() / len(labels)
+    change = 0.1 * 0.3 * (0.25 - share)
+    assert change.abs().max() > 0.005
+    for name, weight in (("classifier.bias", 1.0), ("auxiliary_head.classifier.bias", 0.5)):
+        torch.testing.assert_close(ends[1][name] - ends[0][name], weight * change, rtol=1e-9, atol=1e-12)
+
+
+def test_what_is_logged_is_the_main_classifiers_loss_and_scores_are_not_smoothed(tmp_path: Path) -> None:
+    """The first step's loss, whatever the second classifier weighs; the test loss is the plain cross entropy."""
+    losses = []
+    for number, weight in enumerate((0.0, 2.0)):
+        fit(tmp_path / str(number), batch_size=40, auxiliary_weight=weight)
+        losses.append(tiny.history(tmp_path / str(number))[0]["train_loss"])
+    assert losses[0] == losses[1]
+    score, network = fit(tmp_path / "smoothed", label_smoothing=0.5)
+    data = coloured()
+    with torch.no_grad():
+        logits = network.eval()(normalise(data.test.images, data.mean, data.std))
+    assert score.test_loss == pytest.approx(float(nn.functional.cross_entropy(logits, data.test.labels)), rel=1e-5)
 
 
 @pytest.mark.parametrize("channels_last", [True, False])

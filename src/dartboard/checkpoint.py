@@ -5,11 +5,11 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dartboard.durable import PART, moved, sync, write_synced, writing
+from dartboard.durable import PART, make_folders, moved, sync, write_synced, writing
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
 
@@ -40,6 +40,12 @@ class Checkpoint:
     place: Path | None = None
 
 
+def state_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """All fields but the tensors, which are a file of their own, and the place, which may move."""
+    apart = ("tensors", "place")
+    return {one.name: getattr(checkpoint, one.name) for one in fields(checkpoint) if one.name not in apart}
+
+
 def digest(state: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
@@ -49,17 +55,15 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     from safetensors.torch import save
 
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()})
-    state = {"step": checkpoint.step, "epoch": checkpoint.epoch, "extra": checkpoint.extra,
-             "metrics_bytes": checkpoint.metrics_bytes, "elapsed_s": checkpoint.elapsed_s,
-             "last_epoch": checkpoint.last_epoch, "settings": checkpoint.settings,
-             "tensors_sha256": hashlib.sha256(data).hexdigest()}  # fmt: skip
+    state = {**state_of(checkpoint), "tensors_sha256": hashlib.sha256(data).hexdigest()}
     state["digest"] = digest(state)
     target = free_name(folder, checkpoint.step)
     beside = folder / f".{target.name}{PART}"
     with writing(folder):
         shutil.rmtree(beside, ignore_errors=True)
         try:
-            beside.mkdir(parents=True)
+            make_folders(folder)
+            beside.mkdir()
             write_synced(beside / TENSORS, data)
             write_synced(beside / STATE, (json.dumps(state) + "\n").encode())
             sync(beside)

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -42,14 +42,29 @@ def writing(folder: Path) -> Iterator[None]:
 
 def sync(path: Path) -> None:
     """Brings a file or a folder's list of names to the disk, where the file system lets folders be synced."""
-    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        if not path.is_dir() or error.errno not in NO_RENAME:
+        if not path.is_dir() or error.errno not in (*NO_RENAME, errno.EACCES):  # a folder need not be readable
             raise
-    finally:
-        os.close(descriptor)
+
+
+def make_folders(folder: Path) -> list[Path]:
+    """Makes a folder and those above it that are missing; returns these, the innermost first, all on the disk."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    sync_new(made)
+    return made
+
+
+def sync_new(folders: Iterable[Path]) -> None:
+    """Brings the names of folders that were just made to the disk, each in the folder above it."""
+    for folder in folders:
+        sync(folder.parent)
 
 
 def moved(beside: Path, path: Path) -> None:
@@ -67,7 +82,7 @@ def moved(beside: Path, path: Path) -> None:
     say_once()
     if beside.is_dir():
         shutil.copytree(beside, path)
-        for file in path.iterdir():
+        for file in (*path.iterdir(), path):
             sync(file)
         shutil.rmtree(beside)
     else:

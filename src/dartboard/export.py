@@ -23,7 +23,7 @@ from dartboard.config import build, check_kind, check_ranges, check_types
 from dartboard.cost import SIZES
 from dartboard.data.decoding import ValueRange, check_range
 from dartboard.data.scored import DIVISION, LearnedFrom
-from dartboard.durable import replace_file, writing
+from dartboard.durable import make_folders, replace_file, writing
 from dartboard.errors import InputError
 from dartboard.formats.files import is_folder, shown
 from dartboard.json_files import as_json, read_json
@@ -129,7 +129,7 @@ def write_torch(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{shown(folder)} is not an empty folder; give another one with --out")
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folders(folder)
     write_weights(network, folder / WEIGHTS)
     record = {**asdict(description), "architecture": description.architecture.to_json()}
     replace_file(folder / DESCRIPTION, as_json({"dartboard": dartboard.__version__, **record}))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dartboard.checkpoint import Checkpoint, checkpoints, read_checkpoint, write_checkpoint
+from dartboard.config import field_names
 from dartboard.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 START = "start"  # the folder in a run that holds the checkpoint of the run before
 PARTS = ("weights", "alphas")
-KEYS = {"from_": "from", "carry": "carry", "restart_schedule": "restart_schedule"}  # names in config.toml
 SAME = ("channels", "cells")  # settings of both searches that weights depend on
 
 
@@ -42,6 +42,9 @@ class Handover:
     @property
     def parts(self) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.carry.split(",") if part.strip())
+
+
+KEYS = {name: name.rstrip("_") for name in field_names(Handover)}  # names in config.toml
 
 
 def to_table(handover: Handover | None) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 import torch
@@ -117,6 +117,10 @@ def add_scaled(tensors: Sequence[Tensor], direction: Sequence[Tensor], scale: fl
 
 # --- Where a run stands ----------------------------------------------------------------------------------------------
 
+# Fields of a Place that a checkpoint does not keep as they are: epoch and step are its own, clock is kept as `spent`,
+# unread is empty once it has been read; the others are of this process.
+NOT_KEPT = ("epoch", "step", "clock", "unread", "mark_s", "numbers")
+
 
 @dataclass
 class Place:
@@ -182,15 +186,8 @@ class Place:
     def to_json(self) -> dict[str, Any]:
         """What a checkpoint keeps of the epoch. Raises as `read`: what has become NaN is not saved."""
         self.read()
-        return {
-            "epochs_before": self.epochs_before,
-            "step_in_epoch": self.step_in_epoch,
-            "images": self.images,
-            "loss": self.loss,
-            "correct": self.correct,
-            "epoch_s": self.times()["epoch_s"],
-            "spent": self.clock.spent,
-        }
+        kept = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_KEPT}
+        return {**kept, "epoch_s": self.times()["epoch_s"], "spent": self.clock.spent}
 
 
 @dataclass(frozen=True)
@@ -219,6 +216,13 @@ def in_words(numbers: Mapping[str, float]) -> str:
     """Numbers of an epoch on one line; accuracies in percent."""
     values = {n: f"{100 * value:.1f}%" if n.endswith("accuracy") else f"{value:.4g}" for n, value in numbers.items()}
     return "  ".join(f"{SPOKEN.get(name, name.replace('_', ' '))} {value}" for name, value in values.items())
+
+
+def parts_of(state: Any, names: Mapping[str, str] | None = None) -> dict[str, Savable]:
+    """Every field of a dataclass that `save` can write, by its name or the one that `names` gives it."""
+    kinds = (nn.Module, torch.optim.Optimizer, Mapping)
+    values = {one.name: getattr(state, one.name) for one in fields(state)}
+    return {(names or {}).get(name, name): value for name, value in values.items() if isinstance(value, kinds)}
 
 
 def save(run: Run, place: Place, **parts: Savable) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dartboard.durable import replace_file, writing
+from dartboard.durable import replace_file, sync, writing
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
 
@@ -71,11 +71,12 @@ def as_line(fields: Line) -> bytes:
 
 
 def sync_length(path: Path) -> int:
-    """The file's length in bytes, after bringing it to the disk; 0 where there is none."""
+    """The file's length in bytes, after bringing it and its name to the disk; 0 where there is none."""
     if not path.exists():
         return 0
     with writing(path.parent), open(path, "rb") as file:
         os.fsync(file.fileno())
+        sync(path.parent)
         return os.fstat(file.fileno()).st_size
 
 

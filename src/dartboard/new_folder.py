@@ -3,7 +3,7 @@
 from collections.abc import Container
 from pathlib import Path
 
-from dartboard.durable import PART, writing
+from dartboard.durable import PART, sync_new, writing
 from dartboard.errors import TakenError
 from dartboard.lock import LOCK
 
@@ -18,6 +18,7 @@ def make_folder(folder: Path, beginning: Container[str], exist_ok: bool) -> list
         made = [path for path in (folder, *folder.parents) if not path.exists()]
         try:
             folder.mkdir(parents=True, exist_ok=exist_ok)
+            sync_new(made)
         except FileExistsError as error:
             what = "a link that leads nowhere" if not folder.exists() else "there already"
             raise TakenError(f"{folder} is {what}; give another folder with --out") from error

@@ -182,13 +182,13 @@ def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
                     loss, correct = make_step(x, y, lr)
                 place.advance(len(index), loss, correct, lr)
                 loop.note_step(run, place, progress)
-                run.pulse(lambda: loop.save(run, place, network=network, optimizer=training.optimizer), place.step)
+                run.pulse(lambda: loop.save(run, place, **loop.parts_of(training)), place.step)
             with place.clock("scoring"):
                 numbers = epoch_numbers(config, training, data, lr)
             run.log(event="epoch", epoch=epoch, step=place.step, **numbers, **place.times(), elapsed_s=run.elapsed_s)
             progress.epoch(epoch, loop.in_words(numbers))
             place.next_epoch()
-            loop.save(run, place, network=network, optimizer=training.optimizer)
+            loop.save(run, place, **loop.parts_of(training))
         return finish(network, data, run)
 
 
@@ -199,7 +199,7 @@ def begin(config: Config, network: nn.Module, run: Run, device: torch.device, dt
     optimizer = momentum_sgd(network.parameters(), config.lr, config.momentum, config.weight_decay)
     training = Training(network, optimizer, loop.Place(clock=Clock(device.type)), noises_of(network))
     if (checkpoint := run.load()) is not None:
-        loop.restore(checkpoint, training.place, network=network, optimizer=optimizer)
+        loop.restore(checkpoint, training.place, **loop.parts_of(training))
     return training
 
 

@@ -12,7 +12,7 @@ from dartboard.checkpoint import checkpoints
 from dartboard.commands import work
 from dartboard.commands.flags import first_word, parse
 from dartboard.config import build, field_names
-from dartboard.durable import replace_file, writing
+from dartboard.durable import make_folders, replace_file, writing
 from dartboard.errors import CannotContinueError, EditedSettingsError, InputError, InterruptedRunError, unknown
 from dartboard.held_settings import DIGEST, digest
 from dartboard.json_files import as_json, read_json
@@ -146,7 +146,7 @@ def settled(out: Path, search: "Search", config: Config) -> Iterator[None]:
             raise InputError(f"{out} is a file; give another folder with --out")
         if out.exists() and any(out.iterdir()) and not (out / SETTINGS).exists():
             raise InputError(f"{out} is not empty and no study; give another folder with --out")
-        out.mkdir(parents=True, exist_ok=True)
+        make_folders(out)
     lock = take_lock(out)
     try:
         wanted = {**asdict(config), **identity(search, config)}

@@ -128,6 +128,9 @@ class Result:
     derived_val_accuracy: float
 
 
+PARTS = {"w_optimizer": "w", "alpha_optimizer": "alpha_adam"}  # names in a checkpoint, where not those of the field
+
+
 @dataclass
 class State:
     """Everything that changes during the search."""
@@ -140,9 +143,8 @@ class State:
     noises: list[Noise] = field(default_factory=list)
 
     def parts(self) -> dict[str, loop.Savable]:
-        """What a checkpoint holds."""
-        optimizers = {"w": self.w_optimizer, "alpha_adam": self.alpha_optimizer}
-        return {"supernet": self.supernet, "alpha": self.alpha, **optimizers}
+        """What a checkpoint holds: every field that has tensors, by the names of PARTS."""
+        return loop.parts_of(self, PARTS)
 
 
 def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet: nn.Module | None = None) -> Result:

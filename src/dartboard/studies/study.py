@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard import held_settings
 from dartboard.config import Setup, build, flat, to_toml
-from dartboard.durable import replace_file, writing
+from dartboard.durable import make_folders, replace_file, writing
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
 from dartboard.json_files import as_json, read_json
@@ -56,7 +56,7 @@ class Study:
         text = to_toml({"command": "transfer", **flat(protocol), **tables})
         make_folder(folder, (), exist_ok)
         with writing(folder):
-            (folder / STAGES).mkdir()
+            make_folders(folder / STAGES)
         replace_file(folder / ENVIRONMENT, as_json(held_settings.record(tomllib.loads(text))))
         replace_file(folder / STUDY, text)
         return cls.open(folder)
