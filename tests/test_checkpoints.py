@@ -192,12 +192,12 @@ def filled(cls: Any, **given: Any) -> Any:
     """An instance whose numbers and tables differ from each other and from their defaults."""
     values: dict[str, Any] = {}
     for number, one in enumerate(fields(cls), start=3):
-        kind = one.type if isinstance(one.type, str) else one.type.__name__
+        kind = one.type if isinstance(one.type, str) else getattr(one.type, "__name__", str(one.type))
         if kind.startswith(("int", "float")):
             values[one.name] = number if kind.startswith("int") else number + 0.5
         elif kind.startswith(("str", "bool")):
             values[one.name] = f"text {number}" if kind.startswith("str") else not one.default
-        elif kind.startswith("dict[str, Any]"):
+        elif kind.startswith("dict[str,"):
             values[one.name] = {"number": number}
     return cls(**{**values, **given})
 
