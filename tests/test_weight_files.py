@@ -183,3 +183,12 @@ def test_anything_but_named_tensors_is_refused(tmp_path: Path, content: object, 
     path = tmp_path / "content.pt"
     torch.save(content, path)
     assert words in refusal(path)
+
+
+@pytest.mark.parametrize("first", [b"\x80", b"{", b"P", b"\n", b" "])
+def test_a_header_of_any_length_is_that_of_safetensors(tmp_path: Path, first: bytes) -> None:
+    header = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    length = next(n for n in range(len(header), 1000) if n % 256 == first[0])
+    content = length.to_bytes(8, "little") + header.ljust(length) + bytes(4)
+    (tmp_path / "w.safetensors").write_bytes(content)
+    assert load_weights(tmp_path / "w.safetensors")["a"].tolist() == [0.0]

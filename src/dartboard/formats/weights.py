@@ -41,10 +41,12 @@ def load_weights(path: str | os.PathLike[str]) -> "dict[str, Tensor]":
     file, key = member_of(os.fspath(path))
     check_file(file)
     start = first_bytes(file)
-    if start.startswith((ZIP, PICKLE)):
-        found = read_torch(file, key or None, start.startswith(ZIP))
-    elif start[8:9] == b"{" and not start.lstrip().startswith(b"{"):  # after the length of the header
+    if fits_safetensors(start, os.stat(file).st_size):
         found = read_safetensors(file)
+    elif start.startswith((ZIP, PICKLE)):
+        found = read_torch(file, key or None, start.startswith(ZIP))
+    elif start[8:9] == b"{" and not start.lstrip().startswith(b"{"):
+        found = read_safetensors(file)  # which says what is wrong with it
     else:
         raise InputError(f"{shown(file)} {file_kinds.told(start)}")
     return renamed(file, found)
@@ -56,6 +58,12 @@ def first_bytes(path: str | os.PathLike[str]) -> bytes:
             return file.read(300)
     except OSError as error:
         raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from error
+
+
+def fits_safetensors(start: bytes, size: int) -> bool:
+    """Whether a file begins with the length of a header that it can hold. The first byte of a length may be anything,
+    that of a pickle, too."""
+    return start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size - 8
 
 
 def read_safetensors(path: str | os.PathLike[str]) -> "dict[str, Tensor]":
