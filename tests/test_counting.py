@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from dartboard import cost
+from dartboard import cost, networks
 from dartboard.cost import Multiplications, count, count_module, count_supernet
 from dartboard.networks import darts as darts_networks
 from dartboard.search_space import Architecture
@@ -199,7 +199,7 @@ def test_maps_take_no_memory_and_the_module_stays_as_it_was() -> None:
 def test_counts_of_supernets_and_networks_of_every_space_are_those_of_torchs_counter() -> None:
     for space in SPACES.values():
         architecture = space.sample(Random(0))
-        module = made(darts_networks.Network, architecture, auxiliary=False, **SIZES).eval()
+        module = made(networks.module(space.family).reported, architecture, "cifar", **SIZES).eval()
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             module(torch.zeros(1, 3, 16, 16))
         assert 2 * count_module(module, 16).macs == counter.get_total_flops()
