@@ -14,9 +14,10 @@ from dartboard.cli import main
 from dartboard.config import Setup
 from dartboard.data import Data, load_data
 from dartboard.errors import InputError, InterruptedRunError
-from dartboard.handover import Handover, check_parent
+from dartboard.handover import check_parent
 from dartboard.methods import darts
 from dartboard.run import Run
+from dartboard.run_start import Handover
 
 
 def go_on_from(

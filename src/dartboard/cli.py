@@ -192,7 +192,7 @@ def versions() -> str:
 
     import torch
 
-    from dartboard.environment import device_name, pick_device
+    from dartboard.headroom import device_name, pick_device
 
     device = pick_device("auto")
     return (

@@ -8,43 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import dartboard
 from dartboard.durable import replace_file
-from dartboard.errors import InputError
+from dartboard.headroom import device_name
 from dartboard.json_files import as_json, read_json
 
 if TYPE_CHECKING:
     import torch
-
-
-def pick_device(name: str) -> "torch.device":
-    """The torch device of auto, cpu, cuda or mps. Raises InputError where it is not there."""
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(device for device, is_there in there.items() if is_there))
-    if not there.get(name, False):
-        raise InputError(f"--device {name} is not there; use --device cpu, or install a torch that knows your device")
-    return torch.device(name)
-
-
-def device_name(device: "torch.device") -> str:
-    import torch
-
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return processor() if device.type == "cpu" else "Apple GPU"
-
-
-def processor() -> str:
-    """The processor's name where the system tells it."""
-    import platform
-
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def installed(package: str) -> str | None:

@@ -13,7 +13,7 @@
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,30 @@ from torch.nn import functional as F
 
 from dartboard.layers import FactorizedReduce
 
-if TYPE_CHECKING:
-    from dartboard.networks.darts import AuxiliaryHead, Network, NetworkCell
-
 Term = tuple[Tensor, Tensor | None]  # what arrives at a node, and the factor (B, 1, 1, 1) of its drop path
+
+
+class Cell(Protocol):
+    """What is asked of a cell. cell: its nodes and its output, a value of the space; ops: in the order of the nodes."""
+
+    @property
+    def cell(self) -> Any: ...
+
+    preprocess0: Any
+    preprocess1: Any
+    ops: Any
+
+
+class Network(Protocol):
+    """What is asked of a network of cells."""
+
+    training: bool
+    stem: Any
+    stem1: Any
+    cells: Any
+    classifier: Any
+    auxiliary_head: Any
+    auxiliary_position: int
 
 
 class Map:
@@ -45,7 +65,7 @@ class Map:
         return every_second(self.rectified, 0), every_second(padded, 1)
 
 
-def logits(network: "Network", x: Tensor, factors: Tensor | None) -> tuple[Tensor, Tensor | None]:
+def logits(network: Network, x: Tensor, factors: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """What `network.logits(x, ...)` computes, in training and evaluation mode. factors: of drop path, see `drawn`."""
     before_last = last = Map(network.stem(x))
     if network.stem1 is not None:
@@ -53,13 +73,13 @@ def logits(network: "Network", x: Tensor, factors: Tensor | None) -> tuple[Tenso
     masks = None if factors is None else iter(factors.unbind())
     auxiliary = None
     for position, cell in enumerate(network.cells):
-        before_last, last = last, output(cell, before_last, last, masks)  # type: ignore[arg-type]
+        before_last, last = last, output(cell, before_last, last, masks)
         if position == network.auxiliary_position and network.training and network.auxiliary_head is not None:
             auxiliary = second_opinion(network.auxiliary_head, last)
     return network.classifier(averaged(last.value)), auxiliary
 
 
-def output(cell: "NetworkCell", before_last: Map, last: Map, masks: Iterator[Tensor] | None) -> Map:
+def output(cell: Cell, before_last: Map, last: Map, masks: Iterator[Tensor] | None) -> Map:
     """What the cell computes; takes a mask from `masks` for each operation that is no identity."""
     states = [Map(applied(cell.preprocess0, before_last)), Map(applied(cell.preprocess1, last))]
     ops, pools = iter(cell.ops), dict[tuple[str, int], Tensor]()
@@ -75,7 +95,7 @@ def output(cell: "NetworkCell", before_last: Map, last: Map, masks: Iterator[Ten
     return Map(torch.cat([states[node].value for node in cell.cell.concat], dim=1))
 
 
-def second_opinion(head: "AuxiliaryHead", last: Map) -> Tensor:
+def second_opinion(head: Any, last: Map) -> Tensor:
     return head.classifier(applied(head.features, last).flatten(1))  # type: ignore[no-any-return]
 
 

@@ -1,69 +1,26 @@
 """`--from RUN`: a search that begins with what another one has learned. What is taken is copied into the new run.
 
 Carried are the weights w, alpha, or both. The classifier is always new, since its classes may be. With a restarted
-schedule the optimizers and the learning rate begin anew; else both go on where the other run stood.
+schedule the optimizers and the learning rate restart; else both go on where the other run stood.
 """
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dartboard.checkpoint import Checkpoint, checkpoints, read_checkpoint, write_checkpoint
-from dartboard.config import field_names
+import torch
+from torch import Tensor, nn
+
+from dartboard.checkpoint import Checkpoint, checkpoints, read_checkpoint
 from dartboard.errors import InputError
+from dartboard.loop import Savable, put_back, tensors_of
+from dartboard.run import Run
+from dartboard.run_start import START
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from dartboard.run import Run
-
-START = "start"  # the folder in a run that holds the checkpoint of the run before
-PARTS = ("weights", "alphas")
 SAME = ("channels", "cells")  # settings of both searches that weights depend on
 
 
-@dataclass(frozen=True)
-class Handover:
-    """What a search takes over. Raises InputError where carry names nothing known."""
-
-    from_: str
-    """the run to begin from"""
-    carry: str = "weights,alphas"
-    """what of it: weights, alphas, or both with a comma"""
-    restart_schedule: bool = True
-    """learning rate and optimizers begin anew; otherwise they go on where the other run stood"""
-
-    def __post_init__(self) -> None:
-        if not self.parts or any(part not in PARTS for part in self.parts):
-            raise InputError(f"--carry is {self.carry[:60]!r}; give weights, alphas, or weights,alphas")
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return tuple(part.strip() for part in self.carry.split(",") if part.strip())
-
-
-KEYS = {name: name.rstrip("_") for name in field_names(Handover)}  # names in config.toml
-
-
-def to_table(handover: Handover | None) -> dict[str, Any]:
-    """The keys of a run's config.toml that tell of a hand-over."""
-    return {} if handover is None else {key: getattr(handover, name) for name, key in KEYS.items()}
-
-
-def from_table(table: dict[str, Any]) -> Handover | None:
-    """Takes those keys out of a table. Raises InputError where one has no sense."""
-    found = {name: table.pop(key) for name, key in KEYS.items() if key in table}
-    if "from_" not in found:
-        return None
-    texts = all(isinstance(found.get(name, ""), str) for name in ("from_", "carry"))
-    if not texts or not isinstance(found.get("restart_schedule", True), bool):
-        raise InputError("the settings from, carry and restart_schedule are a text, a text, and true or false")
-    return Handover(**found)
-
-
-def check_parent(parent: "Run", header: Mapping[str, Any], config: Any, parts: Sequence[str]) -> Checkpoint:
+def check_parent(parent: Run, header: Mapping[str, Any], config: Any, parts: Sequence[str]) -> Checkpoint:
     """The newest intact checkpoint of the run to begin from. Raises InputError where it cannot be gone on from."""
     if parent.command != "search":
         raise InputError(f"{parent.folder} is a training; --from takes the folder of a search")
@@ -84,20 +41,7 @@ def check_parent(parent: "Run", header: Mapping[str, Any], config: Any, parts: S
     return intact[0]
 
 
-def keep_start(folder: Path, checkpoint: Checkpoint) -> None:
-    """Copies what the run begins from into its folder: it needs the other run no more."""
-    if not checkpoints(folder / START):
-        write_checkpoint(folder / START, checkpoint)
-
-
-def drop_start(folder: Path) -> None:
-    """Takes that copy away again."""
-    import shutil
-
-    shutil.rmtree(folder / START, ignore_errors=True)
-
-
-def start_of(run: "Run") -> Checkpoint | None:
+def start_of(run: Run) -> Checkpoint | None:
     """What a run begins from, or None for a run that begins by itself. Raises InputError where the copy is damaged."""
     if run.handover is None:
         return None
@@ -108,7 +52,7 @@ def start_of(run: "Run") -> Checkpoint | None:
     return found[-1]
 
 
-def epochs_before(run: "Run") -> int:
+def epochs_before(run: Run) -> int:
     """Epochs of the schedule that are over when the run begins: 0 where the schedule restarts."""
     start = start_of(run)
     if start is None or run.handover is None or run.handover.restart_schedule:
@@ -116,7 +60,7 @@ def epochs_before(run: "Run") -> int:
     return start.epoch + int(start.extra.get("epochs_before", 0))
 
 
-def carried(run: "Run", fresh: "Mapping[str, Tensor]", head: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
+def carried(run: Run, fresh: Mapping[str, Tensor], head: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors a run begins with where it takes over another's, by the names of a checkpoint.
 
     fresh: those it would begin with by itself; head: what stays fresh in any case, the classifier and its optimizer's
@@ -145,3 +89,21 @@ def prefixes(part: str, restart_schedule: bool) -> tuple[str, ...]:
     """What the names of a part's tensors in a checkpoint begin with, its optimizer's where that goes on."""
     module, optimizer = {"weights": ("supernet/", "w/"), "alphas": ("alpha/", "alpha_adam/")}[part]
     return (module,) if restart_schedule else (module, optimizer)
+
+
+def take_over(run: Run, supernet: nn.Module, **parts: Savable) -> None:
+    """Puts what a run takes over from another into the parts that `save` will be given; the classifier stays new.
+
+    supernet: the part of that name; the others: as `save` takes them. Raises InputError where it does not fit.
+    """
+    parts = {"supernet": supernet, **parts}
+    fresh = {f"{name}/{key}": tensor for name, part in parts.items() for key, tensor in tensors_of(part).items()}
+    head = {name: tensor for name, tensor in fresh.items() if name.startswith("supernet/classifier.")}
+    for index, (name, parameter) in enumerate(supernet.named_parameters()):
+        if name.startswith("classifier."):
+            head[f"w/{index}/momentum_buffer"] = torch.zeros_like(parameter)
+    tensors = carried(run, fresh, head)
+    for name, part in parts.items():
+        own = {key.removeprefix(f"{name}/"): tensor for key, tensor in tensors.items() if key.startswith(f"{name}/")}
+        if own:
+            put_back(part, own)

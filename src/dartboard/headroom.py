@@ -1,4 +1,5 @@
-"""How much memory there is: what is free, what a process has taken at most. Needs no torch for the CPU."""
+"""The devices to compute on, and their memory: what is free, what a process has taken at most. Free memory of the CPU
+needs no torch."""
 
 import os
 import resource
@@ -6,11 +7,45 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dartboard.errors import InputError
+
 if TYPE_CHECKING:
     import torch
 
 STATUS, MEMINFO, CLEAR = Path("/proc/self/status"), Path("/proc/meminfo"), Path("/proc/self/clear_refs")
 GROUP = Path("/sys/fs/cgroup")  # of version 2; in a container, the container's own
+
+
+def pick_device(name: str) -> "torch.device":
+    """The torch device of auto, cpu, cuda or mps. Raises InputError where it is not there."""
+    import torch
+
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(device for device, is_there in there.items() if is_there))
+    if not there.get(name, False):
+        raise InputError(f"--device {name} is not there; use --device cpu, or install a torch that knows your device")
+    return torch.device(name)
+
+
+def device_name(device: "torch.device") -> str:
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return processor() if device.type == "cpu" else "Apple GPU"
+
+
+def processor() -> str:
+    """The processor's name where the system tells it."""
+    import platform
+
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def free_bytes(device: "torch.device | None" = None) -> int:

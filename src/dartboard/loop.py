@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from dartboard import handover
 from dartboard.checkpoint import Checkpoint
 from dartboard.clock import Clock
 from dartboard.data import Augmentation, Split, augment
@@ -266,24 +265,6 @@ def fits(part: Savable, tensors: Mapping[str, Tensor]) -> bool:
     return all(
         tensor.dim() == 0 or tensor.shape == shapes.get(name.partition("/")[0]) for name, tensor in tensors.items()
     )
-
-
-def take_over(run: Run, supernet: nn.Module, **parts: Savable) -> None:
-    """Puts what a run takes over from another into the parts that `save` will be given; the classifier stays new.
-
-    supernet: the part of that name; the others: as `save` takes them. Raises InputError where it does not fit.
-    """
-    parts = {"supernet": supernet, **parts}
-    fresh = {f"{name}/{key}": tensor for name, part in parts.items() for key, tensor in tensors_of(part).items()}
-    head = {name: tensor for name, tensor in fresh.items() if name.startswith("supernet/classifier.")}
-    for index, (name, parameter) in enumerate(supernet.named_parameters()):
-        if name.startswith("classifier."):
-            head[f"w/{index}/momentum_buffer"] = torch.zeros_like(parameter)
-    tensors = handover.carried(run, fresh, head)
-    for name, part in parts.items():
-        own = {key.removeprefix(f"{name}/"): tensor for key, tensor in tensors.items() if key.startswith(f"{name}/")}
-        if own:
-            put_back(part, own)
 
 
 def tensors_of(part: Savable) -> Mapping[str, Tensor]:

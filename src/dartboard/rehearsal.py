@@ -16,9 +16,8 @@ import torch
 from dartboard.config import Setup
 from dartboard.cost import Cost
 from dartboard.data.splits import Data, Split, picked
-from dartboard.environment import pick_device
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
-from dartboard.headroom import forget_peak, free_bytes, in_words, peak_bytes, resident_bytes
+from dartboard.headroom import forget_peak, free_bytes, in_words, peak_bytes, pick_device, resident_bytes
 from dartboard.run import Run
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from dartboard.allocator import kept_memory
 from dartboard.checkpoint import Checkpoint, checkpoints, prune, read_checkpoint, write_checkpoint
 from dartboard.config import Setup, build, field_names, flat, from_toml, parse_duration, to_toml
 from dartboard.durable import replace_file, writing
-from dartboard.environment import describe, describe_data, note_kernels, pick_device
+from dartboard.environment import describe, describe_data, note_kernels
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
-from dartboard.handover import START, Handover, drop_start, from_table, keep_start, to_table
+from dartboard.headroom import pick_device
 from dartboard.json_files import as_json, finite, read_json
 from dartboard.lock import LOCK, take_lock
 from dartboard.metrics_file import METRICS, as_line, last_line, mend, read_lines, sync_length
@@ -31,6 +31,7 @@ from dartboard.new_folder import check_empty, make_folder
 from dartboard.pace import pace_of
 from dartboard.paths import quoted
 from dartboard.progress import Progress, progress_for
+from dartboard.run_start import START, Handover, drop_start, from_table, keep_start, to_table
 from dartboard.search_space import Architecture, as_tuples
 from dartboard.stopping import Limits, limits_of, signals_noted
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dartboard.commands import work
 from dartboard.commands.flags import resolved
 from dartboard.config import Setup
-from dartboard.environment import pick_device
-from dartboard.headroom import free_bytes, in_words, resident_bytes
+from dartboard.headroom import free_bytes, in_words, pick_device, resident_bytes
 from dartboard.search_space import Architecture
 from dartboard.spaces import SPACES
 

@@ -59,9 +59,9 @@ def execute(words: list[str]) -> None:
     flags = parse(EvaluateFlags, words, "evaluate", missing)
     work.use_threads(flags.threads)
     from dartboard.allocator import kept_memory
-    from dartboard.environment import pick_device
     from dartboard.evaluate import score
     from dartboard.folding import predictor
+    from dartboard.headroom import pick_device
 
     device = pick_device(flags.device)
     network, known = trained(flags)

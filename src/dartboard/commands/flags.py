@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from dartboard.config import Setup, build, field_names, flag, flat, from_toml, to_toml
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
-from dartboard.handover import from_table
 from dartboard.paths import check_path
+from dartboard.run_start import from_table
 
 Flags = TypeVar("Flags")
 Config = TypeVar("Config")

@@ -12,11 +12,12 @@ from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import STOPPED
-from dartboard.handover import Handover, check_parent
+from dartboard.handover import check_parent
 from dartboard.methods import METHODS
 from dartboard.pace import remember, say_known
 from dartboard.paths import expanded
 from dartboard.run import Run
+from dartboard.run_start import Handover
 from dartboard.spaces import SPACES, check_searched
 from dartboard.spaces.families import FAMILIES
 from dartboard.stop_rules import rule_of

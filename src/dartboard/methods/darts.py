@@ -289,7 +289,7 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
         loop.restore(checkpoint, state.place, **state.parts())
     elif run.handover is not None:
         state.place.epochs_before = handover.epochs_before(run)
-        loop.take_over(run, **state.parts())  # type: ignore[arg-type]
+        handover.take_over(run, **state.parts())  # type: ignore[arg-type]
     learning_rate(config, state.place, config.epochs - 1)
     return state
 

@@ -20,9 +20,10 @@ from dartboard.claims import Claims
 from dartboard.config import build, field_names, flat
 from dartboard.durable import writing
 from dartboard.errors import EditedSettingsError, InputError, InterruptedRunError, InUseError
-from dartboard.handover import Handover, check_parent, start_of
+from dartboard.handover import check_parent, start_of
 from dartboard.pace import LONG_S, long_words
 from dartboard.run import Run
+from dartboard.run_start import Handover
 from dartboard.search_space import Architecture
 from dartboard.spaces import SPACES
 from dartboard.stopping import Limits
