@@ -80,6 +80,17 @@ def test_whichever_of_a_budget_and_an_end_comes_first_stops_the_run(
     assert not run.done and (len(run.metrics()) == 3) == ("steps" in reason)
 
 
+def test_a_command_that_goes_on_heeds_both_as_one_that_begins_does(tmp_path: Path) -> None:
+    words = ["train", "DARTS_V1", "--data", "digits", "--max-images", "48", "--channels", "2", "--cells", "3"]
+    words += ["--batch-size", "16", "--epochs", "2", "--device", "cpu", "--no-auxiliary"]
+    for number, limits in enumerate((("1steps", "1h"), ("1h", "0.001s"), ("1000steps", "0.001s"))):
+        folder, both = tmp_path / str(number), ["--budget", limits[0], "--until", limits[1]]
+        for command in ([*words, "--out", str(folder)], ["resume", str(folder)]):
+            assert main([*command, *both]) == 0 and not Run.open(folder).done
+        assert main(["resume", str(folder), "--budget", "1000steps", "--until", "1h"]) == 0
+        assert Run.open(folder).done
+
+
 # --- Flags, files, presets -------------------------------------------------------------------------------------------
 
 SETUP: dict[str, Any] = {  # a value unlike the default of each field

@@ -109,6 +109,16 @@ def test_a_run_is_on_the_disk_when_it_is_made_and_loses_nothing_that_it_saved(tm
     assert Run.open(disk.after_a_crash(tmp_path / "end") / RUN).done
 
 
+def test_metrics_that_begin_after_the_first_checkpoint_are_on_the_disk_with_the_second(tmp_path: Path) -> None:
+    with watched(tmp_path / "disk") as disk:
+        run = plain_loop.begin(disk.root / RUN, Setup(device="cpu"))
+        for step in (1, 2):
+            run.save({"place": torch.zeros(3)}, step=step, epoch=0)
+            found = Run.open(disk.after_a_crash(tmp_path / f"left{step}") / RUN).load()
+            assert found is not None and found.step == step
+            run.log(event="step", step=step)
+
+
 def test_whenever_the_machine_or_the_process_dies_the_run_comes_to_the_same_end(
     tmp_path: Path, whole: list[dict[str, Any]]
 ) -> None:
