@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dartboard import depthwise
+from dartboard.networks.fast import depthwise
 
 SIZES = ((16, 32), (32, 16), (64, 8))  # channels of an edge, pixels a side
 EDGES = 4

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from dartboard import formats
+from dartboard.search.stop_rules import parse
 from dartboard.spaces import SPACES, darts
-from dartboard.stop_rules import parse
 
 RULES = "skips:2,stable:10,eigenvalue,held-out"
 LAST = "last epoch"

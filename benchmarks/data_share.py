@@ -13,11 +13,11 @@ from functools import partial
 
 import torch
 
-from dartboard import batches
 from dartboard.config import Setup
 from dartboard.data import load_data
 from dartboard.methods import darts
-from dartboard.run import Run
+from dartboard.runs.run import Run
+from dartboard.search import batches
 from dartboard.spaces import SPACES
 
 Batch = tuple[torch.Tensor, torch.Tensor]

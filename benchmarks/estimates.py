@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 BOARD = "import sys; from dartboard.cli import main; code = main(sys.argv[1:]); "
-MEASURED = BOARD + "from dartboard.headroom import peak_bytes; print('peak bytes', peak_bytes()); sys.exit(code)"
+MEASURED = BOARD + "from dartboard.devices import peak_bytes; print('peak bytes', peak_bytes()); sys.exit(code)"
 CONFIGURATIONS = (
     "search darts --data digits --epochs 4",
     "search darts --data digits --epochs 3 --second-order --channels 8 --cells 3",

@@ -11,14 +11,16 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from dartboard import allocator, batches, kernels, train
+from dartboard import kernels, train
 from dartboard.config import Setup
 from dartboard.data import Data, load_data
-from dartboard.folding import predictor
+from dartboard.export.folding import predictor
 from dartboard.formats import published
 from dartboard.methods import darts
 from dartboard.networks.darts import Network
-from dartboard.run import Run
+from dartboard.runs import allocator
+from dartboard.runs.run import Run
+from dartboard.search import batches
 from dartboard.spaces import SPACES
 
 Work = Callable[[], object]

@@ -26,14 +26,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from dartboard import batches, formats, graphs, spaces, train
+from dartboard import formats, spaces, train
 from dartboard.config import Setup
 from dartboard.data.digits import load_digits
 from dartboard.data.splits import Data, Split, divide
 from dartboard.methods import darts
 from dartboard.networks.darts import Network, sized
-from dartboard.run import Run
-from dartboard.stopping import Limits
+from dartboard.runs.limits import Limits
+from dartboard.runs.run import Run
+from dartboard.search import batches
+from dartboard.training import cuda_graphs
 
 SPACE = spaces.SPACES["darts"]
 IMAGES = 50_000  # of CIFAR-10: half of them train the weights
@@ -202,9 +204,9 @@ def training_stepper(bench: Bench, form: Form, compiled: bool) -> Callable[[], o
 
 def seconds_a_step(bench: Bench, form: Form, make: Callable[[], Callable[[], object]]) -> float:
     """Median over three rounds of the mean of a round's steps, after warming up and recording."""
-    with switched(form), graphs.own_stream(torch.device(bench.device)):
+    with switched(form), cuda_graphs.own_stream(torch.device(bench.device)):
         step = make()
-        for _ in range(graphs.WARM_UP + 2 if bench.on_gpu else 1):
+        for _ in range(cuda_graphs.WARM_UP + 2 if bench.on_gpu else 1):
             step()
         rounds, steps = [], bench.steps if form.recorded else -(-bench.steps // 3)
         for _ in range(3 if bench.on_gpu else 1):
@@ -261,10 +263,10 @@ def together_ratio(bench: Bench, seeds: int = 4) -> float:
     """Time of so many seeds at once, in threads with streams of their own, by that of one."""
 
     def work(seed: int, barrier: threading.Barrier, found: dict[int, tuple[float, float]]) -> None:
-        with graphs.own_stream(torch.device(bench.device)):
+        with cuda_graphs.own_stream(torch.device(bench.device)):
             step = stepper(bench, BEST, second_order=False, seed=seed)
             try:
-                for _ in range(graphs.WARM_UP + 2):
+                for _ in range(cuda_graphs.WARM_UP + 2):
                     step()
                 synchronize(bench)
             except BaseException:
@@ -297,9 +299,9 @@ def syncs_a_step(bench: Bench) -> float:
     """Waits of the host for the GPU in a step, by the profiler."""
     from torch.profiler import ProfilerActivity, profile
 
-    with switched(BEST), graphs.own_stream(torch.device(bench.device)):
+    with switched(BEST), cuda_graphs.own_stream(torch.device(bench.device)):
         step = stepper(bench, BEST, second_order=True)
-        for _ in range(graphs.WARM_UP + 2):
+        for _ in range(cuda_graphs.WARM_UP + 2):
             step()
         with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as profiled:
             for _ in range(10):

@@ -14,10 +14,10 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from dartboard import spaces
 from dartboard.config import Setup
-from dartboard.cost import count_supernet
 from dartboard.data import load_data
 from dartboard.methods import darts
-from dartboard.run import Run
+from dartboard.runs.run import Run
+from dartboard.scoring.cost import count_supernet
 
 BASE = Size(8, 5, 16, 16)
 POINTS = {

@@ -14,16 +14,16 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from dartboard import descent
 from dartboard.config import Setup
 from dartboard.data import load_data, normalise
-from dartboard.evaluate import kept_buffers
-from dartboard.fast_cell import twice_differentiable
-from dartboard.hessian import Product, lanczos, largest_eigenvalue
 from dartboard.methods import darts
-from dartboard.run import Run
+from dartboard.networks.fast.mixed_cell import twice_differentiable
+from dartboard.runs.run import Run
+from dartboard.scoring.evaluate import kept_buffers
+from dartboard.search.hessian import Product, lanczos, largest_eigenvalue
 from dartboard.spaces import SPACES
-from dartboard.train import cross_entropy
+from dartboard.training import optimizers
+from dartboard.training.from_scratch import cross_entropy
 
 RADII = (1e-1, 1e-2, 5e-3, 1e-3, 1e-4, 1e-5)
 COUNTS = (2, 3, 4, 5, 6, 8, 10, 15)
@@ -46,7 +46,7 @@ def main() -> None:
         alpha = {kind: tensor.to(dtype).requires_grad_() for kind, tensor in found.alpha.items()}
         x = normalise(data.val.images[torch.arange(options.images)], data.mean, data.std).to(dtype)
         loss = partial(loss_of, net, alpha, x, data.val.labels[: options.images])
-        with kept_buffers(net), descent.frozen(list(net.parameters())):
+        with kept_buffers(net), optimizers.frozen(list(net.parameters())):
             compare(list(alpha.values()), loss, str(dtype))
 
 
@@ -80,7 +80,7 @@ def by_differences(alpha: list[Tensor], loss: Loss, radius: float) -> Product:
             for tensor, before, part in zip(alpha, original, parts, strict=True):
                 tensor.copy_(before.double() + step * part.view_as(before))
         found = torch.cat([one.double().flatten() for one in torch.autograd.grad(loss(), alpha)])
-        descent.restore(alpha, original)
+        optimizers.restore(alpha, original)
         return found
 
     return lambda v: (gradient(v, radius) - gradient(v, -radius)) / (2 * radius)

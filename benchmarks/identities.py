@@ -24,12 +24,14 @@ from forms import PURE, Size
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dartboard import depthwise, descent, fast_cell, fast_edges, fast_network, train
-from dartboard.fast_edges import Entry, Raw
+from dartboard import train
 from dartboard.kernels.leaving import Operations, Round
 from dartboard.networks.darts import Supernet
+from dartboard.networks.fast import depthwise, edges, fast_network, mixed_cell
+from dartboard.networks.fast.edges import Entry, Raw
 from dartboard.spaces import SPACES
 from dartboard.spaces.darts import mixed
+from dartboard.training import optimizers
 
 Gradients = Callable[[], list[Tensor]]  # of one pass forward and backward; the loss first
 
@@ -55,7 +57,7 @@ class Identity:
                 one.stop()
 
 
-# --- Without: fast_cell.py -------------------------------------------------------------------------------------------
+# --- Without: mixed_cell.py -------------------------------------------------------------------------------------------
 
 
 def edge_by_edge(x: Tensor, rounds: Sequence[Round], weights: Tensor) -> Tensor:
@@ -72,7 +74,7 @@ def pools_apart(x: Tensor, weights: Tensor, operations: Operations) -> Sequence[
     rest = Operations(operations.chains, (), operations.skip, operations.stride)
     found = list(IN_TORCH(x, weights, rest)) if operations.chains or operations.skip is not None else []
     for index, largest, norms in operations.pools:
-        own = [fast_cell.pooled(x, largest, [norm], operations.stride) for norm in norms]
+        own = [mixed_cell.pooled(x, largest, [norm], operations.stride) for norm in norms]
         terms = [weight * one for weight, one in zip(weights[:, index], own, strict=True)]
         found = [a + b for a, b in zip(found, terms, strict=True)] if found else terms
     return found
@@ -91,14 +93,14 @@ def norm_then_weight(
     return result if weights is None else result * weights.repeat_interleave(norms[0].num_features).view(1, -1, 1, 1)
 
 
-SEPARABLE, IN_TORCH, NORMALISED = fast_cell.separable, fast_cell.in_torch, fast_cell.normalised
+SEPARABLE, IN_TORCH, NORMALISED = mixed_cell.separable, mixed_cell.in_torch, mixed_cell.normalised
 
 
-# --- Without: fast_edges.py and depthwise.py -------------------------------------------------------------------------
+# --- Without: edges.py and depthwise.py -------------------------------------------------------------------------
 
 
 def all_edges(x: Tensor, weights: Tensor, operations: Operations, differentiable: Any) -> Any:
-    """`fast_edges.leave`: all edges side by side."""
+    """`edges.leave`: all edges side by side."""
     return differentiable(x, weights, operations)
 
 
@@ -127,15 +129,15 @@ def pools_backward_an_edge(
 
 def torchs_own(entry: Entry, gradient: Tensor, side: int) -> Tensor:
     """`depthwise_kernel_gradient`, as torch computes it."""
-    return fast_edges.strided_gradient(entry, gradient, entry.map.new_empty(entry.map.shape[1], 1, side, side), 1)
+    return edges.strided_gradient(entry, gradient, entry.map.new_empty(entry.map.shape[1], 1, side, side), 1)
 
 
 def torchs_own_input(entry: Entry, gradient: Tensor, kernel: Tensor) -> Tensor:
     """`depthwise_input_gradient`, as torch computes it."""
-    return fast_edges.strided_gradient(entry, gradient, kernel, 0)
+    return edges.strided_gradient(entry, gradient, kernel, 0)
 
 
-POOLS_BACKWARD = fast_edges.pools_backward
+POOLS_BACKWARD = edges.pools_backward
 
 
 # --- Without: fast_network.py ----------------------------------------------------------------------------------------
@@ -166,29 +168,29 @@ def products_then_sum(terms: list[fast_network.Term]) -> Tensor:
 HALVES = fast_network.Map.halves.func  # type: ignore[attr-defined]
 SMALL, LARGE, TRAINING = "pure torch, small maps", "pure torch, large maps", "training"
 IDENTITIES = (
-    Identity("pooled", SMALL, "one pool and BatchNorm for all edges", [(fast_cell, "in_torch", pools_apart)]),
-    Identity("pools_and_skip", SMALL, "weighted sums as one matrix product", [(fast_cell, "pools_and_skip", sums)]),
-    Identity("convolved", SMALL, "one convolution for the edges of a node", [(fast_cell, "separable", edge_by_edge)]),
+    Identity("pooled", SMALL, "one pool and BatchNorm for all edges", [(mixed_cell, "in_torch", pools_apart)]),
+    Identity("pools_and_skip", SMALL, "weighted sums as one matrix product", [(mixed_cell, "pools_and_skip", sums)]),
+    Identity("convolved", SMALL, "one convolution for the edges of a node", [(mixed_cell, "separable", edge_by_edge)]),
     Identity("composed", SMALL, "depthwise and pointwise as one dense convolution",
-             [(fast_cell, "SMALL_WORK", 0), (fast_cell, "SMALL_MAP", 0),
-              (fast_cell.fast_edges, "leave", all_edges)]),
-    Identity("matrix_convolved", SMALL, "a convolution as a matrix product", [(fast_cell, "SMALL_MAP", 0)]),
-    Identity("normalised", SMALL, "the weight as BatchNorm's scale", [(fast_cell, "normalised", norm_then_weight)]),
-    Identity("leave", LARGE, "edge by edge, and little kept", [(fast_edges, "leave", all_edges)]),
-    Identity("skipping", LARGE, "dilation 2 at stride 2 is none", [(fast_edges, "skipping", Entry)]),
-    Identity("pointwise", LARGE, "a pointwise convolution as a product", [(fast_edges, "pointwise", convolution)]),
+             [(mixed_cell, "SMALL_WORK", 0), (mixed_cell, "SMALL_MAP", 0),
+              (mixed_cell.fast_edges, "leave", all_edges)]),
+    Identity("matrix_convolved", SMALL, "a convolution as a matrix product", [(mixed_cell, "SMALL_MAP", 0)]),
+    Identity("normalised", SMALL, "the weight as BatchNorm's scale", [(mixed_cell, "normalised", norm_then_weight)]),
+    Identity("leave", LARGE, "edge by edge, and little kept", [(edges, "leave", all_edges)]),
+    Identity("skipping", LARGE, "dilation 2 at stride 2 is none", [(edges, "skipping", Entry)]),
+    Identity("pointwise", LARGE, "a pointwise convolution as a product", [(edges, "pointwise", convolution)]),
     Identity("rectified", LARGE, "the kernel takes BatchNorm's scale over",
-             [(fast_edges, "rectified", normalised_first), (fast_edges, "scaled", lambda kernel, raw: kernel)]),
+             [(edges, "rectified", normalised_first), (edges, "scaled", lambda kernel, raw: kernel)]),
     Identity("add_scaled", LARGE, "norm and weight as one factor and shift",
-             [(fast_edges, "add_scaled", normalised_and_added)]),
+             [(edges, "add_scaled", normalised_and_added)]),
     Identity("tall_product", LARGE, "a product over all pixels in pieces",
-             [(fast_edges, "tall_product", lambda one, other: one.T @ other)]),
+             [(edges, "tall_product", lambda one, other: one.T @ other)]),
     Identity("pool_backward", LARGE, "the edges' gradients added before the pool",
-             [(fast_edges, "pools_backward", pools_backward_an_edge)]),
+             [(edges, "pools_backward", pools_backward_an_edge)]),
     Identity("input_gradient", LARGE, "a convolution with the turned kernel",
-             [(fast_edges, "depthwise_input_gradient", torchs_own_input)]),
+             [(edges, "depthwise_input_gradient", torchs_own_input)]),
     Identity("phases", LARGE, "depthwise kernels' gradients of every d-th pixel, by blocks",
-             [(fast_edges, "depthwise_kernel_gradient", torchs_own)]),
+             [(edges, "depthwise_kernel_gradient", torchs_own)]),
     Identity("blocks", LARGE, "a 5x5 kernel's gradient as two of 5x3", [(depthwise, "CACHED", 0)]),
     Identity("Map.rectified", TRAINING, "one ReLU a map", [(fast_network.Map, "rectified", property(anew))]),
     Identity("Map.halves", TRAINING, "strided maps shared", [(fast_network.Map, "halves", property(HALVES))]),
@@ -216,7 +218,7 @@ def of_search(size: Size, dtype: torch.dtype = torch.float32) -> Gradients:
 
     def work() -> list[Tensor]:
         loss = F.cross_entropy(supernet(x, {kind: logits.softmax(-1) for kind, logits in alpha.items()}), y)
-        return [loss.detach(), *descent.gradient(loss, inputs)]
+        return [loss.detach(), *optimizers.gradient(loss, inputs)]
 
     return work
 
@@ -237,7 +239,7 @@ def of_training(size: Size, dtype: torch.dtype = torch.float32) -> Gradients:
         logits, auxiliary = network.logits(x, 0.2, torch.Generator().manual_seed(1), "fast")
         loss = train.cross_entropy(logits, y)
         loss = loss if auxiliary is None else loss + train.cross_entropy(auxiliary, y)
-        return [loss.detach(), *descent.gradient(loss, list(network.parameters()))]
+        return [loss.detach(), *optimizers.gradient(loss, list(network.parameters()))]
 
     return work
 

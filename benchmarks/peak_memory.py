@@ -10,7 +10,8 @@ import sys
 import torch
 from forms import COMPILED, FORWARD_BACKWARD, ORIGINAL, PURE, Form, Size, searched
 
-from dartboard import allocator, headroom
+from dartboard import devices
+from dartboard.runs import allocator
 
 NUMBERED = (ORIGINAL, PURE, COMPILED)
 
@@ -31,10 +32,10 @@ def main(form: int, channels: int, cells: int, batch_size: int, image_size: int,
         work = searched(NUMBERED[form], Size(channels, cells, batch_size, image_size)).works[FORWARD_BACKWARD]
         if (library := allocator.glibc()) is not None:
             library.malloc_trim(0)
-        headroom.forget_peak()
-        before = headroom.resident_bytes()
+        devices.forget_peak()
+        before = devices.resident_bytes()
         work()
-    print(headroom.peak_bytes() - before)
+    print(devices.peak_bytes() - before)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import torch
 
-from dartboard.batches import batch
 from dartboard.config import Setup
 from dartboard.data import load_data
 from dartboard.methods import darts
-from dartboard.run import Run
+from dartboard.runs.run import Run
+from dartboard.search.batches import batch
 from dartboard.spaces import SPACES
 
 

@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from dartboard.search_space import Architecture
 from dartboard.spaces import darts
+from dartboard.spaces.search_space import Architecture
 
 ALL_OPERATIONS = darts.OPERATIONS + darts.OTHER_OPERATIONS
 

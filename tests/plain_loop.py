@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from dartboard.config import Setup
-from dartboard.run import Run
+from dartboard.runs.run import Run
 
 EPOCHS, STEPS = 4, 25
 

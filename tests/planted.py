@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from dartboard.data import Data, load_data
-from dartboard.search_space import Architecture
 from dartboard.spaces import darts as space
 from dartboard.spaces import nasbench201
+from dartboard.spaces.search_space import Architecture
 
 OPERATIONS = ("none", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
 CLASSES, SEEN = 4, 16  # SEEN: pixels that an operation sees

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 
 from dartboard.formats import write
-from dartboard.search_space import Architecture
+from dartboard.spaces.search_space import Architecture
 
 Change = Callable[[str], str]
 STEP = "03/20 10:35:11 PM train 000 2.310584e+00 10.937500 50.000000\n"

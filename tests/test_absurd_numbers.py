@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dartboard.cli import main
-from dartboard.rehearsal import Rehearsal
+from dartboard.training.dry_run import Rehearsal
 
 ONE = ("--epochs", "--train-epochs", "--seeds", "--random")
 TWO = ("--channels", "--train-channels")
@@ -79,7 +79,7 @@ def test_search_and_train_refuse_it_as_well(
 def test_weights_that_alone_take_more_than_is_free_are_refused_before_a_step(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
-    for module in ("dartboard.headroom", "dartboard.rehearsal"):
+    for module in ("dartboard.devices", "dartboard.training.dry_run"):
         monkeypatch.setattr(f"{module}.free_bytes", lambda device=None: 10_000)
     small = ["--max-images", "64", "--batch-size", "8", "--channels", "8", "--cells", "3"]
     said = refused(capsys, [*words, *small, *(["--train-batch-size", "8"] if words[0] == "transfer" else [])])

@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
-from dartboard import allocator
-from dartboard.allocator import kept_memory
+from dartboard.runs import allocator
+from dartboard.runs.allocator import kept_memory
 
 MEGABYTE = 2**20
 pytestmark = pytest.mark.skipif(allocator.glibc() is None, reason="no glibc: nothing to set")

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 import tiny
-from dartboard import environment, kernels
+from dartboard import kernels
 from dartboard.errors import InterruptedRunError
 from dartboard.kernels import building
 from dartboard.kernels.building import BuildError, PlaceError
-from dartboard.run import Run
-from dartboard.stopping import limits_of
+from dartboard.runs import environment
+from dartboard.runs.limits import limits_of
+from dartboard.runs.run import Run
 
 compiler = kernels.compiler()
 pytestmark = pytest.mark.skipif(compiler is None, reason="no C++ compiler here")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dartboard.cell_distance import compare, distance
+from dartboard.analysis.edit_distance import compare, distance
 from dartboard.formats import published
 from dartboard.report import changes, write_report
 from dartboard.report.chain import chain_of, joined, swap_index

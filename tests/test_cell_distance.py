@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from cell_strategies import cells
-from dartboard.cell_distance import (
+from dartboard.analysis.edit_distance import (
     MAX_MATCHED,
     aligned,
     canonical,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from dartboard.cli import main
 from dartboard.errors import InputError
-from dartboard.export import load_foreign
+from dartboard.export.weights import load_foreign
 from dartboard.formats import load_weights, published
 from dartboard.networks.darts import Network, Supernet
 

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 import torch
 
-from dartboard import handover, loop, train
-from dartboard.checkpoint import Checkpoint, checkpoints, read_checkpoint, write_checkpoint
+from dartboard import train
 from dartboard.config import Setup
-from dartboard.descent import momentum_sgd
 from dartboard.errors import InputError
-from dartboard.loop import Place
 from dartboard.methods import darts
-from dartboard.run import Run
+from dartboard.runs.checkpoint import Checkpoint, checkpoints, read_checkpoint, write_checkpoint
+from dartboard.runs.run import Run
+from dartboard.search import warm_start
+from dartboard.training import loop
+from dartboard.training.loop import Place
+from dartboard.training.optimizers import momentum_sgd
 
 
 @dataclass(frozen=True)
@@ -254,7 +256,7 @@ def test_every_field_with_tensors_is_a_part_of_what_is_saved_under_the_names_it_
 
 
 def test_every_field_of_what_a_search_takes_over_is_written_and_read() -> None:
-    one = filled(handover.Handover, carry="weights")
-    table = handover.to_table(one)
+    one = filled(warm_start.Handover, carry="weights")
+    table = warm_start.to_table(one)
     assert table == {"from": "text 3", "carry": "weights", "restart_schedule": False}
-    assert handover.from_table(table) == one
+    assert warm_start.from_table(table) == one

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dartboard import claims
-from dartboard.claims import Claims, is_alive, machine, read_claim
+from dartboard.studies import claims
+from dartboard.studies.claims import Claims, is_alive, machine, read_claim
 
 
 def nothing() -> None:

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 import tiny
-from dartboard.clock import Clock
 from dartboard.errors import InterruptedRunError
-from dartboard.run import Run
+from dartboard.runs.run import Run
+from dartboard.runs.timer import Clock
 
 PARTS = {"data_s", "alpha_s", "weights_s", "scoring_s"}
 INSIDE = {"forward_s", "backward_s", "optimizers_s"}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tiny
-from dartboard.close_calls import as_cell, close_cell, derive_many, num_nodes
+from dartboard.analysis.sensitivity import as_cell, close_cell, derive_many, num_nodes
 from dartboard.report import write_report
 from dartboard.report.changes import root_mean_square_step
 from dartboard.report.close_page import calls_of, close_section

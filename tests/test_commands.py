@@ -17,7 +17,7 @@ from dartboard.config import Setup, field_names
 from dartboard.data import load_data, presets
 from dartboard.errors import InputError
 from dartboard.formats import published
-from dartboard.run import Run
+from dartboard.runs.run import Run
 
 TINY = ["--data", "digits", "--max-images", "32", "--channels", "2", "--cells", "3", "--batch-size", "16"]
 MORE = ["--max-images", "200"]
@@ -405,7 +405,7 @@ def test_a_defect_exits_1_with_its_traceback_in_the_run_folder(
     def defect(*values: object) -> None:
         raise ZeroDivisionError("made for the test")
 
-    monkeypatch.setattr("dartboard.train.fit", defect)
+    monkeypatch.setattr("dartboard.training.from_scratch.fit", defect)
     assert main(["train", "DARTS_V1", *ONE_STEP, "--out", "run"]) == 1
     err = capsys.readouterr().err
     assert err.count("\n") == 1 and "ZeroDivisionError: made for the test" in err and "run/traceback.txt" in err

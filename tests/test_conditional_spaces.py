@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dartboard.errors import InputError
-from dartboard.search_space import Architecture, Choice, SearchSpace, Value, as_tuples
 from dartboard.spaces import SPACES
+from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, as_tuples
 
 seeds = st.integers(0, 2**32)
 

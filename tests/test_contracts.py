@@ -21,15 +21,15 @@ import planted
 import tiny
 from dartboard import networks
 from dartboard.config import Setup
-from dartboard.cost import count
 from dartboard.data import Data, load_data
 from dartboard.errors import InterruptedRunError
-from dartboard.evaluate import shared_weights_score
 from dartboard.methods import METHODS
-from dartboard.run import Run
-from dartboard.search_space import SearchSpace, as_tuples
+from dartboard.runs.run import Run
+from dartboard.scoring.cost import count
+from dartboard.scoring.evaluate import shared_weights_score
 from dartboard.spaces import READERS, SPACES, nasbench201
 from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.search_space import SearchSpace, as_tuples
 
 spaces = pytest.mark.parametrize("space", SPACES.values(), ids=list(SPACES))
 methods = pytest.mark.parametrize("method", list(METHODS))

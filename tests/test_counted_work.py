@@ -97,7 +97,7 @@ WORKS = {
 def test_a_pass_computes_and_keeps_no_more_than_when_it_was_counted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DARTBOARD_KERNELS", "0")  # what a compiled kernel does inside is not dispatched
     if name.endswith("edge by edge"):  # as of the paper's size
-        monkeypatch.setattr("dartboard.fast_cell.SMALL_WORK", 0)
+        monkeypatch.setattr("dartboard.networks.fast.mixed_cell.SMALL_WORK", 0)
     work = WORKS[name]()
     work()  # tables that are made once a process are made
     found = counted(work)

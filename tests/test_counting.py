@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from dartboard import cost, networks
-from dartboard.cost import Multiplications, count, count_module, count_supernet
+from dartboard import networks
 from dartboard.networks import darts as darts_networks
-from dartboard.search_space import Architecture
+from dartboard.scoring import cost
+from dartboard.scoring.cost import Multiplications, count, count_module, count_supernet
 from dartboard.spaces import SPACES
+from dartboard.spaces.search_space import Architecture
 
 SIZES = {"channels": 4, "cells": 3, "image_size": 16}
 
@@ -231,7 +232,7 @@ def test_what_was_counted_is_remembered_by_architecture_and_sizes(monkeypatch: p
 @pytest.mark.slow
 def test_counting_imports_no_compiler() -> None:
     program = (
-        "import sys; from random import Random; from dartboard.cost import count, count_supernet; "
+        "import sys; from random import Random; from dartboard.scoring.cost import count, count_supernet; "
         "from dartboard.spaces import SPACES; space = SPACES['darts']; "
         "count(space.sample(Random(0)), cells=3); count_supernet(space, 4, 3); "
         "print([name for name in ('torch._dynamo', 'sympy') if name in sys.modules])"

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import tiny
-from dartboard import loop
 from dartboard.methods import darts
 from dartboard.networks.darts import Supernet
-from dartboard.search_space import Architecture
 from dartboard.spaces import darts as space
+from dartboard.spaces.search_space import Architecture
+from dartboard.training import loop
 from golden.make import HERE, Case
 from test_golden import arrays
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from dartboard.depthwise import blocks, depthwise, native_kernel_gradient, padding_of, phases, upsampled
+from dartboard.networks.fast.depthwise import blocks, depthwise, native_kernel_gradient, padding_of, phases, upsampled
 
 
 def made(*shape: int, seed: int) -> torch.Tensor:

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from dartboard import descent
+from dartboard.training import optimizers
 
 PAIRS: list[tuple[Any, Any, dict[str, Any]]] = [
-    (descent.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 3e-4}),
-    (descent.SGD, torch.optim.SGD, {"lr": 0.1}),
-    (descent.Adam, torch.optim.Adam, {"lr": 0.1, "betas": (0.5, 0.999), "weight_decay": 1e-3}),
+    (optimizers.SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 3e-4}),
+    (optimizers.SGD, torch.optim.SGD, {"lr": 0.1}),
+    (optimizers.Adam, torch.optim.Adam, {"lr": 0.1, "betas": (0.5, 0.999), "weight_decay": 1e-3}),
 ]
 
 
@@ -53,7 +53,7 @@ def test_steps_and_state_are_those_of_torch_bit_for_bit(
 def test_they_are_optimizers_with_hooks() -> None:
     seen: list[str] = []
     w = torch.ones(2, requires_grad=True)
-    optimizer = descent.SGD([w], lr=0.5)
+    optimizer = optimizers.SGD([w], lr=0.5)
     assert isinstance(optimizer, torch.optim.SGD)
     optimizer.register_step_pre_hook(lambda *_: seen.append("before"))
     optimizer.register_step_post_hook(lambda *_: seen.append("after"))
@@ -65,7 +65,7 @@ def test_they_are_optimizers_with_hooks() -> None:
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 def test_the_fused_step_is_the_plain_one_up_to_rounding_in_either_memory_layout(layout: Any) -> None:
     ends = []
-    for make in (descent.momentum_sgd, torch.optim.SGD):
+    for make in (optimizers.momentum_sgd, torch.optim.SGD):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             layers = [torch.nn.Conv2d(4, 6, 3), torch.nn.Conv2d(6, 6, 3, groups=6), torch.nn.Conv2d(6, 2, 1)]
@@ -88,7 +88,7 @@ def test_gradients_are_clipped_as_torch_does_bit_for_bit(largest: float) -> None
         tensor.grad = torch.randn(tensor.shape, generator=generator)
     ours = [tensor.grad.clone() for tensor in w]  # type: ignore[union-attr]
     norm = torch.nn.utils.clip_grad_norm_(w, largest)
-    assert torch.equal(descent.clip(ours, largest), norm)
+    assert torch.equal(optimizers.clip(ours, largest), norm)
     assert all(torch.equal(one, tensor.grad) for one, tensor in zip(ours, w, strict=True))  # type: ignore[arg-type]
     assert (float(norm) > largest) == (largest == 0.5)
 
@@ -96,7 +96,7 @@ def test_gradients_are_clipped_as_torch_does_bit_for_bit(largest: float) -> None
 PROGRAM = """
 import sys, torch
 from dartboard import descent
-for make in (descent.SGD, descent.Adam):
+for make in (optimizers.SGD, optimizers.Adam):
     w = torch.ones(2, requires_grad=True)
     optimizer = make([w], lr=0.1)
     optimizer.zero_grad()
@@ -114,26 +114,26 @@ def test_no_compiler_is_imported() -> None:
 
 def test_momentum_is_that_of_each_tensor_zero_where_it_was_never_moved_and_nothing_before_the_first_step():
     w = [torch.ones(shape, requires_grad=True) for shape in ((2,), (3, 1), (2,))]
-    optimizer = descent.momentum_sgd(w, 0.1, 0.9, 0.0)
-    assert descent.momentum_buffers(optimizer, w) == []
+    optimizer = optimizers.momentum_sgd(w, 0.1, 0.9, 0.0)
+    assert optimizers.momentum_buffers(optimizer, w) == []
     (2 * w[0].sum() + 5 * w[2].sum()).backward()  # the second one is not reached
     optimizer.step()
-    found = descent.momentum_buffers(optimizer, w)
+    found = optimizers.momentum_buffers(optimizer, w)
     assert [buffer.tolist() for buffer in found] == [[2.0, 2.0], [[0.0], [0.0], [0.0]], [5.0, 5.0]]
     assert found[0] is optimizer.state[w[0]]["momentum_buffer"]
-    assert next(buffer.tolist() for buffer in descent.momentum_buffers(optimizer, w[::-1])) == [5.0, 5.0]
-    assert descent.momentum_buffers(optimizer, [w[1]]) == []
+    assert next(buffer.tolist() for buffer in optimizers.momentum_buffers(optimizer, w[::-1])) == [5.0, 5.0]
+    assert optimizers.momentum_buffers(optimizer, [w[1]]) == []
 
 
 def test_gradients_are_zero_for_what_the_loss_does_not_reach():
     w = [torch.ones(2, requires_grad=True), torch.ones(3, requires_grad=True)]
-    assert [one.tolist() for one in descent.gradient((w[0] ** 2).sum(), w)] == [[2.0, 2.0], [0.0, 0.0, 0.0]]
+    assert [one.tolist() for one in optimizers.gradient((w[0] ** 2).sum(), w)] == [[2.0, 2.0], [0.0, 0.0, 0.0]]
 
 
 def test_frozen_leaves_get_no_gradient_inside_and_are_as_before_afterwards():
     leaves = [torch.ones(2, requires_grad=True), torch.ones(2)]
     other = torch.ones(2, requires_grad=True)
-    with descent.frozen(leaves):
+    with optimizers.frozen(leaves):
         loss = (leaves[0] * other).sum()
         assert not leaves[0].requires_grad
     assert [leaf.requires_grad for leaf in leaves] == [True, False]

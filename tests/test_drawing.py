@@ -11,8 +11,8 @@ from dartboard.formats import published
 from dartboard.report import palette
 from dartboard.report.drawing import SUFFIXES, cell_svg, draw, relaxed_svg
 from dartboard.report.drawn_difference import difference_svg
-from dartboard.search_space import Architecture
 from dartboard.spaces import darts
+from dartboard.spaces.search_space import Architecture
 
 NAMES = {0: "c_{k-2}", 1: "c_{k-1}"}
 

@@ -24,7 +24,7 @@ def no_network_and_an_empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("dartboard.data.cifar.fetch", refuse)
-    monkeypatch.setattr("dartboard.rehearsal.ENOUGH_S", 0.0)
+    monkeypatch.setattr("dartboard.training.dry_run.ENOUGH_S", 0.0)
     yield
 
 

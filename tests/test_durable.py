@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import tiny
-from dartboard import durable
-from dartboard.checkpoint import Checkpoint, checkpoints, read_checkpoint, write_checkpoint
 from dartboard.config import Setup
-from dartboard.durable import replace_file
 from dartboard.errors import InputError, InterruptedRunError
-from dartboard.run import Run
+from dartboard.runs import atomic_files
+from dartboard.runs.atomic_files import replace_file
+from dartboard.runs.checkpoint import Checkpoint, checkpoints, read_checkpoint, write_checkpoint
+from dartboard.runs.run import Run
 
 
 @pytest.fixture(params=[errno.EPERM, errno.EXDEV, errno.EOPNOTSUPP, errno.ENOSYS], ids=errno.errorcode.get)
@@ -23,7 +23,7 @@ def no_rename(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
         raise OSError(request.param, os.strerror(request.param))
 
     monkeypatch.setattr(os, "replace", refuse)
-    durable.say_once.cache_clear()
+    atomic_files.say_once.cache_clear()
 
 
 @pytest.mark.usefixtures("no_rename")

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 import tiny
-from dartboard import early_stopping, formats, stop_rules
+from dartboard import formats
 from dartboard.cli import main
 from dartboard.config import Setup
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import darts
-from dartboard.run import Run
+from dartboard.runs.run import Run
+from dartboard.search import early_stopping, stop_rules
 
 ALL = "skips:1,stable:1,eigenvalue:1.3:2,held-out:0.1"
 TWO = tiny.space_of("skip_connect", "dil_conv_3x3")

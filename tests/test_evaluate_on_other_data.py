@@ -19,9 +19,9 @@ from dartboard.data import Split, load_data, normalise
 from dartboard.data.decoding import read_image
 from dartboard.data.scored import Scored, load_other, matched
 from dartboard.errors import InputError
-from dartboard.export import load_trained, write_torch
+from dartboard.export.weights import load_trained, write_torch
 from dartboard.formats import published
-from dartboard.run import Run
+from dartboard.runs.run import Run
 
 V2 = published()["DARTS_V2"].architecture
 SHADES = {"ape": 20, "bee": 120, "cow": 220, "dog": 70, "Cow": 220, "zape": 20}

@@ -10,11 +10,11 @@ from safetensors.torch import load_file, save_file
 
 import tiny
 from dartboard.errors import InputError
-from dartboard.evaluate import accuracy
-from dartboard.export import load_foreign, load_network, load_trained, write_torch
+from dartboard.export.weights import load_foreign, load_network, load_trained, write_torch
 from dartboard.formats import published
 from dartboard.networks.darts import Network, Supernet, inherit
-from dartboard.search_space import Architecture
+from dartboard.scoring.evaluate import accuracy
+from dartboard.spaces.search_space import Architecture
 
 V2 = published()["DARTS_V2"].architecture
 X = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from dartboard import fast_cell, kernels
-from dartboard.layers import FactorizedReduce, operation
+from dartboard import kernels
 from dartboard.networks.darts import Supernet
+from dartboard.networks.fast import mixed_cell
+from dartboard.networks.layers import FactorizedReduce, operation
+from dartboard.networks.mixed_cell import MixedCell
 from dartboard.spaces import darts as space
-from dartboard.supernet import MixedCell
 
 TOLERANCE = {"rtol": 1e-10, "atol": 1e-10}
 compiler_needed = pytest.mark.skipif(not kernels.available(), reason=f"compiled kernels: {kernels.why_not()}")
@@ -33,7 +34,7 @@ def made(name: str, count: int, channels: int, stride: int = 1) -> list[nn.Modul
 def test_depthwise_then_pointwise_is_one_dense_convolution(global_rng):
     depthwise, pointwise = nn.Conv2d(3, 3, 5, padding=2, groups=3, bias=False), nn.Conv2d(3, 3, 1, bias=False)
     depthwise, pointwise = depthwise.double(), pointwise.double()
-    kernel = fast_cell.composed(depthwise.weight, pointwise.weight)
+    kernel = mixed_cell.composed(depthwise.weight, pointwise.weight)
     x = random(2, 3, 7, 7)
     torch.testing.assert_close(F.conv2d(x, kernel, padding=2), pointwise(depthwise(x)), **TOLERANCE)
 
@@ -44,11 +45,11 @@ def test_depthwise_then_pointwise_is_one_dense_convolution(global_rng):
 def test_every_way_to_convolve_gives_what_the_operations_give(
     name, stride, small_map, small_work, monkeypatch, global_rng
 ):
-    monkeypatch.setattr(fast_cell, "SMALL_MAP", small_map)
-    monkeypatch.setattr(fast_cell, "SMALL_WORK", small_work)
+    monkeypatch.setattr(mixed_cell, "SMALL_MAP", small_map)
+    monkeypatch.setattr(mixed_cell, "SMALL_WORK", small_work)
     operations, weights, x = made(name, 3, 4, stride), random(3, seed=1), random(5, 4, 7, 7)
     wanted = torch.cat([w * op(x) for w, op in zip(weights, copy.deepcopy(operations), strict=True)], dim=1)
-    found = fast_cell.separable(F.relu(x), fast_cell.rounds_of(operations), weights)
+    found = mixed_cell.separable(F.relu(x), mixed_cell.rounds_of(operations), weights)
     torch.testing.assert_close(found, wanted, **TOLERANCE)
 
 
@@ -58,13 +59,13 @@ def test_the_strided_skips_of_all_edges_are_two_convolutions(global_rng):
         x = random(5, 4, side, side)
         wanted = torch.cat([w * op(x) for w, op in zip(weights, operations, strict=True)], dim=1)
         assert all(isinstance(op, FactorizedReduce) for op in operations)
-        torch.testing.assert_close(fast_cell.factorized_reduce(F.relu(x), operations, weights), wanted, **TOLERANCE)
+        torch.testing.assert_close(mixed_cell.factorized_reduce(F.relu(x), operations, weights), wanted, **TOLERANCE)
 
 
 @pytest.mark.parametrize("name", ["max_pool_3x3", "avg_pool_3x3"])
 def test_a_pool_with_its_norm_is_the_same_for_every_edge(name):
     operations, x = made(name, 3, 4), random(5, 4, 6, 6)
-    found = fast_cell.pooled(x, name == "max_pool_3x3", [op[1] for op in operations], 1)
+    found = mixed_cell.pooled(x, name == "max_pool_3x3", [op[1] for op in operations], 1)
     for op in made(name, 3, 4):
         torch.testing.assert_close(found, op(x), **TOLERANCE)
 
@@ -72,7 +73,7 @@ def test_a_pool_with_its_norm_is_the_same_for_every_edge(name):
 def test_pools_and_skip_over_all_edges_are_one_matrix_product():
     maps = [random(2, 3, 4, 4, seed=seed) for seed in range(3)]
     weights = random(5, 8, seed=9)
-    found = fast_cell.pools_and_skip([(maps[0], 3), (maps[1], 1), (maps[2], 6)], weights)
+    found = mixed_cell.pools_and_skip([(maps[0], 3), (maps[1], 1), (maps[2], 6)], weights)
     for edge, part in enumerate(found):
         wanted = weights[edge, 3] * maps[0] + weights[edge, 1] * maps[1] + weights[edge, 6] * maps[2]
         torch.testing.assert_close(part, wanted, **TOLERANCE)
@@ -83,7 +84,7 @@ def test_a_norm_without_scale_times_a_weight_is_a_norm_with_that_scale():
     plain, weights, x = copy.deepcopy(norms), random(3, seed=1), random(4, 6, 5, 5)
     parts = zip(weights, plain, x.chunk(3, dim=1), strict=True)
     wanted = torch.cat([weight * norm(part) for weight, norm, part in parts], dim=1)
-    torch.testing.assert_close(fast_cell.normalised(x, norms, weights), wanted, **TOLERANCE)
+    torch.testing.assert_close(mixed_cell.normalised(x, norms, weights), wanted, **TOLERANCE)
     for norm, other in zip(norms, plain, strict=True):
         for buffer, expected in zip(norm.buffers(), other.buffers(), strict=True):
             torch.testing.assert_close(buffer, expected, **TOLERANCE)
@@ -152,7 +153,7 @@ def test_whole_supernets_in_torch_agree_in_outputs_buffers_and_gradients_of_both
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(kernels.SWITCH, "0")
         if not small:  # edge by edge
-            patch.setattr(fast_cell, "SMALL_WORK", 0)
+            patch.setattr(mixed_cell, "SMALL_WORK", 0)
         assert_alike(results("fast", sizes, image, layout), results("plain", sizes, image, layout))
 
 
@@ -214,11 +215,11 @@ def test_what_is_remembered_of_a_cell_goes_with_it():
     with torch.random.fork_rng():
         net = Supernet(channels=2, cells=3, num_nodes=1, form="fast")
     cells = [cell for cell in net.cells if isinstance(cell, MixedCell)]
-    plans, count = [fast_cell.plan(cell) for cell in cells], len(fast_cell.PLANS)
+    plans, count = [mixed_cell.plan(cell) for cell in cells], len(mixed_cell.PLANS)
     assert [len(plan) for plan in plans] == [3, 3, 3]
     del net, cells, plans
     gc.collect()
-    assert len(fast_cell.PLANS) <= count - 3
+    assert len(mixed_cell.PLANS) <= count - 3
 
 
 def test_a_discrete_choice_computes_only_what_it_names_in_the_fast_form(global_rng, monkeypatch):

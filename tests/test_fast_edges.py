@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from dartboard import fast_cell, fast_edges
 from dartboard.kernels.leaving import Operations
-from dartboard.layers import operation
-from dartboard.supernet import MixedOperation
+from dartboard.networks.fast import edges, mixed_cell
+from dartboard.networks.layers import operation
+from dartboard.networks.mixed_cell import MixedOperation
 
 NAMES = ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
 CLOSE = {"rtol": 1e-10, "atol": 1e-10}
@@ -29,41 +29,41 @@ def edges_of(names: tuple[str, ...], count: int, channels: int, stride: int) -> 
 
 
 def known(edges: list[MixedOperation], stride: int) -> Operations:
-    operations = fast_cell.grouped(edges, stride).known
+    operations = mixed_cell.grouped(edges, stride).known
     assert operations is not None
     return operations
 
 
 def leave(x: torch.Tensor, weights: torch.Tensor, operations: Operations) -> tuple[torch.Tensor, ...]:
-    return fast_edges.leave(x, weights, operations, fast_cell.in_torch)
+    return edges.leave(x, weights, operations, mixed_cell.in_torch)
 
 
 def without_skip(names: tuple[str, ...], stride: int) -> tuple[str, ...]:
     return tuple(name for name in names if name != "skip_connect" or stride == 1)
 
 
-def raw_of(y: torch.Tensor, norm: nn.BatchNorm2d) -> fast_edges.Raw:
-    return fast_edges.Raw(y, *fast_edges.statistics(y, norm))
+def raw_of(y: torch.Tensor, norm: nn.BatchNorm2d) -> edges.Raw:
+    return edges.Raw(y, *edges.statistics(y, norm))
 
 
 @pytest.mark.parametrize("side", [7, 8])
 def test_dilation_at_the_same_stride_is_none_on_every_second_pixel(side):
     x, kernel = random(2, 3, side, side), random(3, 1, 5, 5, seed=1)
-    entry = fast_edges.skipping(x, 2, 2)
+    entry = edges.skipping(x, 2, 2)
     assert (entry.stride, entry.dilation) == (1, 1)
-    torch.testing.assert_close(fast_edges.depthwise(entry, kernel), F.conv2d(x, kernel, None, 2, 4, 2, 3), **CLOSE)
+    torch.testing.assert_close(edges.depthwise(entry, kernel), F.conv2d(x, kernel, None, 2, 4, 2, 3), **CLOSE)
 
 
 def test_a_pointwise_convolution_is_a_matrix_product():
     x, kernel = random(2, 3, 4, 5), random(6, 3, seed=1)
-    torch.testing.assert_close(fast_edges.pointwise(x, kernel), F.conv2d(x, kernel.view(6, 3, 1, 1)), **CLOSE)
+    torch.testing.assert_close(edges.pointwise(x, kernel), F.conv2d(x, kernel.view(6, 3, 1, 1)), **CLOSE)
 
 
 def test_a_norm_times_a_weight_is_one_factor_and_one_shift(global_rng):
     norm, y, weight = nn.BatchNorm2d(3, affine=False).double(), random(4, 3, 5, 5), random(1)[0]
     total, shift = random(4, 3, 5, 5, seed=1), random(3, seed=2)
     other, wanted = copy.deepcopy(norm), total - shift.view(1, 3, 1, 1)
-    fast_edges.add_scaled(total, shift, raw_of(y, norm), weight)
+    edges.add_scaled(total, shift, raw_of(y, norm), weight)
     torch.testing.assert_close(total - shift.view(1, 3, 1, 1), wanted + weight * other(y), **CLOSE)
     torch.testing.assert_close(norm.running_mean, other.running_mean, **CLOSE)
     torch.testing.assert_close(norm.running_var, other.running_var, **CLOSE)
@@ -72,9 +72,9 @@ def test_a_norm_times_a_weight_is_one_factor_and_one_shift(global_rng):
 def test_a_depthwise_kernel_takes_over_the_scale_of_the_norm_before_it():
     norm, y, kernel = nn.BatchNorm2d(3, affine=False).double(), random(4, 3, 5, 5), random(3, 1, 3, 3, seed=1)
     raw = raw_of(y, copy.deepcopy(norm))
-    entry, scaled = fast_edges.rectified(raw), fast_edges.scaled(kernel, raw)
+    entry, scaled = edges.rectified(raw), edges.scaled(kernel, raw)
     wanted = F.conv2d(F.relu(norm(y)), kernel, padding=1, groups=3)
-    torch.testing.assert_close(fast_edges.depthwise(entry, scaled), wanted, **CLOSE)
+    torch.testing.assert_close(edges.depthwise(entry, scaled), wanted, **CLOSE)
 
 
 def test_the_gradient_through_a_norm_needs_its_input_and_statistics_only():
@@ -82,14 +82,14 @@ def test_the_gradient_through_a_norm_needs_its_input_and_statistics_only():
     gradient = random(4, 3, 5, 5, seed=2)
     leaves = [y.clone().requires_grad_(), factor.clone().requires_grad_()]
     wanted = torch.autograd.grad(leaves[1].view(1, 3, 1, 1) * copy.deepcopy(norm)(leaves[0]), leaves, gradient)
-    found = fast_edges.through_norm(gradient, raw_of(y, norm), factor, norm)
+    found = edges.through_norm(gradient, raw_of(y, norm), factor, norm)
     torch.testing.assert_close(found, wanted, **CLOSE)
 
 
 @pytest.mark.parametrize("rows", [24, 25])
 def test_a_product_over_all_pixels_is_the_sum_of_those_over_some(rows):
     one, other = random(rows, 3), random(rows, 5, seed=1)
-    torch.testing.assert_close(fast_edges.tall_product(one, other), one.T @ other, **CLOSE)
+    torch.testing.assert_close(edges.tall_product(one, other), one.T @ other, **CLOSE)
 
 
 @pytest.mark.parametrize("largest", [True, False])
@@ -99,7 +99,7 @@ def test_the_gradient_of_a_pool_needs_its_input_only(largest, stride):
     y = operation("max_pool_3x3" if largest else "avg_pool_3x3", 3, stride)(x)
     gradient = random(*y.shape, seed=1)
     (wanted,) = torch.autograd.grad(y, x, gradient)
-    torch.testing.assert_close(fast_edges.pool_backward(gradient, x.detach(), largest, stride), wanted, **CLOSE)
+    torch.testing.assert_close(edges.pool_backward(gradient, x.detach(), largest, stride), wanted, **CLOSE)
 
 
 @settings(max_examples=25)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dartboard import fast_network
-from dartboard.fast_network import Map
 from dartboard.formats import published
-from dartboard.layers import FactorizedReduce, operation
 from dartboard.networks.darts import Network, Supernet, inherit
-from dartboard.search_space import Architecture
+from dartboard.networks.fast import fast_network
+from dartboard.networks.fast.fast_network import Map
+from dartboard.networks.layers import FactorizedReduce, operation
 from dartboard.spaces import darts as space
+from dartboard.spaces.search_space import Architecture
 
 V2 = published()["DARTS_V2"].architecture
 LAYOUTS = [torch.channels_last, torch.contiguous_format]

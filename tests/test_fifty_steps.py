@@ -10,7 +10,7 @@ import torch
 from dartboard import kernels, load_data
 from dartboard.config import Setup
 from dartboard.methods import darts
-from dartboard.run import Run
+from dartboard.runs.run import Run
 from dartboard.spaces.darts import SPACE
 
 STEPS = 50

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 import tiny
 from dartboard.cli import main
-from dartboard.evaluate import accuracy, score
-from dartboard.folding import folded, predictor
+from dartboard.export.folding import folded, predictor
 from dartboard.formats import published
-from dartboard.layers import FactorizedReduce, relu_conv_norm
 from dartboard.networks.darts import Network, Supernet, inherit
-from dartboard.search_space import Architecture
+from dartboard.networks.layers import FactorizedReduce, relu_conv_norm
+from dartboard.scoring.evaluate import accuracy, score
 from dartboard.spaces import darts as space
+from dartboard.spaces.search_space import Architecture
 
 V2 = published()["DARTS_V2"].architecture
 WIDE = space.space("every operation", "made up", tuple(name for name in space.RECIPES if name != "none"))

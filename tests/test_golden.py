@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from dartboard.formats.weights import our_name
 from dartboard.methods import darts
 from dartboard.networks.darts import Network, Supernet
-from dartboard.search_space import Architecture
 from dartboard.spaces import darts as space
+from dartboard.spaces.search_space import Architecture
 from golden.make import HERE, RESULTS, supernet_results
 
 KINDS = {"normal": "normal", "reduce": "reduce"}
@@ -91,7 +91,7 @@ def search(request: pytest.FixtureRequest, reference: Path, monkeypatch: pytest.
     if "pure torch" in how:
         monkeypatch.setenv("DARTBOARD_KERNELS", "0")
     if "edge by edge" in how:  # as maps of the paper's size
-        monkeypatch.setattr("dartboard.fast_cell.SMALL_WORK", 0)
+        monkeypatch.setattr("dartboard.networks.fast.mixed_cell.SMALL_WORK", 0)
     return Search(Golden(reference / "reference" / "darts_supernet.npz"), form)
 
 

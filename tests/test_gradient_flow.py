@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from dartboard.gradient_flow import flow
+from dartboard.analysis.gradient_flow import flow
 from dartboard.networks.darts import Network
-from dartboard.search_space import Architecture
 from dartboard.spaces import SPACES, darts
+from dartboard.spaces.search_space import Architecture
 
 SPACE = SPACES["darts"]
 

@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 import tiny
-from dartboard import graphs
 from dartboard.config import Setup
 from dartboard.errors import InterruptedRunError
 from dartboard.formats import published
 from dartboard.methods import darts
-from dartboard.run import Run
+from dartboard.runs.run import Run
+from dartboard.training import cuda_graphs
 
 ORDERS = pytest.mark.parametrize("second_order", [False, True], ids=["first order", "second order"])
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 
-def recorded_as_a_call(step: Callable[..., Any], places: Sequence[Tensor], pool: Any) -> graphs.Recording:
+def recorded_as_a_call(step: Callable[..., Any], places: Sequence[Tensor], pool: Any) -> cuda_graphs.Recording:
     """What CUDA does, without a GPU: nothing runs now; a replay reads the places and overwrites the same results."""
     kept: list[Tensor] = []
 
@@ -47,7 +47,7 @@ def test_a_search_through_places_is_the_search_bit_for_bit(
         "space": tiny.space_of(*SOME),
     }
     plain = tiny.search(tmp_path / "plain", **changes)
-    monkeypatch.setattr(graphs, "recorder", lambda device: graphs.Recorder(recorded_as_a_call).captured)
+    monkeypatch.setattr(cuda_graphs, "recorder", lambda device: cuda_graphs.Recorder(recorded_as_a_call).captured)
     replayed = tiny.search(tmp_path / "replayed", **changes)
     assert tiny.history(tmp_path / "plain") == tiny.history(tmp_path / "replayed")
     assert tiny.same_tensors(dict(plain.supernet.state_dict()), dict(replayed.supernet.state_dict()))
@@ -62,12 +62,12 @@ def test_a_training_through_places_is_the_training_bit_for_bit(
     changes: dict[str, Any] = {"epochs": 3, "batch_size": 9, "drop_path": 0.5, "network": form}
     cell, recorded = published()["DARTS_V2"].architecture, list[int]()
 
-    def record(step: Callable[..., Any], places: Sequence[Tensor], pool: Any) -> graphs.Recording:
+    def record(step: Callable[..., Any], places: Sequence[Tensor], pool: Any) -> cuda_graphs.Recording:
         recorded.append(len(places))
         return recorded_as_a_call(step, places, pool)
 
     score, network = tiny.fit(tmp_path / "direct", cell, **changes)
-    monkeypatch.setattr(graphs, "recorder", lambda device: graphs.Recorder(record).captured)
+    monkeypatch.setattr(cuda_graphs, "recorder", lambda device: cuda_graphs.Recorder(record).captured)
     again, replayed = tiny.fit(tmp_path / "replayed", cell, **changes)
     assert recorded == ([3, 4] if form == "fast" else [])
     assert tiny.history(tmp_path / "direct") == tiny.history(tmp_path / "replayed") and score == again
@@ -77,7 +77,7 @@ def test_a_training_through_places_is_the_training_bit_for_bit(
 SOME = ("max_pool_3x3", "dil_conv_3x3")
 
 
-def counted(record: Any = recorded_as_a_call) -> tuple[Callable[..., Any], list[int], graphs.Recorder]:
+def counted(record: Any = recorded_as_a_call) -> tuple[Callable[..., Any], list[int], cuda_graphs.Recorder]:
     """A step that adds its arguments to a total, and how often its Python ran."""
     calls: list[int] = []
     total = torch.zeros(2)
@@ -87,7 +87,7 @@ def counted(record: Any = recorded_as_a_call) -> tuple[Callable[..., Any], list[
         total.add_(x[:2] * scale)
         return total.clone(), scale * 1
 
-    recorder = graphs.Recorder(record)
+    recorder = cuda_graphs.Recorder(record)
     return recorder.captured(step), calls, recorder
 
 
@@ -101,19 +101,19 @@ def test_numbers_and_tensors_of_each_call_reach_a_replay_and_results_are_kept() 
 def test_another_shape_is_warmed_up_and_recorded_by_itself() -> None:
     recorded: list[tuple[int, ...]] = []
 
-    def record(step: Callable[..., Any], places: Sequence[Tensor], pool: Any) -> graphs.Recording:
+    def record(step: Callable[..., Any], places: Sequence[Tensor], pool: Any) -> cuda_graphs.Recording:
         recorded.append(tuple(places[0].shape))
         return recorded_as_a_call(step, places, pool)
 
     call, _, _ = counted(record)
-    for _ in range(graphs.WARM_UP + 2):
+    for _ in range(cuda_graphs.WARM_UP + 2):
         call(torch.ones(2), 1.0)
         call(torch.ones(3), 1.0)
     assert recorded == [(2,), (3,)]
 
 
 def test_what_cannot_be_recorded_runs_on_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    def fails(*_: Any) -> graphs.Recording:
+    def fails(*_: Any) -> cuda_graphs.Recording:
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     call, calls, _ = counted(fails)
@@ -124,20 +124,20 @@ def test_what_cannot_be_recorded_runs_on_with_one_line(capsys: pytest.CaptureFix
 
 
 def test_want_of_memory_while_recording_is_not_hidden() -> None:
-    def fails(*_: Any) -> graphs.Recording:
+    def fails(*_: Any) -> cuda_graphs.Recording:
         raise RuntimeError("CUDA out of memory")
 
     call, _, _ = counted(fails)
-    for _ in range(graphs.WARM_UP):
+    for _ in range(cuda_graphs.WARM_UP):
         call(torch.ones(2), 1.0)
     with pytest.raises(RuntimeError, match="out of memory"):
         call(torch.ones(2), 1.0)
 
 
 def test_graphs_are_for_gpus_and_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not graphs.wanted(torch.device("cpu")) and graphs.wanted(torch.device("cuda"))
+    assert not cuda_graphs.wanted(torch.device("cpu")) and cuda_graphs.wanted(torch.device("cuda"))
     monkeypatch.setenv("DARTBOARD_GRAPHS", "0")
-    assert not graphs.wanted(torch.device("cuda"))
+    assert not cuda_graphs.wanted(torch.device("cuda"))
 
 
 # --- On a GPU --------------------------------------------------------------------------------------------------------

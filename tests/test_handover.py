@@ -9,15 +9,15 @@ import pytest
 import torch
 
 import tiny
-from dartboard.checkpoint import checkpoints, read_checkpoint
 from dartboard.cli import main
 from dartboard.config import Setup
 from dartboard.data import Data, load_data
 from dartboard.errors import InputError, InterruptedRunError
-from dartboard.handover import check_parent
 from dartboard.methods import darts
-from dartboard.run import Run
-from dartboard.run_start import Handover
+from dartboard.runs.checkpoint import checkpoints, read_checkpoint
+from dartboard.runs.run import Run
+from dartboard.runs.start import Handover
+from dartboard.search.warm_start import check_parent
 
 
 def go_on_from(

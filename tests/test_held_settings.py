@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 import tiny
 from dartboard.cli import main
 from dartboard.config import build, from_toml
-from dartboard.held_settings import FREE, digest, record
-from dartboard.run import Run
-from dartboard.train import Config
+from dartboard.runs.held_settings import FREE, digest, record
+from dartboard.runs.run import Run
+from dartboard.training.from_scratch import Config
 
 SMALL = ["--data", "digits", "--max-images", "48", "--channels", "2", "--cells", "3", "--batch-size", "8"]
 MORE = ["--device", "cpu", "--threads", "1", "--epochs", "2"]

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from dartboard import early_stopping, train
-from dartboard.early_stopping import SHARE, num_images
-from dartboard.fast_cell import twice_differentiable
-from dartboard.hessian import MOST_PRODUCTS, lanczos, largest_eigenvalue
+from dartboard import train
 from dartboard.methods.darts import mixture
 from dartboard.networks.darts import Supernet
+from dartboard.networks.fast.mixed_cell import twice_differentiable
+from dartboard.search import early_stopping
+from dartboard.search.early_stopping import SHARE, num_images
+from dartboard.search.hessian import MOST_PRODUCTS, lanczos, largest_eigenvalue
 
 S2 = ("skip_connect", "sep_conv_3x3")
 

@@ -16,12 +16,13 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import tiny
-from dartboard import loop, train
+from dartboard import train
 from dartboard.config import Setup
 from dartboard.data import Data, Split
 from dartboard.methods import darts
-from dartboard.run import Run
-from dartboard.search_space import SearchSpace
+from dartboard.runs.run import Run
+from dartboard.spaces.search_space import SearchSpace
+from dartboard.training import loop
 
 aten = torch.ops.aten
 READS = {aten._local_scalar_dense.default, aten.nonzero.default, aten.masked_select.default, aten.equal.default}

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from cell_strategies import architectures
 from dartboard.errors import InputError
 from dartboard.formats import NOTATIONS, load, published, read, resolve, write
-from dartboard.search_space import Architecture
 from dartboard.spaces import nasbench201
+from dartboard.spaces.search_space import Architecture
 
 TOKENS = (
     "Genotype ( ) [ ] { } , : = normal reduce normal_concat reduce_concat range 'none' \"none\" 0 1 2 -1 2.5 1e9 ' \""

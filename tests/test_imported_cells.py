@@ -16,11 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cell_strategies import architectures
 from dartboard import formats
-from dartboard.cost import count
-from dartboard.export import load_network, write_torch
-from dartboard.folding import predictor
+from dartboard.export.folding import predictor
+from dartboard.export.weights import load_network, write_torch
 from dartboard.networks.darts import Network, NetworkCell
-from dartboard.search_space import Architecture
+from dartboard.scoring.cost import count
+from dartboard.spaces.search_space import Architecture
 from test_fast_network import assert_same, made, random
 
 # Nodes 2, 3 and 4 with two inputs each, and what is joined: not in ascending order, and not all.

@@ -12,12 +12,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dartboard import fast_cell, kernels
+from dartboard import kernels
 from dartboard.kernels.entering import enter
 from dartboard.kernels.leaving import Operations, leave
-from dartboard.layers import relu_conv_norm
 from dartboard.networks.darts import Supernet
-from dartboard.supernet import MixedOperation
+from dartboard.networks.fast import mixed_cell
+from dartboard.networks.layers import relu_conv_norm
+from dartboard.networks.mixed_cell import MixedOperation
 
 compiler_needed = pytest.mark.skipif(not kernels.available(), reason=f"compiled kernels: {kernels.why_not()}")
 NAMES = ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
@@ -30,7 +31,7 @@ def edges_of(names: tuple[str, ...], count: int, channels: int, stride: int) -> 
 
 
 def known(edges: list[MixedOperation], stride: int) -> Operations:
-    operations = fast_cell.grouped(edges, stride).known
+    operations = mixed_cell.grouped(edges, stride).known
     assert operations is not None
     return operations
 
@@ -239,7 +240,7 @@ def test_the_same_threads_give_the_same_bits_and_the_error_in_float32_is_about_t
 ):
     """Of the kernels less, of pure torch as much within some percent (docs/performance.md)."""
     monkeypatch.setenv(kernels.SWITCH, switch)
-    monkeypatch.setattr(fast_cell, "SMALL_WORK", small_work)
+    monkeypatch.setattr(mixed_cell, "SMALL_WORK", small_work)
     error, other_error = errors_in_float32()
     assert error <= most * other_error
 

@@ -14,11 +14,11 @@ from dartboard import networks, train
 from dartboard.config import Setup
 from dartboard.data import Data, load_data
 from dartboard.errors import InputError
-from dartboard.evaluate import accuracy
-from dartboard.export import load_foreign, load_network, load_trained, write_torch
+from dartboard.export.weights import load_foreign, load_network, load_trained, write_torch
 from dartboard.formats import published
 from dartboard.networks.darts import Network, Supernet
-from dartboard.run import Run
+from dartboard.runs.run import Run
+from dartboard.scoring.evaluate import accuracy
 
 GREY = np.random.RandomState(0).randint(0, 256, (30, 8, 8)).astype(np.uint8)
 LABELS = np.arange(30) % 3

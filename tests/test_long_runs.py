@@ -13,16 +13,17 @@ import pytest
 from PIL import Image
 
 import tiny
-from dartboard import cost, pace
 from dartboard.cli import main
 from dartboard.commands import next_training
 from dartboard.config import Setup, field_names, flat
-from dartboard.json_files import as_json
-from dartboard.pace import Pace
 from dartboard.report import next_training as report
 from dartboard.report.next_training import NextTraining, Sizes
-from dartboard.run import Run
-from dartboard.stopping import Limits
+from dartboard.runs import known_speeds, pace
+from dartboard.runs.json_files import as_json
+from dartboard.runs.limits import Limits
+from dartboard.runs.pace import Pace
+from dartboard.runs.run import Run
+from dartboard.scoring import cost
 from dartboard.studies import transfer
 from dartboard.studies.protocol import Protocol
 from dartboard.studies.study import Study
@@ -37,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("global_rng")
 def in_a_folder_with_a_cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("dartboard.rehearsal.ENOUGH_S", 0.0)
+    monkeypatch.setattr("dartboard.training.dry_run.ENOUGH_S", 0.0)
 
 
 def lines(total: int, step_s: float, first: int = 1, first_s: float | None = None, **limits: object) -> list[tuple]:
@@ -121,7 +122,7 @@ def test_what_an_earlier_run_took_tells_it_before_the_first_step(monkeypatch, ca
     words = ["train", "DARTS_V2", "--data", "digits", "--max-images", "40", *SIZES]
     assert main([*words, "--out", "one"]) == 0
     assert SAID.search(capsys.readouterr().out) is None
-    (seconds,) = pace.known_speeds().values()
+    (seconds,) = known_speeds.known_speeds().values()
     metrics = Run.open("one").metrics()
     assert seconds == pytest.approx(metrics[0]["epoch_s"] / (40 * metrics[-1]["macs"]))
     monkeypatch.setattr(pace, "LONG_S", 0.0)
@@ -131,7 +132,7 @@ def test_what_an_earlier_run_took_tells_it_before_the_first_step(monkeypatch, ca
     assert main([*words, "--channels", "3", "--out", "three"]) == 0  # other widths are not known: nothing before it
     assert SAID.search(capsys.readouterr().out) is None
     Path("cache/dartboard/speed.json").write_text("no JSON")
-    assert pace.known_speeds() == {}
+    assert known_speeds.known_speeds() == {}
 
 
 # --- What a search says to train ------------------------------------------------------------------------------------

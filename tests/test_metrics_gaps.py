@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import tiny
 from dartboard.cli import main
-from dartboard.metrics_file import as_line, as_object, mended
-from dartboard.run import Run
+from dartboard.runs.metrics_file import as_line, as_object, mended
+from dartboard.runs.run import Run
 
 SMALL = ["--data", "digits", "--max-images", "64", "--channels", "2", "--cells", "3", "--batch-size", "8"]
 MORE = ["--device", "cpu", "--threads", "1", "--epochs"]

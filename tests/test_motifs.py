@@ -8,12 +8,13 @@ from random import Random
 import pytest
 import torch
 
-from dartboard import formats, motifs, statistics
-from dartboard.cost import Multiplications, num_params
-from dartboard.layers import operation
+from dartboard import formats
+from dartboard.analysis import motifs, statistics
 from dartboard.networks.darts import Network
-from dartboard.search_space import Architecture
+from dartboard.networks.layers import operation
+from dartboard.scoring.cost import Multiplications, num_params
 from dartboard.spaces import SPACES, darts
+from dartboard.spaces.search_space import Architecture
 
 SPACE = SPACES["darts"]
 BUILT = [name for name in darts.RECIPES if name != "none"]
@@ -100,7 +101,7 @@ def test_parameters_of_an_architecture_are_those_of_its_networks_operations() ->
 
 
 def test_differences_of_multiply_adds_are_those_of_the_whole_networks() -> None:
-    from dartboard.cost import count
+    from dartboard.scoring.cost import count
 
     one, other = drawn(2)
     sizes = {"channels": 4, "cells": 5, "image_size": 9}
@@ -174,5 +175,5 @@ def test_of_scores_without_relation_few_are_called_significant() -> None:
 
 
 def test_motifs_load_no_torch() -> None:
-    code = "import sys, dartboard.motifs; sys.exit('torch' in sys.modules)"
+    code = "import sys, dartboard.analysis.motifs; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

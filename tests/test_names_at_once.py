@@ -13,7 +13,7 @@ from dartboard.commands import transfer, work
 from dartboard.config import Setup, flat
 from dartboard.errors import TakenError
 from dartboard.methods import darts
-from dartboard.run import Run
+from dartboard.runs.run import Run
 from dartboard.studies.protocol import Protocol
 from dartboard.studies.study import Study
 
@@ -47,7 +47,7 @@ def names(start: str, number: int = AT_ONCE) -> list[str]:
 @pytest.fixture(autouse=True)
 def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("dartboard.run.describe", lambda device, parent: {})  # asks git, which takes its time
+    monkeypatch.setattr("dartboard.runs.run.describe", lambda device, parent: {})  # asks git, which takes its time
 
 
 def test_searches_begun_at_once_take_the_next_free_names(tmp_path: Path) -> None:

@@ -22,16 +22,16 @@ import tiny
 from dartboard import draw, load_foreign, load_network, train, write_torch
 from dartboard.commands import show
 from dartboard.config import Setup
-from dartboard.cost import count, count_supernet
 from dartboard.errors import InputError
 from dartboard.formats import read, write
 from dartboard.formats.weights import our_name
 from dartboard.networks.nasbench201 import Network, Supernet, inherit, sized
-from dartboard.run import Run
-from dartboard.search_space import Architecture
+from dartboard.runs.run import Run
+from dartboard.scoring.cost import count, count_supernet
 from dartboard.spaces import SPACES, check_searched
 from dartboard.spaces import nasbench201 as space
 from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.search_space import Architecture
 
 BEST = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
 cells = st.lists(st.sampled_from(space.OPERATIONS), min_size=6, max_size=6).map(space.architecture)

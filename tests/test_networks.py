@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from dartboard.cost import SIZES, Multiplications, count, count_module, count_supernet
 from dartboard.errors import InputError
 from dartboard.formats import published
-from dartboard.layers import FactorizedReduce, Zero, drop_path, layer, operation
 from dartboard.networks.darts import Network, Supernet
-from dartboard.search_space import Architecture
+from dartboard.networks.layers import FactorizedReduce, Zero, drop_path, layer, operation
+from dartboard.scoring.cost import SIZES, Multiplications, count, count_module, count_supernet
 from dartboard.spaces import darts as space
+from dartboard.spaces.search_space import Architecture
 
 V2 = published()["DARTS_V2"].architecture
 # METHODS, table 1(d): CIFAR-10 parameters, with auxiliary head, MACs in units of 10^4, CIFAR-100 parameters, ImageNet

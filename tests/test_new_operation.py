@@ -23,12 +23,12 @@ import torch
 import dartboard
 from dartboard import formats, spaces
 from dartboard.config import Setup
-from dartboard.cost import count
+from dartboard.scoring.cost import count
 from dartboard.data import load_data
 from dartboard.methods import darts
 from dartboard.networks.darts import Network, Supernet
 from dartboard.report.drawing import draw
-from dartboard.run import Run
+from dartboard.runs.run import Run
 
 name, folder = sys.argv[1], Path(sys.argv[2])
 assert Path(dartboard.__file__).is_relative_to(folder), dartboard.__file__

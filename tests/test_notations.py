@@ -12,8 +12,8 @@ from cell_strategies import architectures, nnabla_architectures, two_input_archi
 from dartboard.errors import InputError
 from dartboard.formats import NOTATIONS, published, read, write
 from dartboard.formats.notations import HOLDS
-from dartboard.search_space import Architecture
 from dartboard.spaces import darts
+from dartboard.spaces.search_space import Architecture
 
 V2_FLAT = """Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
 ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=range(2, 6), \

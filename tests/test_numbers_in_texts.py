@@ -11,15 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dartboard import headroom, loop
+from dartboard import devices
+from dartboard.analysis.statistics import Interval
 from dartboard.commands import transfer, work
 from dartboard.report import close_page, search_page, train_page, transfer_page, transfer_words, walk, why_words, words
 from dartboard.report.measures import spread
-from dartboard.statistics import Interval
-from dartboard.stop_rules import score_words
+from dartboard.search.stop_rules import score_words
 from dartboard.studies import headlines
 from dartboard.studies.comparisons import Contrast, Move, Rank
 from dartboard.studies.matrix import Entry, Findings
+from dartboard.training import loop
 
 NUMBER = re.compile(r"(?<![\w.\]])[-−+]?\d[\d,]*(?:\.\d+)?(?:e[-+]\d+)?")
 TAG = re.compile(r"<[^>]*>")
@@ -184,7 +185,7 @@ def test_durations_are_the_seconds_they_stand_for(seconds: float) -> None:
 
 @given(st.floats(0.0, 12.0).map(lambda power: round(10.0**power)))
 def test_bytes_and_counts_are_as_many_as_they_stand_for(number: int) -> None:
-    assert read(headroom.in_words(number), SIZES) == pytest.approx(number, rel=0.051, abs=0.51e6)
+    assert read(devices.in_words(number), SIZES) == pytest.approx(number, rel=0.051, abs=0.51e6)
     assert read(words.short_count(number), SIZES) == pytest.approx(number, rel=0.0051)
     assert numbers(words.count(number)) == [number]
 

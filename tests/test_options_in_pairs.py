@@ -19,8 +19,8 @@ from dartboard.config import Setup, field_names, flag
 from dartboard.data import load_data
 from dartboard.errors import InterruptedRunError
 from dartboard.methods import METHODS, darts
-from dartboard.run import Run
-from dartboard.stopping import limits_of
+from dartboard.runs.limits import limits_of
+from dartboard.runs.run import Run
 
 
 def in_pairs(count: int) -> list[set[int]]:

@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from dartboard.progress import Progress, TerminalProgress, progress_for
+from dartboard.runs.progress import Progress, TerminalProgress, progress_for
 
 PROGRAM = """
-from dartboard.progress import progress_for
+from dartboard.runs.progress import progress_for
 with progress_for(total_steps=40, total_epochs=2) as progress:
     for step in range(21, 41):
         progress.step(step, train_loss=0.12345, lr=0.025)

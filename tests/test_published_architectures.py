@@ -8,8 +8,8 @@ import pytest
 
 from dartboard.errors import InputError
 from dartboard.formats import published, read, resolve, write
-from dartboard.search_space import Architecture
 from dartboard.spaces import SPACES, darts
+from dartboard.spaces.search_space import Architecture
 
 V2 = published()["DARTS_V2"].architecture
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from dartboard.data import normalise
-from dartboard.evaluate import accuracy, answers, calibration_images, recalibrate, score, shared_weights_score
 from dartboard.networks.darts import Network, Supernet, inherit
+from dartboard.scoring.evaluate import accuracy, answers, calibration_images, recalibrate, score, shared_weights_score
 from tiny import FEW, digits, search
 
 

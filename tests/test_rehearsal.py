@@ -12,29 +12,30 @@ import pytest
 import torch
 
 import tiny
-from dartboard import rehearsal, train
+from dartboard import train
 from dartboard.cli import main
 from dartboard.commands import dryrun, estimate
 from dartboard.config import Setup, flat
-from dartboard.cost import Cost
 from dartboard.data import Split, load_data
 from dartboard.data.splits import picked
 from dartboard.errors import InputError
 from dartboard.methods import darts
 from dartboard.networks.darts import sized
+from dartboard.scoring.cost import Cost
 from dartboard.studies import elsewhere
 from dartboard.studies.protocol import Protocol, stages
 from dartboard.studies.study import Study
+from dartboard.training import dry_run
 
 SEARCH = {"command": "search", "method": "darts", "space": "darts"}
 CPU = Setup(device="cpu")
 
 
-def search_job(**changes: object) -> rehearsal.Job:
+def search_job(**changes: object) -> dry_run.Job:
     return dryrun.search_job(SEARCH, CPU, darts.Config(**{**tiny.SEARCH, **changes}), tiny.digits())
 
 
-def training_job(**changes: object) -> rehearsal.Job:
+def training_job(**changes: object) -> dry_run.Job:
     config = train.Config(**{**tiny.TRAIN, **changes})
     network = sized(tiny.FEW.sample(Random(0)), config, tiny.digits())
     return dryrun.training_job({"command": "train"}, CPU, config, tiny.digits(), network)
@@ -44,11 +45,11 @@ def training_job(**changes: object) -> rehearsal.Job:
 def test_a_rehearsal_makes_whole_epochs_of_one_real_step_and_leaves_nothing(make, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     job = make()
-    seconds, taken = rehearsal.rehearse(job, 16, enough_s=0.0)
+    seconds, taken = dry_run.rehearse(job, 16, enough_s=0.0)
     assert len(seconds.steps) == 1 and min(*seconds.steps, seconds.score, seconds.save) > 0 and taken >= 0
     assert seconds.scored == 32  # the 32 val images of the search, the 32 test images of the training
-    monkeypatch.setattr(rehearsal, "ENOUGH_EPOCHS", 3)
-    assert len(rehearsal.rehearse(job, 16, enough_s=1e9)[0].steps) == 3
+    monkeypatch.setattr(dry_run, "ENOUGH_EPOCHS", 3)
+    assert len(dry_run.rehearse(job, 16, enough_s=1e9)[0].steps) == 3
     assert list(tmp_path.iterdir()) == []
 
 
@@ -62,18 +63,18 @@ def test_a_step_of_a_rehearsal_is_as_large_as_those_of_the_run() -> None:
     for header in (SEARCH, {"command": "train"}):
         job = replace(search_job(), header=header, work=work)
         with pytest.raises(InputError, match="seen"):
-            rehearsal.rehearse(job, 12, scored=20)
+            dry_run.rehearse(job, 12, scored=20)
     assert shapes == [(12, 20, 32), (11, 1, 12)]
 
 
 def test_the_first_step_counts_only_where_there_is_no_other() -> None:
-    assert rehearsal.Seconds(0.0, (9.0, 1.0, 2.0, 3.0), 0.0, 1, 0.0).step == 2.0
-    assert rehearsal.Seconds(0.0, (9.0,), 0.0, 1, 0.0).step == 9.0
+    assert dry_run.Seconds(0.0, (9.0, 1.0, 2.0, 3.0), 0.0, 1, 0.0).step == 2.0
+    assert dry_run.Seconds(0.0, (9.0,), 0.0, 1, 0.0).step == 9.0
 
 
 def test_the_whole_is_steps_scores_and_saves_of_every_epoch() -> None:
     job = replace(search_job(epochs=10, batch_size=16), data=load_data("digits"))
-    seconds = rehearsal.Seconds(2.0, (5.0, 0.5, 0.5), 0.25, 100, 0.125)
+    seconds = dry_run.Seconds(2.0, (5.0, 0.5, 0.5), 0.25, 100, 0.125)
     line = dryrun.time_line(job, seconds, 45, "cpu")
     assert "0.500 s a step (0.500 to 5.000, n = 3)" in line and "1.80 s to score" in line
     whole = 2.0 + 10 * (45 * 0.5 + 0.25 * 719 / 100 + 0.125)
@@ -91,20 +92,20 @@ def pretend(monkeypatch: pytest.MonkeyPatch, free: int, base: float = 100e6, slo
         tried.append(batch)
         return None, int(base + slope * batch)
 
-    monkeypatch.setattr(rehearsal, "free_bytes", lambda device=None: free)
-    monkeypatch.setattr(rehearsal, "rehearse", rehearse)
+    monkeypatch.setattr(dry_run, "free_bytes", lambda device=None: free)
+    monkeypatch.setattr(dry_run, "rehearse", rehearse)
     return tried
 
 
 def test_a_batch_that_does_not_fit_is_refused_with_the_largest_that_does(monkeypatch) -> None:
     tried = pretend(monkeypatch, 200_000_000)
-    rehearsal.check_memory(search_job(channels=64, batch_size=100))  # just fits
+    dry_run.check_memory(search_job(channels=64, batch_size=100))  # just fits
     with pytest.raises(InputError, match=r"101 images takes about 201 MB .* 200 MB are free; --batch-size 80 or less"):
-        rehearsal.check_memory(search_job(channels=64, batch_size=101))
+        dry_run.check_memory(search_job(channels=64, batch_size=101))
     assert set(tried) == {2, 8}
     tried = pretend(monkeypatch, 10**9, base=0.0)
     with pytest.raises(InputError, match=r"2000 images takes about 2\.0 GB"):
-        rehearsal.check_memory(search_job(channels=64, batch_size=2000))
+        dry_run.check_memory(search_job(channels=64, batch_size=2000))
     assert tried == [2, 2, 8, 32, 128]  # until the next might not fit
 
 
@@ -117,7 +118,7 @@ def test_what_fits_for_certain_is_weights_and_maps_of_a_batch_six_times_over(
     setup = Setup(device="cpu", precision=precision)  # type: ignore[arg-type]
     job = replace(search_job(batch_size=5), cost=cost, at_once=at_once, setup=setup)
     needed = number_bytes * 6 * at_once * (1000 + 70 * 5)
-    assert rehearsal.certainly_fits(job, needed + 1) and not rehearsal.certainly_fits(job, needed)
+    assert dry_run.certainly_fits(job, needed + 1) and not dry_run.certainly_fits(job, needed)
 
 
 @pytest.mark.parametrize("changes", [{"channels": 4}, {"cells": 6}, {"batch_size": 32}], ids=str)
@@ -126,14 +127,14 @@ def test_what_is_tiny_grows_with_every_size_the_precision_and_the_number_at_once
     config, data = darts.Config(**tiny.SEARCH), tiny.digits()
     needed = 10_000 * 64 * 2 * 3 * 16 * 4
     for free, fits in ((needed + 4, True), (needed, False)):
-        monkeypatch.setattr(rehearsal, "free_bytes", lambda device, free=free: free)
-        assert rehearsal.is_tiny(CPU, config, data) == fits
-    monkeypatch.setattr(rehearsal, "free_bytes", lambda device: 2 * needed)
-    assert rehearsal.is_tiny(CPU, config, data)
-    assert not rehearsal.is_tiny(CPU, replace(config, **changes), data)
-    assert not rehearsal.is_tiny(replace(CPU, precision="float64"), config, data)
-    assert not rehearsal.is_tiny(CPU, config, data, at_once=2)
-    assert not rehearsal.is_tiny(CPU, config, replace(data, test=larger(data.test), train=larger(data.train)))
+        monkeypatch.setattr(dry_run, "free_bytes", lambda device, free=free: free)
+        assert dry_run.is_tiny(CPU, config, data) == fits
+    monkeypatch.setattr(dry_run, "free_bytes", lambda device: 2 * needed)
+    assert dry_run.is_tiny(CPU, config, data)
+    assert not dry_run.is_tiny(CPU, replace(config, **changes), data)
+    assert not dry_run.is_tiny(replace(CPU, precision="float64"), config, data)
+    assert not dry_run.is_tiny(CPU, config, data, at_once=2)
+    assert not dry_run.is_tiny(CPU, config, replace(data, test=larger(data.test), train=larger(data.train)))
 
 
 def larger(split: Split) -> Split:
@@ -159,7 +160,7 @@ def test_an_epoch_is_its_steps_the_last_one_uneven_its_scoring_and_its_checkpoin
     job = making(batch_size=16)
     train, val = picked(job.data.train_and_val(), np.arange(33)), picked(job.data.val, np.arange(31))
     job = replace(job, data=replace(job.data, train=train, val=val))
-    seconds = rehearsal.Seconds(2.0, (9.0, 0.5), 0.25, 8, 0.125)
+    seconds = dry_run.Seconds(2.0, (9.0, 0.5), 0.25, 8, 0.125)
     assert (job.images, len(job.scored)) == (images, scored)
     wanted = -(-images // 16) * 0.5 + 0.25 * scored / 8 + 0.125
     assert estimate.per_epoch(job, seconds) == pytest.approx(wanted)
@@ -191,32 +192,32 @@ def test_hours_elsewhere_are_steps_of_every_stage_by_the_formula_a_seed(tmp_path
 def test_searches_at_once_need_memory_for_each(monkeypatch) -> None:
     pretend(monkeypatch, 600_000_000)
     job = search_job(channels=64, batch_size=100)
-    rehearsal.check_memory(replace(job, at_once=3))  # just fits
+    dry_run.check_memory(replace(job, at_once=3))  # just fits
     with pytest.raises(InputError, match=r"each of 4 searches at once takes about 800 MB .* 35 or less fits, or leave"):
-        rehearsal.check_memory(replace(job, at_once=4))
-    assert rehearsal.certainly_fits(job, 2**36) and not rehearsal.certainly_fits(replace(job, at_once=10**4), 2**36)
+        dry_run.check_memory(replace(job, at_once=4))
+    assert dry_run.certainly_fits(job, 2**36) and not dry_run.certainly_fits(replace(job, at_once=10**4), 2**36)
 
 
 def test_batches_of_a_few_images_are_looked_at_too(monkeypatch) -> None:
     for batch, rehearsed in ((2, [2]), (5, [2, 2, 5]), (8, [2, 2, 8])):
         tried = pretend(monkeypatch, 101_000_000)
         with pytest.raises(InputError, match=f"a step of {batch} images takes about 10[2-8] MB"):
-            rehearsal.check_memory(search_job(channels=512, batch_size=batch))
+            dry_run.check_memory(search_job(channels=512, batch_size=batch))
         assert tried == rehearsed
 
 
 def test_where_no_batch_fits_a_smaller_network_is_advised(monkeypatch) -> None:
     pretend(monkeypatch, 50_000_000)
     with pytest.raises(InputError, match="give fewer --channels or --cells"):
-        rehearsal.check_memory(search_job(channels=64, batch_size=64))
+        dry_run.check_memory(search_job(channels=64, batch_size=64))
 
 
 def test_what_fits_for_certain_is_not_tried(monkeypatch) -> None:
     tried = pretend(monkeypatch, 10**12)
-    rehearsal.check_memory(search_job(channels=64, batch_size=64))
+    dry_run.check_memory(search_job(channels=64, batch_size=64))
     assert tried == []
-    assert rehearsal.is_tiny(CPU, darts.Config(**tiny.SEARCH), tiny.digits())
-    assert not rehearsal.is_tiny(CPU, darts.Config(channels=64, cells=20, batch_size=10**6), tiny.digits())
+    assert dry_run.is_tiny(CPU, darts.Config(**tiny.SEARCH), tiny.digits())
+    assert not dry_run.is_tiny(CPU, darts.Config(channels=64, cells=20, batch_size=10**6), tiny.digits())
 
 
 WORDS = ("search", "darts", "--data", "digits", "--cells", "3", "--device", "cpu", "--out", "run")
@@ -260,7 +261,7 @@ def test_memory_that_ends_in_the_middle_exits_3_says_what_to_change_and_can_be_r
 LIMITED = """
 import resource, sys
 from dartboard.cli import main
-from dartboard.headroom import STATUS, kibibytes
+from dartboard.devices import STATUS, kibibytes
 import torch, dartboard.methods.darts, dartboard.report, matplotlib.figure
 torch.nn.functional.conv2d(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 3, 3))
 limit = kibibytes(STATUS, "VmSize") + 350_000_000
@@ -288,7 +289,7 @@ def test_with_really_little_memory_a_search_is_refused_and_half_the_advised_batc
 )
 def test_a_dry_run_of_several_seeds_tells_the_time_of_all(words, said, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(rehearsal, "ENOUGH_EPOCHS", 2)
+    monkeypatch.setattr(dry_run, "ENOUGH_EPOCHS", 2)
     sizes = ["--max-images", "64", "--channels", "2", "--batch-size", "16", "--epochs", "3", "--stop", "skips:2"]
     assert main([*WORDS[:-2], *sizes, "--seeds", "2", *words, "--dry-run"]) == 0
     told = capsys.readouterr().out

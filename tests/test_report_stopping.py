@@ -9,7 +9,7 @@ import pytest
 from dartboard.report import write_report
 from dartboard.report.facts import mixed_of, read_facts
 from dartboard.report.stopping import stopped, stopping_section
-from dartboard.stop_rules import outcome, parse
+from dartboard.search.stop_rules import outcome, parse
 from synthetic_runs import write_search
 
 RULES = "skips:2,stable:3,eigenvalue,held-out"

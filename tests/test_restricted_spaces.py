@@ -11,15 +11,15 @@ from torch import Tensor
 import tiny
 from dartboard import formats
 from dartboard.config import Setup
-from dartboard.cost import count_supernet
 from dartboard.errors import InterruptedRunError
-from dartboard.layers import Noise, noises_of, renew
 from dartboard.methods.darts import derive
 from dartboard.networks.darts import Supernet, check_inside
+from dartboard.networks.layers import Noise, noises_of, renew
 from dartboard.report.drawing import cell_svg
-from dartboard.run import Run
-from dartboard.search_space import SearchSpace
+from dartboard.runs.run import Run
+from dartboard.scoring.cost import count_supernet
 from dartboard.spaces import SPACES, darts
+from dartboard.spaces.search_space import SearchSpace
 
 S1, S2, S3, S4 = (SPACES[name] for name in ("s1", "s2", "s3", "s4"))
 restricted = pytest.mark.parametrize("space", [S1, S2, S3, S4], ids=lambda space: space.name)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dartboard.cli import main
-from dartboard.run import Run
+from dartboard.runs.run import Run
 
 TINY = [
     "--data",

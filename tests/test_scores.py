@@ -14,9 +14,9 @@ import tiny
 from dartboard import train
 from dartboard.config import Setup
 from dartboard.data import Data, Split, normalise
-from dartboard.evaluate import accuracy, answers, score, shared_weights_score
-from dartboard.loop import Place
-from dartboard.run import Run
+from dartboard.runs.run import Run
+from dartboard.scoring.evaluate import accuracy, answers, score, shared_weights_score
+from dartboard.training.loop import Place
 
 
 class Linear(nn.Module):

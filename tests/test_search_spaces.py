@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dartboard.errors import InputError
-from dartboard.search_space import Architecture, Choice, SearchSpace, as_lists, as_tuples, quote
 from dartboard.spaces import READERS, SPACES, darts
+from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, as_lists, as_tuples, quote
 
 FIXED = ((2, "x"),)
 CHOICES = (Choice("width", (8, 16, 32)), Choice("kind", ("a", "b")), Choice("fixed", (FIXED,)))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dartboard.cell_distance import compare, share
+from dartboard.analysis.edit_distance import compare, share
 from dartboard.cli import main
 from dartboard.formats import published, write
 from dartboard.report.drawing import SUFFIXES

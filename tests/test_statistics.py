@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dartboard import statistics as figures
+from dartboard.analysis import statistics as figures
 
 NUMBERS = st.lists(st.integers(-4, 4), min_size=2, max_size=7)
 PAIRS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=6)
@@ -358,5 +358,5 @@ def test_lists_of_different_length_are_refused() -> None:
 
 
 def test_statistics_load_no_torch_and_scipy_only_where_it_is_used() -> None:
-    code = "import sys, dartboard.statistics; sys.exit('torch' in sys.modules or 'scipy' in sys.modules)"
+    code = "import sys, dartboard.analysis.statistics; sys.exit('torch' in sys.modules or 'scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

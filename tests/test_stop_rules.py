@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dartboard import formats
 from dartboard.errors import InputError
+from dartboard.search.stop_rules import Rule, Stopped, first, outcome, parse, verdict
 from dartboard.spaces import SPACES, darts
-from dartboard.stop_rules import Rule, Stopped, first, outcome, parse, verdict
 
 DARTS, S2, S1 = (darts.mixed(SPACES[name]) for name in ("darts", "s2", "s1"))
 
@@ -299,5 +299,5 @@ def test_the_first_rule_is_the_first_in_time_and_of_one_epoch_the_one_named_firs
 
 
 def test_the_rules_load_no_torch() -> None:
-    program = "import sys, dartboard.stop_rules as s; s.parse('skips'); assert 'torch' not in sys.modules"
+    program = "import sys, dartboard.search.stop_rules as s; s.parse('skips'); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -14,10 +14,10 @@ from random import Random
 import pytest
 
 import plain_loop
-from dartboard.checkpoint import checkpoints
 from dartboard.config import Setup
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
-from dartboard.run import Run
+from dartboard.runs.checkpoint import checkpoints
+from dartboard.runs.run import Run
 
 
 def whole(folder: Path) -> list[dict[str, object]]:

@@ -14,7 +14,7 @@ from dartboard.cli import main
 from dartboard.data import load_data, scans, streaming
 from dartboard.data.streaming import FileImages
 from dartboard.errors import CannotContinueError, InputError
-from dartboard.run import Run
+from dartboard.runs.run import Run
 
 
 def photographs(root, each=30, classes=("cat", "dog"), size=40):
@@ -186,7 +186,7 @@ def without_times(line):
 FLAT = """
 import sys, torch
 from dartboard.data import epoch_batches, load_data
-from dartboard.headroom import forget_peak, peak_bytes
+from dartboard.devices import forget_peak, peak_bytes
 data = load_data(sys.argv[1], image_size=int(sys.argv[2]), stream=sys.argv[3])
 images, generator = 0, torch.Generator().manual_seed(0)
 for split in (data.train, data.val, data.test):

@@ -14,12 +14,12 @@ import torch
 import plain_loop
 import tiny
 from crashes import Disk, failing
-from dartboard.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from dartboard.config import Setup
-from dartboard.durable import replace_file
 from dartboard.errors import CannotContinueError
 from dartboard.formats import load_weights
-from dartboard.run import Run
+from dartboard.runs.atomic_files import replace_file
+from dartboard.runs.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from dartboard.runs.run import Run
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are named by Linux")
 RUN = Path("runs") / "run"  # on the disk

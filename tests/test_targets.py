@@ -11,7 +11,7 @@ import pytest
 
 from dartboard.cli import main
 from dartboard.errors import InputError
-from dartboard.targets import write_target
+from dartboard.runs.targets import write_target
 from synthetic_runs import write_search
 
 COMMANDS = {
@@ -148,7 +148,7 @@ def test_a_picture_is_written_whole_or_not_at_all(place: Path, monkeypatch: pyte
     def fail(*_: object) -> None:
         raise PermissionError(1, "no")
 
-    monkeypatch.setattr("dartboard.durable.write_synced", fail)
+    monkeypatch.setattr("dartboard.runs.atomic_files.write_synced", fail)
     assert main([*COMMANDS["show"], "cell.svg"]) == 2
     assert (place / "cell.svg").read_text() == "before"
 

@@ -13,7 +13,7 @@ from dartboard.cli import main
 from dartboard.commands.together import side_by_side
 from dartboard.config import Setup
 from dartboard.errors import CannotContinueError, InterruptedRunError
-from dartboard.run import Run
+from dartboard.runs.run import Run
 
 TINY = ["--data", "digits", "--max-images", "64", "--channels", "2", "--cells", "3", "--batch-size", "16"]
 WORDS = ["search", "darts", *TINY, "--epochs", "1", "--device", "cpu", "--threads", "1", "--seeds", "2"]

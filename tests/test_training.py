@@ -14,12 +14,12 @@ from torch import Tensor, nn
 import tiny
 from dartboard import train
 from dartboard.config import Setup
-from dartboard.cost import num_params
 from dartboard.data import Data, Split, load_data, normalise
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.formats import load_weights, published
 from dartboard.networks.darts import Network, sized
-from dartboard.run import Run
+from dartboard.runs.run import Run
+from dartboard.scoring.cost import num_params
 
 V2 = published()["DARTS_V2"].architecture
 COLOURED = {

@@ -20,16 +20,16 @@ import tiny
 from dartboard import train
 from dartboard.cli import main
 from dartboard.config import Setup, flat
-from dartboard.cost import Cost
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import darts
 from dartboard.report.checklist import against_random
 from dartboard.report.facts import read_facts
 from dartboard.report.transfer_page import caution, differences, page_html
 from dartboard.report.transfer_words import carry_verdict, sentence, who_carries
-from dartboard.run import Run
-from dartboard.search_space import Architecture
-from dartboard.stopping import Limits
+from dartboard.runs.limits import Limits
+from dartboard.runs.run import Run
+from dartboard.scoring.cost import Cost
+from dartboard.spaces.search_space import Architecture
 from dartboard.studies import elsewhere, transfer
 from dartboard.studies.cells import Cell
 from dartboard.studies.comparisons import Contrast, carry_contrasts, contrast, moves, pairs, ranks
@@ -558,7 +558,7 @@ def test_the_dry_run_tells_the_time_of_every_kind_of_stage_and_makes_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("dartboard.rehearsal.ENOUGH_EPOCHS", 2)
+    monkeypatch.setattr("dartboard.training.dry_run.ENOUGH_EPOCHS", 2)
     words = ["transfer", "--a", "digits", "--b", "digits-rotated", "--max-images", "60", "--seeds", "2", *SIZES]
     assert main([*words, "--epochs", "1", "--train-epochs", "3", "--dry-run"]) == 0
     told = capsys.readouterr().out

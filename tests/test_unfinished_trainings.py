@@ -8,14 +8,14 @@ import pytest
 import torch
 
 import tiny
-from dartboard.checkpoint import checkpoints, newest, read_checkpoint
 from dartboard.cli import main
 from dartboard.config import Setup
 from dartboard.errors import InputError, InterruptedRunError
-from dartboard.export import load_network, load_trained, write_torch
+from dartboard.export.run_weights import Unfinished
+from dartboard.export.weights import load_network, load_trained, write_torch
 from dartboard.formats import published
-from dartboard.run import Run
-from dartboard.run_weights import Unfinished
+from dartboard.runs.checkpoint import checkpoints, newest, read_checkpoint
+from dartboard.runs.run import Run
 
 V2 = published()["DARTS_V2"].architecture
 WORDS = "not finished: epoch 1 of 3, step 6"  # four steps an epoch
@@ -96,7 +96,7 @@ def test_checkpoints_that_are_replaced_while_they_are_read_are_looked_for_again(
                 place.rename(late) if place == old else shutil.rmtree(place)
         return read_checkpoint(path)
 
-    monkeypatch.setattr("dartboard.checkpoint.read_checkpoint", overtaken)
+    monkeypatch.setattr("dartboard.runs.checkpoint.read_checkpoint", overtaken)
     found = newest(run / "checkpoint")
     assert found is not None and found.step == 6 and late.exists()
 
@@ -129,7 +129,7 @@ def test_a_finished_training_and_what_was_exported_of_old_say_nothing_of_it(
     tmp_path: Path, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Run.open(run, write=True) as again:
-        from dartboard.train import Config, fit
+        from dartboard.training.from_scratch import Config, fit
 
         fit(Config(**again.settings), load_network(run), tiny.digits(), again)
     capsys.readouterr()

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from dartboard import export
 from dartboard.cli import main
 from dartboard.data import load_data
 from dartboard.data.decoding import extent_of, in_bytes, read_image
-from dartboard.environment import describe_data
 from dartboard.errors import InputError
+from dartboard.export.weights import weights
 from dartboard.formats import resolve
-from dartboard.run import Run
+from dartboard.runs.environment import describe_data
+from dartboard.runs.run import Run
 
 
 def deep(root, top, count=10, low=0, name="", kind=np.uint16):
@@ -259,21 +259,21 @@ def test_a_training_and_its_export_keep_the_range_and_older_files_have_none(tmp_
     )
     assert "note: 10 images have more than 8 bits; their values 0 to 1023 become 0 to 255" in capsys.readouterr().out
     assert Run.open(tmp_path / "run").environment["data"]["value_range"] == [0, 1023]
-    place = export.write_torch(tmp_path / "run", tmp_path / "out") / export.DESCRIPTION
-    assert export.load_trained(tmp_path / "run")[1].value_range == (0, 1023)
-    assert export.read_description(place).value_range == (0, 1023)
+    place = weights.write_torch(tmp_path / "run", tmp_path / "out") / weights.DESCRIPTION
+    assert weights.load_trained(tmp_path / "run")[1].value_range == (0, 1023)
+    assert weights.read_description(place).value_range == (0, 1023)
     record = json.loads(place.read_text())
     assert record["value_range"] == [0, 1023]
     for wrong in (["a", 1], [1], [True, 2], 7, [5, 1]):
         place.write_text(json.dumps({**record, "value_range": wrong}))
         with pytest.raises(InputError, match=r"damaged at|value_range is"):
-            export.read_description(place)
+            weights.read_description(place)
     del record["value_range"]
     place.write_text(json.dumps(record))
-    assert export.read_description(place).value_range is None
+    assert weights.read_description(place).value_range is None
 
 
 def test_a_description_refuses_a_range_that_is_none():
-    known = export.Description(resolve("DARTS_V1")[0], export.Sizes())
+    known = weights.Description(resolve("DARTS_V1")[0], weights.Sizes())
     with pytest.raises(InputError, match="value_range is"):
         replace(known, value_range=(3.0, 1.0))

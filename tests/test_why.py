@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from dartboard import motifs, statistics, train
+from dartboard import train
+from dartboard.analysis import motifs, statistics
 from dartboard.cli import main
 from dartboard.commands import why as command
 from dartboard.data import Split
@@ -312,7 +313,7 @@ def test_the_gap_goes_from_the_supernet_to_the_trained_cell(studied: tuple[Path,
 def test_trainings_are_runs_of_the_short_protocol_scored_on_val(
     searched: Search, studied: tuple[Path, dict[str, Any]]
 ) -> None:
-    from dartboard.run import Run
+    from dartboard.runs.run import Run
 
     folder, content = studied
     worst = content["ablation"][0]["key"]
@@ -451,7 +452,7 @@ def test_what_is_no_search_is_refused(
 def test_a_search_without_its_checkpoint_or_its_alpha_is_refused(
     copied: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from dartboard.checkpoint import checkpoints, read_checkpoint, write_checkpoint
+    from dartboard.runs.checkpoint import checkpoints, read_checkpoint, write_checkpoint
 
     last = checkpoints(copied / "checkpoint")[-1]
     whole = read_checkpoint(last)
@@ -494,7 +495,7 @@ def test_settings_out_of_range_are_refused(found: Path, tmp_path: Path, capsys: 
 
 
 def test_a_study_at_work_is_not_joined(found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from dartboard.lock import take_lock
+    from dartboard.runs.locks import take_lock
 
     (tmp_path / "settings.json").write_text("{}")
     lock = take_lock(tmp_path)

@@ -12,8 +12,8 @@ from dartboard.config import Setup
 from dartboard.data import Data, Split, load_data
 from dartboard.methods import darts
 from dartboard.networks.darts import Network, sized
-from dartboard.run import Run
-from dartboard.search_space import Architecture, SearchSpace
+from dartboard.runs.run import Run
+from dartboard.spaces.search_space import Architecture, SearchSpace
 
 SPACE: SearchSpace = spaces.SPACES["darts"]
 SEARCH: dict[str, Any] = {

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from dartboard import formats, networks, spaces, train
+    from dartboard import formats, networks, spaces
     from dartboard.config import Setup
-    from dartboard.cost import count
     from dartboard.data import Data, load_data
     from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
-    from dartboard.evaluate import accuracy
-    from dartboard.export import load_foreign, load_network, write_torch
+    from dartboard.export.weights import load_foreign, load_network, write_torch
     from dartboard.methods import darts
     from dartboard.report import write_report
     from dartboard.report.drawing import draw
-    from dartboard.run import Run
-    from dartboard.search_space import Architecture, SearchSpace
-    from dartboard.train import fit
+    from dartboard.runs.run import Run
+    from dartboard.scoring.cost import count
+    from dartboard.scoring.evaluate import accuracy
+    from dartboard.spaces.search_space import Architecture, SearchSpace
+    from dartboard.training import from_scratch as train
+    from dartboard.training.from_scratch import fit
 
 __all__ = [
     "Architecture",
@@ -53,26 +54,26 @@ _MODULES = {
     "formats": "dartboard.formats",
     "networks": "dartboard.networks",
     "spaces": "dartboard.spaces",
-    "train": "dartboard.train",
+    "train": "dartboard.training.from_scratch",
 }
 _ROOMS = {
-    "Architecture": "search_space",
+    "Architecture": "spaces.search_space",
     "CannotContinueError": "errors",
     "Data": "data",
     "InputError": "errors",
     "InterruptedRunError": "errors",
-    "Run": "run",
-    "SearchSpace": "search_space",
+    "Run": "runs.run",
+    "SearchSpace": "spaces.search_space",
     "Setup": "config",
-    "accuracy": "evaluate",
-    "count": "cost",
+    "accuracy": "scoring.evaluate",
+    "count": "scoring.cost",
     "draw": "report.drawing",
-    "fit": "train",
+    "fit": "training.from_scratch",
     "load_data": "data",
-    "load_foreign": "export",
-    "load_network": "export",
+    "load_foreign": "export.weights",
+    "load_network": "export.weights",
     "write_report": "report",
-    "write_torch": "export",
+    "write_torch": "export.weights",
 }
 
 if not TYPE_CHECKING:  # so that a type checker still refuses names that are not there

@@ -11,9 +11,9 @@ from io import TextIOWrapper
 from types import FrameType
 
 from dartboard import __version__
-from dartboard.durable import FULL
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError, unknown
-from dartboard.stopping import Terminated
+from dartboard.runs.atomic_files import FULL
+from dartboard.runs.limits import Terminated
 
 # command -> (its file in commands/, what it does)
 COMMANDS = {
@@ -192,7 +192,7 @@ def versions() -> str:
 
     import torch
 
-    from dartboard.headroom import device_name, pick_device
+    from dartboard.devices import device_name, pick_device
 
     device = pick_device("auto")
     return (

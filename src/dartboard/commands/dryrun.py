@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 from dartboard.commands import work
 from dartboard.commands.flags import resolved
 from dartboard.config import Setup
-from dartboard.headroom import free_bytes, in_words, pick_device, resident_bytes
-from dartboard.search_space import Architecture
+from dartboard.devices import free_bytes, in_words, pick_device, resident_bytes
 from dartboard.spaces import SPACES
+from dartboard.spaces.search_space import Architecture
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
     from dartboard.data import Data
-    from dartboard.rehearsal import Job, Seconds
-    from dartboard.run import Run
+    from dartboard.runs.run import Run
+    from dartboard.training.dry_run import Job, Seconds
 
 
 def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1, together: bool = False) -> None:
@@ -56,7 +56,7 @@ def train(
 
 def check_search(header: Mapping[str, str], setup: Setup, config: Any, data: "Data", at_once: int = 1) -> None:
     """Raises InputError for a search, or so many at once, that take more memory than is free."""
-    from dartboard.rehearsal import check_memory, check_weights, is_tiny
+    from dartboard.training.dry_run import check_memory, check_weights, is_tiny
 
     given = min(len(data.train), len(data.val))  # a batch larger than that is refused by the search itself
     if config.batch_size <= given and not is_tiny(setup, config, data, at_once):
@@ -67,7 +67,7 @@ def check_search(header: Mapping[str, str], setup: Setup, config: Any, data: "Da
 
 def check_training(setup: Setup, config: Any, data: "Data", network: "nn.Module") -> None:
     """Raises InputError for a training that takes more memory than is free. The network stays as it is."""
-    from dartboard.rehearsal import check_memory, is_tiny
+    from dartboard.training.dry_run import check_memory, is_tiny
 
     given = len(data.train) + len(data.val)
     if config.batch_size <= given and not is_tiny(setup, config, data):
@@ -75,8 +75,8 @@ def check_training(setup: Setup, config: Any, data: "Data", network: "nn.Module"
 
 
 def search_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data", at_once: int = 1) -> "Job":
-    from dartboard.cost import count_supernet
-    from dartboard.rehearsal import Job
+    from dartboard.scoring.cost import count_supernet
+    from dartboard.training.dry_run import Job
 
     space, method = SPACES[header["space"]], import_module(f"dartboard.methods.{header['method']}")
     sizes = {"num_classes": data.num_classes, "image_size": data.image_size, "in_channels": data.channels}
@@ -91,9 +91,9 @@ def search_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data
 def training_job(
     header: Mapping[str, str | None], setup: Setup, config: Any, data: "Data", network: "nn.Module"
 ) -> "Job":
-    from dartboard.cost import count_module
-    from dartboard.rehearsal import Job
-    from dartboard.train import fit
+    from dartboard.scoring.cost import count_module
+    from dartboard.training.dry_run import Job
+    from dartboard.training.from_scratch import fit
 
     def begin(config: Any, data: "Data", run: "Run") -> object:
         return fit(config, copy.deepcopy(network), data, run)
@@ -113,7 +113,7 @@ def counts(job: "Job") -> str:
 def estimate(job: "Job", seeds: int) -> None:
     """Makes a few real steps and prints what they say of the whole. Raises InputError where it does not fit."""
     from dartboard.data.shapes import bytes_to_come
-    from dartboard.rehearsal import check_memory, check_weights, rehearse
+    from dartboard.training.dry_run import check_memory, check_weights, rehearse
 
     steps, epochs = -(-job.images // job.config.batch_size), job.config.epochs
     print(f"steps: {steps} an epoch, {epochs} epochs, {steps * epochs} in all", flush=True)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard.commands import dryrun, work
 from dartboard.config import Setup
-from dartboard.rehearsal import Job, Seconds, rehearse
 from dartboard.spaces import SPACES
 from dartboard.studies import elsewhere
 from dartboard.studies.protocol import Protocol, Side, stages
 from dartboard.studies.study import Study, shared
+from dartboard.training.dry_run import Job, Seconds, rehearse
 
 if TYPE_CHECKING:
     from dartboard.data import Data

@@ -13,13 +13,13 @@ from dartboard.commands.flags import first_word, given, parse
 from dartboard.config import Setup, check_ranges
 from dartboard.data.names import FOLDER_PREFIX, check_name
 from dartboard.errors import InputError
+from dartboard.export.run_weights import check_has_weights
 from dartboard.formats.files import member_of
-from dartboard.run import CONFIG, Run
-from dartboard.run_weights import check_has_weights
+from dartboard.runs.run import CONFIG, Run
 
 if TYPE_CHECKING:
     from dartboard.data.scored import Scored
-    from dartboard.export import Description
+    from dartboard.export.weights import Description
     from dartboard.networks.darts import Network
 
 
@@ -58,10 +58,10 @@ def execute(words: list[str]) -> None:
     missing = "name a training's run folder or a weight file: dartboard evaluate runs/train-DARTS_V2-cifar10-s0"
     flags = parse(EvaluateFlags, words, "evaluate", missing)
     work.use_threads(flags.threads)
-    from dartboard.allocator import kept_memory
-    from dartboard.evaluate import score
-    from dartboard.folding import predictor
-    from dartboard.headroom import pick_device
+    from dartboard.devices import pick_device
+    from dartboard.export.folding import predictor
+    from dartboard.runs.allocator import kept_memory
+    from dartboard.scoring.evaluate import score
 
     device = pick_device(flags.device)
     network, known = trained(flags)
@@ -105,7 +105,7 @@ def refuse_early(words: list[str]) -> None:
 
 def trained(flags: EvaluateFlags) -> "tuple[Network, Description | None]":
     """The network with its weights, and what is known of it; None for a weight file, which says nothing."""
-    from dartboard.export import filled, load_foreign, load_trained
+    from dartboard.export.weights import filled, load_foreign, load_trained
 
     if not Path(flags.weights).is_dir():
         return load_foreign(flags.weights, formats.resolve(str(flags.arch))[0]), None

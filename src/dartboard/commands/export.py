@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from dartboard import formats
 from dartboard.commands.flags import first_word, given, parse
 from dartboard.errors import InputError, unknown
-from dartboard.targets import is_standard_output, write_target
+from dartboard.runs.targets import is_standard_output, write_target
 
 TARGETS = (*formats.NOTATIONS, "torch")
 
@@ -42,6 +42,6 @@ def execute(words: list[str]) -> None:
 def to_torch(flags: ExportFlags) -> None:
     if flags.out is None:
         raise InputError("--to torch writes files; give their folder with --out")
-    from dartboard.export import write_torch
+    from dartboard.export.weights import write_torch
 
     print(write_torch(flags.arch, flags.out))

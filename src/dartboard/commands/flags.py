@@ -12,7 +12,7 @@ from dartboard.config import Setup, build, field_names, flag, flat, from_toml, t
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.paths import check_path
-from dartboard.run_start import from_table
+from dartboard.runs.start import from_table
 
 Flags = TypeVar("Flags")
 Config = TypeVar("Config")

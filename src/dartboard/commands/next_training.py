@@ -8,13 +8,13 @@ from dartboard.commands import dryrun
 from dartboard.config import build
 from dartboard.data import presets
 from dartboard.data.names import check_name
-from dartboard.durable import replace_file
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
-from dartboard.json_files import as_json
-from dartboard.pace import LONG_S
 from dartboard.report.next_training import TRAINING, NextTraining, Sizes, flag
-from dartboard.run import Run
-from dartboard.search_space import Architecture
+from dartboard.runs.atomic_files import replace_file
+from dartboard.runs.json_files import as_json
+from dartboard.runs.pace import LONG_S
+from dartboard.runs.run import Run
+from dartboard.spaces.search_space import Architecture
 
 if TYPE_CHECKING:
     from dartboard.data import Data
@@ -82,7 +82,7 @@ def sizes_of(config: Any, takes_s: float) -> Sizes:
 
 def recipe_of(found: Found) -> tuple[Any, tuple[str, ...]]:
     """The settings of a training by the data set's preset, and the flags that make it fit these images."""
-    from dartboard.train import Config
+    from dartboard.training.from_scratch import Config
 
     recipe = build(Config, presets.TRAIN[check_name(found.run.setup.data)[0]])
     changes: dict[str, Any] = {}
@@ -98,7 +98,7 @@ def recipe_of(found: Found) -> tuple[Any, tuple[str, ...]]:
 
 def macs_of(found: Found, config: Any) -> int:
     """Multiply-adds of an image in the network that a training makes of the cell."""
-    from dartboard.cost import count
+    from dartboard.scoring.cost import count
 
     sizes = (config.channels, config.cells, found.data.num_classes, found.data.image_size, found.data.channels)
     return count(found.architecture, config.stem, *sizes).macs
@@ -122,7 +122,7 @@ def tried_s(found: Found, config: Any) -> float:
     import torch
 
     from dartboard.networks.darts import sized
-    from dartboard.rehearsal import rehearse
+    from dartboard.training.dry_run import rehearse
 
     with torch.random.fork_rng():
         network = sized(found.architecture, config, found.data)

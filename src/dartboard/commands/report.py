@@ -6,9 +6,9 @@ from pathlib import Path
 
 from dartboard.commands.flags import parse
 from dartboard.errors import InputError
-from dartboard.run import Run
+from dartboard.runs.run import Run
+from dartboard.runs.targets import is_standard_output
 from dartboard.studies.study import Study, is_study
-from dartboard.targets import is_standard_output
 
 
 @dataclass(frozen=True)

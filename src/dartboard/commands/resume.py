@@ -8,8 +8,8 @@ from dartboard.commands.flags import first_word, parse
 from dartboard.commands.work import use_threads
 from dartboard.config import parse_budget, parse_duration
 from dartboard.errors import unknown
-from dartboard.run import Run
-from dartboard.stopping import limits_of
+from dartboard.runs.limits import limits_of
+from dartboard.runs.run import Run
 from dartboard.studies.study import is_study
 
 

@@ -12,16 +12,16 @@ from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import STOPPED
-from dartboard.handover import check_parent
 from dartboard.methods import METHODS
-from dartboard.pace import remember, say_known
 from dartboard.paths import expanded
-from dartboard.run import Run
-from dartboard.run_start import Handover
+from dartboard.runs.known_speeds import remember, say_known
+from dartboard.runs.limits import Limits, limits_of
+from dartboard.runs.run import Run
+from dartboard.runs.start import Handover
+from dartboard.search.stop_rules import rule_of
+from dartboard.search.warm_start import check_parent
 from dartboard.spaces import SPACES, check_searched
 from dartboard.spaces.families import FAMILIES
-from dartboard.stop_rules import rule_of
-from dartboard.stopping import Limits, limits_of
 
 if TYPE_CHECKING:
     from dartboard.data import Data

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dartboard import formats
-from dartboard.cell_distance import Comparison, compare, share
+from dartboard.analysis.edit_distance import Comparison, compare, share
 from dartboard.commands.flags import first_word, given, parse
 from dartboard.config import check_ranges
 from dartboard.errors import InputError
 from dartboard.formats import published
-from dartboard.run import Run
-from dartboard.search_space import Architecture
+from dartboard.runs.run import Run
 from dartboard.spaces import darts
 from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.search_space import Architecture
 
 SWITCHES = ("--json", "--counts", "--no-counts", "--help", "-h")
 PICTURES = (".svg", ".png", ".pdf")
@@ -131,7 +131,7 @@ def counts(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
             if entry.architecture == architecture and all(name in entry.counts for name in names):
                 params, with_auxiliary, macs = (entry.counts[name] for name in names)
                 return {"params": params, "params_with_auxiliary": with_auxiliary, "macs": macs}
-    from dartboard.cost import count
+    from dartboard.scoring.cost import count
 
     cost = count(architecture, flags.network, **own)
     return {"params": cost.params, "params_with_auxiliary": cost.params_with_auxiliary, "macs": cost.macs}

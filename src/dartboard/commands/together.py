@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from dartboard.commands import work
 from dartboard.config import Setup
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
-from dartboard.run import Run
-from dartboard.stopping import Limits, signals_noted
+from dartboard.runs.limits import Limits, signals_noted
+from dartboard.runs.run import Run
 
 if TYPE_CHECKING:
     from dartboard.data import Data

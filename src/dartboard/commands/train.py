@@ -11,10 +11,10 @@ from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError
 from dartboard.formats.files import parent_of
-from dartboard.pace import remember, say_known
-from dartboard.run import Run
-from dartboard.search_space import Architecture
-from dartboard.stopping import Limits, limits_of
+from dartboard.runs.known_speeds import remember, say_known
+from dartboard.runs.limits import Limits, limits_of
+from dartboard.runs.run import Run
+from dartboard.spaces.search_space import Architecture
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,11 +28,11 @@ SWITCHES = ("--dry-run", "--print-config", "--download", "--official-split", "--
 def execute(words: list[str]) -> None:
     """Trains once a seed. Raises InputError, CannotContinueError, InterruptedRunError."""
     refuse_early(words)
-    from dartboard import train
+    from dartboard.training import from_scratch
 
     header = {"command": "train", "method": None}
-    setup, config = layered(train.Config, words, header, presets.TRAIN, getattr(train, "PAPER", {}))
-    cls = flags_class(train.Config)
+    setup, config = layered(from_scratch.Config, words, header, presets.TRAIN, getattr(from_scratch, "PAPER", {}))
+    cls = flags_class(from_scratch.Config)
     defaults = {"new": work.NewRun(), "setup": setup, "config": config}
     flags = parse(cls, words, "train", MISSING, defaults)
     if flags.new.print_config:
@@ -88,9 +88,9 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
 
 def go_on(run: Run, config: Any, network: "nn.Module", data: "Data") -> None:
     """Begins or goes on with the training of a run; prints what it reached."""
-    from dartboard.cost import count_module
     from dartboard.report import write_report
-    from dartboard.train import fit
+    from dartboard.scoring.cost import count_module
+    from dartboard.training.from_scratch import fit
 
     run.check_data(data)
     if not run.done:
@@ -105,7 +105,7 @@ def go_on(run: Run, config: Any, network: "nn.Module", data: "Data") -> None:
 
 def resume(run: Run) -> None:
     """Goes on with a stopped training."""
-    from dartboard.train import Config
+    from dartboard.training.from_scratch import Config
 
     config = build(Config, run.settings)
     architecture = run.architecture

@@ -13,8 +13,8 @@ from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, InterruptedRunError, TakenError, unknown
 from dartboard.methods import METHODS
+from dartboard.runs.limits import Limits, limits_of, signals_noted
 from dartboard.spaces import check_searched
-from dartboard.stopping import Limits, limits_of, signals_noted
 from dartboard.studies.protocol import SIDES, Protocol, Side, drawn, parse_proxies
 from dartboard.studies.study import Study, method_of, shared
 
@@ -162,7 +162,7 @@ def search_settings(flags: TransferFlags) -> dict[str, Any]:
 
 
 def train_settings(flags: TransferFlags) -> dict[str, Any]:
-    from dartboard.train import Config
+    from dartboard.training.from_scratch import Config
 
     names = (*OF_TRAININGS, "train_epochs")
     more = {name.removeprefix("train_"): getattr(flags, name) for name in names if getattr(flags, name) is not None}
@@ -217,7 +217,7 @@ def check_sizes(
 ) -> None:
     """Raises InputError for a study whose searches or trainings take more memory than is free."""
     from dartboard.commands import dryrun
-    from dartboard.train import Config
+    from dartboard.training.from_scratch import Config
 
     header = {"command": "search", "method": protocol.method, "space": protocol.space}
     of_search, of_training = build(method_of(protocol).Config, search), build(Config, train)
@@ -245,7 +245,7 @@ def check_alike(a: "Data", b: "Data") -> None:
 
 def check_batches(flags: TransferFlags, of_search: int, of_training: int, data: dict[Side, "Data"]) -> None:
     """Raises InputError where a batch is larger than what it is drawn from, a part of A included."""
-    from dartboard.loop import check_batch
+    from dartboard.training.loop import check_batch
 
     for one in data.values():
         check_batch(of_search, **{f"train of {one.name}": len(one.train), f"val of {one.name}": len(one.val)})

@@ -8,20 +8,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dartboard.checkpoint import checkpoints
 from dartboard.commands import work
 from dartboard.commands.flags import first_word, parse
 from dartboard.config import build, field_names
-from dartboard.durable import make_folders, replace_file, writing
 from dartboard.errors import CannotContinueError, EditedSettingsError, InputError, InterruptedRunError, unknown
-from dartboard.held_settings import DIGEST, digest
-from dartboard.json_files import as_json, read_json
-from dartboard.lock import take_lock
 from dartboard.methods import METHODS
 from dartboard.paths import quoted
-from dartboard.run import CHECKPOINTS, CONFIG, Run
+from dartboard.runs.atomic_files import make_folders, replace_file, writing
+from dartboard.runs.checkpoint import checkpoints
+from dartboard.runs.held_settings import DIGEST, digest
+from dartboard.runs.json_files import as_json, read_json
+from dartboard.runs.limits import Limits, Terminated, limits_of
+from dartboard.runs.locks import take_lock
+from dartboard.runs.run import CHECKPOINTS, CONFIG, Run
 from dartboard.spaces import SPACES
-from dartboard.stopping import Limits, Terminated, limits_of
 from dartboard.studies.questions import Config
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from dartboard.config import Setup, check_ranges
 from dartboard.data import names
 from dartboard.data.names import FOLDER_PREFIX
-from dartboard.durable import replace_file
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError, TakenError
-from dartboard.pace import seconds_in_words as seconds_in_words
 from dartboard.paths import expanded
-from dartboard.run import Run
-from dartboard.search_space import Architecture
-from dartboard.stopping import Terminated
+from dartboard.runs.atomic_files import replace_file
+from dartboard.runs.limits import Terminated
+from dartboard.runs.pace import seconds_in_words as seconds_in_words
+from dartboard.runs.run import Run
+from dartboard.spaces.search_space import Architecture
 
 if TYPE_CHECKING:
     from dartboard.data import Data
@@ -187,8 +187,8 @@ def network_that_fits(architecture: Architecture, config: Any, data: "Data") -> 
     import torch
 
     from dartboard import networks
-    from dartboard.cost import num_params
-    from dartboard.headroom import free_bytes, in_words
+    from dartboard.devices import free_bytes, in_words
+    from dartboard.scoring.cost import num_params
 
     family = networks.module(architecture.space)
     with torch.device("meta"):

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from dartboard.data.splits import Collection, Split
 from dartboard.errors import InputError
-from dartboard.search_space import quote
+from dartboard.spaces.search_space import quote
 
 CHANNEL_COUNTS = (1, 2, 3, 4)
 SHAPES = "give (N, H, W), (N, C, H, W) or (N, H, W, C)"

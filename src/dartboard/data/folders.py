@@ -31,8 +31,8 @@ from dartboard.data.decoding import IN_WORDS, ValueRange
 from dartboard.data.image_files import range_notes, read_images, stay_on_disk
 from dartboard.data.split_names import PLAIN, WORDS
 from dartboard.data.splits import Collection, Split, held_out, picked
+from dartboard.devices import free_bytes, in_words
 from dartboard.errors import InputError
-from dartboard.headroom import free_bytes, in_words
 from dartboard.paths import expanded
 
 DEFAULT_SIZE = 32

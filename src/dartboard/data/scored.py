@@ -31,7 +31,7 @@ from dartboard.data.sources import free_for, load_setup
 from dartboard.data.splits import Data, Split, mean_and_std
 from dartboard.errors import InputError
 from dartboard.paths import expanded
-from dartboard.search_space import quote
+from dartboard.spaces.search_space import quote
 
 OWN_TEST, TEST = "test split of what it learned from", "test split"
 DIVISION = ("seed", "max_images", "max_classes")  # the fields of a Setup that divide a folder

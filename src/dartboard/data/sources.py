@@ -16,8 +16,8 @@ from dartboard.data.layouts import SETS
 from dartboard.data.names import check_name
 from dartboard.data.splits import Collection, Data, divide, with_test
 from dartboard.data.variants import fewer_classes, inverted, resized, rotated
+from dartboard.devices import free_bytes, in_words, pick_device
 from dartboard.errors import InputError
-from dartboard.headroom import free_bytes, in_words, pick_device
 
 DIGITS = {"digits-inverted": inverted, "digits-rotated": rotated}
 

@@ -11,7 +11,7 @@ from typing import Any
 from dartboard.errors import InputError, unknown
 from dartboard.formats.pickle_values import Made, Name
 from dartboard.formats.torch_files import Numbers, Odd, as_tensor
-from dartboard.search_space import quote
+from dartboard.spaces.search_space import quote
 
 COUNTERS = ("total_ops", "total_params")  # which profilers (thop) leave in a network
 OURS = ("stem", "stem0", "stem1", "cells", "classifier", "auxiliary_head")

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from dartboard.errors import InputError, unknown
-from dartboard.search_space import Architecture, as_tuples, quote
 from dartboard.spaces import READERS
+from dartboard.spaces.search_space import Architecture, as_tuples, quote
 
 
 def read_choices(record: dict[str, Any]) -> Architecture:

@@ -11,8 +11,8 @@ from dartboard.formats.limits import MAX_TEXT
 from dartboard.formats.notations import Reading, find
 from dartboard.formats.places import SeveralError
 from dartboard.formats.streams import read_stream, stream_of
-from dartboard.search_space import Architecture
 from dartboard.spaces.catalogue import published
+from dartboard.spaces.search_space import Architecture
 
 RUN_FILE = "architecture.json"  # where a run folder keeps its result
 PUT_BACK = "move it away, or put the file back"

@@ -10,8 +10,8 @@ from typing import Any
 
 from dartboard.errors import InputError, unknown
 from dartboard.formats.grammar import Call
-from dartboard.search_space import Architecture, as_tuples, quote
 from dartboard.spaces import darts
+from dartboard.spaces.search_space import Architecture, as_tuples, quote
 
 FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
 RECURRENT = "this is a recurrent cell of a language model; recurrent cells are not supported yet, only pairs of cells"

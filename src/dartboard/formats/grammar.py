@@ -19,7 +19,7 @@ from typing import Any
 
 from dartboard.errors import InputError
 from dartboard.formats.limits import CLOSING, MAX_DEPTH, MAX_DIGITS, OPENING, check_depth
-from dartboard.search_space import quote
+from dartboard.spaces.search_space import quote
 
 TOKEN = re.compile(
     r"""(?P<space>(?:[ \t\n\f]|\\[nrt\n])+|\#[^\n]*)

@@ -7,7 +7,7 @@ from typing import Any
 
 from dartboard.errors import InputError
 from dartboard.formats.limits import MAX_DIGITS, check_depth
-from dartboard.search_space import quote
+from dartboard.spaces.search_space import quote
 
 # A string (also one that is cut off), or a bracket. It matches at every quote, so that the time stays linear.
 STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)

@@ -2,8 +2,8 @@
 
 import re
 
-from dartboard.search_space import Architecture
 from dartboard.spaces import nasbench201
+from dartboard.spaces.search_space import Architecture
 
 EDGES = r"\|(?:[^|~+\s]+~\d+\|)+"  # into one node
 STRING = re.compile(rf"{EDGES}(?:\+{EDGES})*")

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dartboard.errors import InputError
-from dartboard.search_space import Architecture, as_tuples, quote
 from dartboard.spaces import darts
+from dartboard.spaces.search_space import Architecture, as_tuples, quote
 
 KEYS = {"normal": "arch_normal", "reduce": "arch_reduction"}
 OPERATIONS = (  # the position is the id; there skip_connect is called identity, and none zero

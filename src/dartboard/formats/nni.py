@@ -10,8 +10,8 @@ import re
 from typing import Any
 
 from dartboard.errors import InputError
-from dartboard.search_space import Architecture, quote
 from dartboard.spaces import darts
+from dartboard.spaces.search_space import Architecture, quote
 
 EXAMPLE_OPERATIONS = {  # the position is the number
     "maxpool": "max_pool_3x3",

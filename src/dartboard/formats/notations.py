@@ -17,8 +17,8 @@ from dartboard.formats.nni import is_nni, read_nni
 from dartboard.formats.other_tools import what_else
 from dartboard.formats.places import Place, chosen, line_of, places
 from dartboard.formats.surroundings import as_utf8, plain
-from dartboard.search_space import Architecture
 from dartboard.spaces import nasbench201
+from dartboard.spaces.search_space import Architecture
 
 # name -> (one line, writer)
 NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {

@@ -17,7 +17,7 @@ from dartboard.formats.files import check_file, member_of, shown
 from dartboard.formats.pickle_values import OtherFileError, PickleError
 from dartboard.formats.torch_files import Odd, opened, tensors_of
 from dartboard.paths import UNDECODED
-from dartboard.search_space import quote
+from dartboard.spaces.search_space import quote
 
 if TYPE_CHECKING:
     from torch import Tensor

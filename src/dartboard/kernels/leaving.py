@@ -1,7 +1,8 @@
 """What leaves a node of a mixed cell, by the compiled kernels: forward and backward as one function of autograd.
 
 Computed together, for the k edges that leave the node: every separable and dilated convolution, both pools, the
-identity; each normalised, times its weight, added up an edge. cell.cpp says how, fast_cell.py by which identities.
+identity; each normalised, times its weight, added up an edge. cell.cpp says how, networks/fast/mixed_cell.py by which
+identities.
 """
 
 import ctypes

@@ -33,18 +33,20 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dartboard import batches, descent, early_stopping, evidence, graphs, handover, loop, networks, stop_rules, train
-from dartboard.clock import Clock
+from dartboard import networks
 from dartboard.config import MOST_CHANNELS, MOST_EPOCHS, check_ranges, check_types
 from dartboard.data import Data
 from dartboard.errors import InputError
-from dartboard.evaluate import kept_buffers
-from dartboard.layers import Noise, noises_of, renew
-from dartboard.progress import Progress
-from dartboard.run import Run
-from dartboard.search_space import Architecture, SearchSpace
+from dartboard.networks.layers import Noise, noises_of, renew
+from dartboard.runs.progress import Progress
+from dartboard.runs.run import Run
+from dartboard.runs.timer import Clock
+from dartboard.scoring.evaluate import kept_buffers
+from dartboard.search import batches, early_stopping, epoch_log, stop_rules, warm_start
 from dartboard.spaces import darts as cells_space
 from dartboard.spaces.darts import derive as derive  # section 2.4
+from dartboard.spaces.search_space import Architecture, SearchSpace
+from dartboard.training import cuda_graphs, from_scratch, loop, optimizers
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Config:
     stop_mode: Literal["stop", "report"] = "stop"
     """stop: end when the first rule fires, with its cell; report: go on, and tell what each would have kept"""
     supernet: Literal["fast", "plain"] = "fast"
-    """how the supernet is computed: by the identities of fast_cell.py, or one module at a time; same function"""
+    """how the supernet is computed: by the identities of networks/fast, or one module at a time; same function"""
     channels_last: bool = True
     """memory layout of images and weights: faster on CPU, same function up to rounding"""
 
@@ -161,11 +163,11 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     state = begin(config, space, data, run, supernet)
     alpha_step, weight_step = steps(config, state, run)
     num_steps, clock = len(batches.train_order(config, data, run, 0)), state.place.clock
-    parts = () if graphs.wanted(run.device) else (state.supernet, state.w_optimizer, state.alpha_optimizer)
+    parts = () if cuda_graphs.wanted(run.device) else (state.supernet, state.w_optimizer, state.alpha_optimizer)
     progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
-    with run.guarded(), progress_ as progress, clock.watching(*parts), graphs.own_stream(run.device):
+    with run.guarded(), progress_ as progress, clock.watching(*parts), cuda_graphs.own_stream(run.device):
         if state.place.step == 0:
-            run.log(event="start", **evidence.alpha_fields(state.alpha, relaxed(state)[1]))
+            run.log(event="start", **epoch_log.alpha_fields(state.alpha, relaxed(state)[1]))
         for epoch in early_stopping.epochs(config, watch, state.place, run):
             lr = learning_rate(config, state.place, epoch)
             batches.announce(config, data, run, state.place)
@@ -221,21 +223,21 @@ def second_order_gradient(
     """
     original = [tensor.detach().clone() for tensor in w]
     # w' = w - xi * (momentum * buffer + grad_w L_train(w, alpha) + weight_decay * w): one step of the weights' SGD
-    with descent.frozen(alpha):
-        gradient = descent.gradient(loss_train(), w)
+    with optimizers.frozen(alpha):
+        gradient = optimizers.gradient(loss_train(), w)
     move(w, original, sgd_direction(original, gradient, momentum, weight_decay, buffers), -xi)
     loss = loss_val()
-    gradients = descent.gradient(loss, [*alpha, *w])
+    gradients = optimizers.gradient(loss, [*alpha, *w])
     # First term of Eq. 7: grad_alpha L_val(w', alpha); v = grad_w' L_val(w', alpha)
     direct, v = gradients[: len(alpha)], gradients[len(alpha) :]
     # Eq. 8: (grad_alpha L_train(w+, alpha) - grad_alpha L_train(w-, alpha)) / (2 R), with w+- = original w +- R v
     radius = finite_difference_radius(v, epsilon)
-    with descent.frozen(w):
+    with optimizers.frozen(w):
         move(w, original, v, radius)
-        above = descent.gradient(loss_train(), alpha)
+        above = optimizers.gradient(loss_train(), alpha)
         move(w, original, v, -radius)
-        below = descent.gradient(loss_train(), alpha)
-    descent.restore(w, original)
+        below = optimizers.gradient(loss_train(), alpha)
+    optimizers.restore(w, original)
     # Eq. 7: grad_alpha L_val(w', alpha) - xi * (the product of Eq. 8)
     product = [(plus - minus) / (2 * radius) for plus, minus in zip(above, below, strict=True)]
     return [first - xi * second for first, second in zip(direct, product, strict=True)], loss.detach()
@@ -258,7 +260,7 @@ def sgd_direction(
 @torch.no_grad()
 def move(w: Sequence[Tensor], original: Sequence[Tensor], direction: Sequence[Tensor], scale: float | Tensor) -> None:
     """w = original + scale * direction, in place."""
-    descent.restore(w, original)
+    optimizers.restore(w, original)
     loop.add_scaled(w, direction, scale)
 
 
@@ -279,17 +281,17 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
         kind: (config.alpha_init * torch.randn(shape, generator=noise)).to(device, dtype).requires_grad_()
         for kind, shape in supernet.choice_shapes().items()  # type: ignore[operator]
     }
-    w_optimizer = descent.momentum_sgd(supernet.parameters(), config.lr, config.momentum, config.weight_decay)
+    w_optimizer = optimizers.momentum_sgd(supernet.parameters(), config.lr, config.momentum, config.weight_decay)
     betas = (config.alpha_beta1, config.alpha_beta2)
-    adam = partial(descent.Adam, betas=betas, weight_decay=config.alpha_weight_decay)
+    adam = partial(optimizers.Adam, betas=betas, weight_decay=config.alpha_weight_decay)
     alpha_optimizer = adam(list(alpha.values()), config.alpha_lr, capturable=device.type == "cuda")
     place = loop.Place(clock=Clock(device.type))
     state = State(supernet, alpha, w_optimizer, alpha_optimizer, place, noises_of(supernet))
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, state.place, **state.parts())
     elif run.handover is not None:
-        state.place.epochs_before = handover.epochs_before(run)
-        handover.take_over(run, **state.parts())  # type: ignore[arg-type]
+        state.place.epochs_before = warm_start.epochs_before(run)
+        warm_start.take_over(run, **state.parts())  # type: ignore[arg-type]
     learning_rate(config, state.place, config.epochs - 1)
     return state
 
@@ -299,7 +301,7 @@ def learning_rate(config: Config, place: loop.Place, epoch: int) -> float:
     total = config.schedule_epochs or place.epochs_before + config.epochs
     if place.epochs_before + epoch >= total:
         raise InputError(f"--schedule-epochs {total} is less than the epochs of the search; give more")
-    return train.cosine(config.lr, config.lr_min, place.epochs_before + epoch, total)
+    return from_scratch.cosine(config.lr, config.lr_min, place.epochs_before + epoch, total)
 
 
 def save(state: State, run: Run) -> None:
@@ -317,7 +319,7 @@ def steps(config: Config, state: State, run: Run) -> tuple[Callable[..., Tensor]
     def weight_step(x: Tensor, y: Tensor, lr: float) -> tuple[Tensor, Tensor]:
         return update_weights(config, state, x, y, run, lr)
 
-    replayable = graphs.recorder(run.device)
+    replayable = cuda_graphs.recorder(run.device)
     return replayable(alpha_step), replayable(weight_step)
 
 
@@ -328,7 +330,7 @@ def update_alpha(
     alpha, w = list(state.alpha.values()), state.w_optimizer.param_groups[0]["params"]
     with kept_buffers(state.supernet):
         if config.second_order:
-            buffers = descent.momentum_buffers(state.w_optimizer, w)
+            buffers = optimizers.momentum_buffers(state.w_optimizer, w)
             grads, loss = second_order_gradient(
                 w,
                 alpha,
@@ -341,7 +343,7 @@ def update_alpha(
                 epsilon=config.epsilon,
             )
         else:
-            with descent.frozen(w):
+            with optimizers.frozen(w):
                 grads, loss = first_order_gradient(alpha, loss_val)
     for tensor, grad in zip(alpha, grads, strict=True):
         tensor.grad = grad
@@ -353,8 +355,8 @@ def update_weights(config: Config, state: State, x: Tensor, y: Tensor, run: Run,
     """Line 2 of the loop: one step of SGD on a training batch. Returns its loss and the number of right answers."""
     with loop.autocast(run):
         logits = state.supernet(x, {kind: weights.detach() for kind, weights in mixture(state.alpha).items()})
-    loss = train.cross_entropy(logits, y)
-    train.step(loss, state.w_optimizer, lr, config.grad_clip)
+    loss = from_scratch.cross_entropy(logits, y)
+    from_scratch.step(loss, state.w_optimizer, lr, config.grad_clip)
     return loss.detach(), (logits.argmax(1) == y).sum()
 
 
@@ -362,7 +364,7 @@ def loss_of(state: State, x: Tensor, y: Tensor, run: Run) -> Tensor:
     """Cross entropy of a batch at what w and alpha hold now."""
     with loop.autocast(run):
         logits = state.supernet(x, mixture(state.alpha))
-    return train.cross_entropy(logits, y)
+    return from_scratch.cross_entropy(logits, y)
 
 
 def relaxed(state: State) -> tuple[dict[str, Tensor], Architecture]:
@@ -381,13 +383,13 @@ def finish_epoch(
     place, (weights, architecture) = state.place, relaxed(state)
     with place.clock("scoring"):
         numbers = {"lr": lr, **place.means()}
-        numbers |= evidence.scores(state.supernet, weights, architecture, data, config.batch_size)
+        numbers |= epoch_log.scores(state.supernet, weights, architecture, data, config.batch_size)
     with place.clock("stopping") if watch.rules else nullcontext():
         numbers |= early_stopping.readings(watch, place.epoch, state.supernet, state.alpha, mixture, data, run)
-    evidence.write_epoch(run, place, numbers, state.alpha, architecture, progress)
+    epoch_log.write_epoch(run, place, numbers, state.alpha, architecture, progress)
 
 
 def finish(state: State, watch: early_stopping.Watch, run: Run) -> Result:
-    architecture, numbers = evidence.write_result(run, relaxed(state)[1], watch)
+    architecture, numbers = epoch_log.write_result(run, relaxed(state)[1], watch)
     alpha = {kind: logits.detach() for kind, logits in state.alpha.items()}
     return Result(architecture, alpha, state.supernet, **numbers)

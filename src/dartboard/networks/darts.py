@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dartboard import fast_network
 from dartboard.errors import InputError
-from dartboard.fast_cell import mixed_cell
-from dartboard.layers import FactorizedReduce, drop_path, operation, relu_conv_norm
 from dartboard.networks import check_cells
-from dartboard.search_space import Architecture
+from dartboard.networks.fast import fast_network
+from dartboard.networks.fast.mixed_cell import mixed_cell
+from dartboard.networks.layers import FactorizedReduce, drop_path, operation, relu_conv_norm
+from dartboard.networks.mixed_cell import MixedCell, MixedOperation
 from dartboard.spaces import darts as space
-from dartboard.supernet import MixedCell, MixedOperation
+from dartboard.spaces.search_space import Architecture
 
 STEM_MULTIPLIER = 3
 Choices = Mapping[str, Tensor] | Architecture

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dartboard.errors import InputError
-from dartboard.layers import Zero
 from dartboard.networks import check_cells
-from dartboard.search_space import Architecture
+from dartboard.networks.layers import Zero
 from dartboard.spaces import nasbench201 as space
+from dartboard.spaces.search_space import Architecture
 
 Choices = Mapping[str, Tensor] | Architecture
 Row = Tensor | str  # of one edge: weights (O,) of its operations, or the name of one

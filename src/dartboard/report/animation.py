@@ -7,7 +7,6 @@ from pathlib import Path
 from matplotlib import font_manager
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from dartboard.durable import replace_file
 from dartboard.errors import InputError
 from dartboard.report import grids, palette, words
 from dartboard.report.chain import swap_index
@@ -15,8 +14,9 @@ from dartboard.report.drawing import TITLES, EdgeLook, relaxed_png
 from dartboard.report.facts import Epoch, Facts
 from dartboard.report.measures import Scale, has_cells, num_nodes, strongest
 from dartboard.report.walk import known_inputs, thickness_scale
+from dartboard.runs.atomic_files import replace_file
+from dartboard.runs.targets import write_target
 from dartboard.spaces import darts
-from dartboard.targets import write_target
 
 FRAME_MS, SWAP_MS, LAST_MS = 420, 1600, 2600  # how long a picture stays; the last one before a swap; the last one
 THINNEST, THICKEST = 1.0, 9.0

@@ -8,8 +8,8 @@ from dartboard.report.drawing import TITLES, cell_svg
 from dartboard.report.facts import Facts
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import PARAMETER_FREE, cell_of, has_cells, num_skips, operations_of
-from dartboard.search_space import Architecture
 from dartboard.spaces import darts
+from dartboard.spaces.search_space import Architecture
 
 DARTS_PLUS_SKIPS = 2
 NUMBERS_NOTE = "Numbers are the genotype's; its nodes 0 and 1 are the outputs of the two cells before."

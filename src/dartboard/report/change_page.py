@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from dartboard.cell_distance import aligned, compare, distance
+from dartboard.analysis.edit_distance import aligned, compare, distance
 from dartboard.report import changes, grids, words
 from dartboard.report.blocks import box, legend, pair, picture, section, sentences
 from dartboard.report.chain import swap_index

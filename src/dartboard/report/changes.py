@@ -8,7 +8,7 @@ from itertools import pairwise
 from random import Random
 from statistics import fmean
 
-from dartboard.cell_distance import compare
+from dartboard.analysis.edit_distance import compare
 from dartboard.report.facts import Epoch, Table
 from dartboard.report.measures import cell_of, has_cells, num_nodes, strongest
 from dartboard.spaces import SPACES, darts

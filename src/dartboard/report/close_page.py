@@ -2,7 +2,7 @@
 
 import math
 
-from dartboard.close_calls import DRAWS, CloseCalls, Survival, as_cell, close_cell
+from dartboard.analysis.sensitivity import DRAWS, CloseCalls, Survival, as_cell, close_cell
 from dartboard.report.blocks import pair, picture, section, table
 from dartboard.report.changes import root_mean_square_step, with_cells
 from dartboard.report.drawing import TITLES, survival_svg

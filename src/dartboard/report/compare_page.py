@@ -21,8 +21,8 @@ from dartboard.report.groups import Group, differences_of, groups_of, numbered, 
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells, num_skips, spread
 from dartboard.report.words import duration, percent, short_count, spread_words
-from dartboard.search_space import Architecture
 from dartboard.spaces import darts
+from dartboard.spaces.search_space import Architecture
 
 MAX_DIFFERENCES, MAX_DRAWN, MAX_LINES, MAX_ROWS, MAX_TILES = 4, 8, 12, 30, 8
 COLOURS = ("--one", "--two", "--three", "--four")

@@ -17,10 +17,10 @@ from dartboard.errors import InputError
 from dartboard.report import palette
 from dartboard.report.markup import Html, text
 from dartboard.report.measures import has_cells, operations_of
-from dartboard.search_space import Architecture
+from dartboard.runs.targets import write_target
 from dartboard.spaces import darts, nasbench201
 from dartboard.spaces.graph import Graph
-from dartboard.targets import write_target
+from dartboard.spaces.search_space import Architecture
 
 SUFFIXES = (".svg", ".png", ".pdf")
 FONT = "Helvetica,Arial,sans-serif"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pygraphviz
 
-from dartboard.cell_distance import aligned
+from dartboard.analysis.edit_distance import aligned
 from dartboard.report import palette
 from dartboard.report.drawing import (
     TITLES,
@@ -25,8 +25,8 @@ from dartboard.report.drawing import (
 )
 from dartboard.report.markup import Html
 from dartboard.report.measures import Difference, difference
-from dartboard.search_space import Architecture
 from dartboard.spaces import darts
+from dartboard.spaces.search_space import Architecture
 
 KEPT = {"class": "kept", "color": palette.LINE, "penwidth": "1.5", "style": "solid"}
 GONE = {"class": "gone", "color": palette.GONE, "penwidth": "2", "style": "dashed"}

@@ -16,8 +16,8 @@ from typing import Any
 
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
-from dartboard.search_space import Architecture
 from dartboard.spaces import SPACES, darts
+from dartboard.spaces.search_space import Architecture
 
 Table = tuple[tuple[float, ...], ...]  # edges x operations
 NUMBERS = (

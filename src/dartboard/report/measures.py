@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, stdev
 
-from dartboard.cell_distance import isomorphic
+from dartboard.analysis.edit_distance import isomorphic
 from dartboard.report.facts import Epoch, Table
-from dartboard.search_space import Architecture
 from dartboard.spaces import darts
+from dartboard.spaces.search_space import Architecture
 
 PARAMETER_FREE = ("max_pool_3x3", "avg_pool_3x3", "skip_connect")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dartboard.errors import InputError
-from dartboard.json_files import read_json
-from dartboard.pace import seconds_in_words
 from dartboard.paths import quoted
+from dartboard.runs.json_files import read_json
+from dartboard.runs.pace import seconds_in_words
 
 TRAINING = "training.json"
 # Settings of a search that its training shares where they are not the usual ones: the images, and where to compute.

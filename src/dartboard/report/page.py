@@ -9,7 +9,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import dartboard
-from dartboard.durable import as_bytes
 from dartboard.errors import InputError
 from dartboard.paths import quoted
 from dartboard.report import compare_page, search_page, train_page, words
@@ -20,9 +19,10 @@ from dartboard.report.conditions import conditions, state_words
 from dartboard.report.facts import Facts, parent_of, read_facts
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells
-from dartboard.search_space import Architecture
+from dartboard.runs.atomic_files import as_bytes
+from dartboard.runs.targets import write_target
 from dartboard.spaces import darts
-from dartboard.targets import write_target
+from dartboard.spaces.search_space import Architecture
 
 # Sections that the navigation leads to: the element's id, its word.
 PLACES = (

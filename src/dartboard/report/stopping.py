@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dartboard import stop_rules
 from dartboard.errors import InputError
 from dartboard.formats import read
 from dartboard.formats.files import STOPPED
@@ -14,8 +13,9 @@ from dartboard.report.figures import Series
 from dartboard.report.markup import Html, tag
 from dartboard.report.measures import num_skips
 from dartboard.report.plots import line, plot
+from dartboard.search import stop_rules
+from dartboard.search.stop_rules import Rule, Stopped
 from dartboard.spaces import darts
-from dartboard.stop_rules import Rule, Stopped
 
 COLOURS = ("--one", "--three", "--four", "--muted", "--ink")
 

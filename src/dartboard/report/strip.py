@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dartboard.cell_distance import aligned, compare
+from dartboard.analysis.edit_distance import aligned, compare
 from dartboard.report import grids, palette
 from dartboard.report.chain import swap_index
 from dartboard.report.drawing import TITLES, relaxed_svg

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dartboard.analysis.statistics import holm, student_quantile
 from dartboard.config import parse_budget
 from dartboard.report import page, transfer_figures, words
 from dartboard.report.blocks import box, pair, picture, section, table, tiles
@@ -29,7 +30,6 @@ from dartboard.report.transfer_words import (
 )
 from dartboard.report.words import percent
 from dartboard.spaces import darts
-from dartboard.statistics import holm, student_quantile
 from dartboard.studies.cells import RANDOM, Cell
 from dartboard.studies.comparisons import Contrast
 from dartboard.studies.matrix import Findings, findings, group_words

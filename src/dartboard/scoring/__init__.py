@@ -1,1 +1,1 @@
-"""What says how good an architecture is. The tables of accuracies: `tables`."""
+"""What a network or an architecture is worth, and what it costs."""

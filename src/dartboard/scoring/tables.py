@@ -12,8 +12,8 @@ from pathlib import Path
 
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import check_file, shown
-from dartboard.search_space import Architecture, SearchSpace, quote
 from dartboard.spaces import nasbench201
+from dartboard.spaces.search_space import Architecture, SearchSpace, quote
 
 MAX_BYTES = 256 * 2**20
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from dartboard.errors import InputError, unknown
-from dartboard.search_space import Architecture, SearchSpace, Value
 from dartboard.spaces import darts, nasbench201, robustdarts
+from dartboard.spaces.search_space import Architecture, SearchSpace, Value
 
 SPACES: dict[str, SearchSpace] = {
     "darts": darts.SPACE,

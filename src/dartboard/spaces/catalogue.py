@@ -8,8 +8,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from dartboard.search_space import Architecture, as_tuples
 from dartboard.spaces import darts
+from dartboard.spaces.search_space import Architecture, as_tuples
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from itertools import combinations, product
 from typing import TypeVar
 
 from dartboard.errors import InputError, unknown
-from dartboard.search_space import Architecture, Choice, SearchSpace, Value, quote
+from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 
 CELLS = ("normal", "reduce")
 NUM_INPUTS = 2

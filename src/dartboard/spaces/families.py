@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dartboard.search_space import Architecture, SearchSpace
 from dartboard.spaces import darts, nasbench201
+from dartboard.spaces.search_space import Architecture, SearchSpace
 
 Mixed = Mapping[str, Sequence[Sequence[str]]]  # by kind of cell, of every edge: the columns of its mixture weights
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from dartboard.errors import InputError, unknown
-from dartboard.search_space import Architecture, Choice, SearchSpace, Value, quote
 from dartboard.spaces.graph import Graph
+from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")  # in the benchmark's order
 NUM_NODES = 4

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dartboard.run import Run
-from dartboard.search_space import Architecture
+from dartboard.runs.run import Run
+from dartboard.spaces.search_space import Architecture
 from dartboard.studies.protocol import Side, Stage, drawn
 from dartboard.studies.study import Study
 

@@ -4,9 +4,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from dartboard.cell_distance import inputs_changed
-from dartboard.spaces import darts
-from dartboard.statistics import (
+from dartboard.analysis.edit_distance import inputs_changed
+from dartboard.analysis.statistics import (
     Interval,
     difference_of_means,
     kendall_p_within,
@@ -14,6 +13,7 @@ from dartboard.statistics import (
     paired_difference,
     sign_flip_p,
 )
+from dartboard.spaces import darts
 from dartboard.studies.cells import RANDOM, Cell, kind
 from dartboard.studies.protocol import SIDES, Protocol, Side, proxy_searches
 

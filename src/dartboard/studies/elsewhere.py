@@ -10,7 +10,7 @@ backward pass has twice the multiply-adds of the forward. values: numbers in all
 
 from dataclasses import dataclass
 
-from dartboard.cost import Cost
+from dartboard.scoring.cost import Cost
 
 ARITHMETIC, TRAFFIC = 0.3, 0.5  # shares of peak and bandwidth that small, memory-bound kernels are taken to reach
 TOUCHES = 7  # reads and writes of each map's number in a pass, with shared maps: half of the plain form's 14

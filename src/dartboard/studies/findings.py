@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dartboard import motifs, statistics
-from dartboard.search_space import Architecture, as_tuples
+from dartboard.analysis import motifs, statistics
 from dartboard.spaces.darts import NUM_INPUTS
+from dartboard.spaces.search_space import Architecture, as_tuples
 from dartboard.studies.headlines import headlines
 from dartboard.studies.pieces import Pieces
 from dartboard.studies.variants import Variant

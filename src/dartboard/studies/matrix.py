@@ -5,7 +5,7 @@ Everything is computed from the run folders of the study's stages, as far as the
 
 from dataclasses import dataclass
 
-from dartboard.statistics import mean, sample_spread
+from dartboard.analysis.statistics import mean, sample_spread
 from dartboard.studies.cells import RANDOM, Cell, kind, read_cells, read_results
 from dartboard.studies.comparisons import Contrast, Move, Rank, carry_contrasts, contrast, moves, pairs, ranks
 from dartboard.studies.protocol import CARRIES, SIDES, Side

@@ -9,10 +9,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dartboard.durable import writing
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
-from dartboard.json_files import finite
+from dartboard.runs.atomic_files import writing
+from dartboard.runs.json_files import finite
 
 PIECES = "pieces.jsonl"
 

@@ -11,8 +11,8 @@ from typing import Literal
 
 from dartboard.config import MOST_EPOCHS, check_data_name, check_ranges, check_types
 from dartboard.errors import InputError, unknown
-from dartboard.search_space import Architecture
 from dartboard.spaces import SPACES
+from dartboard.spaces.search_space import Architecture
 
 CARRIES = {"": "weights,alphas", "-weights": "weights", "-alphas": "alphas"}  # suffix of a stage's name -> --carry
 PROXIES = ("classes", "images", "size", "channels")

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from dartboard import formats
-from dartboard.evaluate import Answers, answers, calibration_images, kept_buffers, placed_like, recalibrate
-from dartboard.layers import Zero
 from dartboard.networks.darts import Network, NetworkCell, inherit
-from dartboard.search_space import Architecture
+from dartboard.networks.layers import Zero
+from dartboard.scoring.evaluate import Answers, answers, calibration_images, kept_buffers, placed_like, recalibrate
 from dartboard.spaces import darts as cells_space
+from dartboard.spaces.search_space import Architecture
 from dartboard.studies.subject import Search, Study, note_answers
 from dartboard.studies.variants import Variant, variants
 

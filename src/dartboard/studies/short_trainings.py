@@ -8,27 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from dartboard import loop, train
+from dartboard.analysis.gradient_flow import Flow, flow
 from dartboard.data import Data
 from dartboard.data.splits import picked
 from dartboard.errors import InputError, InterruptedRunError
-from dartboard.evaluate import Answers, calibration_images, kept_buffers
-from dartboard.gradient_flow import Flow, flow
 from dartboard.networks.darts import Network, sized
-from dartboard.run import Run
-from dartboard.search_space import Architecture
-from dartboard.stopping import Limits
+from dartboard.runs.limits import Limits
+from dartboard.runs.run import Run
+from dartboard.scoring.evaluate import Answers, calibration_images, kept_buffers
+from dartboard.spaces.search_space import Architecture
 from dartboard.studies.questions import Config
 from dartboard.studies.shared_weights import by_running_statistics
 from dartboard.studies.subject import Search, Study, heed, packed
+from dartboard.training import from_scratch, loop
 
 TRAININGS = "trainings"
 
 
-def train_config(search: Search, wanted: Config) -> train.Config:
+def train_config(search: Search, wanted: Config) -> from_scratch.Config:
     """The short protocol: augmentation and sizes as in the search, no drop path, no second classifier."""
     own = search.run.settings
-    return train.Config(
+    return from_scratch.Config(
         channels=wanted.channels or own["channels"],
         cells=wanted.cells or own["cells"],
         epochs=wanted.epochs,
@@ -59,7 +59,7 @@ def train_one(one: Study, name: str, architecture: Architecture, number: int) ->
     network = sized(architecture, config, data)
     with opened(one, config, architecture, f"{name}-s{number}") as run:
         if f"{key}/start" not in one.pieces:
-            train.begin(config, network, run, *loop.prepare(run))
+            from_scratch.begin(config, network, run, *loop.prepare(run))
             one.pieces.add(f"{key}/start", **looked_at(one, network, data), architecture=architecture.to_json())
         if f"{key}/early" not in one.pieces:
             stop_after(one, config, network, data, run)
@@ -74,7 +74,7 @@ def train_one(one: Study, name: str, architecture: Architecture, number: int) ->
 
 
 @contextmanager
-def opened(one: Study, config: train.Config, architecture: Architecture, name: str) -> Iterator[Run]:
+def opened(one: Study, config: from_scratch.Config, architecture: Architecture, name: str) -> Iterator[Run]:
     """The run of one training, new or gone on with."""
     folder, number = one.folder / TRAININGS / name, int(name.rpartition("-s")[2])
     parent = one.search.run
@@ -97,7 +97,7 @@ def check_steps(search: Search, wanted: Config) -> None:
         raise InputError(f"--few-steps {few} is the whole training, {steps} steps; give fewer, or more --epochs")
 
 
-def stop_after(one: Study, config: train.Config, network: Network, data: Data, run: Run) -> None:
+def stop_after(one: Study, config: from_scratch.Config, network: Network, data: Data, run: Run) -> None:
     """Trains for the first few steps alone."""
     checkpoint = run.load()
     ahead = one.config.few_steps - (checkpoint.step if checkpoint else 0)
@@ -109,15 +109,15 @@ def stop_after(one: Study, config: train.Config, network: Network, data: Data, r
             if limits.caught is not None:
                 raise
     else:
-        train.begin(config, network, run, *loop.prepare(run))
+        from_scratch.begin(config, network, run, *loop.prepare(run))
 
 
-def fit(one: Study, config: train.Config, network: Network, data: Data, run: Run, limits: Limits) -> None:
+def fit(one: Study, config: from_scratch.Config, network: Network, data: Data, run: Run, limits: Limits) -> None:
     """The shared verb, which takes note of signals itself while it works; one that it has noted is handed on."""
     limits.caught = one.limits.caught
     run.limits = limits
     try:
-        train.fit(config, network, data, run)
+        from_scratch.fit(config, network, data, run)
     finally:
         one.limits.caught = limits.caught
 

@@ -7,15 +7,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dartboard import held_settings
 from dartboard.config import Setup, build, flat, to_toml
-from dartboard.durable import make_folders, replace_file, writing
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
-from dartboard.json_files import as_json, read_json
-from dartboard.new_folder import make_folder
 from dartboard.paths import quoted, restored
-from dartboard.run import ENVIRONMENT, Run
+from dartboard.runs import held_settings
+from dartboard.runs.atomic_files import make_folders, replace_file, writing
+from dartboard.runs.json_files import as_json, read_json
+from dartboard.runs.new_folder import make_folder
+from dartboard.runs.run import ENVIRONMENT, Run
 from dartboard.studies.protocol import Protocol, Stage, parse_proxies, stages
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Study:
     def config_of(self, stage: Stage) -> Any:
         """The settings of a stage, as the method's or the training's config. Raises InputError."""
         if stage.command == "train":
-            from dartboard.train import Config
+            from dartboard.training.from_scratch import Config
 
             return build(Config, {**self.train, "epochs": stage.epochs})
         values = {**self.search, "epochs": stage.epochs}

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from dartboard.data import Data, Split
 from dartboard.data.splits import picked
 from dartboard.errors import InputError, InterruptedRunError
-from dartboard.evaluate import Answers
 from dartboard.networks.darts import Supernet
-from dartboard.run import Run
-from dartboard.search_space import Architecture, SearchSpace
-from dartboard.stopping import Limits
+from dartboard.runs.limits import Limits
+from dartboard.runs.run import Run
+from dartboard.scoring.evaluate import Answers
+from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.studies.pieces import Pieces
 from dartboard.studies.questions import Config
 

@@ -15,18 +15,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dartboard.checkpoint import checkpoints, read_checkpoint
-from dartboard.claims import Claims
 from dartboard.config import build, field_names, flat
-from dartboard.durable import writing
 from dartboard.errors import EditedSettingsError, InputError, InterruptedRunError, InUseError
-from dartboard.handover import check_parent, start_of
-from dartboard.pace import LONG_S, long_words
-from dartboard.run import Run
-from dartboard.run_start import Handover
-from dartboard.search_space import Architecture
+from dartboard.runs.atomic_files import writing
+from dartboard.runs.checkpoint import checkpoints, read_checkpoint
+from dartboard.runs.limits import Limits
+from dartboard.runs.pace import LONG_S, long_words
+from dartboard.runs.run import Run
+from dartboard.runs.start import Handover
+from dartboard.search.warm_start import check_parent, start_of
 from dartboard.spaces import SPACES
-from dartboard.stopping import Limits
+from dartboard.spaces.search_space import Architecture
+from dartboard.studies.claims import Claims
 from dartboard.studies.protocol import Stage, drawn
 from dartboard.studies.study import SHARED, STUDY, Study, load, method_of
 
@@ -129,7 +129,7 @@ def run_stage(study: Study, stage: Stage, limits: Limits, said_long: bool = Fals
 
 def train_cell(study: Study, stage: Stage, run: Run, data: "Data") -> None:
     from dartboard.networks.darts import sized
-    from dartboard.train import fit
+    from dartboard.training.from_scratch import fit
 
     config = study.config_of(stage)
     assert run.architecture is not None

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from dartboard.search_space import Architecture
 from dartboard.spaces import darts
+from dartboard.spaces.search_space import Architecture
 
 Change = Literal["removed", "replaced", "rewired"]
 

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from dartboard import formats
-from dartboard.search_space import Architecture
-from dartboard.stopping import Limits, signals_noted
+from dartboard.runs.limits import Limits, signals_noted
+from dartboard.spaces.search_space import Architecture
 from dartboard.studies import findings
 from dartboard.studies.pieces import Pieces
 from dartboard.studies.questions import Config

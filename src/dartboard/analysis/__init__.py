@@ -1,0 +1,1 @@
+"""Figures about cells and searches that are done."""

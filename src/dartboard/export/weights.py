@@ -1,0 +1,340 @@
+"""Trained networks as files that load back: weights.safetensors beside description.json, both without code in them.
+
+write_torch: a network, a training's run folder or an architecture -> such a folder; load_trained, load_network: such a
+folder or a training's run folder -> the network; load_foreign: a weight file alone, of ours or of the original code.
+"""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+import dartboard
+from dartboard import formats, networks
+from dartboard.config import build, check_kind, check_ranges, check_types
+from dartboard.data.decoding import ValueRange, check_range
+from dartboard.data.scored import DIVISION, LearnedFrom
+from dartboard.errors import InputError
+from dartboard.export.run_weights import WEIGHTS, Unfinished, weights_of
+from dartboard.formats.files import is_folder, shown
+from dartboard.networks.darts import STEM_MULTIPLIER, Network
+from dartboard.runs.atomic_files import make_folders, replace_file, writing
+from dartboard.runs.json_files import as_json, read_json
+from dartboard.runs.run import CHECKPOINTS, Run
+from dartboard.scoring.cost import SIZES
+from dartboard.spaces.search_space import Architecture, quote
+from dartboard.training.from_scratch import write_weights
+
+DESCRIPTION = "description.json"
+# Names of tensors that only a supernet has: several operations an edge, and the weights of operations.
+OF_SUPERNET = re.compile(
+    r"(?:^|\.)ops\.\d+\.(?:m_)?ops\.\d|(?:^|\.)dag\.\d+\.\d+\.ops\.|(?:^|[._])(?:alphas?|betas?|arch_parameters)(?:[._]|$)"
+)
+EXPORTED = ("darts",)  # the families whose networks Sizes can describe
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The arguments of a Network, its architecture aside."""
+
+    channels: int = 36
+    cells: int = 20
+    num_classes: int = 10
+    in_channels: int = 3
+    image_size: int = 32
+    auxiliary: bool = False
+    stem: Literal["cifar", "imagenet"] = "cifar"
+    search: bool = False
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_ranges(self, channels="[1, 65536]", num_classes="[1, 1e6]", in_channels="[1, 4096]")
+        check_ranges(self, cells="[3, 1000]", image_size="[1, 4096]")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a weight file does not say. mean, std: of each channel, of pixels in [0, 1], by which images are normalised.
+
+    value_range: what became 0 and 255 in images of more than 8 bits; None where the training had none.
+    mean, std, class_names: empty where they are not known; trained: False for weights that are merely drawn;
+    channels_last: the memory layout of the weights, which changes the last bits of the answers; unfinished: of a
+    training that has not come to its end, else None; learned_from: the training's data, None where it is not known.
+    """
+
+    architecture: Architecture
+    sizes: Sizes
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    class_names: tuple[str, ...] = ()
+    trained: bool = True
+    channels_last: bool = False
+    value_range: ValueRange | None = None
+    unfinished: Unfinished | None = None
+    learned_from: LearnedFrom | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.mean) != len(self.std) or len(self.mean) not in (0, self.sizes.in_channels):
+            raise InputError(f"mean and std have {len(self.mean)} and {len(self.std)} values; give one a channel")
+        if len(self.class_names) not in (0, self.sizes.num_classes):
+            raise InputError(f"{len(self.class_names)} class names for {self.sizes.num_classes} classes; give one each")
+        check_range(self.value_range)
+
+
+# --- Writing ---------------------------------------------------------------------------------------------------------
+
+
+def write_torch(
+    source: Network | Architecture | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    image_size: int | None = None,
+    mean: tuple[float, ...] = (),
+    std: tuple[float, ...] = (),
+    class_names: tuple[str, ...] = (),
+    value_range: ValueRange | None = None,
+) -> Path:
+    """Writes weights.safetensors and description.json into the folder `out`, and returns it.
+
+    source: a Network; a training's run folder, which also knows image size, normalisation and class names; or an
+    architecture (a value, a file, a published name), for a network of the official CIFAR sizes with weights drawn from
+    seed 0, described as not trained. Of an unfinished training the weights are those of its last checkpoint, which a
+    line on stderr and the description say. Raises InputError: a run without weights, another module, a folder that is
+    not empty or writable.
+    """
+    check_kind(source, (Network, Architecture, str, os.PathLike), f"write_torch takes {SOURCES}")
+    mean, std = numbers("mean", mean), numbers("std", std)
+    class_names = texts("class_names", class_names)
+    if isinstance(source, str | os.PathLike) and is_folder(Path(source)):
+        network, description = load_trained(source)
+        say_unfinished(source, description)
+    else:
+        network = source if isinstance(source, Network) else drawn(source)
+        sizes = sizes_of(network.state_dict(), "the network") | (
+            {} if image_size is None else {"image_size": image_size}
+        )
+        trained = isinstance(source, Network)
+        last = not next(network.parameters()).is_contiguous()
+        told = (mean, std, class_names, trained, last, value_range)
+        description = Description(network.architecture, build(Sizes, sizes), *told)
+    folder = Path(out)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{shown(folder)} is not an empty folder; give another one with --out")
+    with writing(folder):
+        make_folders(folder)
+    write_weights(network, folder / WEIGHTS)
+    record = {**asdict(description), "architecture": description.architecture.to_json()}
+    replace_file(folder / DESCRIPTION, as_json({"dartboard": dartboard.__version__, **record}))
+    return folder
+
+
+SOURCES = "a Network (of a supernet: what networks.darts.inherit cuts out), a training's run folder or an architecture"
+
+
+def numbers(name: str, values: Any) -> tuple[float, ...]:
+    try:
+        return tuple(float(value) for value in values)
+    except (TypeError, ValueError, RuntimeError) as error:  # those of text, and of tensors of more than one number
+        raise InputError(f"{name} is {quote(type(values).__name__)}; give one number for each channel") from error
+
+
+def texts(name: str, values: Iterable[object]) -> tuple[str, ...]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InputError(f"{name} is {quote(values)}; give one text for each class")
+    return tuple(str(value) for value in values)
+
+
+def say_unfinished(folder: str | os.PathLike[str], description: Description) -> None:
+    """A line on stderr where the weights are those of a checkpoint."""
+    if description.unfinished is not None:
+        text = f"{shown(folder)} is {description.unfinished.in_words()}; these are the weights of its last checkpoint"
+        print(text, file=sys.stderr, flush=True)
+
+
+def drawn(source: Architecture | str | os.PathLike[str]) -> Network:
+    """The network of an architecture at the official CIFAR sizes, its weights drawn from seed 0."""
+    architecture = source if isinstance(source, Architecture) else formats.resolve(os.fspath(source))[0]
+    check_exported(architecture)
+    sizes = SIZES["cifar"]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network: Network = networks.module(architecture.space).Network(architecture, auxiliary=False, **sizes)
+    return network
+
+
+def check_exported(architecture: Architecture) -> None:
+    """Raises InputError for an architecture whose network cannot be described."""
+    if architecture.space not in EXPORTED:
+        hint = f"a training keeps them in its {WEIGHTS}, which formats.load_weights reads"
+        raise InputError(f"weights of networks of the space {architecture.space} are not exported yet; {hint}")
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+
+def load_network(folder: str | os.PathLike[str]) -> Network:
+    """The network in a folder of write_torch or of a training's run, in evaluation mode, on the CPU.
+
+    Of an unfinished training the weights are those of its last checkpoint; a line on stderr says so.
+    """
+    network, description = load_trained(folder)
+    say_unfinished(folder, description)
+    return network
+
+
+def load_trained(folder: str | os.PathLike[str]) -> tuple[Network, Description]:
+    """The network in a folder of write_torch or of a training's run, in evaluation mode, with its description.
+
+    Of an unfinished training the weights are those of its last checkpoint (`Description.unfinished`).
+    Raises InputError: neither of the two, damaged, weights of another architecture (names the first that differs), a
+    training that has saved nothing yet.
+    """
+    check_kind(folder, (str, os.PathLike), "a network is loaded from the path of a folder")
+    path = Path(folder)
+    if is_folder(path) and (path / DESCRIPTION).is_file():
+        description, origin = read_description(path / DESCRIPTION), shown(path / WEIGHTS)
+        tensors = formats.load_weights(path / WEIGHTS)
+    else:
+        run = Run.open(path)
+        tensors, unfinished = weights_of(run)
+        origin = shown(path / (WEIGHTS if unfinished is None else CHECKPOINTS))
+        description = described(run, tensors, unfinished)
+    return filled(description, tensors, origin), description
+
+
+def load_foreign(path: str | os.PathLike[str], architecture: Architecture) -> Network:
+    """The network whose weights a file holds, in evaluation mode; its sizes are read off the tensors.
+
+    Raises InputError: no weight file, weights of a search's supernet, or of another architecture (names the first
+    tensor that differs).
+    """
+    check_kind(architecture, Architecture, "load_foreign takes an architecture, such as formats.resolve(NAME)[0]")
+    check_kind(path, (str, os.PathLike), "load_foreign takes the path of a weight file")
+    check_exported(architecture)
+    tensors = formats.load_weights(path)
+    if any(map(OF_SUPERNET.search, tensors)):
+        hint = "train the cell that the search found: dartboard train GENOTYPE --data ..."
+        raise InputError(f"{shown(path)} holds the weights of a search's supernet, not of a trained network; {hint}")
+    return filled(Description(architecture, build(Sizes, sizes_of(tensors, shown(path)))), tensors, shown(path))
+
+
+def read_description(path: Path) -> Description:
+    """The description in a file. Raises InputError."""
+    record = read_json(path)
+    try:
+        architecture, _ = formats.read(json.dumps(record["architecture"]))
+        mean, std = (tuple(float(value) for value in record[name]) for name in ("mean", "std"))
+        names = tuple(str(name) for name in record["class_names"])
+        flags = (bool(record["trained"]), bool(record["channels_last"]))
+        unfinished, learned = record.get("unfinished"), record.get("learned_from")  # which older files do not have
+        return Description(
+            architecture,
+            build(Sizes, record["sizes"]),
+            mean,
+            std,
+            names,
+            *flags,
+            as_range(record.get("value_range")),
+            unfinished=None if unfinished is None else build(Unfinished, unfinished),
+            learned_from=None if learned is None else build(LearnedFrom, learned),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{shown(path)} is damaged at {quote(str(error))}; export the network anew") from error
+
+
+def described(run: Run, tensors: Mapping[str, Tensor], unfinished: Unfinished | None) -> Description:
+    """The description of a training's network, from its run folder. Raises InputError."""
+    architecture, known = run.architecture, run.environment.get("data", {})
+    if architecture is None:
+        raise InputError(f"{shown(run.folder)} has no architecture.json; restore it from where the run was copied")
+    told: dict[str, Any] = {name: run.settings[name] for name in ("channels", "cells", "stem") if name in run.settings}
+    if "image_size" in known:
+        told["image_size"] = known["image_size"]
+    sizes = build(Sizes, sizes_of(tensors, shown(run.folder / WEIGHTS)) | told)
+    mean, std, names = (tuple(known.get(name, ())) for name in ("mean", "std", "class_names"))
+    layout = bool(run.settings.get("channels_last", False))
+    about_data = (mean, std, names, True, layout, as_range(known.get("value_range")))
+    return Description(architecture, sizes, *about_data, unfinished, learned_from(run, known))
+
+
+def learned_from(run: Run, known: Mapping[str, Any]) -> LearnedFrom | None:
+    """What lets the data of a run be known again. known: that of its environment.json, which may lack it."""
+    if any(name not in known for name in ("fingerprint", "train", "val", "test")):
+        return None
+    pool, setup = known["train"] + known["val"], run.setup
+    counts = {"images": pool + known["test"], "val_fraction": known["val"] / pool}
+    told = {name: getattr(setup, name) for name in DIVISION}
+    return build(LearnedFrom, {"fingerprint": known["fingerprint"], **counts, **told})
+
+
+def as_range(found: Any) -> ValueRange | None:
+    """The two numbers of a JSON list, or None for null. Raises ValueError or TypeError for anything else."""
+    if found is None:
+        return None
+    low, high = found
+    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high)):
+        raise TypeError("value_range")
+    return low, high
+
+
+def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
+    """The fields of Sizes as far as tensors tell them; image_size is that of the official network.
+
+    origin: where the tensors are from, for the message. Raises InputError where they are no network of cells.
+    """
+    numbers = {name.split(".")[1] for name in tensors if name.startswith("cells.")}
+    stem: Literal["cifar", "imagenet"] = "imagenet" if "stem1.1.weight" in tensors else "cifar"
+    entrance = tensors.get("stem1.1.weight" if stem == "imagenet" else "stem.0.weight")
+    first, classifier = tensors.get("stem.0.weight"), tensors.get("classifier.weight")
+    if not numbers or first is None or first.dim() != 4 or entrance is None or classifier is None:
+        wanted = "stem.0.weight, cells.0 and classifier.weight"
+        raise InputError(f"{origin} holds no weights of a network of cells, which has {wanted}")
+    return {
+        "channels": len(entrance) // (1 if stem == "imagenet" else STEM_MULTIPLIER),
+        "cells": len(numbers),
+        "num_classes": len(classifier),
+        "in_channels": first.shape[1],
+        "image_size": SIZES[stem]["image_size"],
+        "auxiliary": any(name.startswith("auxiliary_head.") for name in tensors),
+        "stem": stem,
+        "search": "cells.0.preprocess1.2.weight" not in tensors,  # BatchNorm without scale and shift
+    }
+
+
+def filled(description: Description, tensors: Mapping[str, Tensor], origin: str) -> Network:
+    """The network with these weights, in evaluation mode. Raises InputError naming the first tensor that differs."""
+    check_exported(description.architecture)
+    family = networks.module(description.architecture.space)
+    with torch.device("meta"):  # a description costs no memory before its weights are known to fit
+        make = partial(family.Network, description.architecture, **asdict(description.sizes))
+        network: Network = make()
+    check_same(network.state_dict(), tensors, origin)
+    counters = {name: torch.tensor(0) for name in network.state_dict() if name.endswith("num_batches_tracked")}
+    network.load_state_dict(counters | dict(tensors), assign=True)
+    layout = torch.channels_last if description.channels_last else torch.contiguous_format
+    return network.to(memory_format=layout).eval()  # type: ignore[call-overload, no-any-return]
+
+
+def check_same(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], origin: str) -> None:
+    """Raises InputError unless there is a tensor of the right shape for each name, and no other.
+
+    The counters of BatchNorm may be missing: torch before 0.4.1 had none.
+    """
+    other = f"{origin} holds weights of another architecture or size"
+    for name, tensor in wanted.items():
+        if name not in found and not name.endswith("num_batches_tracked"):
+            raise InputError(f"{other}: it has no {name}")
+        if name in found and found[name].shape != tensor.shape:
+            raise InputError(f"{other}: {name} is {tuple(found[name].shape)}, not {tuple(tensor.shape)}")
+        if name in found and found[name].is_floating_point() != tensor.is_floating_point():
+            raise InputError(f"{other}: {name} is {found[name].dtype}, not {tensor.dtype}")
+    if extra := [name for name in found if name not in wanted]:
+        raise InputError(f"{other}: {quote(extra[0])} has no place in it")

@@ -1,0 +1,1 @@
+"""The same functions as the plain forms, fast."""

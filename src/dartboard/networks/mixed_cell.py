@@ -1,0 +1,77 @@
+"""Mixed operations and mixed cells: the plain form, one module an edge and operation, as in the DARTS paper.
+
+The choice is passed in at every call and stored nowhere. This form is the oracle of every faster one.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from operator import add
+
+import torch
+from torch import Tensor, nn
+
+from dartboard.networks.layers import FactorizedReduce, operation, relu_conv_norm
+from dartboard.spaces import darts as space
+
+
+class MixedOperation(nn.Module):
+    """All candidate operations of one edge."""
+
+    def __init__(self, operations: Sequence[str], channels: int, stride: int) -> None:
+        super().__init__()
+        self.operations = tuple(operations)
+        self.ops = nn.ModuleList(operation(name, channels, stride, search=True) for name in operations)
+
+    def forward(self, x: Tensor, choice: Tensor | str) -> Tensor:
+        """x: (B, C, H, W); choice: weights (O,) that mix all operations (Eq. 2), or the name of a single one."""
+        if isinstance(choice, str):
+            return self.ops[self.operations.index(choice)](x)  # type: ignore[no-any-return]
+        terms: Iterator[Tensor] = (weight * op(x) for weight, op in zip(choice, self.ops, strict=True))
+        return reduce(add, terms)
+
+
+class MixedCell(nn.Module):
+    """A cell with every edge and every operation."""
+
+    def __init__(
+        self,
+        operations: Sequence[Sequence[str]],
+        num_nodes: int,
+        widths: tuple[int, int, int],
+        reduction: bool,
+        after_reduction: bool,
+    ) -> None:
+        """operations: of each edge; widths: channels of the cell before the last, of the last, of this one's nodes."""
+        super().__init__()
+        before_last, last, channels = widths
+        self.preprocess0 = (
+            FactorizedReduce(before_last, channels, affine=False)
+            if after_reduction
+            else relu_conv_norm(before_last, channels, affine=False)
+        )
+        self.preprocess1 = relu_conv_norm(last, channels, affine=False)
+        self.reduction = reduction
+        self.num_nodes = num_nodes
+        self.edges = space.edges(num_nodes)
+        self.ops = nn.ModuleList(
+            MixedOperation(offered, channels, 2 if reduction and source < space.NUM_INPUTS else 1)
+            for (source, _), offered in zip(self.edges, operations, strict=True)
+        )
+
+    def forward(self, before_last: Tensor, last: Tensor, choice: Tensor | space.Cell) -> Tensor:
+        """choice: weights (E, O), one row an edge in the order of spaces.darts.edges, or a cell to be cut out."""
+        states = [self.preprocess0(before_last), self.preprocess1(last)]
+        for node in range(space.NUM_INPUTS, space.NUM_INPUTS + self.num_nodes):
+            states.append(reduce(add, self.incoming(states, node, choice)))
+        concat = range(space.NUM_INPUTS, len(states)) if isinstance(choice, Tensor) else choice.concat
+        return torch.cat([states[node] for node in concat], dim=1)
+
+    def incoming(self, states: list[Tensor], node: int, choice: Tensor | space.Cell) -> Iterator[Tensor]:
+        """The terms of Eq. 1: what each edge brings into the node. Of a discrete cell only the chosen are computed."""
+        if isinstance(choice, Tensor):
+            for edge, (source, target) in enumerate(self.edges):
+                if target == node:
+                    yield self.ops[edge](states[source], choice[edge])
+        else:
+            for name, pred in choice.nodes[node - space.NUM_INPUTS]:
+                yield self.ops[self.edges.index((pred, node))](states[pred], name)

@@ -1,0 +1,1 @@
+"""Runs: one folder, one job; its files, limits and signals."""

@@ -1,0 +1,1 @@
+"""What searches with shared weights have in common."""

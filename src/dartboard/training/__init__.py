@@ -1,0 +1,1 @@
+"""What trains weights: a step, an epoch, saving; a network from scratch."""

@@ -1,0 +1,310 @@
+"""Training: one step, schedules, and `fit`, which trains a network from scratch on train and val together.
+
+The defaults are the official code's CIFAR-10 training (quark0/darts, cnn/train.py with --auxiliary --cutout).
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dartboard.config import MOST_CHANNELS, MOST_EPOCHS, check_kind, check_ranges, check_types
+from dartboard.data import Augmentation, Data, Split, epoch_batches
+from dartboard.data.color import color_jitter
+from dartboard.networks import check_cells
+from dartboard.networks.darts import Network
+from dartboard.networks.fast import fast_network
+from dartboard.networks.layers import Noise, noises_of, renew
+from dartboard.runs.atomic_files import replace_file
+from dartboard.runs.metrics_file import last_epoch
+from dartboard.runs.run import Run
+from dartboard.runs.timer import Clock
+from dartboard.scoring.cost import count_module, num_params
+from dartboard.scoring.evaluate import accuracy
+from dartboard.training import cuda_graphs, loop
+from dartboard.training.optimizers import clip, momentum_sgd
+
+# --- Schedules, as functions of the epoch ----------------------------------------------------------------------------
+
+
+def cosine(start: float, end: float, epoch: int, epochs: int) -> float:
+    """start at epoch 0, falling as half a cosine, `end` at epoch `epochs` (which is never reached)."""
+    return end + 0.5 * (start - end) * (1.0 + math.cos(math.pi * epoch / epochs))
+
+
+def exponential(start: float, factor: float, epoch: int) -> float:
+    """start * factor ** epoch."""
+    return float(start * factor**epoch)
+
+
+# --- One step --------------------------------------------------------------------------------------------------------
+
+
+def step(loss: Tensor, optimizer: torch.optim.Optimizer, lr: float, grad_clip: float) -> None:
+    """One step of the optimizer at learning rate `lr`, with the gradient clipped to a global norm."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.zero_grad(set_to_none=True)  # what the loss does not reach is not moved by momentum or weight decay
+    loss.backward()  # type: ignore[no-untyped-call]
+    weights = [p for group in optimizer.param_groups for p in group["params"]]
+    clip([p.grad for p in weights if p.grad is not None], grad_clip)
+    optimizer.step()
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Mean cross entropy in float32 or better, also of bf16 logits (B, classes)."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
+
+
+# --- Training from scratch -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a training. Defaults: the official code's CIFAR-10 training (quark0/darts, cnn/train.py)."""
+
+    channels: int = 36
+    """channels of the first cell's nodes (--init_channels 36)"""
+    cells: int = 20
+    """number of cells, two of them reductions (--layers 20)"""
+    epochs: int = 600
+    """passes over the training images, train and val together (--epochs 600)"""
+    batch_size: int = 96
+    """images a batch (--batch_size 96)"""
+    lr: float = 0.025
+    """learning rate at the start (--learning_rate; ImageNet 0.1)"""
+    lr_min: float = 0.0
+    """learning rate at the end of the cosine"""
+    lr_schedule: Literal["cosine", "exponential"] = "cosine"
+    """cosine from lr to lr_min, or lr * lr_factor ** epoch (the ImageNet recipe)"""
+    lr_factor: float = 0.97
+    """factor an epoch of the exponential schedule (ImageNet: --gamma 0.97)"""
+    momentum: float = 0.9
+    """momentum of SGD"""
+    weight_decay: float = 3e-4
+    """weight decay (ImageNet 3e-5)"""
+    grad_clip: float = 5.0
+    """largest global norm of the gradient"""
+    drop_path: float = 0.2
+    """chance to drop an operation's output at the end; rises linearly from 0 with the epoch (--drop_path_prob)"""
+    auxiliary: bool = True
+    """train a second classifier after the second reduction (--auxiliary)"""
+    auxiliary_weight: float = 0.4
+    """weight of the second classifier's loss (--auxiliary_weight)"""
+    label_smoothing: float = 0.0
+    """label smoothing (ImageNet 0.1)"""
+    crop_padding: int = 4
+    """pixels of padding before the random crop"""
+    flip: bool = True
+    """mirror half of the images"""
+    cutout: int = 16
+    """side of the square hole in pixels, 0 for none (--cutout --cutout_length 16)"""
+    color_jitter: float = 0.0
+    """range of random brightness, contrast and saturation (ImageNet 0.4)"""
+    hue_jitter: float = 0.0
+    """range of random hue, in turns (ImageNet 0.2)"""
+    stem: Literal["cifar", "imagenet"] = "cifar"
+    """how images enter: at full size, or at an eighth of it"""
+    network: Literal["fast", "plain"] = "fast"
+    """how the network is computed: by the identities of fast_network.py, or module by module; same function"""
+    channels_last: bool = True
+    """memory layout of images and weights: faster on CPU, same function up to rounding"""
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_ranges(self, channels="[1, inf)", epochs="[1, inf)", batch_size="[1, inf)")
+        check_ranges(self, channels=MOST_CHANNELS, epochs=MOST_EPOCHS)
+        check_ranges(self, lr="(0, inf)", lr_factor="(0, 1]", lr_min="[0, inf)", weight_decay="[0, inf)")
+        check_ranges(self, momentum="[0, 1)", grad_clip="(0, inf)", drop_path="[0, 1)", auxiliary_weight="[0, inf)")
+        check_ranges(self, label_smoothing="[0, 1)", crop_padding="[0, inf)", cutout="[0, inf)")
+        check_ranges(self, color_jitter="[0, 1]", hue_jitter="[0, 0.5]")
+        check_cells(self.cells)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a training reached with its last epoch's weights. Accuracies in [0, 1]."""
+
+    test_accuracy: float
+    test_loss: float
+    train_accuracy: float
+    params: int
+
+
+@dataclass
+class Training:
+    """Everything that changes while a network trains."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    place: loop.Place
+    noises: list[Noise]
+
+
+def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
+    """Trains from scratch on train and val together; begins, or goes on from the run's checkpoint.
+
+    network: a Network, or any module of images to logits. Its initial weights are drawn anew from the run's seed.
+    The result is the last epoch's weights, also in weights.safetensors; the test accuracy of each epoch is logged and
+    used for nothing. Raises InputError for a batch larger than the data and for arguments of another kind,
+    CannotContinueError where the loss is NaN.
+    """
+    check_kind(config, Config, "fit takes a train.Config first")
+    check_kind(network, nn.Module, "fit takes a network, an nn.Module, second")
+    check_kind(data, Data, "fit takes what load_data returns third")
+    check_kind(run, Run, "fit takes the Run that Run.create returns fourth")
+    device, dtype = loop.prepare(run)
+    data, images = data.to(device), data.train_and_val().to(device)
+    loop.check_batch(config.batch_size, training=len(images))
+    run.check_data(data)
+    training = begin(config, network, run, device, dtype)
+    place = training.place
+    num_steps = len(epoch_batches(len(images), config.batch_size, run.generator("order", 0)))
+    progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
+    parts = () if cuda_graphs.wanted(device) else (training.optimizer,)
+    make_step = stepper(config, training, run)
+    with run.guarded(), progress_ as progress, place.clock.watching(*parts), cuda_graphs.own_stream(device):
+        for epoch in range(place.epoch, config.epochs):
+            lr = learning_rate(config, epoch)
+            order = epoch_batches(len(images), config.batch_size, run.generator("order", epoch))
+            images.ahead(order[place.step_in_epoch :])
+            for index in order[place.step_in_epoch :]:
+                with place.clock("data"):
+                    x, y = training_batch(config, data, images, index, run, place.step, network)
+                with place.clock("weights"):
+                    loss, correct = make_step(x, y, lr)
+                place.advance(len(index), loss, correct, lr)
+                loop.note_step(run, place, progress)
+                run.pulse(lambda: loop.save(run, place, **loop.parts_of(training)), place.step)
+            with place.clock("scoring"):
+                numbers = epoch_numbers(config, training, data, lr)
+            run.log(event="epoch", epoch=epoch, step=place.step, **numbers, **place.times(), elapsed_s=run.elapsed_s)
+            progress.epoch(epoch, loop.in_words(numbers))
+            place.next_epoch()
+            loop.save(run, place, **loop.parts_of(training))
+        return finish(network, data, run)
+
+
+def begin(config: Config, network: nn.Module, run: Run, device: torch.device, dtype: torch.dtype) -> Training:
+    """The network with weights drawn from the run's seed, or as in the run's checkpoint."""
+    loop.seeded(run, "weights", lambda: redraw(network))
+    loop.place_module(network, device, dtype, config.channels_last).train()
+    optimizer = momentum_sgd(network.parameters(), config.lr, config.momentum, config.weight_decay)
+    training = Training(network, optimizer, loop.Place(clock=Clock(device.type)), noises_of(network))
+    if (checkpoint := run.load()) is not None:
+        loop.restore(checkpoint, training.place, **loop.parts_of(training))
+    return training
+
+
+def redraw(network: nn.Module) -> None:
+    """Initial weights anew, by each layer's own rule (torch's defaults, as in the official code)."""
+    for module in network.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()  # type: ignore[operator]
+
+
+def learning_rate(config: Config, epoch: int) -> float:
+    if config.lr_schedule == "exponential":
+        return exponential(config.lr, config.lr_factor, epoch)
+    return cosine(config.lr, config.lr_min, epoch, config.epochs)
+
+
+def drop_path_chance(config: Config, epoch: int) -> float:
+    """Rises linearly from 0 at the first epoch to config.drop_path, as in the official code."""
+    return config.drop_path * epoch / config.epochs
+
+
+def training_batch(
+    config: Config, data: Data, images: Split, index: Tensor, run: Run, step: int, network: nn.Module
+) -> tuple[Tensor, Tensor]:
+    """Augmented images (B, C, H, W) and labels (B,) of one step."""
+    generator = run.generator("augment", step)
+    pixels, labels = images.pick(index)
+    picked = Split(color_jitter(pixels, config.color_jitter, config.hue_jitter, generator), labels)
+    augmentation = Augmentation(config.crop_padding, config.flip, config.cutout, data.mean, data.std)
+    everything = torch.arange(len(index), device=labels.device)
+    return loop.augmented(picked, everything, augmentation, generator, network, config.channels_last)
+
+
+Step = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
+
+
+def stepper(config: Config, training: Training, run: Run) -> Step:
+    """A step of SGD as a function of images, labels and learning rate.
+
+    It returns the loss of the main classifier and the number of right answers, on the device. On a GPU the fast
+    network's step is recorded and replayed (cuda_graphs.py): what is drawn for it is drawn before and handed in.
+    """
+    network, place = training.network, training.place
+    line = partial(training_step, config, training, run)
+    if config.network == "fast" and isinstance(network, Network) and not training.noises:
+        line = cuda_graphs.recorder(run.device)(line)  # type: ignore[assignment]
+
+    def make_step(x: Tensor, y: Tensor, lr: float) -> tuple[Tensor, Tensor]:
+        renew(training.noises, place.step)
+        if not isinstance(network, Network):
+            return line(x, y, lr)
+        chance = drop_path_chance(config, place.epoch)
+        generator = run.generator("drop-path", place.step, device=str(x.device))
+        if config.network == "plain":
+            return line(x, y, lr, drop_path=chance, generator=generator)
+        factors = fast_network.drawn(network, x, chance, generator)
+        return line(x, y, lr) if factors is None else line(x, y, lr, factors)
+
+    return make_step
+
+
+def training_step(
+    config: Config, training: Training, run: Run, x: Tensor, y: Tensor, lr: float,
+    factors: Tensor | None = None, **of_plain: Any,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """One step of SGD. factors: drop path's, of the fast network; of_plain: how the plain one draws its own."""
+    network, place = training.network, training.place
+    with nullcontext() if cuda_graphs.wanted(x.device) else place.clock("forward"), loop.autocast(run):
+        if not isinstance(network, Network):
+            logits, auxiliary = network(x), None
+        elif config.network == "fast":
+            logits, auxiliary = fast_network.logits(network, x, factors)
+        else:
+            logits, auxiliary = network.logits(x, **of_plain)
+    loss = total = cross_entropy(logits, y, config.label_smoothing)
+    if auxiliary is not None:
+        total = loss + config.auxiliary_weight * cross_entropy(auxiliary, y, config.label_smoothing)
+    step(total, training.optimizer, lr, config.grad_clip)
+    return loss.detach(), (logits.argmax(1) == y).sum()
+
+
+def epoch_numbers(config: Config, training: Training, data: Data, lr: float) -> dict[str, float]:
+    test_loss, test_accuracy = accuracy(training.network, data.test, data)
+    numbers = {"lr": lr, "drop_path": drop_path_chance(config, training.place.epoch), **training.place.means()}
+    return {**numbers, "test_loss": test_loss, "test_accuracy": test_accuracy}
+
+
+def finish(network: nn.Module, data: Data, run: Run) -> Score:
+    """Writes the weights and the result, and returns it."""
+    last = last_epoch(run.metrics())
+    counts = {"params": num_params(network)}
+    if isinstance(network, Network):
+        cost = count_module(network, data.image_size, data.channels)
+        counts = {"params": cost.params, "macs": cost.macs}
+    if not run.done:
+        write_weights(network, run.folder / "weights.safetensors")
+        numbers = {name: last[name] for name in ("test_accuracy", "test_loss", "train_accuracy")}
+        run.finish(None, **numbers, **counts, elapsed_s=run.elapsed_s)
+    return Score(last["test_accuracy"], last["test_loss"], last["train_accuracy"], counts["params"])
+
+
+def write_weights(network: nn.Module, path: Path) -> None:
+    """All weights and buffers as one safetensors file, whole or not at all."""
+    from safetensors.torch import save as as_bytes
+
+    state = network.state_dict()
+    replace_file(path, as_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}))
