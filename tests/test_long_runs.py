@@ -125,7 +125,7 @@ def test_what_an_earlier_run_took_tells_it_before_the_first_step(monkeypatch, ca
     (seconds,) = known_speeds.known_speeds().values()
     metrics = Run.open("one").metrics()
     assert seconds == pytest.approx(metrics[0]["epoch_s"] / (40 * metrics[-1]["macs"]))
-    monkeypatch.setattr(pace, "LONG_S", 0.0)
+    monkeypatch.setattr(known_speeds, "LONG_S", 0.0)
     assert main([*words, "--cells", "4", "--out", "two"]) == 0  # another depth: by its multiply-adds
     out = capsys.readouterr().out
     assert out.index("this run will take about") < out.index("epoch 1/1") and len(SAID.findall(out)) == 1
