@@ -16,6 +16,7 @@ import growth
 import identities
 import peak_memory
 
+pytestmark = pytest.mark.slow
 TINY = forms.Size(2, 3, 4, 8)
 
 

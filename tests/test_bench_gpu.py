@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent
 ABSENT = ("tyro", "rich", "matplotlib", "pygraphviz", "tomli_w", "safetensors", "PIL", "scipy")
 WITHOUT = f"""

@@ -214,7 +214,10 @@ def test_a_runs_own_settings_begin_the_same_run_again(capsys: pytest.CaptureFixt
     assert (tmp_path / "one/config.toml").read_text() == (tmp_path / "other/config.toml").read_text()
 
 
-def test_a_dry_run_tells_size_and_time_and_makes_no_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_dry_run_tells_size_and_time_and_makes_no_folder(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dartboard.rehearsal.ENOUGH_EPOCHS", 2)
     search = printed(capsys, "search", "darts", *TINY, "--epochs", "3", "--dry-run")
     assert "supernet: " in search and "s a step" in search and "epochs = 3" in search
     assert "steps: 1 an epoch, 3 epochs, 3 in all" in search and "peak memory: " in search
