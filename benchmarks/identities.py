@@ -173,7 +173,7 @@ IDENTITIES = (
     Identity("convolved", SMALL, "one convolution for the edges of a node", [(mixed_cell, "separable", edge_by_edge)]),
     Identity("composed", SMALL, "depthwise and pointwise as one dense convolution",
              [(mixed_cell, "SMALL_WORK", 0), (mixed_cell, "SMALL_MAP", 0),
-              (mixed_cell.fast_edges, "leave", all_edges)]),
+              (mixed_cell.edges, "leave", all_edges)]),
     Identity("matrix_convolved", SMALL, "a convolution as a matrix product", [(mixed_cell, "SMALL_MAP", 0)]),
     Identity("normalised", SMALL, "the weight as BatchNorm's scale", [(mixed_cell, "normalised", norm_then_weight)]),
     Identity("leave", LARGE, "edge by edge, and little kept", [(edges, "leave", all_edges)]),

@@ -13,9 +13,9 @@ from dartboard import train
 from dartboard.config import Setup
 from dartboard.errors import InputError
 from dartboard.methods import darts
+from dartboard.runs import start as run_start
 from dartboard.runs.checkpoint import Checkpoint, checkpoints, read_checkpoint, write_checkpoint
 from dartboard.runs.run import Run
-from dartboard.search import warm_start
 from dartboard.training import loop
 from dartboard.training.loop import Place
 from dartboard.training.optimizers import momentum_sgd
@@ -256,7 +256,7 @@ def test_every_field_with_tensors_is_a_part_of_what_is_saved_under_the_names_it_
 
 
 def test_every_field_of_what_a_search_takes_over_is_written_and_read() -> None:
-    one = filled(warm_start.Handover, carry="weights")
-    table = warm_start.to_table(one)
+    one = filled(run_start.Handover, carry="weights")
+    table = run_start.to_table(one)
     assert table == {"from": "text 3", "carry": "weights", "restart_schedule": False}
-    assert warm_start.from_table(table) == one
+    assert run_start.from_table(table) == one

@@ -380,7 +380,7 @@ def test_the_inner_step_has_no_momentum_for_a_weight_that_was_never_moved() -> N
     w = list(state.supernet.parameters())
     w[1].grad = None
     state.w_optimizer.step()
-    buffers = darts.descent.momentum_buffers(state.w_optimizer, w)
+    buffers = darts.optimizers.momentum_buffers(state.w_optimizer, w)
     assert len(buffers) == len(w) and not buffers[1].any() and all(buffer.any() for buffer in (buffers[0], buffers[2]))
     before = [tensor.detach().clone() for tensor in w]
     darts.update_alpha(config, state, loss_train, loss_val, xi=0.5)

@@ -142,8 +142,8 @@ def test_the_python_of_the_readme_has_the_settings_of_the_digits_preset():
     from dartboard.data import presets
 
     text = PAGES["README.md"].read_text()
-    for module, table in ((darts, presets.SEARCH), (train, presets.TRAIN)):
-        call = re.search(rf"= {module.__name__.split('.')[-1]}\.(Config\(.*\))", text)
+    for name, module, table in (("darts", darts, presets.SEARCH), ("train", train, presets.TRAIN)):
+        call = re.search(rf"= {name}\.(Config\(.*\))", text)
         assert call is not None
         assert eval(call[1], {"Config": module.Config}) == module.Config(**table["digits"])
 

@@ -73,7 +73,7 @@ def found(contrasts: Sequence[Contrast] = ()) -> Findings:
 
 
 def test_the_transfer_matrix_of_the_page_holds_means_and_spreads_in_percent() -> None:
-    page = str(transfer_page.matrix(found(), NAMES))
+    page = str(transfer_page.matrix(found(), NAMES, {"a": None, "b": None}))
     table = page[page.index("<table") : page.index("</table")]
     rows = [numbers(row) for row in table.split("<tr")[2:]]
     assert rows == [near(*ROWS["a"], 3), near(*ROWS["ab"], 1, 2)]  # and n, or the least and the most of both
@@ -149,7 +149,8 @@ def test_shares_are_in_percent(name: str, share: float) -> None:
 
 
 def facts(numbers: dict[str, float], **data: int) -> Any:
-    return SimpleNamespace(number=numbers.get, done=True, data=data)
+    chance = 1 / data["num_classes"] if "num_classes" in data else None
+    return SimpleNamespace(number=numbers.get, done=True, data=data, chance=chance)
 
 
 @given(shares, shares)

@@ -15,7 +15,7 @@ from dartboard.cli import main
 from dartboard.data import load_data
 from dartboard.data.decoding import extent_of, in_bytes, read_image
 from dartboard.errors import InputError
-from dartboard.export.weights import weights
+from dartboard.export import weights
 from dartboard.formats import resolve
 from dartboard.runs.environment import describe_data
 from dartboard.runs.run import Run

@@ -95,7 +95,7 @@ def test_gradients_are_clipped_as_torch_does_bit_for_bit(largest: float) -> None
 
 PROGRAM = """
 import sys, torch
-from dartboard import descent
+from dartboard.training import optimizers
 for make in (optimizers.SGD, optimizers.Adam):
     w = torch.ones(2, requires_grad=True)
     optimizer = make([w], lr=0.1)
