@@ -217,7 +217,7 @@ def test_a_runs_own_settings_begin_the_same_run_again(capsys: pytest.CaptureFixt
 def test_a_dry_run_tells_size_and_time_and_makes_no_folder(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dartboard.rehearsal.ENOUGH_EPOCHS", 2)
+    monkeypatch.setattr("dartboard.training.dry_run.ENOUGH_EPOCHS", 2)
     search = printed(capsys, "search", "darts", *TINY, "--epochs", "3", "--dry-run")
     assert "supernet: " in search and "s a step" in search and "epochs = 3" in search
     assert "steps: 1 an epoch, 3 epochs, 3 in all" in search and "peak memory: " in search

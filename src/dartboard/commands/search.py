@@ -19,7 +19,6 @@ from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
 from dartboard.runs.start import Handover
 from dartboard.search.stop_rules import rule_of
-from dartboard.search.warm_start import check_parent
 from dartboard.spaces import SPACES, check_searched
 from dartboard.spaces.families import FAMILIES
 
@@ -101,6 +100,8 @@ def origin_of(flags: Any, header: dict[str, str]) -> Origin:
         return {}
     handover = Handover(str(expanded(flags.from_).absolute()), flags.carry, flags.restart_schedule)
     parent = Run.open(handover.from_)
+    from dartboard.search.warm_start import check_parent  # brings torch
+
     start = check_parent(parent, header, flags.config, handover.parts)
     return {"handover": handover, "parent": handover.from_, "start": start}
 
