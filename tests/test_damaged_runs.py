@@ -230,3 +230,14 @@ def test_a_pipe_among_the_checkpoints_is_left_alone_and_nothing_waits_for_it(tmp
 def test_a_lost_environment_is_named_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no file .*environment.json; restore it or run anew"):
         read_json(tmp_path / "environment.json")
+
+
+def test_the_checkpoint_of_another_run_is_not_evaluated(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs / "training", "own")
+    shutil.rmtree("own/checkpoint")
+    shutil.copytree(runs / "search" / "checkpoint", "own/checkpoint")
+    for words in (["evaluate", "own"], ["export", "own", "--to", "torch", "--out", "out"]):
+        assert main(words) == 2
+        assert "is of another run, with other settings" in capsys.readouterr().err
