@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,9 @@ def test_undecided_is_the_entropy_of_as_many_operations_as_an_edge_offers(tmp_pa
     whole = entropy_plot(read_facts(write_search(tmp_path / "other", epochs=1)))
     assert whole is not None
     assert "3 is undecided between 8 operations" in whole
+
+
+@pytest.mark.parametrize("name", [r"$\frac$", "$a_1$", "n\udcffme", "a<b&c"])
+def test_a_name_stands_in_a_picture_as_it_is_typed(name: str) -> None:
+    for svg in (dots([(name, [0.5])], f"of {name}"), curves([Series(name, [1, 2], [0.1, 0.2])], f"of {name}")):
+        assert escape(name.encode(errors="backslashreplace").decode()) in svg[svg.index(">") :]

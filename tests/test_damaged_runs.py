@@ -10,6 +10,9 @@ from types import FrameType
 import pytest
 
 from dartboard.cli import main
+from dartboard.errors import InputError
+from dartboard.runs.checkpoint import prune
+from dartboard.runs.json_files import read_json
 
 SMALL = ["--data", "digits", "--max-images", "32", "--cells", "3", "--batch-size", "8", "--device", "cpu"]
 MORE = [*SMALL, "--threads", "1", "--channels", "2"]
@@ -215,3 +218,26 @@ def test_a_study_whose_file_is_something_else_is_refused(
     damage(tmp_path / "study/study.toml")
     for command in ("resume", "report"):
         refused([command, "study"], capsys)
+
+
+def test_a_pipe_among_the_checkpoints_is_left_alone_and_nothing_waits_for_it(tmp_path: Path) -> None:
+    (tmp_path / "step-000000001").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    prune(tmp_path, [])
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_lost_environment_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no file .*environment.json; restore it or run anew"):
+        read_json(tmp_path / "environment.json")
+
+
+def test_the_checkpoint_of_another_run_is_not_evaluated(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs / "training", "own")
+    shutil.rmtree("own/checkpoint")
+    shutil.copytree(runs / "search" / "checkpoint", "own/checkpoint")
+    for words in (["evaluate", "own"], ["export", "own", "--to", "torch", "--out", "out"]):
+        assert main(words) == 2
+        assert "is of another run, with other settings" in capsys.readouterr().err

@@ -371,3 +371,14 @@ def test_images_of_more_than_8_bits_are_scaled_as_those_of_the_training(
     assert {int(value) for value in scored.split.images.unique()} == {min(255, max(0, one)) for one in expected}
     assert main(["evaluate", "run", "--data", "other"]) == 0
     assert f"their values {low} to {high} become 0 to 255" in capsys.readouterr().out
+
+
+def test_a_weight_file_alone_scales_images_of_more_than_8_bits_by_their_own_range(own: Path, told, capsys) -> None:
+    for name, value in {"ape": 300, "bee": 500, "cow": 900}.items():
+        (own / "deep" / name).mkdir(parents=True)
+        Image.fromarray(np.full((8, 8), value, np.uint16)).save(own / "deep" / name / "1.png")
+    scored = load_other(Setup(data="images:deep", image_size=8), normalised=False)
+    assert {int(value) for value in scored.split.images.unique()} == {0, 85, 255}
+    assert scored.notes == (
+        "3 images have more than 8 bits; their values 300 to 900 become 0 to 255 (their own range)",
+    )

@@ -169,6 +169,12 @@ REFUSED = [  # (files, what the line says)
         classes("train", "seg_test"),
         "beside it seg_test, which holds images too; if it is its test split, rename it test",
     ),
+    (
+        classes("train", "holdout"),
+        "beside it holdout, which holds images too, in folders of the same names; if it is val or test, rename it so",
+    ),
+    (classes("test"), "ROOT has test and no train; put train beside it, or learn from one of its folders"),
+    (classes("validation", "test"), "has test, validation and no train; put train beside it"),
     (classes("photos"), "has one folder around everything, photos; give images:ROOT/photos"),
     (classes("photos/train", "photos/test"), "has one folder around everything, photos; give images:ROOT/photos"),
     (classes("one/two/three/train"), "give images:ROOT/one/two/three"),

@@ -38,6 +38,7 @@ from dartboard.paths import expanded
 DEFAULT_SIZE = 32
 MIN_SIZE, MAX_SIZE = 4, 1024
 MAX_BROKEN_SHARE = 0.05
+ALONE = "alone"  # no split
 STREAM_SHARE = 0.25  # of the free memory; dividing the images and joining train and val copies them
 Stream = Literal["auto", "always", "never"]
 
@@ -89,6 +90,7 @@ def list_splits(root: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:
     folders = splits_among(root, there)
     misplaced.check_unsorted(root, there, folders)
     beside = [one for one in there if one.path not in folders.values()]
+    misplaced.check_train(root, folders, beside)
     if "train" in folders:
         misplaced.check_beside(root, folders["train"], beside)
         classes = [found for path in subfolders(folders["train"]) if (found := look(path))]
@@ -186,7 +188,8 @@ def read_splits(
     value_range: ValueRange | None = None,
 ) -> tuple[dict[str, Split], tuple[str, ...], ValueRange | None]:
     """The splits without their broken images, notes that name the broken ones, and the range of values of images of
-    more than 8 bits: `value_range`, or where that is None what the images one trains on use."""
+    more than 8 bits: `value_range`, or where that is None what the images one trains on use. A listing called ALONE is
+    of images that are scored without any training's: then it is what they use themselves."""
     files = [file for listing in listings.values() for file in listing.files]
     labels = torch.tensor([label for listing in listings.values() for label in listing.labels])
     num_bytes = len(files) * 3 * size * size
@@ -199,7 +202,8 @@ def read_splits(
         reading = stay_on_disk(files, root, size, value_range, used)
     else:
         reading = read_images(files, size, value_range, used)
-    notes = (*check_broken(root, files, reading.reasons), *listing_notes(listings), *range_notes(reading))
+    whose = "their own range" if ALONE in listings and value_range is None else "the range of the training images"
+    notes = (*check_broken(root, files, reading.reasons), *listing_notes(listings), *range_notes(reading, whose))
     if streamed:
         notes += (f"{in_words(num_bytes)} of images stay on disk and are read batch by batch",)
     good, splits, start = reading.reasons == "", {}, 0

@@ -78,14 +78,14 @@ def used_range(extents: Extents, used: NDArray[np.bool_]) -> ValueRange | None:
     return (int(low), int(high)) if low.is_integer() and high.is_integer() else (low, high)
 
 
-def range_notes(reading: Reading) -> tuple[str, ...]:
-    """What became of images of more than 8 bits, and how many of them have values beyond the range."""
+def range_notes(reading: Reading, whose: str) -> tuple[str, ...]:
+    """What became of images of more than 8 bits, and how many have values beyond the range. whose: what range it is."""
     deep = has_more_bits(reading.extents) & (reading.reasons == "")
     number = np.count_nonzero(deep)
     if not number:
         return ()
     low, high = reading.value_range or SIXTEEN_BITS
-    whose = "the range of the training images" if reading.value_range else "as the training images have no more than 8"
+    whose = whose if reading.value_range else "as the training images have no more than 8"
     notes = [f"{number:,} images have more than 8 bits; their values {low:g} to {high:g} become 0 to 255 ({whose})"]
     beyond = deep & ((reading.extents[:, 0] < low) | (reading.extents[:, 1] > high))
     if beyond.any():

@@ -36,6 +36,17 @@ def unsorted(root: Path, folder: Path, found: str) -> InputError:
     return InputError(f"{folder} {found}, so their classes are not known; sort them into a folder for each{away}")
 
 
+def check_train(root: Path, folders: dict[str, Path], beside: Sequence[Folder]) -> None:
+    """Raises InputError for a folder that has val or test and nothing to train on. beside: what is no split."""
+    if folders and not beside and "train" not in folders:
+        there = sorted(folders.values())
+        names = names_in_words([path.name for path in there])
+        raise InputError(
+            f"{root} has {names} and no train; put train beside it, or learn from one of its folders, which is then "
+            f"divided: {FOLDER_PREFIX}{there[0]} (evaluate scores {root} as it is)"
+        )
+
+
 def check_beside(root: Path, train: Path, beside: Sequence[Folder]) -> None:
     """Raises InputError for folders of images beside train."""
     if not beside:
@@ -45,6 +56,10 @@ def check_beside(root: Path, train: Path, beside: Sequence[Folder]) -> None:
     if first.name is not None and not first.flat:
         raise InputError(
             f"{start}; if it is its {first.name.split} split, rename it {first.name.split}, else move it away"
+        )
+    if (inside := look(train)) and set(inside.inner) & set(first.inner):
+        raise InputError(
+            f"{start}, in folders of the same names; if it is val or test, rename it so, else move it away"
         )
     raise InputError(f"{start}; if it is a class, move it into {train.name}, else move it out of {root}")
 

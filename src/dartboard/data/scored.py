@@ -15,6 +15,7 @@ from dartboard.config import Setup
 from dartboard.data.class_folders import holds_images
 from dartboard.data.decoding import ValueRange
 from dartboard.data.folders import (
+    ALONE,
     DEFAULT_SIZE,
     MAX_BROKEN_SHARE,
     MAX_SIZE,
@@ -114,8 +115,8 @@ def load_other(setup: Setup, *, normalised: bool, value_range: ValueRange | None
 
     normalised: whether the network knows by what mean and standard deviation; else those of the folder's training
     images are found, or where it has no test images, of all; value_range: of the training's images of more than 8
-    bits, as in `load_data`. Raises InputError for folders without images, and where
-    more than 5 % of them are broken.
+    bits, as in `load_data`; where neither is known, that of the images themselves. Raises InputError for folders
+    without images, and where more than 5 % of them are broken.
     """
     root = folder_of(setup)
     try:
@@ -123,13 +124,14 @@ def load_other(setup: Setup, *, normalised: bool, value_range: ValueRange | None
             return test_split(load_setup(setup, value_range), TEST_FOLDER)
         part, class_names, listing = list_scored(root)
         # The one place where a folder to be scored is read.
+        name = "test" if normalised else ALONE
         splits, notes, _ = read_splits(
-            root, {"test": listing}, size_of(setup), setup.stream, free_for(setup), value_range
+            root, {name: listing}, size_of(setup), setup.stream, free_for(setup), value_range
         )
     except OSError as error:
         raise InputError(f"cannot read {error.filename or root}: {error.strerror or error}") from error
-    mean, std = mean_and_std(splits["test"].images)
-    return Scored(setup.data, part, splits["test"], class_names, mean, std, notes)
+    mean, std = mean_and_std(splits[name].images)
+    return Scored(setup.data, part, splits[name], class_names, mean, std, notes)
 
 
 def folder_of(setup: Setup) -> Path:

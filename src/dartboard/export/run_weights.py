@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dartboard import formats
 from dartboard.errors import InputError
 from dartboard.formats.files import check_file, shown
+from dartboard.runs import held_settings
 from dartboard.runs.checkpoint import checkpoints, newest
 from dartboard.runs.run import CHECKPOINTS, Run
 
@@ -46,7 +47,7 @@ def check_has_weights(run: Run) -> None:
 def weights_of(run: Run) -> "tuple[dict[str, Tensor], Unfinished | None]":
     """The weights by name, and where the training stood if it is not finished.
 
-    Raises InputError where there are none, or none that is intact.
+    Raises InputError where there are none, none that is intact, or those of another run.
     """
     check_has_weights(run)
     if (run.folder / WEIGHTS).is_file():
@@ -54,6 +55,8 @@ def weights_of(run: Run) -> "tuple[dict[str, Tensor], Unfinished | None]":
     checkpoint = newest(run.folder / CHECKPOINTS)
     if checkpoint is None:
         raise InputError(f"{shown(run.folder)} has lost its checkpoints; go on with: {run.resume_command}")
+    if checkpoint.place is not None:
+        held_settings.check_own(run.environment, checkpoint.settings, checkpoint.place)
     found = checkpoint.tensors.items()
     weights = {name.removeprefix(OF_NETWORK): tensor for name, tensor in found if name.startswith(OF_NETWORK)}
     return weights, Unfinished(checkpoint.epoch, run.settings.get("epochs", 0), checkpoint.step)

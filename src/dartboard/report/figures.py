@@ -33,6 +33,7 @@ STAND_INS = {
 }
 WIDTH_IN, HEIGHT_IN = 4.3, 2.5
 SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "dartboard", "font.family": "sans-serif", "font.size": 8.5}
+SETTINGS |= {"text.parse_math": False}  # a name with $ in it is no formula
 MAX_POINTS = 400
 LEGEND_ROW_IN, LEGEND_WIDTH, NAME_MARGIN, LONGEST_NAME = 0.17, 60, 6, 52  # widths in letters
 LINE_IN, DOTS_NAME = 0.14, 23  # a further line of a label; letters of a line beside dots
@@ -103,7 +104,11 @@ def legend_rows(names: Sequence[str]) -> tuple[int, int]:
 
 
 def wrapped(name: str, width: int) -> str:
-    """A name in lines of so many letters at most, broken inside a word only where that is longer: nothing is cut."""
+    """A name in lines of so many letters at most, broken inside a word only where that is longer: nothing is cut.
+
+    A byte of it that is not UTF-8, which no font has, is written \\udcXX.
+    """
+    name = name.encode(errors="backslashreplace").decode()
     return "\n".join(textwrap.wrap(name, width, break_on_hyphens=True)) or name
 
 
@@ -226,7 +231,7 @@ def element(file: str, label: str, frame: dict[str, float], height_in: float) ->
     picture = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", picture, flags=re.DOTALL)
     picture = re.sub(r"<title>.*?</title>", "", picture, flags=re.DOTALL)
     picture = re.sub(r' clip-path="[^"]*"|<clipPath.*?</clipPath>', "", picture, flags=re.DOTALL)
-    picture = own_ids(picture, hashlib.sha256((label + picture).encode()).hexdigest()[:8])
+    picture = own_ids(picture, hashlib.sha256((label + picture).encode(errors="backslashreplace")).hexdigest()[:8])
     for variable, stand_in in STAND_INS.items():
         picture = picture.replace(stand_in, f"var({variable})")
     picture = re.sub(

@@ -125,7 +125,7 @@ def newest(folder: Path) -> Checkpoint | None:
 
 
 def prune(folder: Path, keep: list[Path]) -> None:
-    """Removes every checkpoint and leftover but those to keep."""
+    """Removes every checkpoint and leftover, which are folders, but those to keep."""
     for path in folder.iterdir():
-        if path not in keep:
+        if path not in keep and path.is_dir() and not path.is_symlink():  # to open a pipe would wait for its writer
             shutil.rmtree(path, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ def as_json(content: Any) -> str:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file of ours. Raises InputError."""
+    if not os.path.lexists(path):
+        raise InputError(f"there is no file {path}; restore it or run anew")
     data = ordinary_bytes(path, MAX_JSON_BYTES + 1)
     if len(data) > MAX_JSON_BYTES:
         raise InputError(f"{path} is larger than {MAX_JSON_BYTES} bytes; it is none of ours")
