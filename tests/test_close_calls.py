@@ -23,7 +23,7 @@ NAMES = ("none", "skip_connect", "sep_conv_3x3")
 
 @pytest.mark.parametrize("nodes", [1, 2, 4])
 def test_many_alphas_give_the_cells_that_the_method_derives(nodes: int) -> None:
-    from dartboard.methods.darts import derive
+    from dartboard.spaces.darts import derive
 
     rng = np.random.default_rng(nodes)
     tables = rng.normal(size=(30, len(darts.edges(nodes)), len(darts.OPERATIONS)))
