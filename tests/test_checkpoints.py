@@ -16,6 +16,7 @@ from dartboard.methods import darts
 from dartboard.runs import start as run_start
 from dartboard.runs.checkpoint import Checkpoint, checkpoints, read_checkpoint, write_checkpoint
 from dartboard.runs.run import Run
+from dartboard.spaces import SPACES
 from dartboard.training import loop
 from dartboard.training.loop import Place
 from dartboard.training.optimizers import momentum_sgd
@@ -247,7 +248,7 @@ class WiderState(darts.State):
 
 def test_every_field_with_tensors_is_a_part_of_what_is_saved_under_the_names_it_always_had() -> None:
     net = torch.nn.Identity()
-    state = WiderState(net, {}, optimizer(), optimizer(), Place())
+    state = WiderState(SPACES["darts"], net, {}, optimizer(), optimizer(), Place())
     names = {"supernet": "supernet", "alpha": "alpha", "w": "w_optimizer", "alpha_adam": "alpha_optimizer"}
     assert {**names, "beta": "beta", "teacher": "teacher"}.keys() == state.parts().keys()
     assert all(state.parts()[name] is getattr(state, own) for name, own in names.items())

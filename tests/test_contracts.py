@@ -23,7 +23,7 @@ from dartboard import networks
 from dartboard.config import Setup
 from dartboard.data import Data, load_data
 from dartboard.errors import InterruptedRunError
-from dartboard.methods import METHODS
+from dartboard.methods import METHODS, NEEDS
 from dartboard.runs.run import Run
 from dartboard.scoring.cost import count
 from dartboard.scoring.evaluate import shared_weights_score
@@ -66,7 +66,7 @@ def images(*shape: int) -> Tensor:
 @spaces
 def test_every_family_of_spaces_says_what_these_tests_need(space: SearchSpace) -> None:
     assert space.name in SIZES
-    for table in (FORMS, VERTEX, SMALL):
+    for table in (FORMS, VERTEX, SMALL, SEARCHED):
         assert space.family in table
     assert "form" in inspect.signature(networks.module(space.family).Supernet).parameters
 
@@ -147,8 +147,15 @@ WAYS: dict[str, list[dict[str, Any]]] = {
         {"stop": "stable:1,held-out:0.1", "stop_mode": "report"},
     ]
 }
-ALL_WAYS = [(method, way) for method, own in WAYS.items() for way in own]
-ways = pytest.mark.parametrize(("method", "way"), ALL_WAYS, ids=str)
+SEARCHED = {"darts": TWO, "nasbench201": nasbench201.SPACE}  # of each family, to be searched quickly
+ALL_WAYS = [
+    (method, way, family)
+    for method, own in WAYS.items()
+    for family, space in SEARCHED.items()
+    if NEEDS.get(method, frozenset()) <= space.kinds
+    for way in own
+]
+ways = pytest.mark.parametrize(("method", "way", "family"), ALL_WAYS, ids=str)
 
 # Mean training loss of the five steps of the test below, in double, with torch 2.13.0 on CPU.
 GOLDEN_LOSS: dict[str, float] = {"darts": 2.33402434107962}
@@ -189,14 +196,20 @@ def method_module(method: str) -> ModuleType:
 
 
 def run_search(
-    method: str, folder: Path, *, setup: Setup | None = None, data: Data | None = None, **settings: Any
+    method: str,
+    folder: Path,
+    family: str = "darts",
+    *,
+    setup: Setup | None = None,
+    data: Data | None = None,
+    **settings: Any,
 ) -> Any:
     """A tiny search by any method in a new folder; closes the run even where it stops."""
     module = method_module(method)
     known = {field.name for field in fields(module.Config)}
     config = module.Config(**{name: value for name, value in {**tiny.SEARCH, **settings}.items() if name in known})
     with Run.create(folder, config, setup=setup or Setup(device="cpu")) as run:
-        return module.search(config, TWO, data or tiny.digits(), run)
+        return module.search(config, SEARCHED[family], data or tiny.digits(), run)
 
 
 def evidence(result: Any, folder: Path) -> tuple[Any, list[dict[str, Any]], dict[str, Tensor]]:
@@ -218,12 +231,12 @@ def test_every_method_says_what_these_tests_need(method: str) -> None:
 
 @ways
 def test_the_same_seed_gives_the_same_search_bit_for_bit_and_another_seed_another(
-    method: str, way: dict[str, Any], tmp_path: Path
+    method: str, way: dict[str, Any], family: str, tmp_path: Path
 ) -> None:
-    found = [
-        evidence(run_search(method, tmp_path / name, setup=Setup(seed=seed, device="cpu"), **way), tmp_path / name)
-        for name, seed in (("one", 0), ("again", 0), ("other", 1))
-    ]
+    found = []
+    for name, seed in (("one", 0), ("again", 0), ("other", 1)):
+        result = run_search(method, tmp_path / name, family, setup=Setup(seed=seed, device="cpu"), **way)
+        found.append(evidence(result, tmp_path / name))
     assert_same(found[0], found[1])
     assert found[0][1] != found[2][1]
 
@@ -231,24 +244,25 @@ def test_the_same_seed_gives_the_same_search_bit_for_bit_and_another_seed_anothe
 @ways
 @pytest.mark.parametrize("stops", [[1], [2, 1]])
 def test_a_search_that_was_stopped_and_gone_on_with_ends_as_one_that_was_not(
-    method: str, way: dict[str, Any], stops: list[int], tmp_path: Path
+    method: str, way: dict[str, Any], family: str, stops: list[int], tmp_path: Path
 ) -> None:
     """Four steps in two epochs; stopped inside an epoch and at the end of one."""
-    whole = run_search(method, tmp_path / "whole", epochs=2, **way)
+    whole = run_search(method, tmp_path / "whole", family, epochs=2, **way)
     with pytest.raises(InterruptedRunError):
-        run_search(method, tmp_path / "cut", epochs=2, setup=Setup(device="cpu", budget=f"{stops[0]}steps"), **way)
+        setup = Setup(device="cpu", budget=f"{stops[0]}steps")
+        run_search(method, tmp_path / "cut", family, epochs=2, setup=setup, **way)
     for steps in stops[1:]:
         with Run.open(tmp_path / "cut", write=True) as run, pytest.raises(InterruptedRunError):
             run.limits.steps = steps
-            go_on(method, run)
+            go_on(method, run, family)
     with Run.open(tmp_path / "cut", write=True) as run:
-        again = go_on(method, run)
+        again = go_on(method, run, family)
     assert_same(evidence(whole, tmp_path / "whole"), evidence(again, tmp_path / "cut"))
 
 
-def go_on(method: str, run: Run) -> Any:
+def go_on(method: str, run: Run, family: str = "darts") -> Any:
     module = method_module(method)
-    return module.search(module.Config(**run.settings), TWO, tiny.digits(), run)
+    return module.search(module.Config(**run.settings), SEARCHED[family], tiny.digits(), run)
 
 
 @methods
@@ -275,11 +289,13 @@ class Sealed:
 
 
 @ways
-def test_a_search_never_looks_at_the_test_images(method: str, way: dict[str, Any], tmp_path: Path) -> None:
+def test_a_search_never_looks_at_the_test_images(
+    method: str, way: dict[str, Any], family: str, tmp_path: Path
+) -> None:
     data = replace(tiny.digits(), test=Sealed())  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match=r"data\.test\.images"):
         data.test.images  # noqa: B018
-    assert run_search(method, tmp_path / "run", data=data, **way).architecture is not None
+    assert run_search(method, tmp_path / "run", family, data=data, **way).architecture is not None
 
 
 @methods

@@ -18,7 +18,7 @@ from dartboard.methods import darts
 from dartboard.networks.darts import Supernet
 from dartboard.spaces import darts as space
 from dartboard.spaces.search_space import Architecture
-from dartboard.training import loop
+from dartboard.training import loop, optimizers
 from golden.make import HERE, Case
 from test_golden import arrays
 
@@ -273,7 +273,7 @@ def small_state(**changes: Any) -> tuple[darts.Config, darts.State]:
     alpha_optimizer = torch.optim.Adam(
         alpha.values(), config.alpha_lr, betas=betas, weight_decay=config.alpha_weight_decay
     )
-    return config, darts.State(supernet.train(), alpha, w_optimizer, alpha_optimizer, loop.Place())
+    return config, darts.State(space.SPACE, supernet.train(), alpha, w_optimizer, alpha_optimizer, loop.Place())
 
 
 def small_losses(state: darts.State) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
@@ -380,7 +380,7 @@ def test_the_inner_step_has_no_momentum_for_a_weight_that_was_never_moved() -> N
     w = list(state.supernet.parameters())
     w[1].grad = None
     state.w_optimizer.step()
-    buffers = darts.optimizers.momentum_buffers(state.w_optimizer, w)
+    buffers = optimizers.momentum_buffers(state.w_optimizer, w)
     assert len(buffers) == len(w) and not buffers[1].any() and all(buffer.any() for buffer in (buffers[0], buffers[2]))
     before = [tensor.detach().clone() for tensor in w]
     darts.update_alpha(config, state, loss_train, loss_val, xi=0.5)
@@ -424,7 +424,7 @@ tables = st.lists(st.lists(numbers, min_size=3, max_size=3), min_size=14, max_si
 def test_derivation_is_brute_force_over_all_choices_ties_by_the_stated_rule(
     normal: list[list[float]], reduce: list[list[float]]
 ) -> None:
-    found = darts.derive({"normal": normal, "reduce": reduce}, OPERATIONS)
+    found = space.derive({"normal": normal, "reduce": reduce}, OPERATIONS)
     for kind, rows in (("normal", normal), ("reduce", reduce)):
         first = 0
         for number in range(2, 6):
@@ -441,14 +441,14 @@ def test_the_weight_of_none_decides_nothing(rows: list[list[float]]) -> None:
 
 
 def derived(rows: list[list[float]]) -> Architecture:
-    return darts.derive({"normal": rows, "reduce": rows}, OPERATIONS)
+    return space.derive({"normal": rows, "reduce": rows}, OPERATIONS)
 
 
 def test_what_is_derived_lies_in_the_space() -> None:
     noise = torch.Generator().manual_seed(0)
     for _ in range(20):
         weights = {kind: torch.rand(14, 8, generator=noise).tolist() for kind in space.CELLS}
-        assert darts.derive(weights, space.OPERATIONS) in space.SPACE
+        assert space.derive(weights, space.OPERATIONS) in space.SPACE
 
 
 def test_the_loop_updates_alpha_then_the_weights_at_every_step_with_xi_the_present_learning_rate(

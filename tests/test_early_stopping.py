@@ -16,6 +16,7 @@ from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import darts
 from dartboard.runs.run import Run
 from dartboard.search import early_stopping, stop_rules
+from dartboard.spaces import darts as cells
 
 ALL = "skips:1,stable:1,eigenvalue:1.3:2,held-out:0.1"
 TWO = tiny.space_of("skip_connect", "dil_conv_3x3")
@@ -41,7 +42,7 @@ def test_watching_changes_nothing_but_what_is_written(tmp_path: Path) -> None:
 def test_in_report_mode_the_result_names_the_cell_of_every_rule_and_holds_it_as_a_file(tmp_path: Path) -> None:
     result = tiny.search(tmp_path / "run", space=TWO, epochs=3, stop=ALL, stop_mode="report", alpha_lr=0.05)
     *_, last = tiny.history(tmp_path / "run")
-    lines, mixed = tiny.history(tmp_path / "run"), stop_rules.darts.mixed(TWO)
+    lines, mixed = tiny.history(tmp_path / "run"), cells.mixed(TWO)
     assert last["stopped_by"] is None
     assert [entry["rule"] for entry in last["stopped"]] == ["skips:1", "stable:1", "eigenvalue:1.3:2", "held-out:0.1:0"]
     for rule, entry in zip(stop_rules.parse(ALL), last["stopped"], strict=True):

@@ -158,7 +158,7 @@ def test_the_two_second_order_gradients_and_the_first_differ_far_more_than_the_t
 
 def test_derivation_gives_the_genotype_of_the_original_formulation(search: Search) -> None:
     weights = {kind: rows.tolist() for kind, rows in darts.mixture(search.alpha).items()}
-    assert darts.derive(weights, space.OPERATIONS) == space.canonical(search.golden.architecture)
+    assert space.derive(weights, space.OPERATIONS) == space.canonical(search.golden.architecture)
 
 
 def test_the_network_gives_logits_auxiliary_logits_and_evaluation_logits(v2: tuple[Golden, Network]) -> None:

@@ -28,7 +28,7 @@ from dartboard.formats.weights import our_name
 from dartboard.networks.nasbench201 import Network, Supernet, inherit, sized
 from dartboard.runs.run import Run
 from dartboard.scoring.cost import count, count_supernet
-from dartboard.spaces import SPACES, check_searched
+from dartboard.spaces import SPACES
 from dartboard.spaces import nasbench201 as space
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
@@ -436,8 +436,6 @@ def test_what_show_cannot_do_with_this_space_is_refused(cell_file: str) -> None:
         write(space.from_string(BEST), "quark0")
     with pytest.raises(InputError, match="not of 'darts'; give quark0 or nested or nnabla or json"):
         write(tiny.SPACE.sample(Random(0)), "nasbench201")
-    with pytest.raises(InputError, match="no method searches the space nasbench201"):
-        check_searched("nasbench201")
 
 
 def test_a_node_that_nothing_reaches_is_told_as_0() -> None:

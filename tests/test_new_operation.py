@@ -52,7 +52,7 @@ assert result.alpha["normal"].shape == (14, len(operations))
 
 # A cell that uses it is derived, built, counted, written, read and drawn.
 strongest = [[float(operation == name) for operation in operations] for _ in range(14)]
-architecture = darts.derive({"normal": strongest, "reduce": strongest}, operations)
+architecture = spaces.darts.derive({"normal": strongest, "reduce": strongest}, operations)
 assert architecture in space
 assert str(architecture).count(name) == 16
 assert Network(architecture, channels=2, cells=3, image_size=8)(torch.randn(2, 3, 8, 8)).shape == (2, 10)

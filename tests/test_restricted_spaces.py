@@ -12,13 +12,13 @@ import tiny
 from dartboard import formats
 from dartboard.config import Setup
 from dartboard.errors import InterruptedRunError
-from dartboard.methods.darts import derive
 from dartboard.networks.darts import Supernet, check_inside
 from dartboard.networks.layers import Noise, noises_of, renew
 from dartboard.report.drawing import cell_svg
 from dartboard.runs.run import Run
 from dartboard.scoring.cost import count_supernet
 from dartboard.spaces import SPACES, darts
+from dartboard.spaces.darts import derive
 from dartboard.spaces.search_space import SearchSpace
 
 S1, S2, S3, S4 = (SPACES[name] for name in ("s1", "s2", "s3", "s4"))

@@ -23,7 +23,7 @@ NAMES = ("none", "skip_connect", "sep_conv_3x3")
 
 @pytest.mark.parametrize("nodes", [1, 2, 4])
 def test_many_alphas_give_the_cells_that_the_method_derives(nodes: int) -> None:
-    from dartboard.methods.darts import derive
+    from dartboard.spaces.darts import derive
 
     rng = np.random.default_rng(nodes)
     tables = rng.normal(size=(30, len(darts.edges(nodes)), len(darts.OPERATIONS)))
@@ -140,7 +140,22 @@ def rewrite(folder: Path, lines: list[dict[str, object]]) -> None:
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_a_page_of_a_search_over_operations_of_its_own_has_no_close_calls(tmp_path: Path) -> None:
+def test_a_page_of_a_search_over_operations_of_its_own_names_their_columns_and_has_their_close_calls(
+    tmp_path: Path,
+) -> None:
     tiny.search(tmp_path / "run", space=tiny.FEW)
+    facts, own = read_facts(tmp_path / "run"), ("none", "max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
+    assert facts.operations == own
     page = write_report([tmp_path / "run"]).read_text()
-    assert 'id="close"' not in page
+    assert f'"operations":{json.dumps(own, separators=(",", ":"))}' in page.replace(", ", ",").replace(": ", ":")
+    assert 'id="close"' in page
+
+
+def test_a_run_that_does_not_tell_its_columns_has_no_close_calls_of_other_operations(tmp_path: Path) -> None:
+    """As runs over a space of their own were written before they noted what they mix."""
+    tiny.search(tmp_path / "run", space=tiny.FEW)
+    path = tmp_path / "run" / "metrics.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    del lines[0]["mixed"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert 'id="close"' not in write_report([tmp_path / "run"]).read_text()

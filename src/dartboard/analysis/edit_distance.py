@@ -24,12 +24,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import permutations
 
+from dartboard.errors import InputError
 from dartboard.spaces import darts
 from dartboard.spaces.search_space import Architecture
 
 MAX_MATCHED = 7  # nodes; 7! = 5040 renumberings. Larger cells are compared by the numbers that their nodes bear
 
 Inputs = tuple[darts.Edge, ...]
+COMPARED = ("darts",)  # the families whose architectures are pairs of such cells
+
+
+def check_compared(family: str, who: str) -> None:
+    """Raises InputError unless cells of this family can be compared. who: what would compare them, such as "why"."""
+    if family not in COMPARED:
+        raise InputError(f"{who} compares normal and reduction cells; the space {family} has none")
 
 
 @dataclass(frozen=True)

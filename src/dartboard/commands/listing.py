@@ -6,7 +6,7 @@ from dartboard.commands.flags import parse
 from dartboard.data.names import NAMES
 from dartboard.errors import unknown
 from dartboard.formats import published
-from dartboard.methods import METHODS
+from dartboard.methods import METHODS, missing
 from dartboard.spaces import SPACES
 
 KINDS = ("methods", "spaces", "data", "architectures")
@@ -36,13 +36,18 @@ def execute(words: list[str]) -> None:
 def lines(kind: str) -> list[str]:
     """One line a thing: its name, what it is, its source."""
     if kind == "methods":
-        return [f"{name:10} {what}. {source}" for name, (what, source) in METHODS.items()]
+        return [f"{name:10} {what}. Spaces: {spaces_of(name)}. {source}" for name, (what, source) in METHODS.items()]
     if kind == "spaces":
         return [f"{name:10} {space.size:.3g} architectures. {space.source}" for name, space in SPACES.items()]
     if kind == "data":
         return [f"{name:10} {what}" for name, what in NAMES.items()]
     width = max(map(len, published()))
     return [f"{name:{width}} {reported(entry.published)}{entry.source}" for name, entry in published().items()]
+
+
+def spaces_of(method: str) -> str:
+    """The spaces that a method can search."""
+    return ", ".join(name for name in SPACES if not missing(method, name))
 
 
 def reported(text: str) -> str:

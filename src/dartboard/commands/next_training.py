@@ -14,6 +14,7 @@ from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.json_files import as_json
 from dartboard.runs.pace import LONG_S
 from dartboard.runs.run import Run
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
 
 if TYPE_CHECKING:
@@ -93,6 +94,9 @@ def recipe_of(found: Found) -> tuple[Any, tuple[str, ...]]:
     for name in ("crop_padding", "flip"):  # what the search was given of them
         if getattr(found.config, name, getattr(recipe, name)) != getattr(recipe, name):
             changes[name] = getattr(found.config, name)
+    for name, value in FAMILIES[found.architecture.space].training.items():
+        if getattr(recipe, name) != value:
+            changes[name] = value
     return replace(recipe, **changes), tuple(word for name in changes for word in flag(name, changes[name]))
 
 
@@ -121,11 +125,11 @@ def tried_s(found: Found, config: Any) -> float:
     """
     import torch
 
-    from dartboard.networks.darts import sized
+    from dartboard import networks
     from dartboard.training.dry_run import rehearse
 
     with torch.random.fork_rng():
-        network = sized(found.architecture, config, found.data)
+        network = networks.module(found.architecture.space).sized(found.architecture, config, found.data)
     job = dryrun.training_job({"command": "train"}, found.run.setup, config, found.data, network)
     like_search = found.macs * found.config.batch_size // max(1, job.cost.macs)
     batch = min(config.batch_size, max(SMALLEST_BATCH, like_search))

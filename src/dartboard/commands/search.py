@@ -12,14 +12,14 @@ from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import STOPPED
-from dartboard.methods import METHODS
+from dartboard.methods import METHODS, check_pair
 from dartboard.paths import expanded
 from dartboard.runs.known_speeds import remember, say_known
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
 from dartboard.runs.start import Handover
 from dartboard.search.stop_rules import rule_of
-from dartboard.spaces import SPACES, check_searched
+from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def execute(words: list[str]) -> None:
     """Searches once a seed. Raises InputError, CannotContinueError, InterruptedRunError."""
     method = method_of(words)
     space = given(words, "--space") or "darts"
-    refuse_early(words, space)
+    refuse_early(words, method, space)
     module = method_module(method)
     header = {"command": "search", "method": method, "space": space}
     setup, config = layered(module.Config, words, header, presets.SEARCH, getattr(module, "PAPER", {}))
@@ -118,9 +118,9 @@ def method_of(words: list[str]) -> str:
     raise unknown("method", name, METHODS)
 
 
-def refuse_early(words: list[str], space: str) -> None:
-    """Raises InputError for unknown names and paths, before torch is imported."""
-    check_searched(space)
+def refuse_early(words: list[str], method: str, space: str) -> None:
+    """Raises InputError for unknown names, and a space that the method cannot search, before torch is imported."""
+    check_pair(method, space)
     if (data := given(words, "--data")) is not None:
         check_name(data)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dartboard import formats
-from dartboard.analysis.edit_distance import Comparison, compare, share
+from dartboard.analysis.edit_distance import Comparison, check_compared, compare, share
 from dartboard.commands.flags import first_word, given, parse
 from dartboard.config import check_ranges
 from dartboard.errors import InputError
@@ -82,8 +82,7 @@ Named = tuple[Architecture, str]  # an architecture and what it is called
 
 def comparable(architecture: Architecture, name: str) -> Named:
     """What --against names. Raises InputError unless both are pairs of cells."""
-    if any(f"{kind}.concat" not in architecture for kind in darts.CELLS):
-        raise InputError(f"--against compares normal and reduction cells; the space {architecture.space} has none")
+    check_compared(architecture.space, "--against")
     other, _, label = formats.resolve(name)
     if architecture.space != other.space:
         raise InputError(f"--against {label} is of the space {other.space}, not {architecture.space}; give one of that")

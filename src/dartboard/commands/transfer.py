@@ -6,15 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from dartboard.analysis.edit_distance import check_compared
 from dartboard.commands import work
 from dartboard.commands.flags import parse, settings
 from dartboard.config import Setup, build, check_ranges, field_names, flat, parse_budget, to_toml
 from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, InterruptedRunError, TakenError, unknown
-from dartboard.methods import METHODS
+from dartboard.methods import METHODS, check_pair
 from dartboard.runs.limits import Limits, limits_of, signals_noted
-from dartboard.spaces import check_searched
+from dartboard.spaces import SPACES
 from dartboard.studies.protocol import SIDES, Protocol, Side, drawn, parse_proxies
 from dartboard.studies.study import Study, method_of, shared
 
@@ -138,7 +139,8 @@ def read_flags(words: list[str]) -> TransferFlags:
         raise InputError(MISSING)
     if flags.method not in METHODS:
         raise unknown("method", flags.method, METHODS)
-    check_searched(flags.space)
+    check_pair(flags.method, flags.space)
+    check_compared(SPACES[flags.space].family, "transfer")
     for name in (flags.a, flags.b):
         check_name(name)
     Protocol(flags.a, flags.b, carry=flags.carry, proxy=flags.proxy)  # refuses what has no sense

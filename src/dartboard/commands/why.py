@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dartboard.analysis.edit_distance import check_compared
 from dartboard.commands import work
 from dartboard.commands.flags import first_word, parse
 from dartboard.config import build, field_names
@@ -96,6 +97,7 @@ def searched(folder: str) -> Run:
         raise unknown(f"method in {folder}", str(run.method), METHODS)
     if run.space not in SPACES:
         raise unknown(f"space in {folder}", str(run.space), SPACES)
+    check_compared(SPACES[run.space].family, "why")
     if not checkpoints(run.folder / CHECKPOINTS):
         raise InputError(
             f"{folder} has no checkpoint, so no supernet to ask; begin or go on with: {run.resume_command}"

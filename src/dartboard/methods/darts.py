@@ -43,8 +43,7 @@ from dartboard.runs.run import Run
 from dartboard.runs.timer import Clock
 from dartboard.scoring.evaluate import kept_buffers
 from dartboard.search import batches, early_stopping, epoch_log, stop_rules, warm_start
-from dartboard.spaces import darts as cells_space
-from dartboard.spaces.darts import derive as derive  # section 2.4
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.training import cuda_graphs, from_scratch, loop, optimizers
 
@@ -135,8 +134,9 @@ PARTS = {"w_optimizer": "w", "alpha_optimizer": "alpha_adam"}  # names in a chec
 
 @dataclass
 class State:
-    """Everything that changes during the search."""
+    """Everything that changes during the search, in a space that does not."""
 
+    space: SearchSpace
     supernet: nn.Module
     alpha: dict[str, Tensor]
     w_optimizer: torch.optim.Optimizer
@@ -167,7 +167,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
     with run.guarded(), progress_ as progress, clock.watching(*parts), cuda_graphs.own_stream(run.device):
         if state.place.step == 0:
-            run.log(event="start", **epoch_log.alpha_fields(state.alpha, relaxed(state)[1]))
+            epoch_log.log_start(run, tables(state), relaxed(state)[1], space)
         for epoch in early_stopping.epochs(config, watch, state.place, run):
             lr = learning_rate(config, state.place, epoch)
             batches.announce(config, data, run, state.place)
@@ -273,7 +273,7 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
     if supernet is None:
         make = partial(networks.module(space.family).Supernet, channels=config.channels, cells=config.cells)
         make = partial(make, num_classes=data.num_classes, in_channels=data.channels, form=config.supernet)
-        make = partial(make, operations=cells_space.mixed(space))
+        make = partial(make, operations=FAMILIES[space.family].mixed(space))
         supernet = loop.seeded(run, "weights", make)
     supernet = loop.place_module(supernet, device, dtype, config.channels_last).train()
     noise = run.generator("alpha", 0)
@@ -286,7 +286,7 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
     adam = partial(optimizers.Adam, betas=betas, weight_decay=config.alpha_weight_decay)
     alpha_optimizer = adam(list(alpha.values()), config.alpha_lr, capturable=device.type == "cuda")
     place = loop.Place(clock=Clock(device.type))
-    state = State(supernet, alpha, w_optimizer, alpha_optimizer, place, noises_of(supernet))
+    state = State(space, supernet, alpha, w_optimizer, alpha_optimizer, place, noises_of(supernet))
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, state.place, **state.parts())
     elif run.handover is not None:
@@ -368,12 +368,16 @@ def loss_of(state: State, x: Tensor, y: Tensor, run: Run) -> Tensor:
 
 
 def relaxed(state: State) -> tuple[dict[str, Tensor], Architecture]:
-    """The mixture weights as they stand, and the architecture they would give."""
+    """The mixture weights as they stand, and the architecture they would give (section 2.4; the family's own rule)."""
+    family = FAMILIES[state.space.family]
     with torch.no_grad():
         weights = mixture(state.alpha)
-    operations = getattr(state.supernet, "operations", cells_space.OPERATIONS)
-    operations = getattr(state.supernet, "mixed", operations)
-    return weights, derive({kind: rows.tolist() for kind, rows in weights.items()}, operations)
+    return weights, family.derive({kind: rows.tolist() for kind, rows in weights.items()}, family.mixed(state.space))
+
+
+def tables(state: State) -> dict[str, Tensor]:
+    """What each epoch's line holds of alpha, by kind of cell: edges x operations."""
+    return {f"alpha_{kind}": logits for kind, logits in state.alpha.items()}
 
 
 def finish_epoch(
@@ -386,7 +390,7 @@ def finish_epoch(
         numbers |= epoch_log.scores(state.supernet, weights, architecture, data, config.batch_size)
     with place.clock("stopping") if watch.rules else nullcontext():
         numbers |= early_stopping.readings(watch, place.epoch, state.supernet, state.alpha, mixture, data, run)
-    epoch_log.write_epoch(run, place, numbers, state.alpha, architecture, progress)
+    epoch_log.log_epoch(run, place, numbers, progress, tables(state), architecture)
 
 
 def finish(state: State, watch: early_stopping.Watch, run: Run) -> Result:

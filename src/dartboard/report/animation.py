@@ -10,13 +10,13 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 from dartboard.errors import InputError
 from dartboard.report import grids, palette, words
 from dartboard.report.chain import swap_index
-from dartboard.report.drawing import TITLES, EdgeLook, relaxed_png
+from dartboard.report.drawing import EdgeLook, relaxed_png
 from dartboard.report.facts import Epoch, Facts
-from dartboard.report.measures import Scale, has_cells, num_nodes, strongest
+from dartboard.report.forms import TITLES, has_form
+from dartboard.report.measures import Scale, strongest
 from dartboard.report.walk import known_inputs, thickness_scale
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.targets import write_target
-from dartboard.spaces import darts
 
 FRAME_MS, SWAP_MS, LAST_MS = 420, 1600, 2600  # how long a picture stays; the last one before a swap; the last one
 THINNEST, THICKEST = 1.0, 9.0
@@ -28,10 +28,11 @@ def write_gif(facts: Facts, path: Path, *, named: bool) -> Path:
     """Write the animation of a run, or of a chain of runs as `chain.joined` gives it, and return its path.
 
     named: by a person, so that links are followed and devices written into.
-    Raises InputError where no epoch has alpha and a pair of cells, or the file cannot be written.
+    Raises InputError where no epoch has alpha and cells that can be drawn, or the file cannot be written.
     """
-    history = [epoch for epoch in facts.history if epoch.weights and has_cells(epoch.architecture)]
-    kinds = [kind for kind in darts.CELLS if history and num_nodes(history[-1].weights.get(kind, ())) is not None]
+    history = [epoch for epoch in facts.history if epoch.weights and has_form(epoch.architecture)]
+    form, last = facts.form, history[-1].weights if history else {}
+    kinds = [kind for kind in form.kinds if form.num_nodes(len(last.get(kind, ()))) is not None]
     if not kinds:
         raise InputError(f"{str(facts.folder)!r} has no epoch with alpha; --gif draws searches that have")
     pictures = [picture(facts, history, index, kinds) for index in range(len(history))]
@@ -79,15 +80,16 @@ def picture(facts: Facts, history: Sequence[Epoch], index: int, kinds: Sequence[
 
 
 def relaxed_picture(facts: Facts, history: Sequence[Epoch], epoch: Epoch, kind: str) -> Image.Image:
-    nodes = num_nodes(epoch.weights[kind]) or darts.NUM_NODES
-    return Image.open(BytesIO(relaxed_png(nodes, looks(facts, history, epoch, kind))))
+    nodes = facts.form.num_nodes(len(epoch.weights[kind])) or 0
+    return Image.open(BytesIO(relaxed_png(nodes, looks(facts, history, epoch, kind), facts.form)))
 
 
 def looks(facts: Facts, history: Sequence[Epoch], epoch: Epoch, kind: str) -> list[EdgeLook]:
     """Every edge with its operation in the cell or, outside it, its strongest one, as thick as that one's weight."""
     table = epoch.weights[kind]
-    edges, scale = darts.edges(num_nodes(table) or darts.NUM_NODES), thickness_scale(facts, history, kind)
-    kept = {(source, target): name for source, target, name in known_inputs(facts, epoch, kind, edges)}
+    edges = facts.form.edges(facts.form.num_nodes(len(table)) or 0)
+    scale, inputs = thickness_scale(facts, history, kind), known_inputs(facts, epoch, kind, edges)
+    kept = {(source, target): name for source, target, name in inputs if name != "none"}
     rows = zip(edges, table, strict=True)
     return [edge_look(edge, row, facts.operations, kept.get(edge), scale) for edge, row in rows]
 

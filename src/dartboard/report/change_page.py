@@ -7,41 +7,43 @@ import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from dartboard.analysis.edit_distance import aligned, compare, distance
+from dartboard.analysis.edit_distance import aligned, compare
 from dartboard.report import changes, grids, words
 from dartboard.report.blocks import box, legend, pair, picture, section, sentences
 from dartboard.report.chain import swap_index
-from dartboard.report.changes import Change, Points, change_of, random_distance, with_cells
-from dartboard.report.drawing import TITLES
+from dartboard.report.changes import Change, Points, change_of, inputs_of, random_distance, with_cells
 from dartboard.report.drawn_difference import difference_svg
 from dartboard.report.facts import Epoch, Facts
 from dartboard.report.figures import Series
+from dartboard.report.forms import TITLES
 from dartboard.report.markup import Html, join, tag
-from dartboard.report.measures import cell_of, difference, has_cells, operations_of
+from dartboard.report.measures import cell_of, difference
 from dartboard.report.plots import plot
 from dartboard.report.strip import epoch_frames, strip
 from dartboard.spaces import darts
 
-COLOURS = dict(zip(darts.CELLS, ("--one", "--two"), strict=True))
+COLOURS = ("--one", "--two")  # of the kinds of cells
 CLAIM = "“The drawn cells do not change with the epochs”"
 DIFFERENCE_LEAD = "Grey: inputs that both cells have. Dashed, −: only the first has them. Thick, +: only the second."
 
 
 def change_section(facts: Facts) -> Html | None:
     """The whole part; None where no two epochs have a cell."""
-    known = with_cells(facts.history)
+    known, kinds = with_cells(facts.history), facts.form.kinds
     if len(known) < 2:
         return None
+    pairs = facts.form.competing  # what tells of cells of which a node keeps some inputs only, by the numbers of nodes
+    used = (name for epoch in known for kind in kinds for _, _, name in inputs_of(epoch, kind))
     return section(
         "change",
         "Does the cell change?",
         claim_box(facts),
-        *(strip_picture(facts, kind) for kind in darts.CELLS),
-        legend(name for epoch in known for kind in darts.CELLS for name in operations_of(cell_of(epoch, kind))),
+        *(strip_picture(facts, kind) for kind in kinds if pairs),
+        legend(name for name in used if name != "none"),
         duo(distance_plot(facts), remaining_plot(facts)),
-        tag("div", *(past(facts, known, kind) for kind in darts.CELLS), class_="duo"),
-        *comparisons(facts, known),
-        duo(margin_plot(facts, "operation"), margin_plot(facts, "edge")),
+        tag("div", *(past(facts, known, kind) for kind in kinds), class_="duo"),
+        *(comparisons(facts, known) if pairs else ()),
+        duo(margin_plot(facts, "operation"), margin_plot(facts, "edge") if pairs else None),
         duo(drift_plot(facts), step_plot(facts)),
         lead="What would be derived after every epoch, and how far that is from the epoch before and from the end.",
     )
@@ -56,7 +58,7 @@ def duo(*plots: Html | None) -> Html:
 
 def claim_box(facts: Facts) -> Html | None:
     """What this run says to the claim that the drawn cells do not change, counted from its own epochs."""
-    found = {kind: change_of(facts.history, kind) for kind in darts.CELLS}
+    found = {kind: change_of(facts.history, kind) for kind in facts.form.kinds}
     known = {kind: change for kind, change in found.items() if change is not None}
     if not known:
         return None
@@ -96,13 +98,18 @@ def foot(facts: Facts, known: dict[str, Change]) -> list[str]:
     pairs = f"mean of {changes.YARDSTICK_PAIRS} pairs of the space {space}"
     yardstick = f"Two cells drawn at random differ in {' and '.join(told)}, {pairs}. " if told else ""
     drawn = "Cells count as equal where only the numbers of their nodes, or the order of inputs, differ."
+    if not facts.form.competing:
+        drawn = "An input is an edge with its operation, none among them."
     return [yardstick + drawn, *swap_words(facts), *given_words(facts)]
 
 
 def given_words(facts: Facts) -> list[str]:
     """That the run gave another cell than its last epoch's, where it did."""
     last = with_cells(facts.history)[-1].architecture
-    if facts.final is None or last is None or not has_cells(facts.final) or (edits := distance(facts.final, last)) == 0:
+    if facts.final is None or last is None or facts.final.space != last.space:
+        return []
+    edits = sum(facts.form.apart(facts.final, last, kind).edits for kind in facts.form.kinds)
+    if edits == 0:
         return []
     return [f"The cell that the run gives is not its last epoch's: they are {words.plural(edits, 'edit')} apart."]
 
@@ -115,9 +122,8 @@ def swap_words(facts: Facts) -> list[str]:
         at = swap_index(history, swap)
         if 0 < at < len(history):
             parts = []
-            for kind in darts.CELLS:
-                before, last = cell_of(history[at - 1], kind), cell_of(history[-1], kind)
-                found = compare(before, last)
+            for kind in facts.form.kinds:
+                found = changes.apart(history[at - 1], history[-1], kind)
                 parts.append(f"{found.inputs} of {found.of} inputs changed in the {TITLES[kind]}")
             since = f"From just before the swap to {swap.data} (epoch {swap.epoch}) to the end"
             told.append(f"{since}: {' and '.join(parts)}.")
@@ -144,13 +150,14 @@ def strip_picture(facts: Facts, kind: str) -> Html:
 
 def past(facts: Facts, known: Sequence[Epoch], kind: str) -> Html:
     """Edges against epochs."""
-    rows = max(len(cell_of(epoch, kind).nodes) for epoch in known)
+    form = facts.form
+    rows = max(target for epoch in known for _, target, _ in inputs_of(epoch, kind)) + 1 - form.first
     swaps = [swap_index(known, swap) for swap in facts.swaps]
     caption = (
         "A row an edge, a column an epoch; coloured where the edge would be in the cell. The frame follows the slider."
     )
     return picture(
-        grids.history(known, darts.edges(rows), kind, swaps),
+        grids.history(known, form.edges(rows), kind, form, swaps),
         caption,
         f"{facts.name}-history-{kind}",
         title=f"Derived {TITLES[kind]}",
@@ -200,10 +207,10 @@ def difference_picture(one: darts.Cell, other: darts.Cell, kind: str, name: str)
 def both(facts: Facts, points: Callable[[str], Points], *, dashed: bool = False, name: str = "") -> list[Series]:
     """A line for each kind of cell that has points which are numbers."""
     found = []
-    for kind in darts.CELLS:
+    for kind, colour in zip(facts.form.kinds, COLOURS, strict=False):
         known = [(x, y) for x, y in points(kind) if math.isfinite(y)]
         if known:
-            line = Series(f"{TITLES[kind]}{name}", [x for x, _ in known], [y for _, y in known], COLOURS[kind], dashed)
+            line = Series(f"{TITLES[kind]}{name}", [x for x, _ in known], [y for _, y in known], colour, dashed)
             found.append(line)
     return found
 
@@ -211,7 +218,8 @@ def both(facts: Facts, points: Callable[[str], Points], *, dashed: bool = False,
 def distance_plot(facts: Facts) -> Html | None:
     """Distance between the derived cells of successive epochs."""
     lines = both(facts, lambda kind: changes.between_epochs(facts.history, kind))
-    caption = f"Inputs that differ from those of the epoch before, at the best matching of nodes.{dotted(facts)}"
+    matching = ", at the best matching of nodes" if facts.form.competing else ""
+    caption = f"Inputs that differ from those of the epoch before{matching}.{dotted(facts)}"
     return plot(facts, "Changed since the epoch before", lines, caption, whole=True)
 
 
@@ -225,7 +233,7 @@ def remaining_plot(facts: Facts) -> Html | None:
 def margin_plot(facts: Facts, of: str) -> Html | None:
     """Least margin of the winning operations, or of the winning edges, over the epochs."""
     measure = {"operation": changes.operation_margins, "edge": changes.edge_margins}[of]
-    known = [epoch for epoch in with_cells(facts.history) if set(darts.CELLS) <= set(epoch.weights)]
+    known = [epoch for epoch in with_cells(facts.history) if set(facts.form.kinds) <= set(epoch.weights)]
 
     def points(kind: str) -> Points:
         return [(epoch.epoch, changes.least(measure(epoch, kind, facts.operations))) for epoch in known]

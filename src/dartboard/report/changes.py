@@ -8,9 +8,10 @@ from itertools import pairwise
 from random import Random
 from statistics import fmean
 
-from dartboard.analysis.edit_distance import compare
+from dartboard.analysis.edit_distance import Comparison
 from dartboard.report.facts import Epoch, Table
-from dartboard.report.measures import cell_of, has_cells, num_nodes, strongest
+from dartboard.report.forms import FORMS, Input, has_form
+from dartboard.report.measures import cell_of, strongest
 from dartboard.spaces import SPACES, darts
 
 YARDSTICK_PAIRS = 200  # pairs of random cells that a distance is held against
@@ -19,20 +20,26 @@ Points = list[tuple[int, float]]  # (epoch, value)
 
 
 def with_cells(history: Sequence[Epoch]) -> list[Epoch]:
-    """The epochs whose derived architecture is a pair of cells."""
-    return [epoch for epoch in history if has_cells(epoch.architecture)]
+    """The epochs whose derived architecture has cells that can be drawn."""
+    return [epoch for epoch in history if has_form(epoch.architecture)]
+
+
+def apart(one: Epoch, other: Epoch, kind: str) -> Comparison:
+    """How far the derived cells of two epochs are apart; both have one."""
+    assert one.architecture is not None and other.architecture is not None
+    return FORMS[other.architecture.space].apart(one.architecture, other.architecture, kind)
 
 
 def between_epochs(history: Sequence[Epoch], kind: str) -> Points:
     """Inputs of the derived cell that differ from those of the epoch before, at the best matching of nodes."""
     pairs = pairwise(with_cells(history))
-    return [(after.epoch, compare(cell_of(before, kind), cell_of(after, kind)).inputs) for before, after in pairs]
+    return [(after.epoch, apart(before, after, kind).inputs) for before, after in pairs]
 
 
 def to_last(history: Sequence[Epoch], kind: str) -> Points:
     """Inputs of the derived cell that differ from those of the last epoch's cell, at the best matching of nodes."""
     known = with_cells(history)
-    return [(epoch.epoch, compare(cell_of(epoch, kind), cell_of(known[-1], kind)).inputs) for epoch in known]
+    return [(epoch.epoch, apart(epoch, known[-1], kind).inputs) for epoch in known]
 
 
 @dataclass(frozen=True)
@@ -59,19 +66,25 @@ def change_of(history: Sequence[Epoch], kind: str) -> Change | None:
     known = with_cells(history)
     if len(known) < 2:
         return None
-    steps = [(after.epoch, compare(cell_of(one, kind), cell_of(after, kind)).edits) for one, after in pairwise(known)]
-    first, last = cell_of(known[0], kind), cell_of(known[-1], kind)
-    drawn = sum(cell_of(one, kind) != cell_of(after, kind) for one, after in pairwise(known))
+    steps = [(after.epoch, apart(one, after, kind).edits) for one, after in pairwise(known)]
+    inputs = [inputs_of(epoch, kind) for epoch in known]
+    drawn = sum(one != after for one, after in pairwise(inputs))
     times = sum(edits > 0 for _, edits in steps)
     return Change(
         times=times,
         moments=len(steps),
         inputs=sum(int(value) for _, value in between_epochs(known, kind)),
         last=next((epoch for epoch, edits in reversed(steps) if edits > 0), None),
-        apart=compare(first, last).inputs,
-        of=sum(map(len, last.nodes)),
+        apart=apart(known[0], known[-1], kind).inputs,
+        of=len(inputs[-1]),
         renumbered=drawn > times,
     )
+
+
+def inputs_of(epoch: Epoch, kind: str) -> list[Input]:
+    """What the epoch's cell adds up."""
+    assert epoch.architecture is not None
+    return FORMS[epoch.architecture.space].inputs(epoch.architecture, kind)
 
 
 @lru_cache(maxsize=64)
@@ -81,23 +94,27 @@ def random_distance(space: str, kind: str) -> float | None:
     None for a space that is not known.
     """
     known = SPACES.get(space)
-    if known is None or known.family != "darts":
+    if known is None or known.family not in FORMS:
         return None
-    rng = Random(0)
-    drawn = [darts.cell(known.sample(rng), kind) for _ in range(2 * YARDSTICK_PAIRS)]
-    return fmean(compare(one, other).inputs for one, other in zip(drawn[::2], drawn[1::2], strict=True))
+    rng, form = Random(0), FORMS[known.family]
+    drawn = [known.sample(rng) for _ in range(2 * YARDSTICK_PAIRS)]
+    return fmean(form.apart(one, other, kind).inputs for one, other in zip(drawn[::2], drawn[1::2], strict=True))
 
 
 # --- Margins ----------------------------------------------------------------------------------------------------------
 
 
 def operation_margins(epoch: Epoch, kind: str, operations: Sequence[str]) -> list[float]:
-    """For each edge of the derived cell: weight of its strongest operation less that of the next, `none` left out."""
-    table = epoch.weights[kind]
-    edges = darts.edges(num_nodes(table) or 0)
-    kept = {(source, target) for target, inputs in enumerate(cell_of(epoch, kind).nodes, 2) for _, source in inputs}
+    """For each edge of the derived cell: weight of its strongest operation less that of the next.
+
+    `none` is left out, but where a cell may have it.
+    """
+    assert epoch.architecture is not None
+    table, form = epoch.weights[kind], FORMS[epoch.architecture.space]
+    edges = form.edges(form.num_nodes(len(table)) or 0)
+    kept = {(source, target) for source, target, _ in inputs_of(epoch, kind)}
     rows = [row for edge, row in zip(edges, table, strict=False) if edge in kept]
-    ranked = [ranks(row, operations) for row in rows]
+    ranked = [ranks(row, operations) if form.competing else sorted(row, reverse=True) for row in rows]
     return [row[0] - row[1] for row in ranked if len(row) > 1]
 
 

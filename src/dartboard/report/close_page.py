@@ -5,12 +5,12 @@ import math
 from dartboard.analysis.sensitivity import DRAWS, CloseCalls, Survival, as_cell, close_cell
 from dartboard.report.blocks import pair, picture, section, table
 from dartboard.report.changes import root_mean_square_step, with_cells
-from dartboard.report.drawing import TITLES, survival_svg
+from dartboard.report.drawing import survival_svg
 from dartboard.report.facts import Facts
+from dartboard.report.forms import TITLES
 from dartboard.report.grids import edge_words, node_words
 from dartboard.report.markup import Html, join
-from dartboard.report.measures import cell_of, num_nodes
-from dartboard.spaces import darts
+from dartboard.report.measures import cell_of
 
 LARGER = 3  # the second noise of the table, as a multiple of the first
 CLOSE = 0.5  # an input that fewer than half of the draws keep is a close call
@@ -18,7 +18,8 @@ CLOSE = 0.5  # an input that fewer than half of the draws keep is a close call
 
 def close_section(facts: Facts) -> Html | None:
     """Cells with the share of draws in which each input stays, and the table; None where there is nothing to tell."""
-    found = {kind: calls for kind in darts.CELLS if (calls := calls_of(facts, kind)) is not None}
+    kinds = facts.form.kinds if facts.form.competing else ()
+    found = {kind: calls for kind in kinds if (calls := calls_of(facts, kind)) is not None}
     if not found:
         return None
     pictures = [survival_picture(facts, kind, calls) for kind, calls in found.items()]
@@ -38,7 +39,7 @@ def calls_of(facts: Facts, kind: str, times: float = 1.0) -> CloseCalls | None:
     alpha = known[-1].alpha[kind]
     if any(len(row) != len(facts.operations) for row in alpha):
         return None
-    if num_nodes(alpha) is None or any(math.isnan(logit) for row in alpha for logit in row):
+    if facts.form.num_nodes(len(alpha)) is None or any(math.isnan(logit) for row in alpha for logit in row):
         return None
     derived, own = as_cell(alpha, facts.operations), cell_of(known[-1], kind)
     if [sorted(inputs) for inputs in derived.nodes] != [sorted(inputs) for inputs in own.nodes]:

@@ -19,9 +19,10 @@ from dartboard.report.facts import Facts
 from dartboard.report.figures import Series, curves, dots
 from dartboard.report.groups import Group, differences_of, groups_of, numbered, state
 from dartboard.report.markup import Html, join, tag
-from dartboard.report.measures import has_cells, num_skips, spread
+from dartboard.report.measures import has_cells, spread
 from dartboard.report.words import duration, percent, short_count, spread_words
 from dartboard.spaces import darts
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
 
 MAX_DIFFERENCES, MAX_DRAWN, MAX_LINES, MAX_ROWS, MAX_TILES = 4, 8, 12, 30, 8
@@ -90,9 +91,9 @@ def story(searches: Sequence[Facts], trainings: Sequence[Facts], beside: Path) -
 
 
 def skips_of(facts: Facts) -> float | None:
-    if facts.architecture is None or not has_cells(facts.architecture):
+    if facts.architecture is None:
         return None
-    return float(num_skips(darts.cell(facts.architecture, "normal")))
+    return float(FAMILIES[facts.architecture.space].num_skips(facts.architecture))
 
 
 def run_link(facts: Facts, beside: Path) -> Html:

@@ -15,6 +15,7 @@ import pygraphviz
 
 from dartboard.errors import InputError
 from dartboard.report import palette
+from dartboard.report.forms import CELLS, TITLES, Form, node_name
 from dartboard.report.markup import Html, text
 from dartboard.report.measures import has_cells, operations_of
 from dartboard.runs.targets import write_target
@@ -26,7 +27,6 @@ SUFFIXES = (".svg", ".png", ".pdf")
 FONT = "Helvetica,Arial,sans-serif"
 OUTPUT = "c_{k}"
 TITLE_FRAME = "cluster_title"
-TITLES = {"normal": "normal cell", "reduce": "reduction cell"}
 GRAPH = {"bgcolor": "transparent", "outputorder": "edgesfirst", "pad": "0.06", "nodesep": "0.14", "ranksep": "0.26"}
 NODE = {
     "fontname": FONT,
@@ -118,6 +118,14 @@ def cell_svg(cell: darts.Cell, kind: str) -> Html:
     return element(graph, describe(cell, kind))
 
 
+def plain_svg(one: Graph) -> Html:
+    """A graph as an <svg> element."""
+    graph = new_graph()
+    add_graph(graph, one)
+    told = ", ".join(f"{operation} from {source} to {target}" for source, target, operation in one.edges)
+    return element(graph, f"The {TITLES.get(one.title, one.title)}: {told or 'no operation'}")
+
+
 def survival_svg(cell: darts.Cell, kind: str, shares: Mapping[tuple[int, int], float]) -> Html:
     """A discrete cell whose inputs bear a share in percent, and are the fainter the less it is.
 
@@ -138,14 +146,14 @@ def survival_svg(cell: darts.Cell, kind: str, shares: Mapping[tuple[int, int], f
     return element(graph, f"The {TITLES[kind]}, with the share of draws in which each input stays: {', '.join(told)}")
 
 
-def relaxed_svg(num_nodes: int, kind: str) -> Html:
+def relaxed_svg(num_nodes: int, kind: str, form: Form = CELLS) -> Html:
     """The relaxed cell as an <svg> element: one edge a pair of nodes, of the class "edge relaxed e-SOURCE-TARGET"."""
     graph = new_graph(nodesep="0.3", ranksep="0.5")
-    add_nodes(graph, num_nodes, "")
-    for source, target in darts.edges(num_nodes):
+    add_relaxed_nodes(graph, num_nodes, form)
+    for source, target in form.edges(num_nodes):
         look = {"class": f"relaxed e-{source}-{target}", "arrowhead": "none", "color": palette.LINE}
-        graph.add_edge(node_name(source), node_name(target), **look)
-    add_concat(graph, range(darts.NUM_INPUTS, darts.NUM_INPUTS + num_nodes), "")
+        graph.add_edge(form.name(source), form.name(target), **look)
+    add_output(graph, num_nodes, form)
     return element(graph, f"The relaxed {TITLES[kind]}: every edge with its strongest operation")
 
 
@@ -160,16 +168,31 @@ class EdgeLook:
     lit: bool
 
 
-def relaxed_png(num_nodes: int, edges: Sequence[EdgeLook]) -> bytes:
+def relaxed_png(num_nodes: int, edges: Sequence[EdgeLook], form: Form = CELLS) -> bytes:
     """The relaxed cell as a PNG on white paper; nodes and edges lie where they lie in every other one of its size."""
     graph = new_graph(nodesep="0.3", ranksep="0.5", bgcolor=palette.PAPER, dpi="110")
-    add_nodes(graph, num_nodes, "")
+    add_relaxed_nodes(graph, num_nodes, form)
     for one in edges:
         colour = palette.colour(one.operation) + ("" if one.lit else "4d")
         look = {"color": colour, "penwidth": f"{one.thickness:.1f}", "arrowhead": "none"}
-        graph.add_edge(node_name(one.source), node_name(one.target), **look)
-    add_concat(graph, range(darts.NUM_INPUTS, darts.NUM_INPUTS + num_nodes), "")
+        graph.add_edge(form.name(one.source), form.name(one.target), **look)
+    add_output(graph, num_nodes, form)
     return render(graph, "png")
+
+
+def add_relaxed_nodes(graph: pygraphviz.AGraph, num_nodes: int, form: Form) -> None:
+    """The nodes of a relaxed cell, an output of its own among them where it has one."""
+    if form.joined:
+        return add_nodes(graph, num_nodes, "")
+    for number in range(num_nodes):
+        look = PORT if number in form.ports(num_nodes) else STATE
+        graph.add_node(form.name(number), label=form.name(number), **{"class": "state", **look})
+
+
+def add_output(graph: pygraphviz.AGraph, num_nodes: int, form: Form) -> None:
+    """The edges into an output that joins the others."""
+    if form.joined:
+        add_concat(graph, range(darts.NUM_INPUTS, darts.NUM_INPUTS + num_nodes), "")
 
 
 def describe(cell: darts.Cell, kind: str) -> str:
@@ -180,10 +203,6 @@ def describe(cell: darts.Cell, kind: str) -> str:
     ]
     joined = ", ".join(map(str, cell.concat))
     return f"The {TITLES[kind]}: {'; '.join(nodes)}; the output joins {joined}."
-
-
-def node_name(number: int) -> str:
-    return {0: "c_{k-2}", 1: "c_{k-1}"}.get(number, str(number))
 
 
 def node_label(number: int) -> str:
@@ -253,15 +272,19 @@ def plain_graphs(graphs: Sequence[Graph], title: str | None, paper: bool) -> pyg
     used = [operation for one in graphs for _, _, operation in one.edges]
     whole = framed_graph(legend_label(used), title, paper)
     for one in reversed(graphs):  # Graphviz stacks from below
-        frame = add_frame(whole, one.title, title)
-        for name in one.nodes:
-            look = PORT if name in (one.nodes[0], one.nodes[-1]) else STATE
-            frame.add_node(f"{one.title} {name}", label=name, **{"class": "state", **look})
-        for number, (source, target, operation) in enumerate(one.edges):
-            look = {"class": f"op-{operation}", "color": palette.colour(operation), "style": palette.style(operation)}
-            ends = (f"{one.title} {source}", f"{one.title} {target}")
-            add_input(frame, *ends, operation, f"{one.title} {number} ", look)
+        add_graph(add_frame(whole, one.title, title), one)
     return whole
+
+
+def add_graph(graph: pygraphviz.AGraph, one: Graph) -> None:
+    """The nodes of a plain graph, and its edges with their operations."""
+    for name in one.nodes:
+        look = PORT if name in (one.nodes[0], one.nodes[-1]) else STATE
+        graph.add_node(f"{one.title} {name}", label=name, **{"class": "state", **look})
+    for number, (source, target, operation) in enumerate(one.edges):
+        look = {"class": f"op-{operation}", "color": palette.colour(operation), "style": palette.style(operation)}
+        ends = (f"{one.title} {source}", f"{one.title} {target}")
+        add_input(graph, *ends, operation, f"{one.title} {number} ", look)
 
 
 def framed_graph(legend: str, title: str | None, paper: bool) -> pygraphviz.AGraph:

@@ -10,7 +10,6 @@ import pygraphviz
 from dartboard.analysis.edit_distance import aligned
 from dartboard.report import palette
 from dartboard.report.drawing import (
-    TITLES,
     add_concat,
     add_frame,
     add_input,
@@ -19,10 +18,10 @@ from dartboard.report.drawing import (
     element,
     framed_graph,
     new_graph,
-    node_name,
     suffix_of,
     write_picture,
 )
+from dartboard.report.forms import TITLES, node_name
 from dartboard.report.markup import Html
 from dartboard.report.measures import Difference, difference
 from dartboard.spaces import darts

@@ -16,7 +16,9 @@ from typing import Any
 
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
+from dartboard.report.forms import CELLS, FORMS, Form, has_form
 from dartboard.spaces import SPACES, darts
+from dartboard.spaces.families import FAMILIES, Mixed, united
 from dartboard.spaces.search_space import Architecture
 
 Table = tuple[tuple[float, ...], ...]  # edges x operations
@@ -32,7 +34,7 @@ class Epoch:
     """One line of metrics.jsonl of the event "start" (epoch -1), "step" or "epoch".
 
     numbers: those of NUMBERS that the line has and that are finite; accuracies in [0, 1], times in seconds.
-    weights: {"normal" | "reduce": softmax of alpha, edges x operations}, empty where the line has no alpha; alpha: the
+    weights: {kind of cell: softmax of alpha, edges x operations}, empty where the line has no alpha; alpha: the
     logits themselves. architecture: the architecture that would be derived at this moment. place: in a chain of runs,
     the run and its own epoch, "epoch 1 of swap-s0".
     """
@@ -62,7 +64,8 @@ class Swap:
 class Facts:
     """One run folder. `history` is the start (if logged) and the epochs; `result` is empty until the run is done.
 
-    swaps: empty, but for what `chain.joined` makes of several runs; gap: bytes that metrics.jsonl has lost.
+    swaps: empty, but for what `chain.joined` makes of several runs; gap: bytes that metrics.jsonl has lost; mixed: what
+    each edge of the relaxed cells mixes, empty where neither the run's space nor the run tells.
     """
 
     folder: Path
@@ -78,6 +81,13 @@ class Facts:
     unreadable: int
     swaps: tuple[Swap, ...] = ()
     gap: int = 0
+    mixed: Mixed = field(default_factory=dict)
+
+    @property
+    def form(self) -> Form:
+        """How the cells of the run's space lie on the page."""
+        known = (epoch.architecture for epoch in reversed(self.history))
+        return next((FORMS[one.space] for one in (*known, self.final) if one and has_form(one)), CELLS)
 
     @property
     def name(self) -> str:
@@ -94,8 +104,7 @@ class Facts:
     @property
     def operations(self) -> tuple[str, ...]:
         """The columns of the weights: the candidate operations of the run's space."""
-        mixed = mixed_of(str(self.config.get("space", "darts")))
-        return darts.united(mixed) if mixed else darts.OPERATIONS
+        return united(self.mixed) if self.mixed else darts.OPERATIONS
 
     @property
     def architecture(self) -> Architecture | None:
@@ -146,10 +155,10 @@ def read_facts(folder: Path) -> Facts:
         )
     config = read_config(folder / "config.toml")
     lines, unreadable = read_lines(folder / "metrics.jsonl")
-    where, columns = str(folder / "metrics.jsonl"), columns_of(config)
-    found = [to_epoch(line, where, columns) for line in lines if line.get("event") == "epoch"]
+    where, mixed = str(folder / "metrics.jsonl"), noted(lines) or mixed_of(str(config.get("space", "darts")))
+    found = [to_epoch(line, where, mixed) for line in lines if line.get("event") == "epoch"]
     epochs = {event.epoch: event for event in found}
-    starts = [to_epoch(line, where, columns) for line in lines if line.get("event") == "start"]
+    starts = [to_epoch(line, where, mixed) for line in lines if line.get("event") == "start"]
     results = [line for line in lines if line.get("event") == "result"]
     return Facts(
         folder=folder,
@@ -164,6 +173,7 @@ def read_facts(folder: Path) -> Facts:
         final=read_architecture(folder / "architecture.json"),
         unreadable=unreadable,
         gap=sum(whole(line.get("bytes"), 0) for line in lines if line.get("event") == "gap"),
+        mixed=mixed,
     )
 
 
@@ -210,16 +220,25 @@ def to_object(line: bytes) -> dict[str, Any] | None:
 
 
 @cache
-def mixed_of(space: str) -> darts.Mixed:
-    """What each edge of the relaxed cells of a space mixes; {} for a space of no cells, or one that is not known."""
+def mixed_of(space: str) -> Mixed:
+    """What each edge of the relaxed cells of a space mixes; {} for a space that is not known."""
     known = SPACES.get(space)
-    return darts.mixed(known) if known is not None and known.family == "darts" else {}
+    return FAMILIES[known.family].mixed(known) if known is not None else {}
 
 
-def columns_of(config: Mapping[str, Any]) -> darts.Mixed:
-    """What the columns of alpha stand for, edge by edge, in a space whose edges do not all offer the same; else {}."""
-    mixed = mixed_of(str(config.get("space", "darts")))
-    return mixed if len({tuple(row) for rows in mixed.values() for row in rows}) > 1 else {}
+def noted(lines: Sequence[Mapping[str, Any]]) -> Mixed:
+    """What the edges mix as a run over a space of its own says at its start; {} where none does, or not in our form."""
+    found = next((line["mixed"] for line in lines if line.get("event") == "start" and "mixed" in line), None)
+    if not isinstance(found, dict) or not any(found.keys() == family.kinds.keys() for family in FAMILIES.values()):
+        return {}
+    rows = [row for rows in found.values() if isinstance(rows, list) for row in rows]
+    names = [name for row in rows if isinstance(row, list) for name in row]
+    return found if names and all(isinstance(name, str) for name in names) else {}
+
+
+def are_unlike(mixed: Mixed) -> bool:
+    """Whether the edges do not all mix the same, so that a column stands for another operation on each."""
+    return len({tuple(row) for rows in mixed.values() for row in rows}) > 1
 
 
 def spread_out(row: Sequence[float], own: Sequence[str], operations: Sequence[str]) -> tuple[float, ...]:
@@ -235,15 +254,15 @@ def in_columns(table: Table, own: Sequence[Sequence[str]], operations: Sequence[
     return tuple(spread_out(row, names, operations) for row, names in zip(table, own, strict=True))
 
 
-def to_epoch(line: Mapping[str, Any], where: str, columns: darts.Mixed) -> Epoch:
+def to_epoch(line: Mapping[str, Any], where: str, mixed: Mixed) -> Epoch:
     numbers = {name: value for name in NUMBERS if (value := finite(line.get(name))) is not None}
     alpha = {
         kind: to_table(line[f"alpha_{kind}"], f"{where}: alpha_{kind}")
-        for kind in darts.CELLS
+        for kind in mixed or darts.CELLS
         if line.get(f"alpha_{kind}") is not None
     }
-    if columns:
-        alpha = {kind: in_columns(table, columns[kind], darts.united(columns)) for kind, table in alpha.items()}
+    if are_unlike(mixed):
+        alpha = {kind: in_columns(table, mixed[kind], united(mixed)) for kind, table in alpha.items()}
     first = -1 if line.get("event") == "start" else 0
     return Epoch(
         whole(line.get("epoch"), first),

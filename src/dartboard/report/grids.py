@@ -4,27 +4,14 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from dartboard.report import palette
-from dartboard.report.drawing import TITLES, node_name
 from dartboard.report.facts import Epoch, Table
+from dartboard.report.forms import TITLES, Form, Input, has_form
 from dartboard.report.markup import Html, join, tag, text
-from dartboard.report.measures import Scale, cell_of, has_cells, kept_edges, offered
-from dartboard.spaces import darts
+from dartboard.report.measures import Scale, offered
 
 LABEL_WIDTH, GAP = 72, 5  # GAP: between the edges of two target nodes
 BOX_WIDTH, BOX_HEIGHT, HEAD_HEIGHT = 38, 22, 78
 HISTORY_WIDTH, BAR_HEIGHT, FOOT_HEIGHT = 560, 15, 20
-
-
-def edge_name(source: int, target: int) -> str:
-    return f"{node_name(source)} → {target}"
-
-
-def typeset_edge(source: int, target: int) -> Html:
-    """The edge's name with the index of an input set low."""
-    if source >= darts.NUM_INPUTS:
-        return text(edge_name(source, target))
-    index = tag("tspan", "k−2" if source == 0 else "k−1", dy=3, font_size="75%")
-    return join(["c", index, tag("tspan", f" → {target}", dy=-3)])
 
 
 def edge_words(source: int, target: int) -> Html:
@@ -39,17 +26,17 @@ def node_words(number: int) -> Html:
 
 def row_tops(edges: Sequence[tuple[int, int]], height: int) -> list[int]:
     """Upper side of each edge's row: rows of one target node stand together."""
-    return [row * height + (target - darts.NUM_INPUTS) * GAP for row, (_, target) in enumerate(edges)]
+    return [row * height + (target - edges[0][1]) * GAP for row, (_, target) in enumerate(edges)]
 
 
 def heat_map(
-    table: Table, edges: Sequence[tuple[int, int]], operations: Sequence[str], scale: Scale, kind: str
+    table: Table, edges: Sequence[tuple[int, int]], operations: Sequence[str], scale: Scale, kind: str, form: Form
 ) -> Html:
     """Weights, edges x operations, in percent. Boxes bear data-edge and data-operation."""
     tops = row_tops(edges, BOX_HEIGHT)
     heads = [head(column, operation) for column, operation in enumerate(operations)]
     rows = [
-        join([row_label(edge, HEAD_HEIGHT + top + BOX_HEIGHT / 2), *boxes(row, table[row], top, scale)])
+        join([row_label(form.typeset(*edge), HEAD_HEIGHT + top + BOX_HEIGHT / 2), *boxes(row, table[row], top, scale)])
         for row, (edge, top) in enumerate(zip(edges, tops, strict=True))
     ]
     width, height = LABEL_WIDTH + BOX_WIDTH * len(operations) + 36, HEAD_HEIGHT + tops[-1] + BOX_HEIGHT + 2
@@ -64,8 +51,8 @@ def head(column: int, operation: str) -> Html:
     return join([dot, word])
 
 
-def row_label(edge: tuple[int, int], middle: float) -> Html:
-    return tag("text", typeset_edge(*edge), x=LABEL_WIDTH - 8, y=f"{middle + 3.5:g}", class_="row")
+def row_label(name: Html, middle: float) -> Html:
+    return tag("text", name, x=LABEL_WIDTH - 8, y=f"{middle + 3.5:g}", class_="row")
 
 
 def boxes(row: int, weights: Sequence[float], top: int, scale: Scale) -> list[Html]:
@@ -88,21 +75,23 @@ def boxes(row: int, weights: Sequence[float], top: int, scale: Scale) -> list[Ht
     return found
 
 
-def history(epochs: Sequence[Epoch], edges: Sequence[tuple[int, int]], kind: str, swaps: Sequence[int] = ()) -> Html:
+def history(
+    epochs: Sequence[Epoch], edges: Sequence[tuple[int, int]], kind: str, form: Form, swaps: Sequence[int] = ()
+) -> Html:
     """What would have been derived: a row an edge, a column an epoch, coloured where the edge is in the cell.
 
     swaps: indices of the epochs before which the data change; a dotted line stands there.
     """
-    columns = [kept_edges(cell_of(epoch, kind)) if has_cells(epoch.architecture) else set() for epoch in epochs]
+    columns = [set(in_cell(epoch, kind, form)) for epoch in epochs]
     step = HISTORY_WIDTH / len(epochs)
     tops = row_tops(edges, BAR_HEIGHT)
     bottom = tops[-1] + BAR_HEIGHT
     rows = [
         join(
             [
-                tag("text", typeset_edge(*edge), x=LABEL_WIDTH - 8, y=top + 11, class_="row"),
+                tag("text", form.typeset(*edge), x=LABEL_WIDTH - 8, y=top + 11, class_="row"),
                 tag("rect", x=LABEL_WIDTH, y=top + 1, width=HISTORY_WIDTH, height=BAR_HEIGHT - 2, rx=2, class_="empty"),
-                *bars(edge, columns, epochs, step, top),
+                *bars(edge, form.edge_name(*edge), columns, epochs, step, top),
             ]
         )
         for edge, top in zip(edges, tops, strict=True)
@@ -124,12 +113,24 @@ def history(epochs: Sequence[Epoch], edges: Sequence[tuple[int, int]], kind: str
     return frame(width, height, label, "history", *rows, *ticks(epochs, step, bottom), *marks, cursor)
 
 
+def in_cell(epoch: Epoch, kind: str, form: Form) -> list[Input]:
+    """What the epoch's cell adds up; `none` adds nothing."""
+    if not has_form(epoch.architecture) or epoch.architecture is None:
+        return []
+    return [one for one in form.inputs(epoch.architecture, kind) if one[2] != "none"]
+
+
 def swap_line(x: float, bottom: int) -> Html:
     return tag("line", x1=f"{x:.2f}", x2=f"{x:.2f}", y1=-2, y2=bottom + 2, class_="swap")
 
 
 def bars(
-    edge: tuple[int, int], columns: Sequence[set[tuple[int, int, str]]], epochs: Sequence[Epoch], step: float, top: int
+    edge: tuple[int, int],
+    name: str,
+    columns: Sequence[set[tuple[int, int, str]]],
+    epochs: Sequence[Epoch],
+    step: float,
+    top: int,
 ) -> list[Html]:
     """One rectangle for each run of epochs in which the edge keeps its operation."""
     chosen = ["+".join(sorted(op for source, target, op in column if (source, target) == edge)) for column in columns]
@@ -142,7 +143,7 @@ def bars(
             found.append(
                 tag(
                     "rect",
-                    tag("title", f"{edge_name(*edge)}: {operation}, {during}"),
+                    tag("title", f"{name}: {operation}, {during}"),
                     x=f"{LABEL_WIDTH + start * step + 0.5:.2f}",
                     y=top + 1,
                     width=f"{max(length * step - 1, 1):.2f}",

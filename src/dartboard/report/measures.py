@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, stdev
 
-from dartboard.analysis.edit_distance import isomorphic
 from dartboard.report.facts import Epoch, Table
+from dartboard.report.forms import FORMS, has_form
 from dartboard.spaces import darts
 from dartboard.spaces.search_space import Architecture
 
-PARAMETER_FREE = ("max_pool_3x3", "avg_pool_3x3", "skip_connect")
+PARAMETER_FREE = ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "none")
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,15 @@ def has_cells(architecture: Architecture | None) -> bool:
 
 
 def last_change(history: Sequence[Epoch], kind: str | None = None) -> int | None:
-    """Epoch at which the derived cell (of one kind, or either) last became another; None if it never did.
+    """Epoch at which the derived cell (of one kind, or of any) last became another; None if it never did.
 
-    A cell whose nodes have only changed their numbers is the same.
+    A cell of DARTS whose nodes have only changed their numbers is the same.
     """
     changed = None
-    known = [epoch for epoch in history if has_cells(epoch.architecture)]
-    for before, after in pairwise(known):
-        kinds = darts.CELLS if kind is None else (kind,)
-        if not all(isomorphic(cell_of(before, each), cell_of(after, each)) for each in kinds):
+    known = [(epoch, epoch.architecture) for epoch in history if epoch.architecture and has_form(epoch.architecture)]
+    for (_, one), (after, other) in pairwise(known):
+        form = FORMS[other.space]
+        if any(form.apart(one, other, each).edits for each in (form.kinds if kind is None else (kind,))):
             changed = after.epoch
     return changed
 
@@ -74,20 +74,6 @@ def cell_of(epoch: Epoch, kind: str) -> darts.Cell:
     if epoch.architecture is None:
         raise ValueError(f"epoch {epoch.epoch} has no architecture")
     return darts.cell(epoch.architecture, kind)
-
-
-def num_nodes(table: Table) -> int | None:
-    """Intermediate nodes of a relaxed cell with as many edges as the table has rows; None if no cell has so many."""
-    return next((nodes for nodes in range(1, darts.MAX_NODES + 1) if len(darts.edges(nodes)) == len(table)), None)
-
-
-def kept_edges(cell: darts.Cell) -> set[tuple[int, int, str]]:
-    """(source, target, operation) of every input of the cell."""
-    return {
-        (source, target, operation)
-        for target, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS)
-        for operation, source in inputs
-    }
 
 
 @dataclass(frozen=True)

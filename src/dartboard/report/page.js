@@ -22,7 +22,7 @@ function shareOf(weight, [low, high]) {
 
 function drawRelaxed(svg, kind, data, index) {
   const none = data.operations.indexOf("none");
-  const kept = new Map(kind.kept[index]);
+  const kept = new Map(kind.kept[index]); // an edge that is derived as none is in no cell
   const firstNode = svg.querySelector(".node");
   const words = [];
   const litLast = [...kind.edges.keys()].sort((one, other) => kept.has(one) - kept.has(other) || one - other);
@@ -30,17 +30,18 @@ function drawRelaxed(svg, kind, data, index) {
     const [source, target] = kind.edges[edge];
     const group = svg.querySelector(`.e-${source}-${target}`);
     const row = kind.weights[index][edge] ?? [];
-    const operation = kept.get(edge) ?? strongest(row, none);
+    const lit = kept.has(edge) && kept.get(edge) !== none;
+    const operation = lit ? kept.get(edge) : strongest(row, none);
     const weight = row[operation] ?? 0;
     const path = group.querySelector("path");
     path.style.stroke = data.colours[operation] ?? "var(--line)";
     path.style.strokeWidth = (THINNEST + (THICKEST - THINNEST) * shareOf(weight, kind.thickness)).toFixed(2);
-    path.style.strokeOpacity = kept.has(edge) ? 1 : 0.3;
-    group.classList.toggle("lit", kept.has(edge));
+    path.style.strokeOpacity = lit ? 1 : 0.3;
+    group.classList.toggle("lit", lit);
     group.querySelector("title").textContent =
       `${kind.names[edge]}: ${data.operations[operation] ?? "no weights"} ${(100 * weight).toFixed(1)} %`;
     firstNode.parentNode.insertBefore(group, firstNode);
-    if (kept.has(edge)) words.push(`${kind.names[edge]} ${data.operations[operation]}`);
+    if (lit) words.push(`${kind.names[edge]} ${data.operations[operation]}`);
   });
   svg.setAttribute("aria-label", `Relaxed ${kind.title}, ${data.frames[index].label}. Derived: ${words.join(", ")}.`);
 }

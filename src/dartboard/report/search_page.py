@@ -1,5 +1,6 @@
 """The part of the page that tells a search: what it found, and how that came about."""
 
+from dartboard.analysis.edit_distance import COMPARED
 from dartboard.paths import quoted
 from dartboard.report import next_training, words
 from dartboard.report.blocks import command, section, tiles
@@ -7,8 +8,9 @@ from dartboard.report.cells import cells, collapse_box
 from dartboard.report.change_page import change_section
 from dartboard.report.close_page import close_section
 from dartboard.report.facts import Facts
+from dartboard.report.forms import TITLES, has_form
 from dartboard.report.markup import Html, join, tag
-from dartboard.report.measures import has_cells, last_change
+from dartboard.report.measures import last_change
 from dartboard.report.plots import line, plot, step_line
 from dartboard.report.stability import settled
 from dartboard.report.stopping import stopping_section
@@ -66,10 +68,11 @@ def alarm(facts: Facts) -> Html | None:
     found = collapse_box(facts)
     if found is None or "box-warning" not in found:
         return None
+    title = TITLES[facts.form.kinds[0]]
     link = tag("a", "Read why, and what to do", href="#stability")
     return tag(
         "p",
-        tag("strong", "The normal cell has collapsed into skip connections and pools. "),
+        tag("strong", f"The {title} has collapsed into skip connections and pools. "),
         link,
         class_="box-warning",
     )
@@ -92,7 +95,7 @@ def answer(facts: Facts) -> Html:
             cells(facts.architecture, facts.name),
             train if facts.done else command(resume, "Go on with it, exactly where it stopped:"),
             command(f"dartboard why {quoted(facts.folder)}", "Ask why it performs so:")
-            if facts.done
+            if facts.done and facts.architecture is not None and facts.architecture.space in COMPARED
             else None,
         ]
     )
@@ -110,7 +113,7 @@ def story(facts: Facts) -> Html:
 
     facts: of a run, or of a chain of runs as `chain.joined` gives them.
     """
-    history = [epoch for epoch in facts.history if epoch.weights and has_cells(epoch.architecture)]
+    history = [epoch for epoch in facts.history if epoch.weights and has_form(epoch.architecture)]
     lead = "Every edge begins as a mixture of all operations. Move through the epochs and watch it decide."
     return join(
         [

@@ -4,25 +4,25 @@ import math
 from collections.abc import Sequence
 
 from dartboard.report.cells import DARTS_PLUS_SKIPS
-from dartboard.report.drawing import TITLES
+from dartboard.report.changes import inputs_of
 from dartboard.report.facts import Epoch, Facts
 from dartboard.report.figures import Series
+from dartboard.report.forms import TITLES, has_form
 from dartboard.report.markup import Html, tag
-from dartboard.report.measures import cell_of, entropy_bits, has_cells, num_skips
+from dartboard.report.measures import entropy_bits
 from dartboard.report.plots import plot
-from dartboard.spaces import darts
 
 
 def settled(facts: Facts) -> list[Html]:
     """Entropy and skip connections."""
-    known = [epoch for epoch in facts.history if has_cells(epoch.architecture)]
+    known = [epoch for epoch in facts.history if has_form(epoch.architecture)]
     found = [entropy_plot(facts), skips_plot(facts, known)]
     return [tag("div", *(one for one in found if one is not None), class_="duo")]
 
 
 def entropy_plot(facts: Facts) -> Html | None:
     lines = []
-    for kind, colour in zip(darts.CELLS, ("--one", "--two"), strict=True):
+    for kind, colour in zip(facts.form.kinds, ("--one", "--two"), strict=False):
         known = [(epoch.epoch, entropy_bits(epoch.weights[kind])) for epoch in facts.history if kind in epoch.weights]
         points = [(x, y) for x, y in known if math.isfinite(y)]
         if points:
@@ -39,9 +39,16 @@ def skips_plot(facts: Facts, known: Sequence[Epoch]) -> Html | None:
         return None
     lines = [
         Series(
-            TITLES[kind], [epoch.epoch for epoch in known], [num_skips(cell_of(epoch, kind)) for epoch in known], colour
+            TITLES[kind], [epoch.epoch for epoch in known], [skips_of(epoch, kind) for epoch in known], colour
         )
-        for kind, colour in zip(darts.CELLS, ("--one", "--two"), strict=True)
+        for kind, colour in zip(facts.form.kinds, ("--one", "--two"), strict=False)
     ]
-    caption = "Inputs of the derived cell that are skip connections. Dotted: where DARTS+ would stop (normal cell)."
+    caption = "Inputs of the derived cell that are skip connections."
+    if not facts.form.competing:
+        return plot(facts, "Skip connections", lines, caption, whole=True)
+    caption += " Dotted: where DARTS+ would stop (normal cell)."
     return plot(facts, "Skip connections", lines, caption, whole=True, marks=[(DARTS_PLUS_SKIPS, "DARTS+")])
+
+
+def skips_of(epoch: Epoch, kind: str) -> int:
+    return [operation for _, _, operation in inputs_of(epoch, kind)].count("skip_connect")

@@ -8,14 +8,14 @@ from dartboard.formats import read
 from dartboard.formats.files import STOPPED
 from dartboard.report import words
 from dartboard.report.blocks import section, table
-from dartboard.report.facts import Facts, mixed_of, read_lines
+from dartboard.report.facts import Facts, read_lines
 from dartboard.report.figures import Series
+from dartboard.report.forms import TITLES
 from dartboard.report.markup import Html, tag
-from dartboard.report.measures import num_skips
 from dartboard.report.plots import line, plot
 from dartboard.search import stop_rules
 from dartboard.search.stop_rules import Rule, Stopped
-from dartboard.spaces import darts
+from dartboard.spaces.families import FAMILIES
 
 COLOURS = ("--one", "--three", "--four", "--muted", "--ink")
 
@@ -38,7 +38,7 @@ def stopped(facts: Facts) -> dict[Rule, Stopped]:
             return {stop_rules.rule_of(entry["rule"]): stopped_of(entry) for entry in facts.result["stopped"]}
     except (InputError, KeyError, TypeError):  # written by other hands
         return {}
-    mixed = mixed_of(str(facts.config.get("space", "darts")))
+    mixed = facts.mixed
     if not rules or not mixed:
         return {}
     lines, _ = read_lines(facts.folder / "metrics.jsonl")
@@ -64,7 +64,7 @@ def rules_table(facts: Facts, found: Mapping[Rule, Stopped]) -> Html:
         "rule",
         "fired after epoch",
         "keeps epoch",
-        "skips, normal cell",
+        f"skips, {TITLES[facts.form.kinds[0]]}",
         f"{words.CUT_OUT} (validation)",
         "file",
         "why",
@@ -76,9 +76,10 @@ def rules_table(facts: Facts, found: Mapping[Rule, Stopped]) -> Html:
 def row(facts: Facts, rule: Rule, one: Stopped) -> Sequence[object]:
     fired = "never" if one.epoch is None else one.epoch
     scored = value_at(facts, one.kept, "derived_val_accuracy")
-    cell = darts.cell(read(one.architecture)[0], "normal")
+    cell = read(one.architecture)[0]
+    skips = FAMILIES[cell.space].num_skips(cell)
     file = f"{STOPPED}/{rule.file_name}" if facts.done else "when it is done"
-    return rule.text, fired, one.kept, num_skips(cell), words.percent(scored), tag("code", file), tag("span", one.why)
+    return rule.text, fired, one.kept, skips, words.percent(scored), tag("code", file), tag("span", one.why)
 
 
 def value_at(facts: Facts, epoch: int, field: str) -> float | None:

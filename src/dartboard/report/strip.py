@@ -8,8 +8,9 @@ from functools import lru_cache
 from dartboard.analysis.edit_distance import aligned, compare
 from dartboard.report import grids, palette
 from dartboard.report.chain import swap_index
-from dartboard.report.drawing import TITLES, relaxed_svg
+from dartboard.report.drawing import relaxed_svg
 from dartboard.report.facts import Epoch, Facts
+from dartboard.report.forms import TITLES
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import cell_of, difference
 from dartboard.spaces import darts

@@ -6,11 +6,11 @@ from dartboard.report import grids, palette, words
 from dartboard.report.blocks import legend, picture
 from dartboard.report.cells import genotype_text
 from dartboard.report.chain import swap_index
-from dartboard.report.drawing import TITLES, relaxed_svg
+from dartboard.report.drawing import relaxed_svg
 from dartboard.report.facts import Epoch, Facts, Swap, Table
+from dartboard.report.forms import TITLES
 from dartboard.report.markup import Html, embedded_json, tag
-from dartboard.report.measures import Scale, cell_of, kept_edges, num_nodes, offered, scale_of, strongest
-from dartboard.spaces import darts
+from dartboard.report.measures import Scale, offered, scale_of, strongest
 
 
 def walk(facts: Facts, history: Sequence[Epoch]) -> Html:
@@ -25,7 +25,8 @@ def walk(facts: Facts, history: Sequence[Epoch]) -> Html:
         tag("output", readout(last), class_="readout"),
         class_="controls",
     )
-    kinds = [kind for kind in darts.CELLS if kind in last.weights and num_nodes(last.weights[kind]) is not None]
+    form = facts.form
+    kinds = [kind for kind in form.kinds if form.num_nodes(len(last.weights.get(kind, ()))) is not None]
     halves = [half(facts, history, kind) for kind in kinds]
     genotype = tag("pre", tag("code", genotype_of(last), class_="now"), tabindex=0, class_="genotype")
     data = embedded_json(walk_data(facts, history, kinds), class_="walk-data")
@@ -70,19 +71,20 @@ def swap_mark(facts: Facts, history: Sequence[Epoch], swap: Swap) -> Html | None
 
 def half(facts: Facts, history: Sequence[Epoch], kind: str) -> Html:
     """One kind of cell: relaxed cell and heat map."""
-    table = history[-1].weights[kind]
-    nodes = num_nodes(table) or darts.NUM_NODES
+    table, form = history[-1].weights[kind], facts.form
+    nodes = form.num_nodes(len(table)) or 0
     heat, thick = heat_scale(history, kind), thickness_scale(facts, history, kind)
-    grid = grids.heat_map(table, darts.edges(nodes), facts.operations[: len(table[0])], heat, kind)
+    grid = grids.heat_map(table, form.edges(nodes), facts.operations[: len(table[0])], heat, kind, form)
     relaxed = (
         "Colour: an edge's strongest operation other than none. Thickness: its weight, from "
         f"{points(thick.low)} to {points(thick.high)}. Full colour: in the cell that would be derived."
     )
     heated = f"Softmax of alpha in percent, the fuller the colour from {points(heat.low)} to {points(heat.high)}. "
     heated += "Framed: derived."
+    drawn = relaxed_svg(nodes, kind, form)
     return tag(
         "div",
-        picture(relaxed_svg(nodes, kind), relaxed, f"{facts.name}-relaxed-{kind}", title=f"Relaxed {TITLES[kind]}"),
+        picture(drawn, relaxed, f"{facts.name}-relaxed-{kind}", title=f"Relaxed {TITLES[kind]}"),
         picture(grid, heated, f"{facts.name}-alpha-{kind}", title=f"Alpha, {TITLES[kind]}", wide=True),
         class_="half",
         data_kind=kind,
@@ -123,7 +125,8 @@ def walk_data(facts: Facts, history: Sequence[Epoch], kinds: Sequence[str]) -> d
 
 
 def kind_data(facts: Facts, history: Sequence[Epoch], kind: str) -> dict[str, object]:
-    edges = darts.edges(num_nodes(history[-1].weights[kind]) or darts.NUM_NODES)
+    form = facts.form
+    edges = list(form.edges(form.num_nodes(len(history[-1].weights[kind])) or 0))
     kept = [
         [
             [edges.index((source, target)), facts.operations.index(operation)]
@@ -134,7 +137,7 @@ def kind_data(facts: Facts, history: Sequence[Epoch], kind: str) -> dict[str, ob
     return {
         "title": TITLES[kind],
         "edges": [list(edge) for edge in edges],
-        "names": [grids.edge_name(*edge) for edge in edges],
+        "names": [form.edge_name(*edge) for edge in edges],
         "heat": scale_data(heat_scale(history, kind)),
         "thickness": scale_data(thickness_scale(facts, history, kind)),
         "weights": [rounded(epoch.weights.get(kind, ())) for epoch in history],
@@ -147,7 +150,7 @@ def scale_data(scale: Scale) -> list[float]:
 
 
 def known_inputs(facts: Facts, epoch: Epoch, kind: str, edges: Sequence[tuple[int, int]]) -> list[tuple[int, int, str]]:
-    found = sorted(kept_edges(cell_of(epoch, kind)))
+    found = sorted(set(facts.form.inputs(epoch.architecture, kind))) if epoch.architecture else []
     return [edge for edge in found if edge[:2] in edges and edge[2] in facts.operations]
 
 

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from dartboard.report import palette
-from dartboard.report.drawing import TITLES, add_concat, add_input, add_nodes, new_graph, node_name
+from dartboard.report.drawing import add_concat, add_input, add_nodes, new_graph
 from dartboard.report.drawing import element as cell_element
 from dartboard.report.figures import SETTINGS, STAND_INS, WIDTH_IN, add_mark, dress, element, written
+from dartboard.report.forms import TITLES, node_name
 from dartboard.report.markup import Html
 from dartboard.report.why_words import row_look
 from dartboard.spaces import darts

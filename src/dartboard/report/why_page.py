@@ -9,8 +9,8 @@ from dartboard.report import page, why_figures, words
 from dartboard.report.blocks import box, legend, pair, pairs, picture, section, sentences, table, tiles
 from dartboard.report.cells import NUMBERS_NOTE
 from dartboard.report.conditions import conditions
-from dartboard.report.drawing import TITLES
 from dartboard.report.facts import read_facts
+from dartboard.report.forms import TITLES
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import operations_of
 from dartboard.report.why_training import convergence, gradient

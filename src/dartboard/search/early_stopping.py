@@ -19,7 +19,7 @@ from dartboard.scoring.evaluate import kept_buffers, shared_weights_score
 from dartboard.search import stop_rules
 from dartboard.search.hessian import MOST_PRODUCTS, largest_eigenvalue
 from dartboard.search.stop_rules import Rule, Stopped
-from dartboard.spaces import darts
+from dartboard.spaces.families import FAMILIES, Mixed
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.training import from_scratch, loop, optimizers
 
@@ -54,7 +54,7 @@ class Watch:
 
     rules: tuple[Rule, ...]
     ends: bool
-    mixed: darts.Mixed
+    mixed: Mixed
     held_out: Split | None
     sample: Split | None
     every: int = 1
@@ -63,6 +63,8 @@ class Watch:
 def begin(config: Settings, space: SearchSpace, data: Data, run: Run) -> tuple[Watch, Data]:
     """What to watch, and the data without what is held out for it. Both are functions of the run's seed."""
     rules = stop_rules.parse(config.stop)
+    if rules:
+        stop_rules.check_space(rules, space)
     numbers = {rule.name: rule.numbers for rule in rules}
     held_out = sample = None
     if "held-out" in numbers:
@@ -75,7 +77,7 @@ def begin(config: Settings, space: SearchSpace, data: Data, run: Run) -> tuple[W
         count = num_images(config.batch_size, every, len(data.train))
         order = torch.randperm(len(data.val), generator=run.generator("eigenvalue-images"))
         sample = picked(data.val, order[:count].numpy())
-    mixed = darts.mixed(space) if rules else {}
+    mixed = FAMILIES[space.family].mixed(space) if rules else {}
     return Watch(rules, config.stop_mode == "stop", mixed, held_out, sample, every), data
 
 

@@ -1,6 +1,7 @@
-"""What a search over relaxed cells writes of itself: at its start, at the end of each epoch, and of all."""
+"""What a search writes of itself: at its start, at the end of each epoch, and of all."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor, nn
@@ -12,17 +13,29 @@ from dartboard.runs.progress import Progress
 from dartboard.runs.run import Run
 from dartboard.scoring.evaluate import shared_weights_score
 from dartboard.search import early_stopping
+from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
-from dartboard.spaces.search_space import Architecture
+from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.training import loop
 
 EVIDENCE = ("val_accuracy", "derived_val_accuracy")
 
 
-def alpha_fields(alpha: Mapping[str, Tensor], architecture: Architecture) -> dict[str, object]:
-    """What each epoch's line of metrics says of alpha, and of the architecture it would give."""
-    values: dict[str, object] = {f"alpha_{kind}": logits.detach().tolist() for kind, logits in alpha.items()}
-    return {**values, "architecture": formats.write(architecture, FAMILIES[architecture.space].notation)}
+def fields_of(tables: Mapping[str, Tensor], architecture: Architecture | None) -> dict[str, object]:
+    """What a line of metrics says of a method's tables, and of the architecture they would give."""
+    values: dict[str, object] = {name: table.detach().tolist() for name, table in tables.items()}
+    if architecture is not None:
+        values["architecture"] = formats.write(architecture, FAMILIES[architecture.space].notation)
+    return values
+
+
+def log_start(run: Run, tables: Mapping[str, Tensor], architecture: Architecture | None, space: SearchSpace) -> None:
+    """The line before the first step. A space that the run does not name is told by what its edges mix."""
+    told: dict[str, object] = {}
+    if SPACES.get(run.space or "") != space:
+        mixed = FAMILIES[space.family].mixed(space)
+        told["mixed"] = {kind: [list(row) for row in rows] for kind, rows in mixed.items()}
+    run.log(event="start", **fields_of(tables, architecture), **told)
 
 
 def scores(
@@ -34,18 +47,21 @@ def scores(
     return {"val_loss": loss, "val_accuracy": accuracy, "derived_val_accuracy": derived}
 
 
-def write_epoch(
+def log_epoch(
     run: Run,
     place: loop.Place,
     numbers: Mapping[str, float],
-    alpha: Mapping[str, Tensor],
-    architecture: Architecture,
     progress: Progress,
+    tables: Mapping[str, Tensor] = MappingProxyType({}),
+    architecture: Architecture | None = None,
 ) -> None:
-    """The line of an epoch in the metrics, and on the screen."""
-    times, told = {**place.times(), "elapsed_s": run.elapsed_s}, alpha_fields(alpha, architecture)
+    """The line of an epoch in the metrics, and on the screen.
+
+    tables: rows x columns of any size, by the names that the line gives them; architecture: what would be found now.
+    """
+    times, told = {**place.times(), "elapsed_s": run.elapsed_s}, fields_of(tables, architecture)
     run.log(event="epoch", epoch=place.epoch, step=place.step, **numbers, **told, **times)
-    progress.epoch(place.epoch, loop.in_words(numbers), str(told["architecture"]))
+    progress.epoch(place.epoch, loop.in_words(numbers), str(told.get("architecture", "")))
 
 
 def write_result(run: Run, last: Architecture, watch: early_stopping.Watch) -> tuple[Architecture, dict[str, Any]]:

@@ -22,7 +22,8 @@ from typing import Any
 from dartboard import formats
 from dartboard.config import in_words, inside
 from dartboard.errors import InputError, unknown
-from dartboard.spaces import darts
+from dartboard.spaces.families import FAMILIES, Family, Mixed, family_of
+from dartboard.spaces.search_space import SearchSpace
 
 Line = Mapping[str, Any]
 WINDOW = 5  # readings of the eigenvalue in an average, which is credited to the middle one
@@ -101,7 +102,15 @@ def defaults(name: str) -> tuple[float, ...]:
     return tuple(default for default, _, _ in RULES[name][0])
 
 
-def verdict(rule: Rule, lines: Sequence[Line], mixed: darts.Mixed) -> Stopped | None:
+def check_space(rules: Sequence[Rule], space: SearchSpace) -> None:
+    """Raises InputError for a rule that has nothing to go by in this space."""
+    family = FAMILIES[space.family]
+    most = max(len(learnable(row, family)) for rows in family.mixed(space).values() for row in rows)
+    if any(rule.name == "stable" for rule in rules) and most < (2 if family.rivals is None else 1):
+        raise InputError(f"--stop stable goes by the order of convolutions, and {space.name} has none; leave it out")
+
+
+def verdict(rule: Rule, lines: Sequence[Line], mixed: Mixed) -> Stopped | None:
     """What the rule says at the first epoch at which it fires; None where it never does.
 
     lines: of metrics.jsonl, of which those of epochs count; mixed: what each edge mixes, the columns of alpha.
@@ -109,7 +118,7 @@ def verdict(rule: Rule, lines: Sequence[Line], mixed: darts.Mixed) -> Stopped | 
     return RULES[rule.name][1](rule, epochs_of(lines), mixed)
 
 
-def outcome(rule: Rule, lines: Sequence[Line], mixed: darts.Mixed) -> Stopped | None:
+def outcome(rule: Rule, lines: Sequence[Line], mixed: Mixed) -> Stopped | None:
     """The verdict or, where the rule never fires, the cell it keeps all the same; None before the first epoch."""
     found, epochs = verdict(rule, lines, mixed), epochs_of(lines)
     if found is not None or not epochs:
@@ -119,7 +128,7 @@ def outcome(rule: Rule, lines: Sequence[Line], mixed: darts.Mixed) -> Stopped | 
     return replace(kept(epochs[-1], "never fired; the last epoch"), epoch=None)
 
 
-def first(rules: Sequence[Rule], lines: Sequence[Line], mixed: darts.Mixed) -> tuple[Rule, Stopped] | None:
+def first(rules: Sequence[Rule], lines: Sequence[Line], mixed: Mixed) -> tuple[Rule, Stopped] | None:
     """The rule that fired first, of those that did; of several at one epoch the one named first."""
     fired = [(rule, found) for rule in rules if (found := verdict(rule, lines, mixed)) is not None]
     return min(fired, key=lambda pair: pair[1].epoch or 0, default=None)
@@ -137,7 +146,7 @@ def kept(line: Line, why: str, fired: Line | None = None) -> Stopped:
 # --- The rules -------------------------------------------------------------------------------------------------------
 
 
-def skips(rule: Rule, epochs: Sequence[Line], mixed: darts.Mixed) -> Stopped | None:
+def skips(rule: Rule, epochs: Sequence[Line], mixed: Mixed) -> Stopped | None:
     """DARTS+ (Liang et al., arXiv 1909.06035), criterion 1: so many skip connections in one normal cell.
 
     It fires where their number rises to the limit, so that there is a cell before: one that has them from the noise of
@@ -146,7 +155,7 @@ def skips(rule: Rule, epochs: Sequence[Line], mixed: darts.Mixed) -> Stopped | N
     limit = int(rule.numbers[0])
     for before, now in pairwise(epochs):
         if num_skips(before) < limit <= num_skips(now):
-            return kept(before, f"{num_skips(now)} skip connections in the normal cell", now)
+            return kept(before, f"{num_skips(now)} skip connections in the {family_of(mixed).main}", now)
     return None
 
 
@@ -155,13 +164,13 @@ def num_skips(line: Line) -> int:
 
 
 @lru_cache(maxsize=4096)
-def skips_of(architecture: str) -> int:
-    """Skip connections of the normal cell."""
-    cell = darts.cell(formats.read(architecture)[0], "normal")
-    return sum(name == "skip_connect" for node in cell.nodes for name, _ in node)
+def skips_of(text: str) -> int:
+    """Skip connections of the cell that keeps the size of maps."""
+    architecture = formats.read(text)[0]
+    return FAMILIES[architecture.space].num_skips(architecture)
 
 
-def stable(rule: Rule, epochs: Sequence[Line], mixed: darts.Mixed) -> Stopped | None:
+def stable(rule: Rule, epochs: Sequence[Line], mixed: Mixed) -> Stopped | None:
     """DARTS+, criterion 2: the order of alpha among learnable operations has not changed for so many epochs."""
     orders, same = [order(line, mixed) for line in epochs], 0
     for number in range(1, len(epochs)):
@@ -171,25 +180,25 @@ def stable(rule: Rule, epochs: Sequence[Line], mixed: darts.Mixed) -> Stopped | 
     return None
 
 
-def order(line: Line, mixed: darts.Mixed) -> tuple[tuple[int, ...], ...]:
+def order(line: Line, mixed: Mixed) -> tuple[tuple[int, ...], ...]:
     """On every edge its learnable operations, by alpha; where no edge has two, at every node its edges by theirs."""
-    tables = {kind: [softmax(row) for row in line[f"alpha_{kind}"]] for kind in darts.CELLS}
-    columns = {kind: [learnable(row) for row in mixed[kind]] for kind in darts.CELLS}
-    if any(len(found) > 1 for rows in columns.values() for found in rows):
-        edges = ((row, found) for kind in darts.CELLS for row, found in zip(tables[kind], columns[kind], strict=True))
+    family = family_of(mixed)
+    tables = {kind: [softmax(row) for row in line[f"alpha_{kind}"]] for kind in mixed}
+    columns = {kind: [learnable(row, family) for row in rows] for kind, rows in mixed.items()}
+    if family.rivals is None or any(len(found) > 1 for rows in columns.values() for found in rows):
+        edges = ((row, found) for kind in mixed for row, found in zip(tables[kind], columns[kind], strict=True))
         return tuple(descending({column: row[column] for column in found}) for row, found in edges)
     nodes: dict[tuple[str, int], dict[int, float]] = {}
     for kind, rows in tables.items():
-        num_nodes = next(nodes for nodes in range(1, darts.MAX_NODES + 1) if len(darts.edges(nodes)) >= len(rows))
-        for (source, target), row, found in zip(darts.edges(num_nodes), rows, columns[kind], strict=True):
+        for (source, target), row, found in zip(family.rivals(len(rows)), rows, columns[kind], strict=True):
             if found:
                 nodes.setdefault((kind, target), {})[source] = row[found[0]]
     return tuple(descending(edges) for edges in nodes.values())
 
 
-def learnable(operations: Sequence[str]) -> list[int]:
+def learnable(operations: Sequence[str], family: Family) -> list[int]:
     """Columns of the operations with weights that a stride does not add: convolutions."""
-    return [column for column, name in enumerate(operations) if "norm" in darts.RECIPES[name]]
+    return [column for column, name in enumerate(operations) if family.is_learnable(name)]
 
 
 def descending(weights: Mapping[int, float]) -> tuple[int, ...]:
@@ -201,7 +210,7 @@ def softmax(logits: Sequence[float]) -> list[float]:
     return [power / sum(powers) for power in powers]
 
 
-def eigenvalue(rule: Rule, epochs: Sequence[Line], mixed: darts.Mixed) -> Stopped | None:
+def eigenvalue(rule: Rule, epochs: Sequence[Line], mixed: Mixed) -> Stopped | None:
     """RobustDARTS-ES (Zela et al., ICLR 2020, arXiv 1909.09656; automl/RobustDARTS, src/search/train_search.py).
 
     At each reading the average around the reading two before (5 readings: the last one it can have) is compared with
@@ -228,7 +237,7 @@ def average(values: Mapping[int, float], middle: int, every: int) -> float | Non
     return sum(known) / len(known) if known and len(known) == len(found) else None
 
 
-def held_out(rule: Rule, epochs: Sequence[Line], mixed: darts.Mixed) -> Stopped | None:
+def held_out(rule: Rule, epochs: Sequence[Line], mixed: Mixed) -> Stopped | None:
     """HiNAS (Zhang et al., arXiv 1909.08228; hkzhang91/HiNAS): the best score on a further part."""
     patience = int(rule.numbers[1])
     for number, now in enumerate(epochs):
@@ -252,7 +261,7 @@ def score_words(line: Line) -> str:
     return f"{100 * line['held_out_accuracy']:.1f} % of the held-out images"
 
 
-Judge = Callable[[Rule, Sequence[Line], darts.Mixed], Stopped | None]
+Judge = Callable[[Rule, Sequence[Line], Mixed], Stopped | None]
 # name -> parameters (default, where it may lie, whether it is a whole number), and the rule
 RULES: dict[str, tuple[tuple[tuple[float, str, bool], ...], Judge]] = {
     "skips": (((2, "[1, 100]", True),), skips),

@@ -61,6 +61,21 @@ def edges(num_nodes: int = NUM_NODES) -> tuple[tuple[int, int], ...]:
     return tuple((source, target) for target in range(NUM_INPUTS, NUM_INPUTS + num_nodes) for source in range(target))
 
 
+def edges_of(num_rows: int) -> tuple[tuple[int, int], ...]:
+    """The edges of the relaxed cell whose table has so many rows; those of the next larger one where none has."""
+    return next(found for nodes in range(1, MAX_NODES + 1) if len(found := edges(nodes)) >= num_rows)
+
+
+def num_skips(architecture: Architecture) -> int:
+    """Skip connections of the normal cell."""
+    return sum(name == "skip_connect" for node in cell(architecture, "normal").nodes for name, _ in node)
+
+
+def is_learnable(operation: str) -> bool:
+    """Whether it has weights that a stride does not add: a convolution."""
+    return "norm" in RECIPES[operation]
+
+
 def cell(architecture: Architecture, kind: str) -> Cell:
     """The cell `normal` or `reduce` of an architecture."""
     values = dict(architecture.choices)

@@ -177,6 +177,16 @@ def derive(weights: Mapping[str, Sequence[Sequence[float]]], operations: Sequenc
     return architecture([own[max(range(len(row)), key=row.__getitem__)] for row, own in zip(rows, names, strict=True)])
 
 
+def num_skips(architecture: Architecture) -> int:
+    """Skip connections of the cell."""
+    return sum(operation == "skip_connect" for _, operation in architecture.choices)
+
+
+def is_learnable(operation: str) -> bool:
+    """Whether it has weights: a convolution."""
+    return operation.startswith("nor_conv")
+
+
 # --- Words and pictures ----------------------------------------------------------------------------------------------
 
 
