@@ -44,7 +44,7 @@ def refuse_early(words: list[str], space: str) -> None:
 def execute(flags: Any, header: Mapping[str, str], words: list[str]) -> None:
     """Searches once a seed. Raises InputError, CannotContinueError, InterruptedRunError."""
     refuse(flags, header["method"], words)
-    setup, config = settled(flags.setup, flags.config)
+    setup, config = settled(flags.setup, flags.config, header["space"])
     if flags.new.print_config:
         print(resolved(header, work.anchored(setup), config), end="")
     elif flags.new.dry_run:
@@ -79,8 +79,10 @@ def refuse_useless(words: Sequence[str], names: Iterable[str], why: str) -> None
             raise InputError(f"{flag(name)} changes nothing where {why}; leave it out")
 
 
-def settled(setup: Setup, config: Any) -> tuple[Setup, Any]:
+def settled(setup: Setup, config: Any, space: str) -> tuple[Setup, Any]:
     """Both with absolute paths, and with the images that the way of scoring says. Raises InputError."""
+    from dartboard.search.trials import check_parent
+
     if config.truth is not None:
         path, colon, column = truth_parts(config.truth)
         plain = {name: getattr(Setup(), name) for name in OF_IMAGES}
@@ -88,6 +90,7 @@ def settled(setup: Setup, config: Any) -> tuple[Setup, Any]:
         return setup, replace(config, truth=f"{expanded(path).absolute()}{colon}{column}")
     if config.shared_weights is not None:
         parent = Run.open(expanded(config.shared_weights))
+        check_parent(parent, SPACES[space])
         setup = replace(setup, **{name: getattr(parent.setup, name) for name in OF_IMAGES})
         return setup, replace(config, shared_weights=str(parent.folder.absolute()))
     return setup, config
@@ -130,16 +133,13 @@ def begin(flags: work.NewRun, header: Mapping[str, str], setup: Setup, config: A
 
 
 def check(header: Mapping[str, str], setup: Setup, config: Any, data: "Data | None") -> None:
-    """Raises InputError where a table, a search or a training cannot serve, before there is a folder."""
-    from dartboard.search.trials import check_parent, table_of
+    """Raises InputError where a table or a training cannot serve, before there is a folder."""
+    from dartboard.search.trials import table_of
     from dartboard.training.dry_run import check_memory, is_tiny
 
-    space = SPACES[header["space"]]
     if config.truth is not None:
-        table_of(config.truth, space)
-    elif config.shared_weights is not None:
-        check_parent(Run.open(config.shared_weights), space)
-    elif data is not None:
+        table_of(config.truth, SPACES[header["space"]])
+    elif config.shared_weights is None and data is not None:
         work.announce(data)
         if config.batch_size <= len(data.train) and not is_tiny(setup, config, data):
             check_memory(trial_job(header, setup, config, data))
@@ -176,7 +176,7 @@ def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) ->
         print("\n".join([resolved(header, setup, config), *lines, f"{trials}, each looked up in the table"]))
         return
     if config.shared_weights is not None:
-        check(header, setup, config, load(setup, config))
+        load(setup, config)
         print(f"{resolved(header, setup, config)}\n{trials}, each scored by the weights of {config.shared_weights}")
         return
     data = work.load_or_shapes(setup)

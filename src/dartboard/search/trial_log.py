@@ -1,6 +1,7 @@
 """What a method writes of the architectures it scores: a line a trial, and the line of the result."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from dartboard import formats
@@ -29,4 +30,5 @@ def write_result(
 ) -> None:
     """Writes the architecture that was found, and the line of the result, once. more: what that line has besides."""
     if not run.done:
-        run.finish(architecture, **fields_of(number, score, cost), **more, elapsed_s=run.elapsed_s)
+        fields = fields_of(number, replace(score, numbers={}), cost)
+        run.finish(architecture, **fields, **more, elapsed_s=run.elapsed_s)

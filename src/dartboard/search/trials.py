@@ -192,8 +192,11 @@ def check_parent(parent: Run, space: SearchSpace) -> None:
     if parent.space is not None and parent.space != space.name:
         hint = f"searched the space {parent.space}; give --space {parent.space}"
         raise InputError(f"--shared-weights {parent.folder} {hint}")
-    if newest(parent.folder / CHECKPOINTS) is None:
+    found = newest(parent.folder / CHECKPOINTS)
+    if found is None and not parent.done:
         raise InputError(f"--shared-weights {parent.folder} has no checkpoint; go on with: {parent.resume_command}")
+    if found is None or not any(name.startswith(OF_SUPERNET) for name in found.tensors):
+        raise InputError(f"--shared-weights {parent.folder} trained no supernet; give the folder of a search that did")
 
 
 # --- What a run keeps of its trials ----------------------------------------------------------------------------------
