@@ -106,7 +106,7 @@ def search(
             if standing.note(Trial(i, a, score)):
                 progress.say(f"trial {i + 1}/{config.trials}  score {100 * score.value:.2f} %, the best so far")
             progress.step(i + 1, score=score.value)
-            trials.settle(run, standing)
+            trials.settle(run, standing, config.trials)
     # return the a_i with the largest f(a_i)
     best = standing.best
     assert best is not None  # there is one trial or more

@@ -125,8 +125,14 @@ def best_picture(
 ) -> Html:
     best = best_so_far(lines)
     label = f"{title}: from {words.percent(best[0])} to {words.percent(best[-1])} in {words.plural(len(best), 'trial')}"
-    svg = curves([Series("best so far", x, best), *more], label, percent=True, x_label=x_label)
+    svg = curves([in_steps("best so far", x, best), *more], label, percent=True, x_label=x_label)
     return picture(svg, f"Score, {lines[0].get('source', '')}.", file_name(facts, title), title=title)
+
+
+def in_steps(name: str, x: Sequence[float], y: Sequence[float]) -> Series:
+    """A line that keeps its height until the next point."""
+    twice = [value for value in x for _ in range(2)][1:]
+    return Series(name, twice, [value for value in y for _ in range(2)][:-1])
 
 
 def against(facts: Facts, lines: Sequence[Line], name: str) -> Html | None:
@@ -135,7 +141,7 @@ def against(facts: Facts, lines: Sequence[Line], name: str) -> Html | None:
     known = [cost for cost in costs if cost is not None]
     if len(known) < len(lines) or len(set(known)) < 2:
         return None
-    size, unit = next((size, unit) for size, unit in UNITS if max(known) >= size or size == 1.0)
+    size, unit = next((size, unit) for size, unit in UNITS if max(known) >= 10 * size or size == 1.0)
     x, y = [cost / size for cost in known], [float(line["score"]) for line in lines]
     places = front(x, y)
     edge = [x[place] for place in places], [y[place] for place in places]

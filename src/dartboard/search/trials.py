@@ -118,9 +118,7 @@ def by_supernet(supernet: nn.Module, config: Settings, data: Data, run: Run) -> 
 def cost_of(channels: int, cells: int, data: Data, architecture: Architecture) -> Cost:
     """Counts of an architecture's network at these sizes, on images of this data."""
     classes, side, maps = data.num_classes, data.image_size, data.channels
-    return count(
-        architecture, channels=channels, cells=cells, num_classes=classes, image_size=side, in_channels=maps
-    )
+    return count(architecture, channels=channels, cells=cells, num_classes=classes, image_size=side, in_channels=maps)
 
 
 def of_table(truth: str, space: SearchSpace, run: Run) -> Scoring:
@@ -168,9 +166,8 @@ def supernet_of(parent: Run, space: SearchSpace, data: Data, run: Run) -> nn.Mod
 
     Raises InputError where there is none of this space.
     """
-    check_parent(parent, space)
-    if not checkpoints(run.folder / START) and (checkpoint := newest(parent.folder / CHECKPOINTS)) is not None:
-        keep_start(run.folder, checkpoint)
+    if not checkpoints(run.folder / START):
+        keep_start(run.folder, check_parent(parent, space))
     kept = newest(run.folder / START)
     channels, cells = sizes_of(parent)
     make = partial(networks.module(space.family).Supernet, channels=channels, cells=cells)
@@ -185,8 +182,8 @@ def supernet_of(parent: Run, space: SearchSpace, data: Data, run: Run) -> nn.Mod
     return supernet
 
 
-def check_parent(parent: Run, space: SearchSpace) -> None:
-    """Raises InputError unless the run is a search of this space that has saved a supernet."""
+def check_parent(parent: Run, space: SearchSpace) -> Checkpoint:
+    """The newest checkpoint of a search of this space. Raises InputError where it is none, or trained no supernet."""
     if parent.command != "search":
         raise InputError(f"--shared-weights {parent.folder} is no search; give the folder of one with a supernet")
     if parent.space is not None and parent.space != space.name:
@@ -197,6 +194,7 @@ def check_parent(parent: Run, space: SearchSpace) -> None:
         raise InputError(f"--shared-weights {parent.folder} has no checkpoint; go on with: {parent.resume_command}")
     if found is None or not any(name.startswith(OF_SUPERNET) for name in found.tensors):
         raise InputError(f"--shared-weights {parent.folder} trained no supernet; give the folder of a search that did")
+    return found
 
 
 # --- What a run keeps of its trials ----------------------------------------------------------------------------------
@@ -257,12 +255,15 @@ def save(run: Run, standing: Standing) -> None:
     tidy(run, standing)
 
 
-def settle(run: Run, standing: Standing) -> None:
-    """After a trial: saved at once where it left a training behind, else when it is time to. Raises as `Run.pulse`."""
-    trained = folder_of(run, standing.done - 1).exists()
-    if trained:
+def settle(run: Run, standing: Standing, num_trials: int) -> None:
+    """After a trial: saved at once where it left a training behind and after the last, else when it is time to.
+
+    num_trials: how many there are in all. Raises as `Run.pulse`.
+    """
+    now = folder_of(run, standing.done - 1).exists() or standing.done == num_trials
+    if now:
         save(run, standing)
-    run.pulse(lambda: None if trained else save(run, standing), standing.done)
+    run.pulse(lambda: None if now else save(run, standing), standing.done)
 
 
 def tidy(run: Run, standing: Standing) -> None:
