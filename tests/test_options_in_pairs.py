@@ -18,7 +18,7 @@ from dartboard.cli import main
 from dartboard.config import Setup, field_names, flag
 from dartboard.data import load_data
 from dartboard.errors import InterruptedRunError
-from dartboard.methods import METHODS, darts
+from dartboard.methods import BY_TRIALS, METHODS, darts
 from dartboard.runs.limits import limits_of
 from dartboard.runs.run import Run
 
@@ -245,7 +245,7 @@ def without_effect(cases: Cases, run: Callable[[dict[str, Any]], object]) -> lis
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", list(METHODS))
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in BY_TRIALS])
 def test_each_two_settings_of_a_search_both_change_something(method: str, tmp_path: Path) -> None:
     def run(settings: dict[str, Any]) -> object:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))

@@ -110,8 +110,11 @@ def counts(job: "Job") -> str:
     return f"{job.cost.params:,} parameters, {job.cost.macs:,} multiply-adds an image"
 
 
-def estimate(job: "Job", seeds: int) -> None:
-    """Makes a few real steps and prints what they say of the whole. Raises InputError where it does not fit."""
+def estimate(job: "Job", seeds: int) -> float:
+    """Makes a few real steps and prints what they say of the whole; the seconds of one seed.
+
+    Raises InputError where it does not fit.
+    """
     from dartboard.data.shapes import bytes_to_come
     from dartboard.training.dry_run import check_memory, check_weights, rehearse
 
@@ -127,6 +130,7 @@ def estimate(job: "Job", seeds: int) -> None:
     if seeds > 1:
         how = "at once in one process, at most" if job.at_once > 1 else "one after another, about"
         print(f"{seeds} seeds, {how} {work.seconds_in_words(seeds * whole_s(job, seconds, steps))} in all")
+    return whole_s(job, seconds, steps)
 
 
 def memory_line(job: "Job", taken: int, before: int, device: "torch.device") -> str:

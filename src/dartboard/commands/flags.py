@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Any, TypeVar
 
 from dartboard.config import Setup, build, field_names, flag, flat, from_toml, to_toml
-from dartboard.data.names import check_name
+from dartboard.data.names import NO_DATA, check_name
 from dartboard.errors import InputError, unknown
 from dartboard.paths import check_path
 from dartboard.runs.start import from_table
@@ -17,7 +17,8 @@ from dartboard.runs.start import from_table
 Flags = TypeVar("Flags")
 Config = TypeVar("Config")
 WRONG_NUMBER = re.compile(r"Error parsing (\S+?):? .*?(for int\(\) with base 10|to float): (.*)")
-PATHS = ("out", "image", "config", "search_config", "train_config", "data_dir", "from_")  # fields that name files
+# Fields that name files.
+PATHS = ("out", "image", "config", "search_config", "train_config", "data_dir", "from_", "shared_weights")
 HEADER = ("command", "method", "space")  # of a run's config.toml, beside its settings
 
 
@@ -199,7 +200,8 @@ def layered(
     for name in from_file:
         if name not in known:
             raise unknown(f"setting in {path}", name, known)
-    kind, _ = check_name(str(given(words, "--data") or from_file.get("data") or Setup.data))
+    name = str(given(words, "--data") or from_file.get("data") or Setup.data)
+    kind = check_name(name)[0] if name != NO_DATA else NO_DATA
     of_paper = paper if given(words, "--preset") == "paper" else {}
     values = {**presets.get(kind, {}), **of_paper, **from_file}
     setup = build(Setup, {name: value for name, value in values.items() if name in field_names(Setup)})

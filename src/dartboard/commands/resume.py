@@ -7,7 +7,7 @@ from dartboard.commands import why
 from dartboard.commands.flags import first_word, parse
 from dartboard.commands.work import use_threads
 from dartboard.config import parse_budget, parse_duration
-from dartboard.errors import unknown
+from dartboard.errors import InputError, unknown
 from dartboard.runs.limits import limits_of
 from dartboard.runs.run import Run
 from dartboard.studies.study import is_study
@@ -62,5 +62,8 @@ def go_on(run: Run) -> None:
         from dartboard.commands import train
 
         train.resume(run)
+    elif run.command == "trial":
+        whole = run.environment.get("parent")
+        raise InputError(f"{run.folder} is a trial of a search; go on with the search: dartboard resume {whole}")
     else:
         raise unknown(f"command in {run.folder}", run.command, ("search", "train"))

@@ -5,14 +5,14 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from dartboard.commands import dryrun, together, work
+from dartboard.commands import by_trials, dryrun, together, work
 from dartboard.commands.flags import first_word, given, layered, named, parse, resolved
 from dartboard.config import Setup, build, flat
 from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import STOPPED
-from dartboard.methods import METHODS, check_pair
+from dartboard.methods import BY_TRIALS, METHODS, check_pair
 from dartboard.paths import expanded
 from dartboard.runs.known_speeds import remember, say_known
 from dartboard.runs.limits import Limits, limits_of
@@ -48,11 +48,14 @@ def execute(words: list[str]) -> None:
     refuse_early(words, method, space)
     module = method_module(method)
     header = {"command": "search", "method": method, "space": space}
-    setup, config = layered(module.Config, words, header, presets.SEARCH, getattr(module, "PAPER", {}))
+    known = getattr(module, "PRESETS", presets.SEARCH)
+    setup, config = layered(module.Config, words, header, known, getattr(module, "PAPER", {}))
     cls = flags_class(module.Config)
     defaults = {"new": work.NewRun(), "space": space, "together": False, "setup": setup, "config": config}
     defaults |= {"from_": None, "carry": Handover.carry, "restart_schedule": Handover.restart_schedule}
     flags = parse(cls, words, "search", MISSING, defaults)
+    if method in BY_TRIALS:
+        return by_trials.execute(flags, header, words)
     origin = origin_of(flags, header)
     if flags.new.print_config:
         print(resolved(header, work.anchored(flags.setup), flags.config), end="")
@@ -121,6 +124,8 @@ def method_of(words: list[str]) -> str:
 def refuse_early(words: list[str], method: str, space: str) -> None:
     """Raises InputError for unknown names, and a space that the method cannot search, before torch is imported."""
     check_pair(method, space)
+    if method in BY_TRIALS:
+        by_trials.refuse_early(words, space)
     if (data := given(words, "--data")) is not None:
         check_name(data)
 
@@ -217,6 +222,8 @@ def resume(run: Run) -> None:
     if run.method not in METHODS:
         raise unknown(f"method in {run.folder}", str(run.method), METHODS)
     config = build(method_module(run.method).Config, run.settings)
+    if run.method in BY_TRIALS:
+        return by_trials.resume(run, config)
     with work.attended(run, fresh=False):
         data = work.load(run.setup)
         work.announce(data)

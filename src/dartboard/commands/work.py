@@ -58,7 +58,8 @@ def anchored(setup: Setup) -> Setup:
     if data_dir is not None:
         data_dir = str(expanded(data_dir).absolute())
         check_data_dir(data_dir, setup.download)
-    return replace(setup, data=names.anchored(setup.data), data_dir=data_dir)
+    data = setup.data if setup.data == names.NO_DATA else names.anchored(setup.data)
+    return replace(setup, data=data, data_dir=data_dir)
 
 
 def check_data_dir(data_dir: str, download: bool) -> None:
@@ -88,6 +89,8 @@ def folders(flags: NewRun, what: str, setup: Setup) -> Iterator[Path]:
         yield Path(flags.out if flags.seeds == 1 else f"{flags.out}-s{setup.seed}")
         return
     data = setup.data
+    if data == names.NO_DATA:
+        yield from numbered(what, setup.seed)
     if data.startswith(FOLDER_PREFIX):
         data = f"images-{Path(data.removeprefix(FOLDER_PREFIX)).name}"
     yield from numbered(f"{what}-{data}", setup.seed)

@@ -14,6 +14,7 @@ NAMES: dict[str, str] = {
     "images:DIR": "your own images: a folder of class folders; ./DIR and other paths mean the same",
 }
 FOLDER_PREFIX = "images:"
+NO_DATA = "none"  # in the settings of a search that a table scores: there are no images
 MAX_SHOWN = 250  # letters of a path that a message holds
 SEPARATORS = tuple(mark for mark in (os.sep, os.altsep) if mark)
 
@@ -23,6 +24,8 @@ def check_name(source: str) -> tuple[str, str]:
 
     Raises InputError for another name (the nearest ones are named) and for a folder that is not given or not there.
     """
+    if source == NO_DATA:
+        raise InputError("there are no images; only a search that a table scores (--truth) does without, give --data")
     if source in NAMES and source != "images:DIR":
         return source, ""
     if source == FOLDER_PREFIX.rstrip(":") or source.strip() == FOLDER_PREFIX:

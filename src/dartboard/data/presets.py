@@ -38,3 +38,6 @@ TRAIN: dict[str, dict[str, Any]] = {
     "images": {},
 }
 TRAIN |= dict.fromkeys(("digits-inverted", "digits-rotated"), TRAIN["digits"])
+# Of a training that serves as a score, of which a search makes many: short ones.
+TRIALS: dict[str, dict[str, Any]] = {**TRAIN, "digits": {**TRAIN["digits"], "epochs": 5, "batch_size": 64, "cutout": 0}}
+TRIALS |= dict.fromkeys(("digits-inverted", "digits-rotated"), TRIALS["digits"])

@@ -8,10 +8,17 @@ METHODS: dict[str, tuple[str, str]] = {
         "differentiable search over a relaxed cell, first and second order",
         "Liu, Simonyan, Yang: DARTS, ICLR 2019 (arXiv 1806.09055); quark0/darts",
     ),
+    "random_search": (
+        "architectures drawn at random, scored by a table, by shared weights or by trainings",
+        "Bergstra, Bengio, JMLR 13 (2012); Li, Talwalkar, UAI 2019 (arXiv 1902.07638)",
+    ),
 }
 
 # What a space's supernet must be able to compute for a method, of search_space.KINDS; not here: nothing in particular.
 NEEDS: dict[str, frozenset[str]] = {"darts": frozenset({"mixture"})}
+
+# The methods that score architectures one by one, whose Config is a search.trials.Settings; others train a supernet.
+BY_TRIALS = frozenset({"random_search"})
 
 
 def missing(method: str, space: str) -> frozenset[str]:

@@ -118,6 +118,8 @@ def untouched(searches: Sequence[Facts]) -> Item:
     question = "Did the search keep away from the test images?"
     if used:
         return Item(question, "no", f"metrics.jsonl of {listed(used)} has test accuracies.")
+    if all("truth" in facts.environment for facts in searches):
+        return Item(question, "yes", "A table scored; the search saw one of its columns, its result shows another.")
     kept = ", ".join(words.count(facts.data.get("test")) for facts in searches[:3])
     text = f"All was chosen on train and val; {kept} test images were set aside, and the log scores none."
     return Item(question, "yes", text)
@@ -177,8 +179,9 @@ def time(searches: Sequence[Facts], trainings: Sequence[Facts]) -> Item:
 
 
 def over_time(runs: Sequence[Facts]) -> Item:
-    text = "Each epoch's line of the log has its seconds; the curves are above."
-    logged = all(facts.epochs and facts.epochs[-1].get("elapsed_s") is not None for facts in runs)
+    text = "Each line of the log, of an epoch or a trial, has its seconds; the curves are above."
+    lines = [facts.trials or facts.epochs for facts in runs]
+    logged = all(line and line[-1].get("elapsed_s") is not None for line in lines)
     return Item("Is there performance over time?", "yes" if logged else "no", text)
 
 

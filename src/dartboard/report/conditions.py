@@ -39,13 +39,13 @@ def run_conditions(facts: Facts, *, folded: bool) -> Html:
 
 
 def state_words(facts: Facts) -> str:
-    epochs = words.plural(len(facts.epochs), "epoch")
+    unit, planned = ("trial", facts.config.get("trials")) if facts.trials else ("epoch", facts.config.get("epochs"))
+    done = words.plural(len(facts.trials or facts.epochs), unit)
     took = words.duration(facts.number("elapsed_s"))
     if facts.done:
-        return f"Finished: {epochs} in {took}."
-    planned = facts.config.get("epochs")
+        return f"Finished: {done} in {took}."
     of = f" of {planned}" if isinstance(planned, int) else ""
-    return f"Not finished: {epochs}{of} so far, {took}. Go on with: dartboard resume {facts.folder}"
+    return f"Not finished: {done}{of} so far, {took}. Go on with: dartboard resume {facts.folder}"
 
 
 def block(title: str, values: Mapping[str, Any]) -> Html:

@@ -82,6 +82,7 @@ class Facts:
     swaps: tuple[Swap, ...] = ()
     gap: int = 0
     mixed: Mixed = field(default_factory=dict)
+    trials: tuple[Mapping[str, Any], ...] = ()  # lines of the event "trial", of a search that scores one by one
 
     @property
     def form(self) -> Form:
@@ -172,6 +173,7 @@ def read_facts(folder: Path) -> Facts:
         result=results[-1] if results else {},
         final=read_architecture(folder / "architecture.json"),
         unreadable=unreadable,
+        trials=tuple(line for line in lines if line.get("event") == "trial"),
         gap=sum(whole(line.get("bytes"), 0) for line in lines if line.get("event") == "gap"),
         mixed=mixed,
     )

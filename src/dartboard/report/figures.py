@@ -42,7 +42,7 @@ NARROWEST = 0.02  # no axis of accuracies is narrower than two points
 
 @dataclass(frozen=True)
 class Series:
-    """A line: numbers over epochs, in a colour of the page ("--one" ... "--four", "--muted")."""
+    """A line: numbers over epochs, in a colour of the page ("--one" ... "--four", "--muted"); points: not joined."""
 
     name: str
     x: Sequence[float]
@@ -50,6 +50,7 @@ class Series:
     colour: str = "--one"
     dashed: bool = False
     faint: bool = False
+    points: bool = False
 
 
 def curves(
@@ -142,16 +143,16 @@ def dots(groups: Sequence[tuple[str, Sequence[float]]], label: str, chance: floa
 
 def add_line(axes: Axes, line: Series) -> None:
     x, y = thinned(line.x, line.y)
-    single = len(x) == 1
+    single = len(x) == 1 or line.points
     axes.plot(
         x,
         y,
         color=STAND_INS[line.colour],
         linewidth=0.7 if line.faint else 1.7,
         alpha=0.45 if line.faint else 1,
-        linestyle=(0, (4, 2)) if line.dashed else "-",
+        linestyle="none" if line.points else (0, (4, 2)) if line.dashed else "-",
         marker="o" if single else None,
-        markersize=4,
+        markersize=2.5 if line.points else 4,
         label=wrapped(line.name, LONGEST_NAME) if shown(line) else "_",
         solid_joinstyle="round",
         zorder=2 if line.faint else 3,

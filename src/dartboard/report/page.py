@@ -11,7 +11,7 @@ from pathlib import Path
 import dartboard
 from dartboard.errors import InputError
 from dartboard.paths import quoted
-from dartboard.report import compare_page, search_page, train_page, words
+from dartboard.report import compare_page, search_page, train_page, trials_page, words
 from dartboard.report.blocks import command, tiles
 from dartboard.report.cells import cells
 from dartboard.report.chain import chain_of, joined
@@ -28,6 +28,7 @@ from dartboard.spaces.search_space import Architecture
 PLACES = (
     ("answer", "Answer"),
     ("story", "Story"),
+    ("trials", "Trials"),
     ("change", "Change"),
     ("close", "Close calls"),
     ("training", "Training"),
@@ -165,6 +166,8 @@ def page_of(runs: Sequence[Facts], beside: Path) -> Page:
 
 
 def single(facts: Facts, beside: Path) -> Page:
+    if facts.trials:
+        return by_trials(facts)
     if not facts.epochs:
         return empty(facts)
     state = "" if facts.done else " · not finished"
@@ -187,6 +190,14 @@ def single(facts: Facts, beside: Path) -> Page:
     use = command(words.evaluate_command(facts.folder), "Score these weights again:")
     answer = join([train_page.answer(facts), use if facts.done else None])
     return Page(eyebrow, title, train_page.lede(facts), with_state(facts, answer), train_page.story(facts, beside))
+
+
+def by_trials(facts: Facts) -> Page:
+    """A search that scores architectures one by one."""
+    state = "" if facts.done else " · not finished"
+    eyebrow = f"Architecture search · {facts.method or ''} · seed {facts.config.get('seed', words.UNKNOWN)}{state}"
+    answer = with_state(facts, trials_page.answer(facts))
+    return Page(eyebrow, trials_page.title(facts), trials_page.lede(facts), answer, trials_page.story(facts))
 
 
 def chain_words(facts: Facts) -> str:
@@ -242,10 +253,10 @@ def comparison(searches: Sequence[Facts], trainings: Sequence[Facts], beside: Pa
     waiting = [facts.name for facts in [*searches, *trainings] if not facts.done]
     if waiting:
         lede += f" Not finished: {', '.join(waiting)}."
-    answer = compare_page.answer(searches, trainings)
-    return Page(
-        f"Comparison · {', '.join(names)}", title, lede, answer, compare_page.story(searches, trainings, beside)
-    )
+    trained = [facts for facts in searches if not facts.trials]
+    answer = compare_page.answer(trained, trainings)
+    story = join([trials_page.side_by_side(searches), compare_page.story(trained, trainings, beside)])
+    return Page(f"Comparison · {', '.join(names)}", title, lede, answer, story)
 
 
 def belong(search: Facts, training: Facts) -> bool:
@@ -263,4 +274,7 @@ def same(one: Architecture | None, other: Architecture | None) -> bool:
 
 
 def data_name(facts: Facts) -> str:
+    """The images in a word; where a table scores, its file."""
+    if facts.trials and "truth" in facts.config:
+        return trials_page.table_name(facts)
     return words.short_data(facts.data.get("name") or facts.config.get("data") or "unknown data")

@@ -41,7 +41,7 @@ class Progress:
 class TerminalProgress(Progress):
     """A bar with the time left, the latest numbers and the present cell."""
 
-    def __init__(self, total_steps: int, total_epochs: int, pace: Pace | None = None) -> None:
+    def __init__(self, total_steps: int, total_epochs: int, pace: Pace | None = None, unit: str = "epoch") -> None:
         from rich.console import Console, Group
         from rich.live import Live
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -49,6 +49,7 @@ class TerminalProgress(Progress):
         from rich.text import Text
 
         super().__init__(total_steps, total_epochs, pace=pace)
+        self.unit = unit
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("steps"))
         self.bar = Bar(*columns, TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
         self.numbers, self.cell = Text(), Text(overflow="ellipsis", no_wrap=True)
@@ -65,7 +66,7 @@ class TerminalProgress(Progress):
     def step(self, step: int, **numbers: float) -> None:
         if self.task is None:  # a resumed run begins in the middle: the time left counts from there
             self.task = self.bar.add_task("", total=self.total_steps, completed=step)
-        self.bar.update(self.task, completed=step, description=f"epoch {self.epoch_of(step)}/{self.total_epochs}")
+        self.bar.update(self.task, completed=step, description=f"{self.unit} {self.epoch_of(step)}/{self.total_epochs}")
         self.numbers.plain = "  ".join(f"{name} {value:.4g}" for name, value in numbers.items())
         super().step(step)
 
@@ -83,8 +84,10 @@ class TerminalProgress(Progress):
         self.live.console.print(line, markup=False, highlight=False)
 
 
-def progress_for(total_steps: int, total_epochs: int, label: str = "", pace: Pace | None = None) -> Progress:
+def progress_for(
+    total_steps: int, total_epochs: int, label: str = "", pace: Pace | None = None, unit: str = "epoch"
+) -> Progress:
     """The bar where stdout is a terminal, plain lines elsewhere and where several runs, with labels, share it."""
     if label or not sys.stdout.isatty():
         return Progress(total_steps, total_epochs, label, pace)
-    return TerminalProgress(total_steps, total_epochs, pace)
+    return TerminalProgress(total_steps, total_epochs, pace, unit)

@@ -385,9 +385,9 @@ class Run:
         left_s = limits.seconds - (time.monotonic() - limits.started)
         return Pace(total_steps, left_s, most_steps, what, advice, said=self.said_long)
 
-    def progress(self, *, total_steps: int, total_epochs: int) -> Progress:
+    def progress(self, *, total_steps: int, total_epochs: int, unit: str = "epoch") -> Progress:
         """What is seen of the work, as a context manager: a bar on a terminal, a line an epoch elsewhere."""
-        return progress_for(total_steps, total_epochs, self.label, self._pace(total_steps))
+        return progress_for(total_steps, total_epochs, self.label, self._pace(total_steps), unit)
 
     def finish(self, architecture: Architecture | None = None, **result: Any) -> None:
         """Writes the architecture a search has found, and the line "result", which marks the run as done."""

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from dartboard.config import MOST_CHANNELS, MOST_EPOCHS, check_kind, check_ranges, check_types
 from dartboard.data import Augmentation, Data, Split, epoch_batches
 from dartboard.data.color import color_jitter
+from dartboard.errors import InputError
 from dartboard.networks import check_cells
 from dartboard.networks.darts import Network
 from dartboard.networks.fast import fast_network
@@ -131,12 +132,18 @@ class Config:
 
 @dataclass(frozen=True)
 class Score:
-    """What a training reached with its last epoch's weights. Accuracies in [0, 1]."""
+    """What a training reached with its last epoch's weights. Accuracies in [0, 1]; NaN where a split was not scored."""
 
     test_accuracy: float
     test_loss: float
     train_accuracy: float
     params: int
+    val_accuracy: float = math.nan
+    val_loss: float = math.nan
+
+
+LearnOn = Literal["train and val", "train"]
+ScoreOn = Literal["test", "val"]
 
 
 @dataclass
@@ -149,20 +156,31 @@ class Training:
     noises: list[Noise]
 
 
-def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
+def fit(
+    config: Config,
+    network: nn.Module,
+    data: Data,
+    run: Run,
+    *,
+    learn_on: LearnOn = "train and val",
+    score_on: ScoreOn = "test",
+) -> Score:
     """Trains from scratch on train and val together; begins, or goes on from the run's checkpoint.
 
     network: a Network, or any module of images to logits. Its initial weights are drawn anew from the run's seed.
     The result is the last epoch's weights, also in weights.safetensors; the test accuracy of each epoch is logged and
-    used for nothing. Raises InputError for a batch larger than the data and for arguments of another kind,
-    CannotContinueError where the loss is NaN.
+    used for nothing. A training that serves as a score learns on "train" and is scored on "val": then no test image is
+    read. Raises InputError for a batch larger than the data and for arguments of another kind, CannotContinueError
+    where the loss is NaN.
     """
     check_kind(config, Config, "fit takes a train.Config first")
     check_kind(network, nn.Module, "fit takes a network, an nn.Module, second")
     check_kind(data, Data, "fit takes what load_data returns third")
     check_kind(run, Run, "fit takes the Run that Run.create returns fourth")
     device, dtype = loop.prepare(run)
-    data, images = data.to(device), data.train_and_val().to(device)
+    check_splits(learn_on, score_on)
+    images = (data.train_and_val() if learn_on == "train and val" else data.train).to(device)
+    data = data.to(device)
     loop.check_batch(config.batch_size, training=len(images))
     run.check_data(data)
     training = begin(config, network, run, device, dtype)
@@ -185,12 +203,20 @@ def fit(config: Config, network: nn.Module, data: Data, run: Run) -> Score:
                 loop.note_step(run, place, progress)
                 run.pulse(lambda: loop.save(run, place, **loop.parts_of(training)), place.step)
             with place.clock("scoring"):
-                numbers = epoch_numbers(config, training, data, lr)
+                numbers = epoch_numbers(config, training, data, score_on, lr)
             run.log(event="epoch", epoch=epoch, step=place.step, **numbers, **place.times(), elapsed_s=run.elapsed_s)
             progress.epoch(epoch, loop.in_words(numbers))
             place.next_epoch()
             loop.save(run, place, **loop.parts_of(training))
-        return finish(network, data, run)
+        return finish(network, data, run, score_on)
+
+
+def check_splits(learn_on: str, score_on: str) -> None:
+    """Raises InputError for a split that is not known, and for one that would be learned and scored on."""
+    if learn_on not in get_args(LearnOn) or score_on not in get_args(ScoreOn):
+        raise InputError("fit learns on 'train and val' or 'train', and scores on 'test' or 'val'")
+    if (learn_on, score_on) == ("train and val", "val"):
+        raise InputError("the val images would be learned and scored on; learn on 'train' to score on 'val'")
 
 
 def begin(config: Config, network: nn.Module, run: Run, device: torch.device, dtype: torch.dtype) -> Training:
@@ -282,24 +308,24 @@ def training_step(
     return loss.detach(), (logits.argmax(1) == y).sum()
 
 
-def epoch_numbers(config: Config, training: Training, data: Data, lr: float) -> dict[str, float]:
-    test_loss, test_accuracy = accuracy(training.network, data.test, data)
+def epoch_numbers(config: Config, training: Training, data: Data, score_on: ScoreOn, lr: float) -> dict[str, float]:
+    loss, right = accuracy(training.network, data.test if score_on == "test" else data.val, data)
     numbers = {"lr": lr, "drop_path": drop_path_chance(config, training.place.epoch), **training.place.means()}
-    return {**numbers, "test_loss": test_loss, "test_accuracy": test_accuracy}
+    return {**numbers, f"{score_on}_loss": loss, f"{score_on}_accuracy": right}
 
 
-def finish(network: nn.Module, data: Data, run: Run) -> Score:
+def finish(network: nn.Module, data: Data, run: Run, score_on: ScoreOn) -> Score:
     """Writes the weights and the result, and returns it."""
     last = last_epoch(run.metrics())
     counts = {"params": num_params(network)}
     if isinstance(network, Network):
         cost = count_module(network, data.image_size, data.channels)
         counts = {"params": cost.params, "macs": cost.macs}
+    numbers = {name: last[name] for name in (f"{score_on}_accuracy", f"{score_on}_loss", "train_accuracy")}
     if not run.done:
         write_weights(network, run.folder / "weights.safetensors")
-        numbers = {name: last[name] for name in ("test_accuracy", "test_loss", "train_accuracy")}
         run.finish(None, **numbers, **counts, elapsed_s=run.elapsed_s)
-    return Score(last["test_accuracy"], last["test_loss"], last["train_accuracy"], counts["params"])
+    return Score(**{"test_accuracy": math.nan, "test_loss": math.nan, **numbers}, params=counts["params"])
 
 
 def write_weights(network: nn.Module, path: Path) -> None:

@@ -1,0 +1,224 @@
+"""dartboard search, for the methods that score architectures one by one: by a table, shared weights or trainings."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dartboard.commands import dryrun, work
+from dartboard.commands.flags import given, resolved
+from dartboard.config import Setup, field_names, flag
+from dartboard.data.names import NO_DATA
+from dartboard.errors import InputError
+from dartboard.paths import expanded
+from dartboard.runs.limits import Limits, limits_of
+from dartboard.runs.run import Run
+from dartboard.runs.start import Handover
+from dartboard.spaces import SPACES
+from dartboard.spaces.families import FAMILIES
+
+if TYPE_CHECKING:
+    from dartboard.data import Data
+
+# Fields of a Setup that say which images there are: of no use where a table scores, and where a search's own serve.
+OF_IMAGES = ("data", "data_dir", "download", "image_size", "max_classes", "stream", "official_split", "max_images")
+WITH_SUPERNET = ("batch_size", "channels_last")  # fields of a training's Config that scores by shared weights use
+
+
+def refuse_early(words: list[str], space: str) -> None:
+    """Raises InputError for a table or a run that cannot serve, before torch is imported."""
+    from dartboard.scoring.tables import read_truth
+
+    truth, weights = given(words, "--truth"), given(words, "--shared-weights")
+    for name in ("--truth", "--shared-weights"):
+        if given(words, name) is not None and given(words, "--data") is not None:
+            other = "a table scores" if name == "--truth" else "the images are those of the search"
+            raise InputError(f"--data and {name} exclude each other: {other}; leave one out")
+    if truth is not None:
+        read_truth(truth, SPACES[space].family)
+    if weights is not None:
+        Run.open(expanded(weights))
+
+
+def execute(flags: Any, header: Mapping[str, str], words: list[str]) -> None:
+    """Searches once a seed. Raises InputError, CannotContinueError, InterruptedRunError."""
+    refuse(flags, header["method"], words)
+    setup, config = settled(flags.setup, flags.config, header["space"])
+    if flags.new.print_config:
+        print(resolved(header, work.anchored(setup), config), end="")
+    elif flags.new.dry_run:
+        dry_run(header, work.anchored(setup), config, flags.new.seeds)
+    else:
+        limits = limits_of(setup.budget, setup.until)
+        for one in work.setups(flags.new, setup):
+            begin(flags.new, header, one, config, limits)
+
+
+def refuse(flags: Any, method: str, words: list[str]) -> None:
+    """Raises InputError for flags that would change nothing here."""
+    from dartboard.training.from_scratch import Config
+
+    if flags.from_ is not None or (flags.carry, flags.restart_schedule) != (Handover.carry, Handover.restart_schedule):
+        raise InputError(f"{method} carries nothing over from another search; leave out --from and its flags")
+    if flags.together:
+        raise InputError(f"--together is for searches that train a supernet; {method} takes --seeds alone")
+    trained = field_names(Config)
+    if flags.config.truth is not None:
+        refuse_useless(words, (*OF_IMAGES, *trained), "a table scores")
+    if flags.config.shared_weights is not None:
+        left = [name for name in trained if name not in WITH_SUPERNET]
+        refuse_useless(words, (*OF_IMAGES, *left), "a supernet scores")
+
+
+def refuse_useless(words: Sequence[str], names: Iterable[str], why: str) -> None:
+    """Raises InputError for the first of the settings that was typed."""
+    typed = {word.split("=")[0].replace("_", "-") for word in words if word.startswith("--")}
+    for name in names:
+        if typed & {flag(name), flag(f"no_{name}")}:
+            raise InputError(f"{flag(name)} changes nothing where {why}; leave it out")
+
+
+def settled(setup: Setup, config: Any, space: str) -> tuple[Setup, Any]:
+    """Both with absolute paths, and with the images that the way of scoring says. Raises InputError."""
+    from dartboard.search.trials import check_parent
+
+    if config.truth is not None:
+        path, colon, column = truth_parts(config.truth)
+        plain = {name: getattr(Setup(), name) for name in OF_IMAGES}
+        setup = replace(setup, **{**plain, "data": NO_DATA})
+        return setup, replace(config, truth=f"{expanded(path).absolute()}{colon}{column}")
+    if config.shared_weights is not None:
+        parent = Run.open(expanded(config.shared_weights))
+        check_parent(parent, SPACES[space])
+        setup = replace(setup, **{name: getattr(parent.setup, name) for name in OF_IMAGES})
+        return setup, replace(config, shared_weights=str(parent.folder.absolute()))
+    return setup, config
+
+
+def truth_parts(truth: str) -> tuple[str, str, str]:
+    """FILE, and the colon and COLUMN where there are any."""
+    from dartboard.scoring.tables import split_column
+
+    path, column = split_column(truth)
+    return path, "" if column is None else ":", column or ""
+
+
+def load(setup: Setup, config: Any) -> "Data | None":
+    """The images: none where a table scores, those of the search whose weights do, split as they were there."""
+    if config.truth is not None:
+        return None
+    if config.shared_weights is not None:
+        parent = Run.open(config.shared_weights)
+        data = work.load(parent.setup)
+        known = parent.environment.get("data")
+        if not isinstance(known, dict) or known.get("fingerprint") != data.fingerprint:
+            raise InputError(f"the data of {parent.folder} has changed; bring it back, or give another search")
+        return data
+    return work.load(setup)
+
+
+def begin(flags: work.NewRun, header: Mapping[str, str], setup: Setup, config: Any, limits: Limits) -> None:
+    """One new run. limits: of all runs of the command together."""
+    work.use_threads(setup.threads)
+    data = load(setup, config)
+    check(header, setup, config, data)
+    table = Path(truth_parts(config.truth)[0]).stem if config.truth is not None else ""
+    what = f"{header['method']}-{table}" if table else header["method"]
+    more = {"method": header["method"], "space": header["space"], "parent": config.shared_weights}
+    run = work.begin_run(flags, what, setup, config, **more)
+    run.limits = limits
+    with work.attended(run, fresh=True):
+        go_on(run, config, data)
+
+
+def check(header: Mapping[str, str], setup: Setup, config: Any, data: "Data | None") -> None:
+    """Raises InputError where a table or a training cannot serve, before there is a folder."""
+    from dartboard.search.trials import table_of
+    from dartboard.training.dry_run import check_memory, is_tiny
+
+    if config.truth is not None:
+        table_of(config.truth, SPACES[header["space"]])
+    elif config.shared_weights is None and data is not None:
+        work.announce(data)
+        if config.batch_size <= len(data.train) and not is_tiny(setup, config, data):
+            check_memory(trial_job(header, setup, config, data))
+
+
+def trial_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data") -> Any:
+    """The training of one trial, of an architecture of middling size: the first that is drawn by the seed 0."""
+    import copy
+    from random import Random
+
+    from dartboard.scoring.cost import count_module
+    from dartboard.search.trials import training_of
+    from dartboard.training.by_training import COMMAND
+    from dartboard.training.dry_run import Job
+    from dartboard.training.from_scratch import fit
+
+    network = work.network_that_fits(SPACES[header["space"]].sample(Random(0)), config, data)
+
+    def begin(config: Any, data: "Data", run: Run) -> object:
+        return fit(config, copy.deepcopy(network), data, run, learn_on="train", score_on="val")
+
+    cost = count_module(network, data.image_size, data.channels)
+    return Job({**header, "command": COMMAND}, setup, training_of(config), data, cost, begin)
+
+
+def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) -> None:
+    """Prints the settings, what scores, and what the trials take. Makes no folder that stays. Raises InputError."""
+    from dartboard.search.trials import table_of
+
+    work.use_threads(setup.threads)
+    space, trials = SPACES[header["space"]], f"{config.trials:,} trials{f', {seeds} seeds' if seeds > 1 else ''}"
+    if config.truth is not None:
+        lines = table_of(config.truth, space).describe()
+        print("\n".join([resolved(header, setup, config), *lines, f"{trials}, each looked up in the table"]))
+        return
+    if config.shared_weights is not None:
+        load(setup, config)
+        print(f"{resolved(header, setup, config)}\n{trials}, each scored by the weights of {config.shared_weights}")
+        return
+    data = work.load_or_shapes(setup)
+    job = trial_job(header, setup, config, data)
+    print(resolved(header, setup, config))
+    work.say_where_absent(setup)
+    work.announce(data)
+    print(f"{dryrun.described(data)}\nnetwork of a trial, drawn at random: {dryrun.counts(job)}")
+    whole_s = dryrun.estimate(job, 1) * config.trials * seeds
+    print(f"{trials} one after another, about {work.seconds_in_words(whole_s)} in all")
+
+
+def go_on(run: Run, config: Any, data: "Data | None") -> None:
+    """Begins or resumes the search of a run; prints and writes what it found."""
+    if not run.done:
+        by = "a table" if data is None else data.name
+        print(f"search {run.method} on {by}, seed {run.seed}, in {run.folder}", flush=True)
+        import_module(f"dartboard.methods.{run.method}").search(config, SPACES[str(run.space)], data, run)
+    tell(run, config)
+
+
+def tell(run: Run, config: Any) -> None:
+    """Prints what a finished search found, and writes its page."""
+    from dartboard import formats
+    from dartboard.paths import quoted
+    from dartboard.report import next_training, write_report
+
+    architecture, result = run.architecture, run.metrics()[-1]
+    if architecture is None:
+        raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search anew")
+    print(formats.write(architecture, FAMILIES[architecture.space].notation))
+    print(f"score {100 * result['score']:.2f} % ({result['source']}), trial {result['trial'] + 1} of {config.trials:,}")
+    if "shown" in result:
+        print(f"shown by {result['shown_by']}: {100 * result['shown']:.2f} %")
+    print(f"report: {write_report([run.folder])}")
+    if config.truth is None:
+        print(f"train it: {next_training.command(run.folder, vars(run.setup))}")
+    else:
+        print(f"train it: dartboard train {quoted(run.folder)} --data NAME")
+
+
+def resume(run: Run, config: Any) -> None:
+    """Goes on with a stopped search by trials."""
+    with work.attended(run, fresh=False):
+        go_on(run, config, load(run.setup, config))

@@ -1,0 +1,193 @@
+"""The part of the page that tells a search by trials: the best so far, and accuracy against cost."""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+from dartboard.paths import quoted
+from dartboard.report import next_training, words
+from dartboard.report.blocks import command, picture, section, table, tiles
+from dartboard.report.cells import cells
+from dartboard.report.facts import Facts, finite, to_architecture
+from dartboard.report.figures import Series, curves
+from dartboard.report.markup import Html, join, tag
+from dartboard.report.search_page import device_word
+from dartboard.scoring.pareto import front
+from dartboard.spaces.search_space import Architecture
+
+Line = Mapping[str, Any]
+UNITS = ((1e9, "billion "), (1e6, "million "), (1e3, "thousand "), (1.0, ""))
+COSTS = {"macs": "multiply-adds", "params": "parameters"}
+
+
+def scored(facts: Facts) -> list[Line]:
+    """The trials that have a finite score, in order."""
+    return [line for line in facts.trials if finite(line.get("score")) is not None]
+
+
+def best_line(facts: Facts) -> Line | None:
+    """The trial with the highest score; of equal ones the first."""
+    return max(scored(facts), key=lambda line: float(line["score"]), default=None)
+
+
+def architecture_of(facts: Facts) -> Architecture | None:
+    """What the search found; while it is unfinished, the best so far."""
+    best = best_line(facts)
+    return facts.final or (to_architecture(best.get("architecture")) if best is not None else None)
+
+
+def table_name(facts: Facts) -> str:
+    """The file of the table that scored."""
+    truth = facts.environment.get("truth")
+    return Path(str(truth.get("file", "a table"))).name if isinstance(truth, dict) else "a table"
+
+
+def score_words(facts: Facts, line: Line | None) -> str:
+    """The score in percent; two decimals where a table carries them."""
+    value = finite(line.get("score")) if line is not None else None
+    return words.percent(value, 5000 if "truth" in facts.config else facts.data.get("val"))
+
+
+def title(facts: Facts) -> str:
+    number = words.plural(len(facts.trials), "architecture")
+    return f"The best of {number}: {score_words(facts, best_line(facts))}"
+
+
+def lede(facts: Facts) -> str:
+    """The search in two sentences."""
+    best = best_line(facts)
+    source = str(best.get("source", "")) if best is not None else ""
+    first = f"{words.plural(len(facts.trials), 'architecture')} were scored one by one ({source})."
+    if best is None:
+        return first
+    return f"{first} The best one is that of trial {int(best['trial']) + 1}."
+
+
+def answer(facts: Facts) -> Html:
+    """Key figures, the best architecture, and what to do next."""
+    found = architecture_of(facts)
+    resume = command(f"dartboard resume {quoted(facts.folder)}", "Go on with it, exactly where it stopped:")
+    train = command(
+        next_training.command(facts.folder, facts.config),
+        "Train this architecture from scratch, and score it on the test images:",
+    )
+    next_ = resume if not facts.done else train if "truth" not in facts.config else None
+    return join([tiles(answer_tiles(facts)), cells(found, facts.name), next_])
+
+
+def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
+    best, planned = best_line(facts), facts.config.get("trials")
+    of = f"of {words.count(planned)}" if isinstance(planned, int) else ""
+    found: list[tuple[str, str, object]] = [
+        ("best score", score_words(facts, best), str(best.get("source", "")) if best else ""),
+        ("trials", words.count(len(facts.trials)), of),
+        ("search", words.duration(facts.number("elapsed_s")), device_word(facts)),
+    ]
+    if (shown := finite(facts.result.get("shown"))) is not None:
+        remark = f"{facts.result.get('shown_by', '')}, which the search did not see"
+        found.insert(1, ("the result by another column", words.percent(shown, 5000), remark))
+    return found
+
+
+def story(facts: Facts) -> Html:
+    """The best so far over trials and seconds, and accuracy against cost."""
+    lines = scored(facts)
+    if not lines:
+        return Html("")
+    pictures = [over_trials(facts, lines), over_seconds(facts, lines), *(against(facts, lines, name) for name in COSTS)]
+    drawn = [one for one in pictures if one is not None]
+    lead = "Each trial is one architecture. The line is the best so far: what the search would have given there."
+    return section("trials", "The trials", tag("div", *drawn, class_="trio"), front_table(facts, lines), lead=lead)
+
+
+def best_so_far(lines: Sequence[Line]) -> list[float]:
+    return list(accumulate((float(line["score"]) for line in lines), max))
+
+
+def over_trials(facts: Facts, lines: Sequence[Line]) -> Html:
+    numbers = [int(line["trial"]) + 1 for line in lines]
+    single = Series("each trial", numbers, [float(line["score"]) for line in lines], "--muted", points=True)
+    return best_picture(facts, lines, [single], numbers, "trial", "Best so far over trials")
+
+
+def over_seconds(facts: Facts, lines: Sequence[Line]) -> Html | None:
+    """None where a line has no time."""
+    seconds = [finite(line.get("elapsed_s")) for line in lines]
+    known = [value for value in seconds if value is not None]
+    if len(known) < len(lines):
+        return None
+    return best_picture(facts, lines, [], known, "seconds", "Best so far over time")
+
+
+def best_picture(
+    facts: Facts, lines: Sequence[Line], more: Sequence[Series], x: Sequence[float], x_label: str, title: str
+) -> Html:
+    best = best_so_far(lines)
+    label = f"{title}: from {words.percent(best[0])} to {words.percent(best[-1])} in {words.plural(len(best), 'trial')}"
+    svg = curves([in_steps("best so far", x, best), *more], label, percent=True, x_label=x_label)
+    return picture(svg, f"Score, {lines[0].get('source', '')}.", file_name(facts, title), title=title)
+
+
+def in_steps(name: str, x: Sequence[float], y: Sequence[float]) -> Series:
+    """A line that keeps its height until the next point."""
+    twice = [value for value in x for _ in range(2)][1:]
+    return Series(name, twice, [value for value in y for _ in range(2)][:-1])
+
+
+def against(facts: Facts, lines: Sequence[Line], name: str) -> Html | None:
+    """Score against a cost, with the front; None where a trial has no such count, or all have the same."""
+    costs = [finite(line.get(name)) for line in lines]
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(lines) or len(set(known)) < 2:
+        return None
+    size, unit = next((size, unit) for size, unit in UNITS if max(known) >= 10 * size or size == 1.0)
+    x, y = [cost / size for cost in known], [float(line["score"]) for line in lines]
+    places = front(x, y)
+    edge = [x[place] for place in places], [y[place] for place in places]
+    title = f"Score against {COSTS[name]}"
+    label = f"{title} of {words.plural(len(lines), 'trial')}; {len(places)} on the front"
+    parts = [Series("trials", x, y, "--muted", points=True), Series("front", *edge, "--two")]
+    svg = curves(parts, label, percent=True, x_label=f"{unit}{COSTS[name]}")
+    caption = "On the front: no other trial has a higher score at no higher cost."
+    return picture(svg, caption, file_name(facts, title), title=title)
+
+
+def file_name(facts: Facts, title: str) -> str:
+    return f"{facts.name}-{title.lower().replace(' ', '-')}"
+
+
+def front_table(facts: Facts, lines: Sequence[Line]) -> Html | None:
+    """The trials on the front of score against multiply-adds, from cheap to dear."""
+    costs = [finite(line.get("macs")) for line in lines]
+    known = [cost for cost in costs if cost is not None]
+    if len(known) < len(lines):
+        return None
+    chosen = [lines[place] for place in front(known, [float(line["score"]) for line in lines])]
+    rows = [
+        (int(line["trial"]) + 1, score_words(facts, line), words.short_count(line.get("macs")),
+         words.short_count(line.get("params")), tag("code", str(line.get("architecture", ""))))
+        for line in chosen
+    ]  # fmt: skip
+    head = ("trial", "score", "multiply-adds", "parameters", "architecture")
+    return table(head, rows, caption="The front: no other trial has a higher score at no higher cost")
+
+
+def side_by_side(searches: Sequence[Facts]) -> Html | None:
+    """The searches by trials among several runs; None where there are none."""
+    rows = [
+        (
+            facts.name,
+            facts.method or "",
+            facts.config.get("seed", ""),
+            words.count(len(facts.trials)),
+            score_words(facts, best_line(facts)),
+            words.percent(finite(facts.result.get("shown")), 5000),
+            words.duration(facts.number("elapsed_s")),
+        )
+        for facts in searches
+        if facts.trials
+    ]
+    head = ("run", "method", "seed", "trials", "best score", "by another column", "time")
+    caption = "Searches by trials"
+    return section("trials", "Searches by trials", table(head, rows, caption=caption)) if rows else None

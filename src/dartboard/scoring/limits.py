@@ -1,0 +1,69 @@
+"""Limits on what an architecture may cost, and draws within them. Nothing here imports torch."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from dartboard.errors import InputError, unknown
+from dartboard.spaces.search_space import Architecture, SearchSpace, quote
+
+if TYPE_CHECKING:
+    from dartboard.scoring.cost import Cost
+
+NAMES = {"params": "parameters", "macs": "multiply-adds of an image"}  # fields of a Cost that can be limited
+SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+LIMIT = re.compile(r"\s*(\w+)\s*<=\s*(\d+(?:\.\d+)?)\s*([kKMG]?)\s*")
+EXAMPLE = "macs<=330M or params<=3M,macs<=330M"
+MOST_DRAWS = 1000  # draws of which none fits, after which to say so
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most that an architecture may cost. name: one of NAMES."""
+
+    name: str
+    at_most: float
+
+
+def limits_from(text: str) -> tuple[Limit, ...]:
+    """The limits in "params<=3M,macs<=330M"; none in an empty text. Raises InputError in one line."""
+    found: dict[str, Limit] = {}
+    for part in text.split(",") if text.strip() else ():
+        match = LIMIT.fullmatch(part)
+        if match is None:
+            raise InputError(f"--limit has {quote(part)}; give it as {EXAMPLE}")
+        name, number, size = match.groups()
+        if name not in NAMES:
+            raise unknown("limit", name, NAMES)
+        if name in found:
+            raise InputError(f"--limit names {name} twice; give it once")
+        found[name] = Limit(name, float(number) * SIZES[size.upper()])
+    return tuple(found.values())
+
+
+def fits(cost: "Cost", limits: Sequence[Limit]) -> bool:
+    """Whether a cost is within all limits."""
+    return all(getattr(cost, limit.name) <= limit.at_most for limit in limits)
+
+
+def sample_within(
+    space: SearchSpace, rng: Random, limits: Sequence[Limit], cost: "Callable[[Architecture], Cost]"
+) -> Architecture:
+    """An architecture drawn uniformly from those of the space that are within the limits, by drawing until one is.
+
+    Raises InputError, naming what the smallest costs, where that is over a limit, or where of 1,000 draws none is
+    within them all.
+    """
+    if not limits:
+        return space.sample(rng)
+    smallest = cost(space.smallest())
+    if fits(smallest, limits):
+        for _ in range(MOST_DRAWS):
+            architecture = space.sample(rng)
+            if fits(cost(architecture), limits):
+                return architecture
+    least = ", ".join(f"{getattr(smallest, limit.name):,} {NAMES[limit.name]}" for limit in limits)
+    why = "" if not fits(smallest, limits) else f"none of {MOST_DRAWS:,} draws is within --limit; "
+    raise InputError(f"{why}the smallest architecture of {space.name} has {least}; give a --limit above that")

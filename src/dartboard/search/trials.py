@@ -1,0 +1,281 @@
+"""What methods share that score architectures one by one: their settings, the scorer, and what a run keeps of trials.
+
+An architecture is scored by a table (`truth`), by the weights of another search's supernet (`shared_weights`), or else
+by a training of its own, which learns on train and is scored on val.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from torch import nn
+
+from dartboard import networks
+from dartboard.config import check_ranges, field_names
+from dartboard.data import Data
+from dartboard.errors import InputError
+from dartboard.runs.atomic_files import replace_file
+from dartboard.runs.checkpoint import Checkpoint, checkpoints, newest
+from dartboard.runs.json_files import as_json
+from dartboard.runs.run import CHECKPOINTS, ENVIRONMENT, Run
+from dartboard.runs.start import START, keep_start
+from dartboard.scoring.cost import Cost, count
+from dartboard.scoring.limits import limits_from
+from dartboard.scoring.scorers import Score, Scorer, by_shared_weights, by_table
+from dartboard.scoring.tables import Table, read_truth, split_column
+from dartboard.spaces import READERS
+from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.search_space import Architecture, SearchSpace, as_tuples
+from dartboard.training import from_scratch, loop
+from dartboard.training.by_training import TRIALS, by_training, folder_of
+
+OF_SUPERNET = "supernet/"  # what the names of a supernet's tensors begin with in a checkpoint
+
+
+@dataclass(frozen=True)
+class Settings(from_scratch.Config):
+    """The settings of a method that scores architectures one by one: its own, and those of a trial's training."""
+
+    trials: int = 100
+    """architectures that are scored"""
+    truth: str | None = None
+    """a table that scores, instead of --data: FILE or FILE:COLUMN (docs/tables.md)"""
+    shared_weights: str | None = None
+    """the folder of a search whose supernet scores, instead of --data"""
+    limit: str = ""
+    """the most that an architecture may cost, such as params<=3M,macs<=330M"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_ranges(self, trials="[1, 1e7]")
+        limits_from(self.limit)
+        if self.truth is not None and self.shared_weights is not None:
+            raise InputError("--truth and --shared-weights are two ways to score; give one of them")
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How the architectures of a run are scored. cost: their counts, at the sizes that are scored; shown: what the
+    line of the result tells of the best one besides its score."""
+
+    scorer: Scorer
+    cost: Callable[[Architecture], Cost]
+    shown: Callable[[Architecture], Mapping[str, Any]] = lambda architecture: {}
+
+
+# --- By what architectures are scored --------------------------------------------------------------------------------
+
+
+def scoring_of(
+    config: Settings,
+    space: SearchSpace,
+    data: Data | None,
+    run: Run,
+    supernet: nn.Module | None = None,
+    scorer: Scorer | None = None,
+) -> Scoring:
+    """What the settings say. supernet: one whose weights score; scorer: another one altogether; both come before them.
+
+    Raises InputError where the table, the search or the data do not serve.
+    """
+    if config.truth is not None:
+        return of_table(config.truth, space, run)
+    if data is None:
+        if scorer is None:
+            raise InputError("there is nothing to score with; give data, or a table with truth")
+        return Scoring(scorer, count)
+    run.check_data(data)
+    cost = partial(cost_of, config.channels, config.cells, data)
+    if scorer is not None:
+        return Scoring(scorer, cost)
+    if supernet is not None:
+        return Scoring(by_supernet(supernet, config, data, run), cost)
+    if config.shared_weights is not None:
+        parent = Run.open(config.shared_weights)
+        found = supernet_of(parent, space, data, run)
+        return Scoring(by_supernet(found, config, data, run), partial(cost_of, *sizes_of(parent), data))
+    loop.check_batch(config.batch_size, train=len(data.train))
+    return Scoring(by_training(training_of(config), data, run), cost)
+
+
+def training_of(config: Settings) -> from_scratch.Config:
+    """The settings of a trial's training."""
+    return from_scratch.Config(**{one: getattr(config, one) for one in field_names(from_scratch.Config)})
+
+
+def by_supernet(supernet: nn.Module, config: Settings, data: Data, run: Run) -> Scorer:
+    """Scores by the weights of a supernet, on the run's device."""
+    device, dtype = loop.prepare(run)
+    placed = loop.place_module(supernet, device, dtype, config.channels_last)
+    return by_shared_weights(placed, data.to(device), config.batch_size)
+
+
+def cost_of(channels: int, cells: int, data: Data, architecture: Architecture) -> Cost:
+    """Counts of an architecture's network at these sizes, on images of this data."""
+    classes, side, maps = data.num_classes, data.image_size, data.channels
+    return count(architecture, channels=channels, cells=cells, num_classes=classes, image_size=side, in_channels=maps)
+
+
+def of_table(truth: str, space: SearchSpace, run: Run) -> Scoring:
+    """Scores from a table, counts at the published sizes. Raises InputError where it is another than at the start."""
+    table = table_of(truth, space)
+    note_table(run, truth, table)
+
+    def shown(architecture: Architecture) -> Mapping[str, Any]:
+        return {"shown": table.shown[architecture], "shown_by": table.shown_column}
+
+    return Scoring(by_table(table), count, shown)
+
+
+def table_of(truth: str, space: SearchSpace) -> Table:
+    """The table that the words name. Raises InputError for one of another space."""
+    table = read_truth(truth, space.family)
+    if table.space != space:
+        raise InputError(f"the table holds the space {table.space.name}, not {space.name}; search that one")
+    return table
+
+
+def note_table(run: Run, truth: str, table: Table) -> None:
+    """Notes in environment.json which table the run uses; raises InputError where it began with another."""
+    path = split_column(truth)[0]
+    found = {
+        "file": path,
+        "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+        "seen": table.seen_column,
+        "shown": table.shown_column,
+    }
+    environment = run.environment
+    if "truth" not in environment:
+        replace_file(run.folder / ENVIRONMENT, as_json({**environment, "truth": found}))
+    elif environment["truth"].get("sha256") != found["sha256"]:
+        raise InputError(f"the table {path} is another than {run.folder} began with; bring it back, or begin a new run")
+
+
+def sizes_of(parent: Run) -> tuple[int, int]:
+    """Channels and cells of a search's supernet."""
+    return parent.settings["channels"], parent.settings["cells"]
+
+
+def supernet_of(parent: Run, space: SearchSpace, data: Data, run: Run) -> nn.Module:
+    """The supernet of a search as its newest checkpoint has it, or had it when this run began: the run keeps a copy.
+
+    Raises InputError where there is none of this space.
+    """
+    if not checkpoints(run.folder / START):
+        keep_start(run.folder, check_parent(parent, space))
+    kept = newest(run.folder / START)
+    channels, cells = sizes_of(parent)
+    make = partial(networks.module(space.family).Supernet, channels=channels, cells=cells)
+    make = partial(make, operations=FAMILIES[space.family].mixed(space), form=parent.settings["supernet"])
+    make = partial(make, num_classes=data.num_classes, in_channels=data.channels)
+    supernet: nn.Module = loop.seeded(parent, "weights", make)
+    found = {} if kept is None else kept.tensors
+    weights = {name.removeprefix(OF_SUPERNET): value for name, value in found.items() if name.startswith(OF_SUPERNET)}
+    if not loop.fits(supernet, weights):
+        raise InputError(f"{parent.folder} holds no supernet of the space {space.name}; give the folder of one")
+    supernet.load_state_dict(weights)
+    return supernet
+
+
+def check_parent(parent: Run, space: SearchSpace) -> Checkpoint:
+    """The newest checkpoint of a search of this space. Raises InputError where it is none, or trained no supernet."""
+    if parent.command != "search":
+        raise InputError(f"--shared-weights {parent.folder} is no search; give the folder of one with a supernet")
+    if parent.space is not None and parent.space != space.name:
+        hint = f"searched the space {parent.space}; give --space {parent.space}"
+        raise InputError(f"--shared-weights {parent.folder} {hint}")
+    found = newest(parent.folder / CHECKPOINTS)
+    if found is None and not parent.done:
+        raise InputError(f"--shared-weights {parent.folder} has no checkpoint; go on with: {parent.resume_command}")
+    if found is None or not any(name.startswith(OF_SUPERNET) for name in found.tensors):
+        raise InputError(f"--shared-weights {parent.folder} trained no supernet; give the folder of a search that did")
+    return found
+
+
+# --- What a run keeps of its trials ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One scored architecture. number: of the trial, from 0."""
+
+    number: int
+    architecture: Architecture
+    score: Score
+
+    def to_json(self) -> dict[str, Any]:
+        return {"number": self.number, "architecture": self.architecture.to_json(), "score": asdict(self.score)}
+
+
+@dataclass
+class Standing:
+    """Where a run by trials stands: how many are done, and the best of them; of equal scores the earliest."""
+
+    done: int = 0
+    best: Trial | None = None
+
+    def note(self, trial: Trial) -> bool:
+        """One more trial is done; whether it is the best so far."""
+        self.done = trial.number + 1
+        better = self.best is None or trial.score.value > self.best.score.value
+        self.best = trial if better else self.best
+        return better
+
+
+def begin(run: Run) -> Standing:
+    """Where the run stands, by its newest checkpoint. What is left of trials before that is taken away."""
+    checkpoint = run.load()
+    standing = Standing() if checkpoint is None else restored(checkpoint)
+    tidy(run, standing)
+    return standing
+
+
+def restored(checkpoint: Checkpoint) -> Standing:
+    """Raises InputError for a checkpoint of another kind of run."""
+    try:
+        done, best = checkpoint.extra["done"], checkpoint.extra["best"]
+        if best is None:
+            return Standing(done)
+        family, choices = best["architecture"]["space"], best["architecture"]["choices"]
+        architecture = READERS[family]({name: as_tuples(value) for name, value in choices.items()})
+        return Standing(done, Trial(best["number"], architecture, Score(**best["score"])))
+    except (KeyError, TypeError) as error:
+        raise InputError(f"checkpoint {checkpoint.place} is of another run; put this run's own back") from error
+
+
+def save(run: Run, standing: Standing) -> None:
+    """A checkpoint; then what it makes needless is taken away: trainings of trials that are over."""
+    best = None if standing.best is None else standing.best.to_json()
+    run.save({}, step=standing.done, epoch=0, extra={"done": standing.done, "best": best})
+    tidy(run, standing)
+
+
+def settle(run: Run, standing: Standing, num_trials: int) -> None:
+    """After a trial: saved at once where it left a training behind and after the last, else when it is time to.
+
+    num_trials: how many there are in all. Raises as `Run.pulse`.
+    """
+    now = folder_of(run, standing.done - 1).exists() or standing.done == num_trials
+    if now:
+        save(run, standing)
+    run.pulse(lambda: None if now else save(run, standing), standing.done)
+
+
+def tidy(run: Run, standing: Standing) -> None:
+    """Of the trials that are over only their lines stay, and of the best one the run with its weights."""
+    kept = None if standing.best is None else folder_of(run, standing.best.number)
+    for folder in sorted((run.folder / TRIALS).glob("[0-9]*")):
+        if folder == kept:
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+        elif int(folder.name) < standing.done:
+            shutil.rmtree(folder)
+
+
+def stream(run: Run, number: int) -> Random:
+    """The randomness of a trial: a function of the run's seed and the number, so that a resumed run draws the same."""
+    return Random(run.generator("trial", number).initial_seed())
