@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 import planted
 import tiny
-from dartboard import draw, load_foreign, load_network, train, write_torch
+from dartboard import draw, train
 from dartboard.commands import show
 from dartboard.config import Setup
 from dartboard.errors import InputError
@@ -474,9 +474,3 @@ def test_a_network_trains_and_refuses_settings_that_it_has_no_part_for(tmp_path:
     ):
         with pytest.raises(InputError, match=words):
             sized(network.architecture, SimpleNamespace(**{**vars(config), **change}), data)
-    with pytest.raises(InputError, match="networks of the space nasbench201 are not exported yet"):
-        load_network(tmp_path / "run")
-    with pytest.raises(InputError, match="networks of the space nasbench201 are not exported yet"):
-        load_foreign(tmp_path / "run" / "weights.safetensors", network.architecture)
-    with pytest.raises(InputError, match="networks of the space nasbench201 are not exported yet"):
-        write_torch(network.architecture, tmp_path / "out")

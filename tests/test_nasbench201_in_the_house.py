@@ -1,21 +1,29 @@
 """NAS-Bench-201 in the rest of the house: searched by DARTS, stopped, resumed, told on a page, trained, exported."""
 
+import copy
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 import tiny
-from dartboard import train
-from dartboard.commands import listing, search, transfer, why
+from dartboard import load_foreign, load_network, train, write_torch
+from dartboard.commands import evaluate, export, listing, search, transfer, why
 from dartboard.commands import next_training as planned
 from dartboard.commands import train as train_command
 from dartboard.config import Setup
 from dartboard.errors import InputError
+from dartboard.export.folding import folded, predictor
+from dartboard.export.weights import load_trained
 from dartboard.formats import read
+from dartboard.networks import nasbench201
 from dartboard.report import next_training
 from dartboard.report.facts import read_facts
 from dartboard.report.forms import nasbench201_edge
@@ -129,3 +137,81 @@ def test_stable_has_nothing_to_go_by_where_no_edge_has_two_convolutions(tmp_path
 def test_kinds_of_cells_tell_the_families_apart() -> None:
     kinds = [kind for family in FAMILIES.values() for kind in family.kinds]
     assert len(kinds) == len(set(kinds))
+
+
+# --- Trained networks as files ---------------------------------------------------------------------------------------
+
+CELL = space.from_string("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|")
+POOLS = space.architecture(["avg_pool_3x3"] * 6)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, nn.Module]:
+    folder, data = tmp_path_factory.mktemp("trained") / "run", tiny.digits()
+    config = train.Config(**{**tiny.TRAIN, "cells": 5, "drop_path": 0.0})
+    network = nasbench201.sized(CELL, config, data)
+    with Run.create(folder, config, setup=Setup(device="cpu", data="digits"), architecture=CELL) as run:
+        train.fit(config, network, data, run)
+    return folder, network.eval()
+
+
+def images() -> Tensor:
+    return torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_trained_network_is_exported_and_loads_back_bit_for_bit(
+    trained: tuple[Path, nn.Module], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, network = trained
+    expected = network(images())
+    export.execute([str(run), "--to", "torch", "--out", str(tmp_path / "out")])
+    for folder in (run, tmp_path / "out", write_torch(network, tmp_path / "own", image_size=8)):
+        again = load_network(folder)
+        assert type(again) is nasbench201.Network and torch.equal(again(images()), expected)
+    _, description = load_trained(tmp_path / "out")
+    assert description == load_trained(run)[1]
+    assert description.sizes == nasbench201.Sizes(2, 5, 10, 3, 8)
+    foreign = load_foreign(run / "weights.safetensors", CELL)
+    assert torch.allclose(foreign(images()), expected, atol=1e-6)
+    evaluate.execute([str(tmp_path / "out"), "--data", "digits", "--json"])
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (found["classes"], found["image_size"]) == (10, 8)
+
+
+def test_folded_it_computes_the_same(trained: tuple[Path, nn.Module]) -> None:
+    network = copy.deepcopy(trained[1]).double()
+    x = images().double()
+    assert torch.allclose(predictor(network)(x), network(x), rtol=0, atol=1e-10)
+    assert not [one for one in folded(network).cells.modules() if isinstance(one, nn.BatchNorm2d)]
+
+
+def test_a_network_without_convolutions_and_one_cut_out_of_a_supernet_load_back(tmp_path: Path) -> None:
+    with torch.random.fork_rng():
+        sizes = {"channels": 2, "num_classes": 3, "in_channels": 3}
+        supernet = nasbench201.Supernet(cells=5, **sizes)
+        networks = [nasbench201.Network(POOLS, cells=cells, **sizes) for cells in (3, 4, 5, 17)]
+        networks += [nasbench201.inherit(supernet, CELL), nasbench201.inherit(supernet, POOLS)]
+    for number, network in enumerate(networks):
+        again = load_network(write_torch(network, tmp_path / str(number)))
+        assert torch.equal(again(images()), network.eval()(images()))
+    with pytest.raises(InputError, match="weights of a search's supernet"):
+        save_file(supernet.state_dict(), tmp_path / "supernet.safetensors")
+        load_foreign(tmp_path / "supernet.safetensors", CELL)
+
+
+def test_weights_of_another_family_cell_or_size_are_refused_in_one_line(
+    trained: tuple[Path, nn.Module], tmp_path: Path
+) -> None:
+    file = trained[0] / "weights.safetensors"
+    with pytest.raises(InputError, match="weights of another architecture or size"):
+        load_foreign(file, space.SPACE.largest())
+    with pytest.raises(InputError, match="holds no weights of a network of cells"):
+        load_foreign(file, tiny.SPACE.sample(Random(0)))
+    tiny.fit(tmp_path / "darts", tiny.SPACE.sample(Random(0)), epochs=1)
+    with pytest.raises(InputError, match="holds no weights of a network of nasbench201"):
+        load_foreign(tmp_path / "darts" / "weights.safetensors", CELL)
+
+
+def test_an_architecture_is_written_as_a_network_that_is_not_trained(tmp_path: Path) -> None:
+    _, description = load_trained(write_torch(CELL, tmp_path / "drawn"))
+    assert not description.trained and description.sizes == nasbench201.Sizes()

@@ -17,6 +17,7 @@ from dartboard.data.decoding import extent_of, in_bytes, read_image
 from dartboard.errors import InputError
 from dartboard.export import weights
 from dartboard.formats import resolve
+from dartboard.networks.darts import Sizes
 from dartboard.runs.environment import describe_data
 from dartboard.runs.run import Run
 
@@ -274,6 +275,6 @@ def test_a_training_and_its_export_keep_the_range_and_older_files_have_none(tmp_
 
 
 def test_a_description_refuses_a_range_that_is_none():
-    known = weights.Description(resolve("DARTS_V1")[0], weights.Sizes())
+    known = weights.Description(resolve("DARTS_V1")[0], Sizes())
     with pytest.raises(InputError, match="value_range is"):
         replace(known, value_range=(3.0, 1.0))

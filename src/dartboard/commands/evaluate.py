@@ -18,9 +18,10 @@ from dartboard.formats.files import member_of
 from dartboard.runs.run import CONFIG, Run
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from dartboard.data.scored import Scored
     from dartboard.export.weights import Description
-    from dartboard.networks.darts import Network
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def refuse_early(words: list[str]) -> None:
         raise InputError("on which data? give --data, such as --data cifar10")
 
 
-def trained(flags: EvaluateFlags) -> "tuple[Network, Description | None]":
+def trained(flags: EvaluateFlags) -> "tuple[nn.Module, Description | None]":
     """The network with its weights, and what is known of it; None for a weight file, which says nothing."""
     from dartboard.export.weights import filled, load_foreign, load_trained
 
@@ -174,15 +175,15 @@ def check_own(folder: str) -> None:
 # --- Does the network fit them ---------------------------------------------------------------------------------------
 
 
-def check_channels(network: "Network", scored: "Scored", origin: str) -> None:
+def check_channels(network: "nn.Module", scored: "Scored", origin: str) -> None:
     """Raises InputError unless the network reads images of so many channels."""
-    channels, there = network.stem.get_submodule("0").get_parameter("weight").shape[1], scored.split.images.shape[1]
+    channels, there = network.get_parameter("stem.0.weight").shape[1], scored.split.images.shape[1]
     if channels != there:
         raise InputError(f"{origin} reads images of {channels} channels, {scored.name} has {there}; give its --data")
 
 
 def with_classes(
-    scored: "Scored", network: "Network", known: "Description | None", origin: str
+    scored: "Scored", network: "nn.Module", known: "Description | None", origin: str
 ) -> "tuple[Scored, dict[str, Any], str]":
     """The images with labels that are outputs of the network, how they were found as fields, and as words.
 
@@ -190,7 +191,7 @@ def with_classes(
     """
     from dartboard.data.scored import matched
 
-    there, outputs = len(scored.class_names), network.classifier.out_features
+    there, outputs = len(scored.class_names), len(network.get_parameter("classifier.weight"))
     by = "name" if known and known.class_names else "order"
     facts = {"classes": there, "known_classes": outputs, "matched_by": by}
     if known and known.class_names:

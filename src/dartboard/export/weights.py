@@ -10,55 +10,32 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import dartboard
 from dartboard import formats, networks
-from dartboard.config import build, check_kind, check_ranges, check_types
+from dartboard.config import build, check_kind, field_names
 from dartboard.data.decoding import ValueRange, check_range
 from dartboard.data.scored import DIVISION, LearnedFrom
 from dartboard.errors import InputError
 from dartboard.export.run_weights import WEIGHTS, Unfinished, weights_of
 from dartboard.formats.files import is_folder, shown
-from dartboard.networks.darts import STEM_MULTIPLIER, Network
 from dartboard.runs.atomic_files import make_folders, replace_file, writing
 from dartboard.runs.json_files import as_json, read_json
 from dartboard.runs.run import CHECKPOINTS, Run
-from dartboard.scoring.cost import SIZES
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, quote
 from dartboard.training.from_scratch import write_weights
 
 DESCRIPTION = "description.json"
 # Names of tensors that only a supernet has: several operations an edge, and the weights of operations.
 OF_SUPERNET = re.compile(
-    r"(?:^|\.)ops\.\d+\.(?:m_)?ops\.\d|(?:^|\.)dag\.\d+\.\d+\.ops\.|(?:^|[._])(?:alphas?|betas?|arch_parameters)(?:[._]|$)"
+    r"(?:^|\.)ops\.\d+\.(?:m_)?ops\.\d|(?:^|\.)edges\.\d<-\d\.\d|(?:^|\.)dag\.\d+\.\d+\.ops\.|(?:^|[._])(?:alphas?|betas?|arch_parameters)(?:[._]|$)"
 )
-EXPORTED = ("darts",)  # the families whose networks Sizes can describe
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """The arguments of a Network, its architecture aside."""
-
-    channels: int = 36
-    cells: int = 20
-    num_classes: int = 10
-    in_channels: int = 3
-    image_size: int = 32
-    auxiliary: bool = False
-    stem: Literal["cifar", "imagenet"] = "cifar"
-    search: bool = False
-
-    def __post_init__(self) -> None:
-        check_types(self)
-        check_ranges(self, channels="[1, 65536]", num_classes="[1, 1e6]", in_channels="[1, 4096]")
-        check_ranges(self, cells="[3, 1000]", image_size="[1, 4096]")
-
 
 @dataclass(frozen=True)
 class Description:
@@ -71,7 +48,7 @@ class Description:
     """
 
     architecture: Architecture
-    sizes: Sizes
+    sizes: networks.Sizes
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     class_names: tuple[str, ...] = ()
@@ -93,7 +70,7 @@ class Description:
 
 
 def write_torch(
-    source: Network | Architecture | str | os.PathLike[str],
+    source: nn.Module | Architecture | str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
     image_size: int | None = None,
@@ -110,21 +87,24 @@ def write_torch(
     line on stderr and the description say. Raises InputError: a run without weights, another module, a folder that is
     not empty or writable.
     """
-    check_kind(source, (Network, Architecture, str, os.PathLike), f"write_torch takes {SOURCES}")
+    family = networks.family_of(source)
+    kinds = (Architecture, str, os.PathLike) if family is None else nn.Module
+    check_kind(source, kinds, f"write_torch takes {SOURCES}")
     mean, std = numbers("mean", mean), numbers("std", std)
     class_names = texts("class_names", class_names)
     if isinstance(source, str | os.PathLike) and is_folder(Path(source)):
         network, description = load_trained(source)
         say_unfinished(source, description)
     else:
-        network = source if isinstance(source, Network) else drawn(source)
-        sizes = sizes_of(network.state_dict(), "the network") | (
-            {} if image_size is None else {"image_size": image_size}
-        )
-        trained = isinstance(source, Network)
-        last = not next(network.parameters()).is_contiguous()
+        trained = family is not None
+        chosen: Any = source if trained else drawn(source)  # type: ignore[arg-type]
+        module = networks.module(chosen.architecture.space)
+        sizes = module.sizes_of(chosen.state_dict(), "the network") | {"cells": len(chosen.cells)}
+        sizes |= {} if image_size is None else {"image_size": image_size}
+        last = not next(chosen.parameters()).is_contiguous()
         told = (mean, std, class_names, trained, last, value_range)
-        description = Description(network.architecture, build(Sizes, sizes), *told)
+        description = Description(chosen.architecture, build(module.Sizes, sizes), *told)
+        network = chosen
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{shown(folder)} is not an empty folder; give another one with --out")
@@ -159,28 +139,21 @@ def say_unfinished(folder: str | os.PathLike[str], description: Description) -> 
         print(text, file=sys.stderr, flush=True)
 
 
-def drawn(source: Architecture | str | os.PathLike[str]) -> Network:
-    """The network of an architecture at the official CIFAR sizes, its weights drawn from seed 0."""
+def drawn(source: Architecture | str | os.PathLike[str]) -> nn.Module:
+    """The network of an architecture at its family's CIFAR sizes, its weights drawn from seed 0."""
     architecture = source if isinstance(source, Architecture) else formats.resolve(os.fspath(source))[0]
-    check_exported(architecture)
-    sizes = SIZES["cifar"]
+    family = networks.module(architecture.space)
+    sizes = build(family.Sizes, {**FAMILIES[architecture.space].sizes["cifar"]})
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network: Network = networks.module(architecture.space).Network(architecture, auxiliary=False, **sizes)
+        network: nn.Module = family.of_sizes(architecture, sizes)
     return network
-
-
-def check_exported(architecture: Architecture) -> None:
-    """Raises InputError for an architecture whose network cannot be described."""
-    if architecture.space not in EXPORTED:
-        hint = f"a training keeps them in its {WEIGHTS}, which formats.load_weights reads"
-        raise InputError(f"weights of networks of the space {architecture.space} are not exported yet; {hint}")
 
 
 # --- Reading ---------------------------------------------------------------------------------------------------------
 
 
-def load_network(folder: str | os.PathLike[str]) -> Network:
+def load_network(folder: str | os.PathLike[str]) -> nn.Module:
     """The network in a folder of write_torch or of a training's run, in evaluation mode, on the CPU.
 
     Of an unfinished training the weights are those of its last checkpoint; a line on stderr says so.
@@ -190,7 +163,7 @@ def load_network(folder: str | os.PathLike[str]) -> Network:
     return network
 
 
-def load_trained(folder: str | os.PathLike[str]) -> tuple[Network, Description]:
+def load_trained(folder: str | os.PathLike[str]) -> tuple[nn.Module, Description]:
     """The network in a folder of write_torch or of a training's run, in evaluation mode, with its description.
 
     Of an unfinished training the weights are those of its last checkpoint (`Description.unfinished`).
@@ -210,7 +183,7 @@ def load_trained(folder: str | os.PathLike[str]) -> tuple[Network, Description]:
     return filled(description, tensors, origin), description
 
 
-def load_foreign(path: str | os.PathLike[str], architecture: Architecture) -> Network:
+def load_foreign(path: str | os.PathLike[str], architecture: Architecture) -> nn.Module:
     """The network whose weights a file holds, in evaluation mode; its sizes are read off the tensors.
 
     Raises InputError: no weight file, weights of a search's supernet, or of another architecture (names the first
@@ -218,12 +191,13 @@ def load_foreign(path: str | os.PathLike[str], architecture: Architecture) -> Ne
     """
     check_kind(architecture, Architecture, "load_foreign takes an architecture, such as formats.resolve(NAME)[0]")
     check_kind(path, (str, os.PathLike), "load_foreign takes the path of a weight file")
-    check_exported(architecture)
     tensors = formats.load_weights(path)
     if any(map(OF_SUPERNET.search, tensors)):
         hint = "train the cell that the search found: dartboard train GENOTYPE --data ..."
         raise InputError(f"{shown(path)} holds the weights of a search's supernet, not of a trained network; {hint}")
-    return filled(Description(architecture, build(Sizes, sizes_of(tensors, shown(path)))), tensors, shown(path))
+    family = networks.module(architecture.space)
+    sizes = build(family.Sizes, family.sizes_of(tensors, shown(path)))
+    return filled(Description(architecture, sizes), tensors, shown(path))
 
 
 def read_description(path: Path) -> Description:
@@ -237,7 +211,7 @@ def read_description(path: Path) -> Description:
         unfinished, learned = record.get("unfinished"), record.get("learned_from")  # which older files do not have
         return Description(
             architecture,
-            build(Sizes, record["sizes"]),
+            build(networks.module(architecture.space).Sizes, record["sizes"]),
             mean,
             std,
             names,
@@ -255,10 +229,12 @@ def described(run: Run, tensors: Mapping[str, Tensor], unfinished: Unfinished | 
     architecture, known = run.architecture, run.environment.get("data", {})
     if architecture is None:
         raise InputError(f"{shown(run.folder)} has no architecture.json; restore it from where the run was copied")
-    told: dict[str, Any] = {name: run.settings[name] for name in ("channels", "cells", "stem") if name in run.settings}
+    family = networks.module(architecture.space)
+    own = [name for name in ("channels", "cells", "stem") if name in field_names(family.Sizes)]
+    told: dict[str, Any] = {name: run.settings[name] for name in own if name in run.settings}
     if "image_size" in known:
         told["image_size"] = known["image_size"]
-    sizes = build(Sizes, sizes_of(tensors, shown(run.folder / WEIGHTS)) | told)
+    sizes = build(family.Sizes, family.sizes_of(tensors, shown(run.folder / WEIGHTS)) | told)
     mean, std, names = (tuple(known.get(name, ())) for name in ("mean", "std", "class_names"))
     layout = bool(run.settings.get("channels_last", False))
     about_data = (mean, std, names, True, layout, as_range(known.get("value_range")))
@@ -285,37 +261,11 @@ def as_range(found: Any) -> ValueRange | None:
     return low, high
 
 
-def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
-    """The fields of Sizes as far as tensors tell them; image_size is that of the official network.
-
-    origin: where the tensors are from, for the message. Raises InputError where they are no network of cells.
-    """
-    numbers = {name.split(".")[1] for name in tensors if name.startswith("cells.")}
-    stem: Literal["cifar", "imagenet"] = "imagenet" if "stem1.1.weight" in tensors else "cifar"
-    entrance = tensors.get("stem1.1.weight" if stem == "imagenet" else "stem.0.weight")
-    first, classifier = tensors.get("stem.0.weight"), tensors.get("classifier.weight")
-    if not numbers or first is None or first.dim() != 4 or entrance is None or classifier is None:
-        wanted = "stem.0.weight, cells.0 and classifier.weight"
-        raise InputError(f"{origin} holds no weights of a network of cells, which has {wanted}")
-    return {
-        "channels": len(entrance) // (1 if stem == "imagenet" else STEM_MULTIPLIER),
-        "cells": len(numbers),
-        "num_classes": len(classifier),
-        "in_channels": first.shape[1],
-        "image_size": SIZES[stem]["image_size"],
-        "auxiliary": any(name.startswith("auxiliary_head.") for name in tensors),
-        "stem": stem,
-        "search": "cells.0.preprocess1.2.weight" not in tensors,  # BatchNorm without scale and shift
-    }
-
-
-def filled(description: Description, tensors: Mapping[str, Tensor], origin: str) -> Network:
+def filled(description: Description, tensors: Mapping[str, Tensor], origin: str) -> nn.Module:
     """The network with these weights, in evaluation mode. Raises InputError naming the first tensor that differs."""
-    check_exported(description.architecture)
     family = networks.module(description.architecture.space)
     with torch.device("meta"):  # a description costs no memory before its weights are known to fit
-        make = partial(family.Network, description.architecture, **asdict(description.sizes))
-        network: Network = make()
+        network: nn.Module = family.of_sizes(description.architecture, description.sizes)
     check_same(network.state_dict(), tensors, origin)
     counters = {name: torch.tensor(0) for name in network.state_dict() if name.endswith("num_batches_tracked")}
     network.load_state_dict(counters | dict(tensors), assign=True)

@@ -1,7 +1,8 @@
-"""The networks of each space, in the file of the space's name: `Supernet`, `Network`, `inherit`."""
+"""The networks of each space, in the file of the space's name: `Supernet`, `Network`, `Sizes`, `inherit`."""
 
 from importlib import import_module
 from types import ModuleType
+from typing import Protocol
 
 from dartboard.errors import InputError, unknown
 
@@ -15,6 +16,27 @@ def module(family: str) -> ModuleType:
     if family not in FAMILIES:
         raise unknown("space", family, FAMILIES)
     return import_module(f"dartboard.networks.{family}")
+
+
+class Sizes(Protocol):
+    """What every network has of sizes; each family's `Sizes` has what its own has besides."""
+
+    @property
+    def channels(self) -> int: ...
+    @property
+    def cells(self) -> int: ...
+    @property
+    def num_classes(self) -> int: ...
+    @property
+    def in_channels(self) -> int: ...
+    @property
+    def image_size(self) -> int: ...
+
+
+def family_of(network: object) -> str | None:
+    """The family whose `Network` an object is; None for anything else."""
+    known = {module(family).Network: family for family in FAMILIES}
+    return next((known[kind] for kind in type(network).__mro__ if kind in known), None)
 
 
 def __getattr__(name: str) -> ModuleType:

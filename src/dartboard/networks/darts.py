@@ -5,13 +5,15 @@ Layout (DARTS section 3.1 and the official code): a stem, then `cells` cells, of
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from dartboard.config import check_ranges, check_types
 from dartboard.errors import InputError
 from dartboard.networks import check_cells
 from dartboard.networks.fast import fast_network
@@ -19,6 +21,7 @@ from dartboard.networks.fast.mixed_cell import mixed_cell
 from dartboard.networks.layers import FactorizedReduce, drop_path, operation, relu_conv_norm
 from dartboard.networks.mixed_cell import MixedCell, MixedOperation
 from dartboard.spaces import darts as space
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
 
 STEM_MULTIPLIER = 3
@@ -257,6 +260,55 @@ def sized(architecture: Architecture, config: Any, data: Any) -> Network:
             auxiliary=config.auxiliary,
             stem=config.stem,
         )
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The arguments of a Network, its architecture aside."""
+
+    channels: int = 36
+    cells: int = 20
+    num_classes: int = 10
+    in_channels: int = 3
+    image_size: int = 32
+    auxiliary: bool = False
+    stem: Literal["cifar", "imagenet"] = "cifar"
+    search: bool = False
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_ranges(self, channels="[1, 65536]", num_classes="[1, 1e6]", in_channels="[1, 4096]")
+        check_ranges(self, cells="[3, 1000]", image_size="[1, 4096]")
+
+
+def of_sizes(architecture: Architecture, sizes: Sizes) -> Network:
+    """The network of an architecture at the sizes of a description."""
+    return Network(architecture, **vars(sizes))
+
+
+def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
+    """The fields of Sizes as far as tensors tell them; image_size is that of the official network.
+
+    origin: where the tensors are from, for the message. Raises InputError where they are no network of cells.
+    """
+    numbers = {name.split(".")[1] for name in tensors if name.startswith("cells.")}
+    stem: Literal["cifar", "imagenet"] = "imagenet" if "stem1.1.weight" in tensors else "cifar"
+    entrance = tensors.get("stem1.1.weight" if stem == "imagenet" else "stem.0.weight")
+    first, classifier = tensors.get("stem.0.weight"), tensors.get("classifier.weight")
+    width = 0 if entrance is None else len(entrance) // (1 if stem == "imagenet" else STEM_MULTIPLIER)
+    if not numbers or first is None or first.dim() != 4 or not width or classifier is None:
+        wanted = "stem.0.weight, cells.0 and classifier.weight"
+        raise InputError(f"{origin} holds no weights of a network of cells, which has {wanted}")
+    return {
+        "channels": width,
+        "cells": len(numbers),
+        "num_classes": len(classifier),
+        "in_channels": first.shape[1],
+        "image_size": FAMILIES["darts"].sizes[stem]["image_size"],
+        "auxiliary": any(name.startswith("auxiliary_head.") for name in tensors),
+        "stem": stem,
+        "search": "cells.0.preprocess1.2.weight" not in tensors,  # BatchNorm without scale and shift
+    }
 
 
 def reported(architecture: Architecture, network: str, **sizes: Any) -> Network:

@@ -11,7 +11,9 @@ Departure from the benchmark's code: a map of odd size is halved upwards on both
 that code fails; on even sizes nothing is different.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Any
@@ -20,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dartboard.config import check_ranges, check_types
 from dartboard.errors import InputError
 from dartboard.networks import check_cells
 from dartboard.networks.layers import Zero
@@ -287,6 +290,53 @@ def sized(architecture: Architecture, config: Any, data: Any) -> Network:
     sizes = {"channels": config.channels, "cells": config.cells}
     with torch.random.fork_rng(devices=[]):
         return Network(architecture, num_classes=data.num_classes, in_channels=data.channels, **sizes)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The arguments of a Network, its architecture aside; image_size: of the images it learned from."""
+
+    channels: int = 16
+    cells: int = 17
+    num_classes: int = 10
+    in_channels: int = 3
+    image_size: int = 32
+    search: bool = False
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        check_ranges(self, channels="[1, 65536]", num_classes="[1, 1e6]", in_channels="[1, 4096]")
+        check_ranges(self, cells="[3, 1000]", image_size="[1, 4096]")
+
+
+def of_sizes(architecture: Architecture, sizes: Sizes) -> Network:
+    """The network of an architecture at the sizes of a description; it takes images of any size."""
+    return Network(architecture, **{name: value for name, value in vars(sizes).items() if name != "image_size"})
+
+
+def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
+    """The fields of Sizes as far as tensors tell them; image_size is the benchmark's.
+
+    Cells without a convolution have no tensors: then the number of cells is told by where the two residual blocks lie,
+    and of two numbers that would do the smaller one is taken. origin: where the tensors are from, for the message.
+    Raises InputError where they are no network of this family.
+    """
+    blocks = sorted(int(name.split(".")[1]) for name in tensors if name.endswith(".downsample.1.weight"))
+    first, classifier = tensors.get("stem.0.weight"), tensors.get("classifier.weight")
+    if len(blocks) != 2 or first is None or first.dim() != 4 or classifier is None:
+        wanted = "stem.0.weight, two residual blocks and classifier.weight"
+        raise InputError(f"{origin} holds no weights of a network of nasbench201, which has {wanted}")
+    last = max(int(name.split(".")[1]) for name in tensors if name.startswith("cells."))
+    fitting = [count for count in range(last + 1, 3 * blocks[0] + 3) if list(check_cells(count)) == blocks]
+    if not fitting:
+        raise InputError(f"{origin} has its residual blocks where no network of nasbench201 has them: {blocks}")
+    return {
+        "channels": len(first),
+        "cells": fitting[0],
+        "num_classes": len(classifier),
+        "in_channels": first.shape[1],
+        "search": any(re.fullmatch(r"cells\.\d+\.layers\.\d\.1\.bias", name) for name in tensors),
+    }
 
 
 def reported(architecture: Architecture, network: str, image_size: int, **sizes: Any) -> Network:
