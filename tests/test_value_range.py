@@ -2,6 +2,7 @@
 
 import json
 import struct
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -278,3 +279,30 @@ def test_a_description_refuses_a_range_that_is_none():
     known = weights.Description(resolve("DARTS_V1")[0], Sizes())
     with pytest.raises(InputError, match="value_range is"):
         replace(known, value_range=(3.0, 1.0))
+
+
+def colour_png(path, bits, kind):
+    """A PNG of 8x8 pixels written by hand: kind 2 is colour, 4 grey with transparency, 6 colour with it."""
+    channels = {2: 3, 4: 2, 6: 4}[kind]
+    rows = (b"\0" + bytes(8 * channels * bits // 8)) * 8
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", 8, 8, bits, kind, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    )
+    chunks = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in parts
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
+
+
+@pytest.mark.parametrize(
+    ("bits", "kind", "told"), [(16, 2, True), (16, 4, True), (16, 6, True), (8, 2, False), (8, 6, False)]
+)
+def test_colour_of_16_bits_a_channel_is_told_of(tmp_path, bits, kind, told):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for number in range(6):
+            colour_png(tmp_path / name / f"{number}.png", bits, kind)
+    notes = load_data(str(tmp_path), image_size=8).notes
+    assert told == any("have 16 bits a channel in colour, of which the upper 8 are read" in note for note in notes)

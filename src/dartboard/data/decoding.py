@@ -143,3 +143,13 @@ def holds_image(file: str) -> bool:
             return True
     except Exception:  # foreign bytes can make an image decoder raise anything; then they are no image
         return False
+
+
+def has_deep_colour(file: str | Path) -> bool:
+    """Whether a file is a PNG of 16 bits a channel, in colour or with transparency: Pillow keeps the upper 8."""
+    try:
+        with open(file, "rb") as content:
+            start = content.read(26)
+    except OSError:
+        return False
+    return start[:8] == b"\x89PNG\r\n\x1a\n" and start[24:] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")

@@ -27,7 +27,7 @@ from dartboard.data.class_folders import (
     walk,
 )
 from dartboard.data.class_folders import subfolders as subfolders
-from dartboard.data.decoding import IN_WORDS, ValueRange
+from dartboard.data.decoding import IN_WORDS, ValueRange, has_deep_colour
 from dartboard.data.image_files import range_notes, read_images, stay_on_disk
 from dartboard.data.split_names import PLAIN, WORDS
 from dartboard.data.splits import Collection, Split, held_out, picked
@@ -38,6 +38,7 @@ from dartboard.paths import expanded
 DEFAULT_SIZE = 32
 MIN_SIZE, MAX_SIZE = 4, 1024
 MAX_BROKEN_SHARE = 0.05
+LOOKED_AT = 200  # images whose number of bits a colour is looked at
 ALONE = "alone"  # no split
 STREAM_SHARE = 0.25  # of the free memory; dividing the images and joining train and val copies them
 Stream = Literal["auto", "always", "never"]
@@ -204,6 +205,7 @@ def read_splits(
         reading = read_images(files, size, value_range, used)
     whose = "their own range" if ALONE in listings and value_range is None else "the range of the training images"
     notes = (*check_broken(root, files, reading.reasons), *listing_notes(listings), *range_notes(reading, whose))
+    notes += deep_colour_notes(root, files)
     if streamed:
         notes += (f"{in_words(num_bytes)} of images stay on disk and are read batch by batch",)
     good, splits, start = reading.reasons == "", {}, 0
@@ -220,6 +222,19 @@ def listing_notes(listings: dict[str, Listing]) -> tuple[str, ...]:
     notes = tuple(note for listing in listings.values() for note in listing.notes)
     number = others.total()
     return (*notes, f"{number:,} files are no images and passed over: {files_in_words(others)}") if number else notes
+
+
+def deep_colour_notes(root: Path, files: Sequence[str]) -> tuple[str, ...]:
+    """A note where one of some images, LOOKED_AT of them, evenly chosen, has 16 bits a channel in colour."""
+    some = files[:: max(1, len(files) // LOOKED_AT)]
+    first = next((file for file in some if has_deep_colour(file)), None)
+    if first is None:
+        return ()
+    name = printable(os.path.relpath(first, root))
+    return (
+        f"images such as {name} have 16 bits a channel in colour, of which the upper 8 are read: dark ones lose their "
+        "detail; save them with 8 bits a channel, scaled as you need",
+    )
 
 
 def trained_on(listings: dict[str, Listing], good: NDArray[np.bool_]) -> NDArray[np.bool_]:
