@@ -290,9 +290,7 @@ class Sealed:
 
 
 @ways
-def test_a_search_never_looks_at_the_test_images(
-    method: str, way: dict[str, Any], family: str, tmp_path: Path
-) -> None:
+def test_a_search_never_looks_at_the_test_images(method: str, way: dict[str, Any], family: str, tmp_path: Path) -> None:
     data = replace(tiny.digits(), test=Sealed())  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match=r"data\.test\.images"):
         data.test.images  # noqa: B018

@@ -37,6 +37,7 @@ OF_SUPERNET = re.compile(
     r"(?:^|\.)ops\.\d+\.(?:m_)?ops\.\d|(?:^|\.)edges\.\d<-\d\.\d|(?:^|\.)dag\.\d+\.\d+\.ops\.|(?:^|[._])(?:alphas?|betas?|arch_parameters)(?:[._]|$)"
 )
 
+
 @dataclass(frozen=True)
 class Description:
     """What a weight file does not say. mean, std: of each channel, of pixels in [0, 1], by which images are normalised.

@@ -56,7 +56,8 @@ def graph_caption(architecture: Architecture, one: Graph) -> str:
     skips = words.plural(operations.count("skip_connect"), "skip connection")
     pools = words.plural(sum("pool" in operation for operation in operations), "pool")
     most = len(architecture.choices)
-    return f"{len(operations)} of {most} edges, {skips}, {pools}; an edge that is none is not drawn. A node adds up."
+    told = f"{len(operations)} of {most} edges, {skips}, {pools}; an edge that is none is not drawn."
+    return f"{told} A node is the sum of its inputs."
 
 
 def cell_caption(cell: darts.Cell, kind: str) -> str:

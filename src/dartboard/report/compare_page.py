@@ -17,6 +17,7 @@ from dartboard.report.change_page import DIFFERENCE_LEAD, difference_picture
 from dartboard.report.checklist import listed
 from dartboard.report.facts import Facts
 from dartboard.report.figures import Series, curves, dots
+from dartboard.report.forms import TITLES
 from dartboard.report.groups import Group, differences_of, groups_of, numbered, state
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells, spread
@@ -59,11 +60,11 @@ def search_tiles(groups: Sequence[Group]) -> list[Tile]:
         mean_skips, n = f"{skips.mean:.1f}" if skips else words.UNKNOWN, accuracies.n if accuracies else 0
         told = f"n = {n}{words.chance_words(common_chance(group.runs))}"
         if len(groups) > 1 and accuracies is not None:
-            remark = f"supernets, validation, {told}; skips in the normal cell {mean_skips}"
+            remark = f"supernets, validation, {told}; skips in the {main_cells(group.runs)} {mean_skips}"
             found.append((group.label, spread_words(accuracies), remark))
         elif len(groups) == 1:
             found.append(("supernets, validation", spread_words(accuracies), told))
-            found.append(("skips, normal cell", mean_skips, "mean of the derived cells"))
+            found.append((f"skips, {main_cells(group.runs)}", mean_skips, "mean of the derived cells"))
     return found
 
 
@@ -88,6 +89,11 @@ def story(searches: Sequence[Facts], trainings: Sequence[Facts], beside: Path) -
             drawn([*searches, *trainings]),
         ]
     )
+
+
+def main_cells(runs: Sequence[Facts]) -> str:
+    """The cell whose skip connections count; several names where the runs are of several families."""
+    return " or ".join(dict.fromkeys(TITLES[facts.form.kinds[0]] for facts in runs))
 
 
 def skips_of(facts: Facts) -> float | None:
@@ -143,7 +149,8 @@ def search_tables(groups: Sequence[Group], beside: Path) -> list[Html]:
         if len(group.runs) > 1
         for name, pick in STATISTICS
     ]
-    caption = "Validation accuracies; skips: of the normal cell's inputs. Spread over runs of the same settings."
+    whose = main_cells([facts for group in groups for facts in group.runs])
+    caption = f"Validation accuracies; skips: of the {whose}'s inputs. Spread over runs of the same settings."
     plot = overlay(lines_of(groups), "val_accuracy", "Validation accuracy of the supernets")
     return [table(head, rows, caption=caption, foot=foot), tag("div", plot, class_="duo")]
 

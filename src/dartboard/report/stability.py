@@ -38,9 +38,7 @@ def skips_plot(facts: Facts, known: Sequence[Epoch]) -> Html | None:
     if not known:
         return None
     lines = [
-        Series(
-            TITLES[kind], [epoch.epoch for epoch in known], [skips_of(epoch, kind) for epoch in known], colour
-        )
+        Series(TITLES[kind], [epoch.epoch for epoch in known], [skips_of(epoch, kind) for epoch in known], colour)
         for kind, colour in zip(facts.form.kinds, ("--one", "--two"), strict=False)
     ]
     caption = "Inputs of the derived cell that are skip connections."
