@@ -72,6 +72,18 @@ def test_the_first_step_counts_only_where_there_is_no_other() -> None:
     assert dry_run.Seconds(0.0, (9.0,), 0.0, 1, 0.0).step == 9.0
 
 
+def test_a_first_step_that_makes_things_ready_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    def note(run: dry_run.Rehearsal, part: str) -> None:
+        run.times[part].append(1.0 if run.times[part] else 9.0)
+
+    monkeypatch.setattr(dry_run.Rehearsal, "note", note)
+    ready = iter(range(0, 10**6, 10))
+    monkeypatch.setattr(dry_run.time, "perf_counter", lambda: float(next(ready)))
+    seconds, _ = dry_run.rehearse(search_job(), 16, enough_s=3.0)
+    assert (seconds.steps, seconds.step, seconds.score, seconds.save) == ((9.0, 1.0), 1.0, 1.0, 1.0)
+    assert dry_run.rehearse(search_job(), 16, enough_s=2.0)[0].steps == (9.0,)
+
+
 def test_the_whole_is_steps_scores_and_saves_of_every_epoch() -> None:
     job = replace(search_job(epochs=10, batch_size=16), data=load_data("digits"))
     seconds = dry_run.Seconds(2.0, (5.0, 0.5, 0.5), 0.25, 100, 0.125)

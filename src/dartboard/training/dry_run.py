@@ -6,7 +6,7 @@ import io
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dartboard.runs.checkpoint import Checkpoint
 
 ENOUGH_S, ENOUGH_EPOCHS = 7.0, 20  # seconds, and epochs of one step each, after which a rehearsal ends
+ALONE = 4  # times those seconds: a first step that takes longer is not followed by another
 SCORED = 256  # images of a split that are scored after a step
 SMALL = 2  # images of the first of the batches whose bytes tell those of any batch: they lie on a line
 CLEAR = 2e8  # bytes of a step beside which what an allocator keeps of the step before is little
@@ -75,8 +76,13 @@ class Seconds:
 
     @property
     def step(self) -> float:
-        """Of a step: the median, without the first one where there are others."""
-        return statistics.median(self.steps[1:] or self.steps)
+        """Of a step."""
+        return usual(self.steps)
+
+
+def usual(times: Sequence[float]) -> float:
+    """The median, without the first one where there are others: it makes things ready, too."""
+    return statistics.median(times[1:] or times)
 
 
 class Rehearsal(Run):
@@ -112,10 +118,10 @@ class Rehearsal(Run):
             raise InterruptedRunError("all is known", 0)
 
     def enough(self) -> bool:
-        """Whether to end: not before the second step, unless the first one took long (it makes things ready, too)."""
+        """Whether to end: not before the second step, unless the first, which makes things ready, took very long."""
         steps = self.times["step"]
         late = time.perf_counter() - self.began - self.begin_s > self.enough_s
-        return len(steps) >= ENOUGH_EPOCHS or (late and (len(steps) > 1 or steps[0] > self.enough_s))
+        return len(steps) >= ENOUGH_EPOCHS or (late and (len(steps) > 1 or steps[0] > ALONE * self.enough_s))
 
     def note(self, part: str) -> None:
         """A part has ended, on the device too; the next one begins."""
@@ -147,7 +153,7 @@ def rehearse(job: Job, batch_size: int, enough_s: float = ENOUGH_S, scored: int 
             except InterruptedRunError as error:
                 if error.exit_code:
                     raise
-    score, save = (statistics.median(run.times[part]) for part in ("score", "save"))
+    score, save = (usual(run.times[part]) for part in ("score", "save"))
     scored = len(data.test if job.is_training else data.val)
     return Seconds(run.begin_s, tuple(run.times["step"]), score, scored, save), taken[0]
 
