@@ -1,6 +1,6 @@
-"""Search a cell on the digits that ship with dartboard, train what was found, and write one page over both.
+"""Search a cell on the digits that ship with dartboard, train it from scratch, and write one page over both runs.
 
-Run it: python examples/digits.py
+Usage: python examples/digits.py
 """
 
 from pathlib import Path

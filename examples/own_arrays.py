@@ -1,6 +1,6 @@
-"""Train a published cell on arrays of your own: here, in which quarter of a noisy grey image is the bright square?
+"""Train a published cell on your own arrays. The task here: which quarter of a noisy grey image has the bright square?
 
-Run it: python examples/own_arrays.py
+Usage: python examples/own_arrays.py
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ def main(out: Path = Path("runs/example-arrays"), epochs: int = 5, count: int = 
     architecture, _, _ = formats.resolve("DARTS_V2")
     settings = train.Config(
         channels=4, cells=3, epochs=epochs, batch_size=32, drop_path=0.0, auxiliary=False,
-        crop_padding=0, flip=False, cutout=0,  # neither shift, mirror nor hide what is to be told apart
+        crop_padding=0, flip=False, cutout=0,  # shifting, mirroring or hiding would change the classes
     )  # fmt: skip
     network = networks.darts.Network(
         architecture, channels=4, cells=3, num_classes=data.num_classes, in_channels=data.channels, auxiliary=False

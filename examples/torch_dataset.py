@@ -1,6 +1,6 @@
-"""Search on any torch Dataset of (image, label) pairs, over fewer operations than the whole space.
+"""Search on a torch Dataset of (image, label) pairs, in a space with fewer operations than the full DARTS space.
 
-Run it: python examples/torch_dataset.py
+Usage: python examples/torch_dataset.py
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from dartboard import Run, darts, formats, load_data, spaces
 
 
 class Stripes(Dataset[tuple[torch.Tensor, int]]):
-    """Noisy colour images (3, 12, 12) in [0, 1] with upright (0) or lying (1) stripes. Yours reads files instead."""
+    """Noisy colour images (3, 12, 12) in [0, 1] with vertical (0) or horizontal (1) stripes. Yours may read files."""
 
     def __len__(self) -> int:
         return 320
