@@ -63,6 +63,16 @@ def test_transfer_refuses_it_in_one_line(capsys: pytest.CaptureFixture[str], fla
     assert flag.replace("train-", "") in said.replace("train-", "") or value in said
 
 
+@pytest.mark.parametrize("budget", ["999999999999999steps", "20000000steps", "1000000000h", "1e9h"])
+def test_transfer_blames_the_budget_and_not_the_epochs_made_of_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, budget: str
+) -> None:
+    monkeypatch.setattr("dartboard.commands.estimate.epoch_seconds", lambda *words: 0.5)
+    words = [f"{name}={one}" for name, one in TINY.items() if name != "--epochs"]
+    said = refused(capsys, ["transfer", "--a", "digits", "--b", "digits-rotated", *words, "--budget", budget])
+    assert f"--budget {budget}" in said.replace("is '", "").replace("'", "") and "--epochs" not in said
+
+
 @pytest.mark.parametrize("command", [["search", "darts"], ["train", "DARTS_V1"]])
 @pytest.mark.parametrize(
     ("flag", "value"), [("--channels", "100000"), ("--cells", "10000000"), ("--epochs", "10000000")]

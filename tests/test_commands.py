@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -106,6 +107,17 @@ def test_help_names_every_command_and_every_command_its_flags(capsys: pytest.Cap
         assert f"usage: dartboard {command}" in printed(capsys, command, "--help")
     text = printed(capsys, "search", "darts", "--help")
     assert all(flag in text for flag in ("--data", "--second-order", "--budget", "--out", "--seeds", "--print-config"))
+
+
+@pytest.mark.parametrize("words", ["search darts", "train", "evaluate", "transfer"])
+def test_the_help_of_download_tells_what_comes_from_where_to_where(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([*words.split(), "--help"])
+    said = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+    for part in ("cifar10 or cifar100", "170 MB each", "from www.cs.toronto.edu/~kriz", "into --data-dir"):
+        assert part in said, part
+    assert "without it $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded" in said
 
 
 def test_version_tells_dartboard_torch_and_device(capsys: pytest.CaptureFixture[str]) -> None:

@@ -74,8 +74,6 @@ EDITS: list[tuple[str, dict[str, Any], str]] = [
     ("search", {"alpha_lr": 1}, "alpha_lr: "),
     ("search", {"second_order": True}, "second_order: false when it began, true now"),
     ("search", {"space": "s3"}, 'space: "s2" when it began, "s3" now'),
-    ("search", {"method": "drats"}, 'method: "darts" when it began, "drats" now'),
-    ("search", {"command": "train"}, 'command: "search" when it began, "train" now'),
     ("search", {"from": "elsewhere", "carry": "weights"}, "from: not set when it began"),
     ("search", {"channels": 4}, "channels: 2 when it began, 4 now"),
     ("search", {"stop": "skips:2"}, 'stop: "" when it began, "skips:2" now'),
@@ -94,6 +92,43 @@ def test_an_edit_of_what_decides_the_result_is_refused_and_nothing_touched(
     assert (code, said.count("\n")) == (2, 1), said
     assert told in said and "undo that, or start a new run with them: dartboard " in said
     assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"method": "drats"}, 'set method = "darts" again'),
+        ({"method": "random_search"}, 'set method = "darts" again'),
+        ({"method": None}, 'set method = "darts" again'),
+        ({"space": "dart"}, 'set space = "s2" again'),
+        ({"command": "train"}, 'set command = "search" again'),
+        ({"method": "drats", "space": "dart"}, 'set method = "darts" and set space = "s2" again'),
+    ],
+    ids=str,
+)
+def test_settings_with_which_no_new_run_can_begin_are_to_be_set_back(
+    stopped: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], remedy: str
+) -> None:
+    folder = copied(stopped, "search", tmp_path)
+    edit(folder, **changes)
+    before = contents(folder)
+    code, said = resumed(folder, capsys)
+    assert (code, said.count("\n")) == (2, 1), said
+    assert f"{remedy}, then give the same command once more" in said and "dartboard search" not in said
+    assert all(f"{name}: " in said and str(value) in said for name, value in changes.items() if value)
+    assert contents(folder) == before
+
+
+def test_a_space_that_is_not_known_here_is_one_line_where_no_digest_was_kept(
+    stopped: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = copied(stopped, "search", tmp_path)
+    edit(folder, space="dart")
+    environment = json.loads((folder / "environment.json").read_text())
+    del environment["settings"], environment["settings_digest"]
+    (folder / "environment.json").write_text(json.dumps(environment))
+    code, said = resumed(folder, capsys)
+    assert code == 2 and "searches the space 'dart', and darts, s1, s2" in said.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -91,6 +91,33 @@ def test_the_command_that_the_page_gives_trains_the_cell(searched: Path, tmp_pat
     assert Run.open(tmp_path / "train").done
 
 
+AS_TEXT = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
+
+
+def test_a_cell_is_trained_without_flags_that_its_networks_ask_for(tmp_path: Path) -> None:
+    few = ["--channels", "2", "--cells", "3", "--epochs", "1", "--max-images", "64", "--batch-size", "16"]
+    train_command.execute([AS_TEXT, "--data", "digits", *few, "--device", "cpu", "--out", str(tmp_path / "run")])
+    run = Run.open(tmp_path / "run")
+    assert run.done and run.settings["drop_path"] == 0.0 and not run.settings["auxiliary"]
+
+
+def test_settings_that_the_networks_ask_for_lie_over_the_presets_and_under_flags_and_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def printed(*words: str) -> str:
+        train_command.execute([*words, "--data", "cifar10", "--print-config"])
+        return capsys.readouterr().out
+
+    (tmp_path / "mine.toml").write_text("drop_path = 0.1\n")
+    assert "auxiliary = false" in printed(AS_TEXT) and "drop_path = 0.0\n" in printed("--no-flip", AS_TEXT)
+    assert "drop_path = 0.1\n" in printed(AS_TEXT, "--config", str(tmp_path / "mine.toml"))
+    assert "auxiliary = true" in printed("DARTS_V2") and "drop_path = 0.2\n" in printed("DARTS_V2")
+    for flag, told in (("--auxiliary", "no auxiliary head"), ("--drop-path=0.1", "drops no paths, give 0")):
+        with pytest.raises(InputError, match=told):
+            train_command.execute([AS_TEXT, flag, "--data", "digits", "--out", str(tmp_path / "refused")])
+    assert not (tmp_path / "refused").exists()
+
+
 def test_the_recipe_of_a_data_set_is_changed_where_the_networks_have_no_part_for_it(searched: Path) -> None:
     run = SimpleNamespace(setup=Setup(data="cifar10"))
     cell = space.SPACE.largest()

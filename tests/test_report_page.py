@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import matplotlib
 import pytest
 
 from dartboard.errors import InputError
-from dartboard.report import write_report
+from dartboard.report import blocks, write_report
 from dartboard.report.markup import Html, embedded_json, tag
 from synthetic_runs import write_search, write_training
 
@@ -238,6 +239,30 @@ def test_what_a_person_named_cannot_become_markup(tmp_path: Path) -> None:
         assert HOSTILE in "".join(found.words)
 
 
+def test_a_script_in_the_name_of_a_class_a_run_or_a_page_stays_text(tmp_path: Path) -> None:
+    script = "<script>alert(1)<"  # no folder's name holds a slash
+    data = {"name": f"images:/{script}", "num_classes": 2, "class_names": [script, "b"], "train": 30, "val": 30,
+            "test": 20, "notes": [f"{script} has one image"]}  # fmt: skip
+    search = write_search(tmp_path / f"search{script}", environment={"data": data}, config={"data": data["name"]})
+    training = write_training(tmp_path / f"train{script}", parent=search, config={"data": data["name"]})
+    again = write_training(tmp_path / f"again{script}", parent=search, seed=1)
+    for folders in ([search], [training], [search, training], [search, training, again]):
+        page = write_report(folders, out=tmp_path / f"page{script}.html")
+        found = outline(page)
+        assert page.read_text().count("<script") <= 2 and "&lt;script&gt;alert(1)" in page.read_text()
+        assert script in "".join(found.words)
+
+
+def test_no_flag_of_a_command_is_broken_at_a_hyphen(tmp_path: Path) -> None:
+    line = "dartboard train 'a --b' --data digits --no-auxiliary --drop-path 0.0 <x>"
+    shown = blocks.command(line, "Train it:")
+    assert '<span class="flag">--no-auxiliary</span> <span class="flag">--drop-path</span> 0.0 &lt;x&gt;' in shown
+    assert unescape(re.sub("<[^>]*>", "", shown.partition("<code>")[2].partition("</code>")[0])) == line
+    page = write_report([write_search(tmp_path / "run")]).read_text()
+    assert re.search(r"\.flag \{ white-space: nowrap; \}", page)
+    assert page.count('<code>dartboard search darts <span class="flag">--data</span> digits</code>') == 1
+
+
 def test_embedded_json_cannot_close_its_script_and_comes_back_unchanged() -> None:
     value = {"words": [HOSTILE, "\u2028", "ä"], "number": 0.25}
     encoded = embedded_json(value)
@@ -310,7 +335,7 @@ def test_the_headline_has_the_folders_name_and_the_figures_the_chance_level(tmp_
         assert ("my photos" in top[0]) == (len(folders) < 3)
         said = words_of(page)
         assert "chance 12.5 %" in said
-        assert re.search(r">chance</text>|>chance<", page.read_text()) or len(folders) == 3  # 8 classes beside 10
+        assert re.search(r">guessing</text>|>guessing<", page.read_text()) or len(folders) == 3  # 8 classes beside 10
 
 
 def test_every_panel_has_a_title_and_the_cell_cut_out_is_said_not_to_be_trained(tmp_path: Path) -> None:

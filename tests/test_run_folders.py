@@ -11,6 +11,7 @@ from random import Random
 import pytest
 import torch
 
+import dartboard
 import tiny
 from dartboard import train
 from dartboard.config import Setup, build, from_toml
@@ -18,6 +19,7 @@ from dartboard.data import Data, load_data
 from dartboard.errors import InputError
 from dartboard.formats import published
 from dartboard.methods import darts
+from dartboard.runs.environment import program
 from dartboard.runs.run import Run
 
 
@@ -33,6 +35,12 @@ CPU = Setup(device="cpu", seed=5)
 
 def new_run(folder: Path, setup: Setup = CPU) -> Run:
     return Run.create(folder, Config(), setup=setup, command="search", method="darts", space="darts")
+
+
+def test_a_command_is_noted_as_it_is_typed_also_where_python_runs_the_package() -> None:
+    package = Path(dartboard.__file__).parent
+    assert program(str(package / "__main__.py")) == program("/usr/bin/dartboard") == "dartboard"
+    assert program("mine/__main__.py") == "__main__.py" and program("examples/search.py") == "search.py"
 
 
 def test_a_run_comes_back_as_it_was_made(tmp_path: Path) -> None:

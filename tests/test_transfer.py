@@ -282,7 +282,7 @@ def test_the_page_answers_with_matrix_protocol_and_every_stage(done: Study) -> N
     assert "1 seed can show little" in page and "every phase made 2 steps" in page
     figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
     assert figures and all("<h3>" in figure for figure in figures)
-    assert "test accuracy, n = 1; chance 10 %" in page and ">chance<" in page.replace("> chance", ">chance")
+    assert "test accuracy, n = 1; chance 10 %" in page and ">guessing<" in page.replace("> guessing", ">guessing")
     assert not re.search(r'(src|href)="(?!#|data:|stages/)', page)
 
 

@@ -66,6 +66,22 @@ def test_evaluate_scores_it_and_says_where_it_stands(run: Path, capsys: pytest.C
     assert contents(run) == before
 
 
+def test_a_part_of_a_checkpoint_is_answered_with_the_runs_folder(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = checkpoints(run / "checkpoint")[-1]
+    for part in (step / "tensors.safetensors", step, run / "checkpoint"):
+        for more in ([], ["--arch", "DARTS_V2", "--data", "digits"]):
+            assert main(["evaluate", str(part), *more]) == 2
+            said = capsys.readouterr().err
+            assert said.count("\n") == 1 and said.endswith(f"give the run's folder: dartboard evaluate {run}\n")
+    monkeypatch.chdir(step)
+    assert main(["evaluate", "tensors.safetensors"]) == 2 and f"evaluate {run}\n" in capsys.readouterr().err
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(config.replace('command = "train"', 'command = "search"'))
+    assert main(["evaluate", str(step)]) == 2 and "train what it found first" in capsys.readouterr().err
+
+
 def test_export_writes_it_and_the_copy_says_so_for_good(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, out = contents(run), run.parent / "out"
     assert main(["export", str(run), "--to", "torch", "--out", str(out)]) == 0

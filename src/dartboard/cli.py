@@ -12,7 +12,7 @@ from types import FrameType
 
 from dartboard import __version__
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError, unknown
-from dartboard.runs.atomic_files import FULL
+from dartboard.runs.atomic_files import FULL, failing
 from dartboard.runs.limits import Terminated
 
 # command -> (its file in commands/, what it does)
@@ -101,7 +101,7 @@ def run_command(words: Sequence[str]) -> int:
 def surroundings(error: Exception) -> str | None:
     """What of the surroundings, in a line, lies behind an error that none of ours foresaw; None: a defect of ours."""
     if not isinstance(error, FileNotFoundError):
-        return None
+        return failing(error)
     try:
         os.getcwd()
     except OSError:

@@ -33,9 +33,9 @@ class Setup:
     data: str = "digits"
     """A data set of `dartboard list data`, or images:DIR for a folder of class folders."""
     data_dir: str | None = None
-    """The folder that holds the data set; without it $XDG_CACHE_HOME/dartboard."""
+    """The folder that holds the data set; without it $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded."""
     download: bool = False
-    """Download the data set where it is missing."""
+    """Download cifar10 or cifar100 (170 MB each, from www.cs.toronto.edu/~kriz) into --data-dir where it lacks them."""
     image_size: int | None = None
     """Height and width in pixels that images are brought to; the data set's own where not given."""
     max_classes: int | None = None

@@ -15,7 +15,8 @@ from dartboard.data.names import FOLDER_PREFIX, check_name
 from dartboard.errors import InputError
 from dartboard.export.run_weights import check_has_weights
 from dartboard.formats.files import member_of
-from dartboard.runs.run import CONFIG, Run
+from dartboard.paths import quoted
+from dartboard.runs.run import CHECKPOINTS, CONFIG, Run
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,9 +36,9 @@ class EvaluateFlags:
     data: str | None = None
     """A data set of `dartboard list data`, or images:DIR; a run's own test images where not given."""
     data_dir: str | None = None
-    """The folder that holds the data set."""
+    """The folder that holds the data set; without it $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded."""
     download: bool = False
-    """Download the data set where it is missing."""
+    """Download cifar10 or cifar100 (170 MB each, from www.cs.toronto.edu/~kriz) into --data-dir where it lacks them."""
     image_size: int | None = None
     """Height and width in pixels that images are brought to; those of the training where not given."""
     batch_size: int = 256
@@ -96,12 +97,22 @@ def refuse_early(words: list[str]) -> None:
     path, _ = member_of(word)
     if not os.path.exists(path):
         raise InputError(f"there is no file or folder {path}; give a training's run folder or a weight file")
+    if (run := run_around(Path(path))) is not None:
+        check_has_weights(Run.open(run))
+        raise InputError(f"{path} is a part of the run {run}; give the run's folder: dartboard evaluate {quoted(run)}")
     if Path(path).is_dir() and not (Path(path) / "weights.safetensors").is_file():
         check_has_weights(Run.open(path))
     if Path(path).is_file() and arch is None:
         raise InputError(f"whose weights does {path} hold? name the architecture with --arch, such as --arch DARTS_V2")
     if Path(path).is_file() and data is None:
         raise InputError("on which data? give --data, such as --data cifar10")
+
+
+def run_around(path: Path) -> Path | None:
+    """The run in whose folder of checkpoints a path leads, or None."""
+    whole = path.absolute()
+    inside = (folder.parent for folder in (whole, *whole.parents) if folder.name == CHECKPOINTS)
+    return next((folder for folder in inside if (folder / CONFIG).is_file()), None)
 
 
 def trained(flags: EvaluateFlags) -> "tuple[nn.Module, Description | None]":

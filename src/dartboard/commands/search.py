@@ -221,6 +221,7 @@ def resume(run: Run) -> None:
     """Goes on with a stopped search."""
     if run.method not in METHODS:
         raise unknown(f"method in {run.folder}", str(run.method), METHODS)
+    check_space(run)
     config = build(method_module(run.method).Config, run.settings)
     if run.method in BY_TRIALS:
         return by_trials.resume(run, config)
@@ -228,3 +229,10 @@ def resume(run: Run) -> None:
         data = work.load(run.setup)
         work.announce(data)
         go_on(run, config, data)
+
+
+def check_space(run: Run) -> None:
+    """Raises InputError where this command does not know the space that a run searches."""
+    if (run.space or "darts") not in SPACES:
+        told = f"{run.folder} searches the space {str(run.space)[:60]!r}, and {', '.join(SPACES)} are known here"
+        raise InputError(f"{told}; go on with a space of your own from Python, else set `space` in config.toml right")

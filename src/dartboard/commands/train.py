@@ -1,5 +1,6 @@
 """dartboard train: trains an architecture from scratch and scores it on the test images."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from dartboard.formats.files import parent_of
 from dartboard.runs.known_speeds import remember, say_known
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
 
 if TYPE_CHECKING:
@@ -31,18 +33,27 @@ def execute(words: list[str]) -> None:
     from dartboard.training import from_scratch
 
     header = {"command": "train", "method": None}
-    setup, config = layered(from_scratch.Config, words, header, presets.TRAIN, getattr(from_scratch, "PAPER", {}))
-    cls = flags_class(from_scratch.Config)
-    defaults = {"new": work.NewRun(), "setup": setup, "config": config}
-    flags = parse(cls, words, "train", MISSING, defaults)
+    flags = read_flags(words, header, from_scratch.Config, {})
+    architecture, _, label = formats.resolve(flags.arch)
+    if asked := FAMILIES[architecture.space].training:
+        flags = read_flags(words, header, from_scratch.Config, asked)
     if flags.new.print_config:
         return print(resolved(header, work.anchored(flags.setup), flags.config), end="")
-    architecture, _, label = formats.resolve(flags.arch)
     if flags.new.dry_run:
         return dryrun.train(architecture, header, work.anchored(flags.setup), flags.config, flags.new.seeds)
     limits = limits_of(flags.setup.budget, flags.setup.until)
     for one in work.setups(flags.new, flags.setup):
         begin(flags, label, architecture, one, limits)
+
+
+def read_flags(
+    words: list[str], header: Mapping[str, str | None], settings: type[Any], asked: Mapping[str, Any]
+) -> Any:
+    """The flags of a training. asked: what the family of its architecture lays over the data sets' presets."""
+    known = {name: {**preset, **asked} for name, preset in presets.TRAIN.items()}
+    setup, config = layered(settings, words, header, known, {})
+    defaults = {"new": work.NewRun(), "setup": setup, "config": config}
+    return parse(flags_class(settings), words, "train", MISSING, defaults)
 
 
 def flags_class(settings: type[Any]) -> Any:

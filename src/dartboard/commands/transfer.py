@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from dartboard.analysis.edit_distance import check_compared
 from dartboard.commands import work
 from dartboard.commands.flags import parse, settings
-from dartboard.config import Setup, build, check_ranges, field_names, flat, parse_budget, to_toml
+from dartboard.config import (
+    MOST_EPOCHS,
+    Setup,
+    bounds,
+    build,
+    check_ranges,
+    field_names,
+    flat,
+    parse_budget,
+    to_toml,
+)
 from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, InterruptedRunError, TakenError, unknown
@@ -84,9 +94,9 @@ class TransferFlags:
     train_config: str | None = None
     """A TOML file of more settings of the trainings; flags win over it."""
     data_dir: str | None = None
-    """The folder that holds both data sets; without it $XDG_CACHE_HOME/dartboard."""
+    """The folder that holds both data sets; without it $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded."""
     download: bool = False
-    """Download the data sets where they are missing."""
+    """Download cifar10 or cifar100 (170 MB each, from www.cs.toronto.edu/~kriz) into --data-dir where it lacks them."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""
     threads: int | None = None
@@ -292,6 +302,10 @@ def with_epochs(
         if budget_steps is not None and budget_steps < steps["a"]:
             too_short(flags.budget, f"is {steps['a']} steps")
         epochs = {"a": number, "b": max(1, round(number * steps["a"] / steps["b"]))}
+    longest = max(epochs.values()) * (1 if protocol.proxy else 2)  # one search has the budget of both phases
+    if flags.budget and longest > (most := bounds(MOST_EPOCHS)[2]):
+        told = f"--budget {flags.budget} makes a search of {longest:,} epochs here, and {most:,.0f} are the most"
+        raise InputError(f"{told}; give a smaller --budget")
     return replace(protocol, epochs=epochs["a"], epochs_b=epochs["b"], budget=flags.budget or "")
 
 

@@ -16,7 +16,7 @@ from dartboard.data import names
 from dartboard.data.names import FOLDER_PREFIX
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError, TakenError
 from dartboard.paths import expanded
-from dartboard.runs.atomic_files import replace_file
+from dartboard.runs.atomic_files import failing, replace_file
 from dartboard.runs.limits import Terminated
 from dartboard.runs.pace import seconds_in_words as seconds_in_words
 from dartboard.runs.run import Run
@@ -172,6 +172,8 @@ def attended(run: Run, *, fresh: bool) -> Iterator[None]:
     except (CannotContinueError, InterruptedRunError, BrokenPipeError):
         raise
     except Exception as error:
+        if (reason := failing(error)) is not None:
+            raise CannotContinueError(f"{reason}; then go on with: {run.resume_command}") from error
         replace_file(run.folder / TRACEBACK, "".join(traceback.format_exception(error)))
         error.add_note(f"traceback in {run.folder / TRACEBACK}")
         raise

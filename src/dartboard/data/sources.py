@@ -63,29 +63,42 @@ def load_data(
         if labels is not None or test is not None:
             raise InputError(f"labels and test go with arrays; {source[:80]!r} brings its own")
         collection = named(source, data_dir, download, image_size, stream, free, value_range)
-    elif labels is None and isinstance(source, Dataset):
-        collection = from_dataset(source, test)
-    elif labels is None:
-        raise without_labels(source)
     else:
-        collection = from_arrays(source, labels, test)
-    if data_dir is not None and collection.name not in SETS:
-        collection = replace(collection, notes=(*collection.notes, f"{collection.name} makes no use of data_dir"))
-    if stream != "auto" and not collection.by_image:
-        collection = replace(collection, notes=(*collection.notes, f"{collection.name} makes no use of stream"))
-    size = collection.train.images.shape[-1]
-    if image_size is not None and image_size != size:
-        if not isinstance(source, str):
-            raise InputError(
-                f"{collection.name} images are {size}x{size}; image_size is no choice for arrays: resize them"
-            )
-        check_room(collection, image_size)
-        collection = resized(collection, image_size)
+        collection = given(source, labels, test)
+    collection = of_size(noted(collection, data_dir, stream), image_size, is_named=isinstance(source, str))
     if max_classes is not None:
         collection = fewer_classes(with_test(collection), max_classes)  # a part has no test image of the whole's train
     return divide(
         collection, seed=seed, val_fraction=val_fraction, official_split=official_split, max_images=max_images
     )
+
+
+def given(source: Any, labels: Any, test: Any) -> Collection:
+    """The images of arrays or of a torch Dataset. Raises InputError."""
+    if labels is None and isinstance(source, Dataset):
+        return from_dataset(source, test)
+    if labels is None:
+        raise without_labels(source)
+    return from_arrays(source, labels, test)
+
+
+def noted(collection: Collection, data_dir: str | Path | None, stream: Stream) -> Collection:
+    """The same images, with a note of each option that they make no use of."""
+    unused = ["data_dir"] if data_dir is not None and collection.name not in SETS else []
+    unused += ["stream"] if stream != "auto" and not collection.by_image else []
+    notes = [f"{collection.name} makes no use of {name}" for name in unused]
+    return replace(collection, notes=(*collection.notes, *notes)) if notes else collection
+
+
+def of_size(collection: Collection, image_size: int | None, *, is_named: bool) -> Collection:
+    """The images of that height and width; None: as they are. Raises InputError for arrays, and for want of memory."""
+    size = collection.train.images.shape[-1]
+    if image_size is None or image_size == size:
+        return collection
+    if not is_named:
+        raise InputError(f"{collection.name} images are {size}x{size}; image_size is no choice for arrays: resize them")
+    check_room(collection, image_size)
+    return resized(collection, image_size)
 
 
 def check_room(collection: Collection, image_size: int) -> None:

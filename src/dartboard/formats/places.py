@@ -1,13 +1,17 @@
 """Where in a text architectures stand, and which of them is meant. Searched as bytes, in time linear in them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import accumulate
 
-from dartboard.errors import InputError, unknown
+from dartboard.errors import InputError
+from dartboard.formats.genotype import ACTIVATIONS
 from dartboard.formats.limits import MAX_PLACES
 from dartboard.formats.surroundings import COLOUR
 
+MAX_LISTED = 400  # letters of names that a message lists
 LOOK_BACK = 300  # bytes before an architecture in which its name is looked for
 GAP = rb"(?:[ \t\r\n]|\xc2\xa0|\xe2\x80\x8b|" + COLOUR + rb"){0,50}"
 GENOTYPE = rb"(?:\r?\n)?".join(re.findall(rb".", b"Genotype"))  # a line of 80 columns may end inside it
@@ -27,6 +31,11 @@ MODULE = re.compile(r"(?:\w{1,80}\.){1,5}$")
 PROMPT = r"(?:>>>|>|\$|\+|\.\.\.|In \[\d+\]:|[# \t])*"
 TYPE = r"""(?::[ \t]*["'\w.\[\]]*(?:Genotype|Final|Any)["'\]]*[ \t]*)?"""
 ASSIGNED = re.compile(PROMPT + r"([A-Za-z_]\w*)[ \t]*" + TYPE + r"=$")
+ALIAS = re.compile(rb"(?m)^[ \t]*([^\s=#]{1,80})[ \t]*=[ \t]*(\w{1,80})[ \t\r]*(?:#.*)?$")
+# Genotype(recurrent=..., or a first operation that is an activation.
+RECURRENT = re.compile(
+    rb"[^(]*\(\s*(?:recurrent\s*=|(?:normal\s*=\s*)?[\[(][\[(\s]*['\"](?:%s)['\"])" % "|".join(ACTIVATIONS).encode()
+)
 KEYED = re.compile(r"""["']([^"'\\]{1,80})["'][ \t]*:$""")
 
 
@@ -79,8 +88,9 @@ def chosen(found: Sequence[Place], name: str | None, data: bytes) -> tuple[Place
     if name is not None:
         alive = named(found, name, data)
     elif len(names := names_of(alive)) > 1:
-        listed = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-        raise SeveralError(f"several genotypes are here: {listed}; say which", names[-1])
+        usable = names_of([one for one in alive if not is_recurrent(one, data)])
+        told = [name if name in usable else f"{name} (recurrent)" for name in names]
+        raise SeveralError(f"several genotypes are here: {listed(told)}; say which", (usable or names)[-1])
     last = alive[-1]
     of = "" if name is None else f" named {name}"
     remark = f"the last of {len(alive)} genotypes{of} (line {line_of(data, last.start)})" if len(alive) > 1 else ""
@@ -102,17 +112,53 @@ def names_of(found: Sequence[Place]) -> list[str]:
 
 def named(found: Sequence[Place], name: str, data: bytes) -> list[Place]:
     """The places of that name, or of the one that it stands for (`DARTS = DARTS_V2`). Raises InputError."""
-    wanted = name
-    for _ in range(10):
-        if hits := [one for one in found if one.name == wanted]:
-            return hits
-        alias = re.findall(rb"(?m)^[ \t]*%s[ \t]*=[ \t]*(\w{1,80})[ \t\r]*(?:#.*)?$" % re.escape(wanted.encode()), data)
-        if not alias:
-            break
-        wanted = alias[-1].decode()
-    if not names_of(found):
+    by_name: dict[str, list[Place]] = {}
+    for one in found:
+        if one.name is not None:
+            by_name.setdefault(one.name, []).append(one)
+    if not by_name:
         raise InputError(f"no genotype here has a name, so none is {name[:80]!r}; leave the name away")
-    raise unknown("genotype", name, names_of(found))
+    if name not in by_name:
+        by_name |= aliased(by_name, data)
+    if name not in by_name:
+        raise no_such_name(name, by_name, data)
+    return by_name[name]
+
+
+def aliased(by_name: Mapping[str, list[Place]], data: bytes) -> dict[str, list[Place]]:
+    """The places of names that stand for others, in up to ten steps; what a name is set to last counts."""
+    stands_for = {alias.decode("utf-8", "replace"): other.decode() for alias, other in ALIAS.findall(data)}
+    found = {}
+    for alias in stands_for:
+        other = alias
+        for _ in range(10):
+            if other in by_name:
+                found[alias] = by_name[other]
+                break
+            other = stands_for.get(other, "")
+    return found
+
+
+def no_such_name(name: str, by_name: Mapping[str, list[Place]], data: bytes) -> InputError:
+    """An InputError with the names that would do, the nearest one first, and those of recurrent cells apart."""
+    recurrent = [known for known, hits in by_name.items() if is_recurrent(hits[-1], data)]
+    usable = [known for known in by_name if known not in recurrent]
+    near = get_close_matches(name, usable, n=1, cutoff=0.5)
+    parts = [f"did you mean {near[0]!r}?"] if near else []
+    parts += [f"the names here: {listed(usable)}"] if usable else ["there is no other cell here"]
+    parts += [f"recurrent cells, which are not supported yet: {listed(recurrent)}"] if recurrent else []
+    return InputError(f"unknown genotype {name[:80]!r}; {'; '.join(parts)}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """As many of the names as a line holds."""
+    number = sum(length <= MAX_LISTED for length in accumulate(len(name) + 2 for name in names))
+    return ", ".join(names[:number]) + (f" and {len(names) - number} more" if number < len(names) else "")
+
+
+def is_recurrent(one: Place, data: bytes) -> bool:
+    """Whether a cell of a language model begins there."""
+    return RECURRENT.match(data, one.start, one.start + LOOK_BACK) is not None
 
 
 def line_of(data: bytes, position: int) -> int:

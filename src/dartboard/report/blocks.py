@@ -38,7 +38,14 @@ def tiles(items: Iterable[tuple[str, str, object]]) -> Html:
 
 def command(line: str, purpose: str) -> Html:
     copy = tag("button", "Copy", type="button", class_="copy")
-    return tag("div", tag("p", purpose), tag("div", tag("pre", tag("code", line), tabindex=0), copy), class_="command")
+    typed = tag("pre", tag("code", unbroken(line)), tabindex=0)
+    return tag("div", tag("p", purpose), tag("div", typed, copy), class_="command")
+
+
+def unbroken(words: str) -> Html:
+    """The text of a command, whose flags no line end divides at a hyphen."""
+    parts = re.split(r"(?<!\S)(--[a-z][a-z-]*)", words)
+    return join(tag("span", part, class_="flag") if number % 2 else part for number, part in enumerate(parts))
 
 
 def box(kind: str, title: str, *children: object) -> Html:

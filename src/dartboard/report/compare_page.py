@@ -320,7 +320,7 @@ def overlay(groups: Mapping[str, Sequence[Facts]], field: str, title: str) -> Ht
     what = "A line a run" if len(groups) == 1 else "A line a run; the legend says which colour is what"
     caption = f"{what}." + (f" The first {len(LOOKS)} groups." if len(groups) > len(LOOKS) else "")
     chance = common_chance([facts for group in groups.values() for facts in group])
-    marks = [(chance, "chance")] if chance is not None else []
+    marks = [(chance, "guessing")] if chance is not None else []
     svg = curves(series, f"{title}: {len(series)} runs over epochs", percent=True, marks=marks)
     return picture(svg, caption, field, title=title)
 

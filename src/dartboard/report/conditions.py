@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dartboard.report import words
-from dartboard.report.blocks import pairs, section
+from dartboard.report.blocks import pairs, section, unbroken
 from dartboard.report.checklist import checklist
 from dartboard.report.facts import Facts
 from dartboard.report.markup import Html, join, tag
@@ -32,7 +32,7 @@ def run_conditions(facts: Facts, *, folded: bool) -> Html:
         tag("p", state_words(facts)),
         tag("p", unreadable, class_="small") if facts.unreadable else None,
         tag("p", gap, class_="small") if facts.gap else None,
-        tag("p", "Command: ", tag("code", words.command_words(facts.environment.get("command_line")))),
+        tag("p", "Command: ", tag("code", unbroken(words.command_words(facts.environment.get("command_line"))))),
         tag("details", tag("summary", "Settings, data, environment"), *blocks) if folded else join(blocks),
         class_="conditions",
     )

@@ -131,7 +131,7 @@ def dots(groups: Sequence[tuple[str, Sequence[float]]], label: str, chance: floa
         if chance is not None:
             axes.axvline(chance, color=STAND_INS["--muted"], linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
             at_the_foot = axes.get_xaxis_transform()
-            axes.text(chance, 0.01, " chance", transform=at_the_foot, color=STAND_INS["--muted"], fontsize=7.5)
+            axes.text(chance, 0.01, " guessing", transform=at_the_foot, color=STAND_INS["--muted"], fontsize=7.5)
         least, most = axes.get_xlim()
         if most - least < NARROWEST:
             axes.set_xlim((least + most - NARROWEST) / 2, (least + most + NARROWEST) / 2)

@@ -55,7 +55,7 @@ def plot(
     label = f"{title} over epochs: {', '.join(told)}"
     swaps = [swap.epoch - 0.5 for swap in facts.swaps]
     if chance and facts.chance is not None:
-        marks, label = [*marks, (facts.chance, "chance")], f"{label}; chance {number(facts.chance, percent)}"
+        marks, label = [*marks, (facts.chance, "guessing")], f"{label}; guessing {number(facts.chance, percent)}"
     svg = curves(series, label, percent=percent, gap=gap, whole=whole, marks=marks, swaps=swaps)
     return picture(svg, caption, f"{facts.name}-{title.lower().replace(' ', '-')}", title=title)
 

@@ -3,7 +3,7 @@
 from dartboard.analysis.edit_distance import COMPARED
 from dartboard.paths import quoted
 from dartboard.report import next_training, words
-from dartboard.report.blocks import command, section, tiles
+from dartboard.report.blocks import command, section, tiles, unbroken
 from dartboard.report.cells import cells, collapse_box
 from dartboard.report.change_page import change_section
 from dartboard.report.close_page import close_section
@@ -105,7 +105,7 @@ def train_block(facts: Facts, purpose: str) -> Html:
     """The command that trains what a search found; below it the recipe, where that takes long."""
     line = command(next_training.command(facts.folder, facts.config), purpose)
     remark = next_training.remark(facts.folder, facts.config)
-    return join([line, tag("p", f"This trains {remark}", class_="small") if remark else None])
+    return join([line, tag("p", unbroken(f"This trains {remark}"), class_="small") if remark else None])
 
 
 def story(facts: Facts) -> Html:

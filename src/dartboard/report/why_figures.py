@@ -35,7 +35,7 @@ def waterfall(rows: Sequence[Row], chance: float | None = None) -> Html:
         )
         axes.set_ylim(0, 1.08)
         if chance is not None:
-            add_mark(axes, chance, "chance")
+            add_mark(axes, chance, "guessing")
         dress(axes, "", percent=True, whole=False, ticks=False)
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None, symbol="%"))
         told = ", ".join(f"{row['label']} {100 * row['accuracy']:.1f} %" for row in rows)

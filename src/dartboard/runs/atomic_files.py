@@ -16,6 +16,8 @@ FULL = {
     errno.EDQUOT: "the disk quota is used up",
     errno.EFBIG: "a file grew too large",
 }
+# What a failing disk or a mounted drive that has gone away answers: no fault of what is read or written.
+FAILING = (errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENOTCONN)
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.EEXIST)
 NO_FOLDER = "a link that leads nowhere, or a file, is in its place"  # why a folder that is not there cannot be made
 # What file systems without an atomic rename answer (some mounted drives): a file or folder is then copied into place.
@@ -40,12 +42,31 @@ def writing(folder: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def about(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Errors of the system name the file, as those do that come from opening it."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or os.fspath(path)
+        raise
+
+
+def failing(error: Exception) -> str | None:
+    """What to tell of a disk that fails under a file; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in FAILING:
+        return None
+    what = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file, or the output,"
+    return f"{what} cannot be read or written: {error.strerror}; look after the disk or the drive that it is on"
+
+
 def sync(path: Path) -> None:
     """Brings a file or a folder's list of names to the disk, where the file system lets folders be synced."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            os.fsync(descriptor)
+            with about(path):
+                os.fsync(descriptor)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -102,7 +123,7 @@ def say_once() -> None:
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
+    with about(path), open(path, "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -128,6 +149,7 @@ def replace_file(path: str | Path, data: bytes | str, *, part: str | None = None
             write_synced(beside, as_bytes(data))
             moved(beside, path)
             sync(path.parent)
-        except OSError:
+        except OSError as error:
             beside.unlink(missing_ok=True)
+            error.filename = os.fspath(path)  # not the one beside it, which nobody has named
             raise

@@ -44,6 +44,12 @@ def commit() -> str | None:
     return last + ("+changes" if git("status", "--porcelain", "--", ".") else "")
 
 
+def program(file: str) -> str:
+    """The first word of a command by the file that Python runs; `python -m dartboard` is `dartboard`."""
+    path = Path(file)
+    return "dartboard" if path == Path(dartboard.__file__).with_name("__main__.py") else path.name
+
+
 def describe(device: "torch.device", parent: str | None) -> dict[str, Any]:
     """The content of environment.json, all but `data`, which is added when the data is loaded."""
     import platform
@@ -64,7 +70,7 @@ def describe(device: "torch.device", parent: str | None) -> dict[str, Any]:
         "kernels": kernels.hindrance() or f"compiled by {kernels.compiler()}, where a CPU computes mixed cells",
         "cores": os.cpu_count(),
         "commit": commit(),
-        "command_line": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command_line": [program(sys.argv[0]), *sys.argv[1:]],
         "parent": parent,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

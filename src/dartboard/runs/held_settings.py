@@ -13,6 +13,7 @@ from typing import Any
 from dartboard.data.names import FOLDER_PREFIX
 from dartboard.errors import EditedSettingsError, InputError
 from dartboard.paths import quoted
+from dartboard.spaces import SPACES
 
 SETTINGS, DIGEST = "settings", "settings_digest"  # keys of environment.json
 # What may change between two processes of a run: none of it decides what the run computes. `supernet` is one function
@@ -65,8 +66,20 @@ def check(known: Mapping[str, Any], table: Mapping[str, Any], place: Path, new: 
     if found:
         more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
         told = "; ".join(found[:MOST_NAMED]) + more
-        raise EditedSettingsError(f"{place} was edited since the work began: {told}; undo that, or {new}")
+        remedy = undoing(before, table) or f"undo that, or {new}"
+        raise EditedSettingsError(f"{place} was edited since the work began: {told}; {remedy}")
     return True
+
+
+def undoing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What to do where no new work can begin with the settings as they are now: they name other work. Else empty."""
+    names = [name for name in ("command", "method") if before.get(name) != now.get(name)]
+    if now.get("space") not in (before.get("space"), *SPACES):
+        names.append("space")
+    if not names:
+        return ""
+    lines = [f"set {name} = {shown(before[name])}" if name in before else f"take {name} out" for name in names]
+    return f"{' and '.join(lines)} again, then give the same command once more"
 
 
 def check_own(known: Mapping[str, Any], mark: str | None, place: Path) -> None:

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from dartboard.errors import InputError, InUseError
-from dartboard.runs.atomic_files import writing
+from dartboard.runs.atomic_files import about, writing
 
 LOCK = "lock"
 
@@ -33,7 +33,7 @@ def take_lock(folder: Path) -> int:
         os.close(descriptor)
         raise InputError(f"cannot lock {folder}: {error.strerror}; put the run on a file system with locks") from error
     try:
-        with writing(folder):
+        with writing(folder), about(path):
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     except BaseException:

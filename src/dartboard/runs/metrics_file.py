@@ -12,7 +12,7 @@ from typing import Any
 
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
-from dartboard.runs.atomic_files import replace_file, sync, writing
+from dartboard.runs.atomic_files import about, replace_file, sync, writing
 
 METRICS = "metrics.jsonl"
 SHORTEST = b'{"event": "gap"}\n'  # every line of a run is as long or longer
@@ -74,7 +74,7 @@ def sync_length(path: Path) -> int:
     """The file's length in bytes, after bringing it and its name to the disk; 0 where there is none."""
     if not path.exists():
         return 0
-    with writing(path.parent), open(path, "rb") as file:
+    with writing(path.parent), about(path), open(path, "rb") as file:
         os.fsync(file.fileno())
         sync(path.parent)
         return os.fstat(file.fileno()).st_size

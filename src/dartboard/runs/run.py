@@ -23,7 +23,7 @@ from dartboard.errors import CannotContinueError, InputError, InterruptedRunErro
 from dartboard.paths import quoted
 from dartboard.runs import held_settings
 from dartboard.runs.allocator import kept_memory
-from dartboard.runs.atomic_files import replace_file, writing
+from dartboard.runs.atomic_files import about, failing, replace_file, writing
 from dartboard.runs.checkpoint import Checkpoint, checkpoints, prune, read_checkpoint, write_checkpoint
 from dartboard.runs.environment import describe, describe_data, note_kernels
 from dartboard.runs.json_files import as_json, finite, read_json
@@ -252,7 +252,8 @@ class Run:
     def log(self, **fields: Any) -> None:
         """Adds a line to metrics.jsonl: a flat object; numbers exact, NaN and infinity as null."""
         fields = finite(fields)
-        with writing(self.folder), open(self.folder / METRICS, "ab") as file:
+        path = self.folder / METRICS
+        with writing(self.folder), about(path), open(path, "ab") as file:
             file.write(as_line(fields))
         if fields.get("event") == "epoch":
             self._last_epoch = fields
@@ -352,7 +353,7 @@ class Run:
         """Around a loop: memory is kept from step to step, signals are noted for `pulse`; what stops the work ends with
         the words to go on with.
 
-        Raises CannotContinueError for a full disk and for want of memory.
+        Raises CannotContinueError for a full or failing disk and for want of memory.
         """
         with signals_noted(self.limits), kept_memory():
             try:
@@ -360,6 +361,10 @@ class Run:
                     yield
             except CannotContinueError as error:
                 raise CannotContinueError(self._with_resume(str(error))) from error
+            except OSError as error:
+                if (reason := failing(error)) is None:
+                    raise
+                raise CannotContinueError(self._with_resume(reason)) from error
             except (MemoryError, RuntimeError) as error:
                 if not out_of_memory(error):
                     raise

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -19,6 +18,7 @@ from dartboard import networks
 from dartboard.config import check_ranges, field_names
 from dartboard.data import Data
 from dartboard.errors import InputError
+from dartboard.formats.files import ordinary_bytes
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.checkpoint import Checkpoint, checkpoints, newest
 from dartboard.runs.json_files import as_json
@@ -145,7 +145,7 @@ def note_table(run: Run, truth: str, table: Table) -> None:
     path = split_column(truth)[0]
     found = {
         "file": path,
-        "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256(ordinary_bytes(path)).hexdigest(),
         "seen": table.seen_column,
         "shown": table.shown_column,
     }

@@ -11,7 +11,7 @@ from typing import Any
 
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
-from dartboard.runs.atomic_files import writing
+from dartboard.runs.atomic_files import about, writing
 from dartboard.runs.json_files import finite
 
 PIECES = "pieces.jsonl"
@@ -54,7 +54,7 @@ class Pieces:
     def add(self, key: str, **fields: Any) -> dict[str, Any]:
         """Writes a piece, and returns its fields as they are read back."""
         line = json.dumps({"key": key, **finite(fields)}) + "\n"
-        with writing(self.path.parent), open(self.path, "ab") as file:
+        with writing(self.path.parent), about(self.path), open(self.path, "ab") as file:
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
