@@ -96,7 +96,8 @@ def numbers(value: Sequence[Any]) -> Table | None:
 
 
 def is_number(item: object) -> bool:
-    return item is None or (isinstance(item, int | float) and not isinstance(item, bool) and abs(item) < 1e300)
+    """Or none yet; a whole number too large for a float is none."""
+    return item is None or isinstance(item, float) or (type(item) is int and abs(item) < 10**300)
 
 
 def values_of(tables: Iterable[Table]) -> list[float]:

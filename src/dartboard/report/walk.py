@@ -22,7 +22,8 @@ def story_section(facts: Facts) -> Html | None:
     """The slider with what it moves, and the tables that cannot be drawn by name; None where nothing was logged."""
     history = [epoch for epoch in facts.history if epoch.weights and has_form(epoch.architecture)]
     lead = ALPHA_LEAD if history else TABLES_LEAD
-    history = history or [epoch for epoch in facts.history if epoch.tables]
+    if not history and any(epoch.tables for epoch in facts.history):
+        history = [epoch for epoch in facts.history if epoch.tables or epoch.epoch >= 0]
     if not history:
         return None
     moved = lead == ALPHA_LEAD or logged_tables(facts, history)
