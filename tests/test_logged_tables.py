@@ -1,4 +1,4 @@
-"""Tables of any rows and columns in a search's epochs: drawn with names or numbers, moved by the slider, never fatal."""
+"""Tables of any rows and columns in a search's epochs: drawn with names or numbers, moved by the slider."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""A family that gives only the pictures of its architectures, made up here: its pages, its files, without a relaxed form.
+"""A family, made up here, that gives only the pictures of its architectures: its files, its pages.
 
 Nothing of it is known to `report`; what a family is lies in its own files and its record.
 """
