@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import tomli_w
 
 from dartboard import formats
-from dartboard.spaces import darts
+from dartboard.spaces import darts, nasbench201
 
 ENVIRONMENT = {
     "dartboard": "0.1.0",
@@ -167,6 +168,47 @@ def write_search(
     if finished and epochs:
         architecture, _ = formats.read(lines[-1]["architecture"])
         (folder / "architecture.json").write_text(json.dumps(architecture.to_json()))
+    return folder
+
+
+def write_controller_search(
+    folder: Path,
+    tables: Callable[[int], dict[str, Any]],
+    labels: dict[str, Any] | None = None,
+    *,
+    epochs: int = 6,
+    alpha: bool = False,
+) -> Path:
+    """The folder of a search that logs these tables at its start (epoch -1) and each epoch, with or without alpha."""
+    lines = search_lines(epochs, 0, 0.0, True, 4)
+    for line in lines:
+        if not alpha:
+            line.pop("alpha_normal", None)
+            line.pop("alpha_reduce", None)
+        if line["event"] in ("start", "epoch"):
+            line.update(tables(line.get("epoch", -1)))
+    if labels is not None:
+        lines[0]["labels"] = labels
+    write_folder(folder, {**SEARCH, "method": "darts" if alpha else "enas", "seed": 0, "epochs": epochs}, {}, lines)
+    architecture, _ = formats.read(lines[-1]["architecture"])
+    (folder / "architecture.json").write_text(json.dumps(architecture.to_json()))
+    return folder
+
+
+def write_trials(folder: Path, *, trials: int = 12, seed: int = 0) -> Path:
+    """The folder of a finished search that scored cells of NAS-Bench-201 one by one, with their costs."""
+    rng = Random(seed)
+    lines: list[dict[str, Any]] = []
+    for number in range(trials):
+        told = nasbench201.to_string(nasbench201.SPACE.sample(rng))
+        numbers = {"score": rng.random(), "source": "table, made up", "macs": rng.randrange(10**6, 10**8)}
+        numbers |= {"params": rng.randrange(10**5, 10**6), "elapsed_s": 0.1 * (number + 1)}
+        lines.append({"event": "trial", "trial": number, **numbers, "architecture": told})
+    best = max(lines, key=lambda line: float(line["score"]))
+    lines.append({**best, "event": "result"})
+    config = {"command": "search", "method": "random_search", "space": "nasbench201", "trials": trials, "seed": seed}
+    write_folder(folder, {**config, "truth": "made-up.csv"}, {}, lines)
+    (folder / "architecture.json").write_text(json.dumps(formats.read(best["architecture"])[0].to_json()))
     return folder
 
 

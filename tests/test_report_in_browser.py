@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dartboard.report import write_report
-from synthetic_runs import write_search, write_training
+from synthetic_runs import write_search, write_training, write_trials
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(
@@ -46,6 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     training = write_training(place / "train", parent=search)
     write_report([search])
     write_report([search, training], out=place / "journey.html")
+    write_report([write_trials(place / "trials")])
     others = [write_search(place / f"{'other' * 8}-{seed}", epochs=3, seed=seed) for seed in (1, 2)]
     write_report([search, *others, training], out=place / "many.html")
     return place
@@ -200,6 +201,15 @@ def test_a_strip_of_cells_takes_as_many_columns_as_there_is_room_for(visit: Any)
         one.page.wait_for_timeout(50)
         seen.append(one.page.evaluate(columns))
     assert seen == [8, 3, 8]
+
+
+def test_the_table_of_the_front_keeps_a_gap_to_the_panels_above_it(visit: Any) -> None:
+    one = visit("trials/report.html")
+    gap = """() => document.querySelector('#trials .table').getBoundingClientRect().top
+      - document.querySelector('#trials .trio').getBoundingClientRect().bottom"""
+    for width in (400, 1280):
+        one.page.set_viewport_size({"width": width, "height": 844})
+        assert one.page.evaluate(gap) >= 20
 
 
 def test_dark_and_light_and_print_have_their_own_colours(visit: Any) -> None:

@@ -14,7 +14,7 @@ from dartboard.config import Setup
 from dartboard.errors import InterruptedRunError
 from dartboard.networks.darts import Supernet, check_inside
 from dartboard.networks.layers import Noise, noises_of, renew
-from dartboard.report.drawing import cell_svg
+from dartboard.report.drawing import graph_svg
 from dartboard.runs.run import Run
 from dartboard.scoring.cost import count_supernet
 from dartboard.spaces import SPACES, darts
@@ -121,7 +121,7 @@ def test_a_cell_is_written_read_and_drawn(space: SearchSpace) -> None:
     found = space.sample(Random(1))
     for notation in ("quark0", "nested", "json"):
         assert formats.read(formats.write(found, notation))[0] == found
-    assert "<svg" in cell_svg(darts.cell(found, "normal"), "normal")
+    assert "<svg" in graph_svg(darts.graph(darts.cell(found, "normal"), "normal"))
 
 
 @pytest.mark.parametrize("space", [S1, S4], ids=lambda space: space.name)

@@ -14,7 +14,7 @@ from dartboard.report.drawing import EdgeLook, relaxed_png
 from dartboard.report.facts import Epoch, Facts
 from dartboard.report.forms import TITLES, has_form
 from dartboard.report.measures import Scale, strongest
-from dartboard.report.walk import known_inputs, thickness_scale
+from dartboard.report.walk import known_inputs, relaxed_cell, thickness_scale
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.targets import write_target
 
@@ -32,7 +32,7 @@ def write_gif(facts: Facts, path: Path, *, named: bool) -> Path:
     """
     history = [epoch for epoch in facts.history if epoch.weights and has_form(epoch.architecture)]
     form, last = facts.form, history[-1].weights if history else {}
-    kinds = [kind for kind in form.kinds if form.num_nodes(len(last.get(kind, ()))) is not None]
+    kinds = [kind for kind in form.kinds if form.relaxed(kind, len(last.get(kind, ()))) is not None]
     if not kinds:
         raise InputError(f"{str(facts.folder)!r} has no epoch with alpha; --gif draws searches that have")
     pictures = [picture(facts, history, index, kinds) for index in range(len(history))]
@@ -80,14 +80,14 @@ def picture(facts: Facts, history: Sequence[Epoch], index: int, kinds: Sequence[
 
 
 def relaxed_picture(facts: Facts, history: Sequence[Epoch], epoch: Epoch, kind: str) -> Image.Image:
-    nodes = facts.form.num_nodes(len(epoch.weights[kind])) or 0
-    return Image.open(BytesIO(relaxed_png(nodes, looks(facts, history, epoch, kind), facts.form)))
+    one = relaxed_cell(facts, epoch, kind)
+    return Image.open(BytesIO(relaxed_png(one, looks(facts, history, epoch, kind))))
 
 
 def looks(facts: Facts, history: Sequence[Epoch], epoch: Epoch, kind: str) -> list[EdgeLook]:
     """Every edge with its operation in the cell or, outside it, its strongest one, as thick as that one's weight."""
     table = epoch.weights[kind]
-    edges = facts.form.edges(facts.form.num_nodes(len(table)) or 0)
+    edges = relaxed_cell(facts, epoch, kind).places
     scale, inputs = thickness_scale(facts, history, kind), known_inputs(facts, epoch, kind, edges)
     kept = {(source, target): name for source, target, name in inputs if name != "none"}
     rows = zip(edges, table, strict=True)

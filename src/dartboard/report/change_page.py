@@ -150,14 +150,14 @@ def strip_picture(facts: Facts, kind: str) -> Html:
 
 def past(facts: Facts, known: Sequence[Epoch], kind: str) -> Html:
     """Edges against epochs."""
-    form = facts.form
-    rows = max(target for epoch in known for _, target, _ in inputs_of(epoch, kind)) + 1 - form.first
+    cells = [facts.form.graph(epoch.architecture, kind) for epoch in known if epoch.architecture is not None]
+    largest = max(cells, key=lambda one: len(one.nodes))
     swaps = [swap_index(known, swap) for swap in facts.swaps]
     caption = (
         "A row an edge, a column an epoch; coloured where the edge would be in the cell. The frame follows the slider."
     )
     return picture(
-        grids.history(known, form.edges(rows), kind, form, swaps),
+        grids.history(known, largest, facts.form, swaps),
         caption,
         f"{facts.name}-history-{kind}",
         title=f"Derived {TITLES[kind]}",

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from dartboard.analysis.edit_distance import Comparison
 from dartboard.report.facts import Epoch, Table
-from dartboard.report.forms import FORMS, Input, has_form
+from dartboard.report.forms import Input, form_for, form_of, has_form
 from dartboard.report.measures import cell_of, strongest
 from dartboard.spaces import SPACES, darts
 
@@ -27,7 +27,7 @@ def with_cells(history: Sequence[Epoch]) -> list[Epoch]:
 def apart(one: Epoch, other: Epoch, kind: str) -> Comparison:
     """How far the derived cells of two epochs are apart; both have one."""
     assert one.architecture is not None and other.architecture is not None
-    return FORMS[other.architecture.space].apart(one.architecture, other.architecture, kind)
+    return form_for(other.architecture).apart(one.architecture, other.architecture, kind)
 
 
 def between_epochs(history: Sequence[Epoch], kind: str) -> Points:
@@ -84,7 +84,7 @@ def change_of(history: Sequence[Epoch], kind: str) -> Change | None:
 def inputs_of(epoch: Epoch, kind: str) -> list[Input]:
     """What the epoch's cell adds up."""
     assert epoch.architecture is not None
-    return FORMS[epoch.architecture.space].inputs(epoch.architecture, kind)
+    return form_for(epoch.architecture).inputs(epoch.architecture, kind)
 
 
 @lru_cache(maxsize=64)
@@ -94,9 +94,10 @@ def random_distance(space: str, kind: str) -> float | None:
     None for a space that is not known.
     """
     known = SPACES.get(space)
-    if known is None or known.family not in FORMS:
+    form = form_of(known.family) if known is not None else None
+    if known is None or form is None:
         return None
-    rng, form = Random(0), FORMS[known.family]
+    rng = Random(0)
     drawn = [known.sample(rng) for _ in range(2 * YARDSTICK_PAIRS)]
     return fmean(form.apart(one, other, kind).inputs for one, other in zip(drawn[::2], drawn[1::2], strict=True))
 
@@ -110,8 +111,9 @@ def operation_margins(epoch: Epoch, kind: str, operations: Sequence[str]) -> lis
     `none` is left out, but where a cell may have it.
     """
     assert epoch.architecture is not None
-    table, form = epoch.weights[kind], FORMS[epoch.architecture.space]
-    edges = form.edges(form.num_nodes(len(table)) or 0)
+    table, form = epoch.weights[kind], form_for(epoch.architecture)
+    relaxed = form.relaxed(kind, len(table))
+    edges = [] if relaxed is None else relaxed.places
     kept = {(source, target) for source, target, _ in inputs_of(epoch, kind)}
     rows = [row for edge, row in zip(edges, table, strict=False) if edge in kept]
     ranked = [ranks(row, operations) if form.competing else sorted(row, reverse=True) for row in rows]

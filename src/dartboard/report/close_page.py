@@ -11,7 +11,9 @@ from dartboard.report.forms import TITLES
 from dartboard.report.grids import edge_words, node_words
 from dartboard.report.markup import Html, join
 from dartboard.report.measures import cell_of
+from dartboard.spaces import darts
 
+NAMES = darts.drawn_names(darts.MAX_NODES)
 LARGER = 3  # the second noise of the table, as a multiple of the first
 CLOSE = 0.5  # an input that fewer than half of the draws keep is a close call
 
@@ -39,7 +41,7 @@ def calls_of(facts: Facts, kind: str, times: float = 1.0) -> CloseCalls | None:
     alpha = known[-1].alpha[kind]
     if any(len(row) != len(facts.operations) for row in alpha):
         return None
-    if facts.form.num_nodes(len(alpha)) is None or any(math.isnan(logit) for row in alpha for logit in row):
+    if facts.form.relaxed(kind, len(alpha)) is None or any(math.isnan(logit) for row in alpha for logit in row):
         return None
     derived, own = as_cell(alpha, facts.operations), cell_of(known[-1], kind)
     if [sorted(inputs) for inputs in derived.nodes] != [sorted(inputs) for inputs in own.nodes]:
@@ -64,7 +66,7 @@ def survival_picture(facts: Facts, kind: str, calls: CloseCalls) -> Html:
         f"Share of draws that keep predecessor and operation; faint and thin: few. {close} of {len(calls.inputs)} "
         f"inputs stay in less than half of them. The whole cell comes out the same in {100 * calls.unchanged:.1f} %."
     )
-    svg = survival_svg(cell, kind, shares)
+    svg = survival_svg(darts.graph(cell, kind), shares)
     return picture(svg, caption, f"{facts.name}-close-{kind}", title=TITLES[kind].capitalize(), wide=True)
 
 
@@ -85,8 +87,8 @@ def row_of(kind: str, one: Survival, wide: Survival) -> tuple[object, ...]:
     rival: object = "none"
     if one.rival is not None:
         operation, source, share = one.rival
-        rival = join([f"{operation} of ", node_words(source), f", {share_words(share)}"])
-    name = join([f"{kind}, ", edge_words(one.source, one.target)])
+        rival = join([f"{operation} of ", node_words(NAMES[source]), f", {share_words(share)}"])
+    name = join([f"{kind}, ", edge_words(NAMES[one.source], NAMES[one.target])])
     return (name, one.operation, share_words(one.edge), share_words(one.whole), share_words(wide.whole), rival)
 
 

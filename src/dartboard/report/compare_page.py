@@ -17,7 +17,6 @@ from dartboard.report.change_page import DIFFERENCE_LEAD, difference_picture
 from dartboard.report.checklist import listed
 from dartboard.report.facts import Facts
 from dartboard.report.figures import Series, curves, dots
-from dartboard.report.forms import TITLES
 from dartboard.report.groups import Group, differences_of, groups_of, numbered, state
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells, spread
@@ -93,7 +92,7 @@ def story(searches: Sequence[Facts], trainings: Sequence[Facts], beside: Path) -
 
 def main_cells(runs: Sequence[Facts]) -> str:
     """The cell whose skip connections count; several names where the runs are of several families."""
-    return " or ".join(dict.fromkeys(TITLES[facts.form.kinds[0]] for facts in runs))
+    return " or ".join(dict.fromkeys(facts.form.family.main for facts in runs))
 
 
 def skips_of(facts: Facts) -> float | None:

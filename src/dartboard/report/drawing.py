@@ -1,31 +1,29 @@
-"""Cells as pictures, laid out by Graphviz: files (SVG, PNG, PDF) and SVG elements for the page.
+"""Architectures as pictures, laid out by Graphviz: files (SVG, PNG, PDF) and SVG elements for the page.
 
-Nodes bear the numbers of the genotype: c_{k-2} and c_{k-1} are its nodes 0 and 1, then 2, 3, ..., then the output c_k.
+What a picture shows is a `Graph`, the same plain data for every family. Nodes bear the names that it gives them.
 """
 
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pygraphviz
 
 from dartboard.errors import InputError
 from dartboard.report import palette
-from dartboard.report.forms import CELLS, TITLES, Form, node_name
 from dartboard.report.markup import Html, text
-from dartboard.report.measures import has_cells, operations_of
 from dartboard.runs.targets import write_target
-from dartboard.spaces import darts, nasbench201
-from dartboard.spaces.graph import Graph
+from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.graph import Graph, name_and_index
 from dartboard.spaces.search_space import Architecture
 
 SUFFIXES = (".svg", ".png", ".pdf")
 FONT = "Helvetica,Arial,sans-serif"
-OUTPUT = "c_{k}"
 TITLE_FRAME = "cluster_title"
 GRAPH = {"bgcolor": "transparent", "outputorder": "edgesfirst", "pad": "0.06", "nodesep": "0.14", "ranksep": "0.26"}
 NODE = {
@@ -56,8 +54,6 @@ PILL = {
 }
 EDGE = {"penwidth": "2.4", "arrowsize": "0.65"}
 CONCAT = {"class": "concat", "color": palette.LINE, "penwidth": "1.1", "arrowsize": "0.5"}
-# By family: an architecture as plain graphs, one a frame. What is not here is drawn as a pair of cells.
-GRAPHS: dict[str, Callable[[Architecture], tuple[Graph, ...]]] = {"nasbench201": nasbench201.graphs}
 # Colours of a file of its own, which cannot know the page that shows it.
 FILE_STYLE = f"""<style>
 text {{ fill: {palette.INK} }}
@@ -71,18 +67,24 @@ text {{ fill: {palette.INK} }}
 </style>"""
 
 
-def draw(architecture: Architecture, path: Path | str, *, title: str | None = None) -> Path:
-    """Draw the cells with a legend into a file; the suffix (.svg, .png or .pdf) tells the format. Returns the path.
+Look = tuple[str, Mapping[str, str]]  # of an edge: the word on it, and how its line is drawn
 
-    Raises InputError for another suffix, a place that cannot be written, and an architecture that has no picture.
+
+def draw(architecture: Architecture, path: Path | str, *, title: str | None = None) -> Path:
+    """Draw the architecture with a legend into a file; the suffix (.svg, .png or .pdf) tells the format.
+
+    Returns the path. Raises InputError for another suffix, a place that cannot be written, and an unknown family.
     """
     paper = suffix_of(path) != ".svg"
-    if architecture.space in GRAPHS:
-        graph = plain_graphs(GRAPHS[architecture.space](architecture), title, paper)
-    else:
-        check_cells(architecture)
-        graph = pair_graph(architecture, title, paper)
-    return write_picture(graph, Path(path))
+    return write_picture(framed_graphs(graphs_of(architecture), title, paper), Path(path))
+
+
+def graphs_of(architecture: Architecture) -> tuple[Graph, ...]:
+    """What is drawn of it. Raises InputError where its family is not known."""
+    if architecture.space not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise InputError(f"cannot draw an architecture of the space {architecture.space!r}; give one of {known}")
+    return FAMILIES[architecture.space].graphs(architecture)
 
 
 def suffix_of(path: Path | str) -> str:
@@ -91,14 +93,6 @@ def suffix_of(path: Path | str) -> str:
     if suffix not in SUFFIXES:
         raise InputError(f"cannot draw {str(path)!r}: give a file name that ends in {', '.join(SUFFIXES)}")
     return suffix
-
-
-def check_cells(architecture: Architecture) -> None:
-    """Raises InputError unless the architecture is a pair of cells."""
-    if not has_cells(architecture):
-        raise InputError(
-            f"cannot draw an architecture of the space {architecture.space!r}; it has no normal and reduction cell"
-        )
 
 
 def write_picture(graph: pygraphviz.AGraph, path: Path) -> Path:
@@ -111,50 +105,39 @@ def write_picture(graph: pygraphviz.AGraph, path: Path) -> Path:
     return path
 
 
-def cell_svg(cell: darts.Cell, kind: str) -> Html:
-    """A discrete cell as an <svg> element."""
-    graph = new_graph()
-    add_cell(graph, cell, "")
-    return element(graph, describe(cell, kind))
-
-
-def plain_svg(one: Graph) -> Html:
+def graph_svg(one: Graph) -> Html:
     """A graph as an <svg> element."""
-    graph = new_graph()
-    add_graph(graph, one)
-    told = ", ".join(f"{operation} from {source} to {target}" for source, target, operation in one.edges)
-    return element(graph, f"The {TITLES.get(one.title, one.title)}: {told or 'no operation'}")
+    drawing = new_graph()
+    add_graph(drawing, one)
+    return element(drawing, describe(one))
 
 
-def survival_svg(cell: darts.Cell, kind: str, shares: Mapping[tuple[int, int], float]) -> Html:
-    """A discrete cell whose inputs bear a share in percent, and are the fainter the less it is.
+def survival_svg(one: Graph, shares: Mapping[tuple[int, int], float]) -> Html:
+    """A graph whose edges bear a share in percent, and are the fainter the less it is.
 
-    shares: {(source, target): share in [0, 1]}.
+    shares: by (source, target), as places in its nodes, in [0, 1].
     """
-    graph = new_graph()
-    add_nodes(graph, len(cell.nodes), "")
-    for target, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS):
-        for number, (operation, source) in enumerate(inputs):
-            share = shares[source, target]
-            colour = f"{palette.colour(operation)}{round(255 * (0.25 + 0.75 * share)):02x}"
-            look = {"class": f"op-{operation}", "color": colour, "style": palette.style(operation)}
-            look["penwidth"] = f"{1 + 3 * share:.1f}"
-            label = f"{operation}  {100 * share:.0f} %"
-            add_input(graph, node_name(source), node_name(target), label, f"{number} ", look)
-    add_concat(graph, cell.concat, "")
-    told = [f"{node_name(source)} to {target} {100 * share:.0f} %" for (source, target), share in shares.items()]
-    return element(graph, f"The {TITLES[kind]}, with the share of draws in which each input stays: {', '.join(told)}")
+    drawing, looks = new_graph(), []
+    for place, (_, _, operation) in zip(one.places, one.edges, strict=True):
+        share = shares[place]
+        faint = f"{palette.colour(operation)}{round(255 * (0.25 + 0.75 * share)):02x}"
+        look = {**plain_look(operation)[1], "color": faint, "penwidth": f"{1 + 3 * share:.1f}"}
+        looks.append((f"{operation}  {100 * share:.0f} %", look))
+    add_graph(drawing, one, looks=looks)
+    names = {place: f"{one.nodes[place[0]]} to {one.nodes[place[1]]}" for place in shares}
+    told = ", ".join(f"{names[place]} {100 * share:.0f} %" for place, share in shares.items())
+    return element(drawing, f"The {one.title}, with the share of draws in which each input stays: {told}")
 
 
-def relaxed_svg(num_nodes: int, kind: str, form: Form = CELLS) -> Html:
-    """The relaxed cell as an <svg> element: one edge a pair of nodes, of the class "edge relaxed e-SOURCE-TARGET"."""
-    graph = new_graph(nodesep="0.3", ranksep="0.5")
-    add_relaxed_nodes(graph, num_nodes, form)
-    for source, target in form.edges(num_nodes):
-        look = {"class": f"relaxed e-{source}-{target}", "arrowhead": "none", "color": palette.LINE}
-        graph.add_edge(form.name(source), form.name(target), **look)
-    add_output(graph, num_nodes, form)
-    return element(graph, f"The relaxed {TITLES[kind]}: every edge with its strongest operation")
+def relaxed_svg(one: Graph) -> Html:
+    """A relaxed cell as an <svg> element: its edges have the class "edge relaxed e-SOURCE-TARGET", by places."""
+    drawing = new_graph(nodesep="0.3", ranksep="0.5")
+    add_nodes(drawing, one, "")
+    for (source, target, _), (at, to) in zip(one.edges, one.places, strict=True):
+        look = {"class": f"relaxed e-{at}-{to}", "arrowhead": "none", "color": palette.LINE}
+        drawing.add_edge(source, target, **look)
+    add_joined(drawing, one, one.joined, "")
+    return element(drawing, f"The relaxed {one.title}: every edge with its strongest operation")
 
 
 @dataclass(frozen=True)
@@ -168,50 +151,33 @@ class EdgeLook:
     lit: bool
 
 
-def relaxed_png(num_nodes: int, edges: Sequence[EdgeLook], form: Form = CELLS) -> bytes:
-    """The relaxed cell as a PNG on white paper; nodes and edges lie where they lie in every other one of its size."""
-    graph = new_graph(nodesep="0.3", ranksep="0.5", bgcolor=palette.PAPER, dpi="110")
-    add_relaxed_nodes(graph, num_nodes, form)
-    for one in edges:
-        colour = palette.colour(one.operation) + ("" if one.lit else "4d")
-        look = {"color": colour, "penwidth": f"{one.thickness:.1f}", "arrowhead": "none"}
-        graph.add_edge(form.name(one.source), form.name(one.target), **look)
-    add_output(graph, num_nodes, form)
-    return render(graph, "png")
+def relaxed_png(one: Graph, edges: Sequence[EdgeLook]) -> bytes:
+    """A relaxed cell as a PNG on white paper; nodes and edges lie where they lie in every other one of its size."""
+    drawing = new_graph(nodesep="0.3", ranksep="0.5", bgcolor=palette.PAPER, dpi="110")
+    add_nodes(drawing, one, "")
+    for edge in edges:
+        colour = palette.colour(edge.operation) + ("" if edge.lit else "4d")
+        look = {"color": colour, "penwidth": f"{edge.thickness:.1f}", "arrowhead": "none"}
+        drawing.add_edge(one.nodes[edge.source], one.nodes[edge.target], **look)
+    add_joined(drawing, one, one.joined, "")
+    return render(drawing, "png")
 
 
-def add_relaxed_nodes(graph: pygraphviz.AGraph, num_nodes: int, form: Form) -> None:
-    """The nodes of a relaxed cell, an output of its own among them where it has one."""
-    if form.joined:
-        return add_nodes(graph, num_nodes, "")
-    for number in range(num_nodes):
-        look = PORT if number in form.ports(num_nodes) else STATE
-        graph.add_node(form.name(number), label=form.name(number), **{"class": "state", **look})
+def describe(one: Graph) -> str:
+    """The graph in words, for those who do not see the picture."""
+    adds: dict[str, list[str]] = {}
+    for source, target, operation in one.edges:
+        adds.setdefault(target, []).append(f"{operation} of {source}")
+    told = [f"node {target} adds {' and '.join(terms)}" for target, terms in adds.items()]
+    if one.joined:
+        told.append(f"the output joins {', '.join(one.joined)}")
+    return f"The {one.title}: {'; '.join(told) or 'no operation'}."
 
 
-def add_output(graph: pygraphviz.AGraph, num_nodes: int, form: Form) -> None:
-    """The edges into an output that joins the others."""
-    if form.joined:
-        add_concat(graph, range(darts.NUM_INPUTS, darts.NUM_INPUTS + num_nodes), "")
-
-
-def describe(cell: darts.Cell, kind: str) -> str:
-    """The cell in words, for those who do not see the picture."""
-    nodes = [
-        f"node {number} adds " + " and ".join(f"{operation} of {node_name(source)}" for operation, source in inputs)
-        for number, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS)
-    ]
-    joined = ", ".join(map(str, cell.concat))
-    return f"The {TITLES[kind]}: {'; '.join(nodes)}; the output joins {joined}."
-
-
-def node_label(number: int) -> str:
+def node_label(name: str) -> str:
     """Typeset; the plain name stays in the node's <title>."""
-    return {0: typeset("k-2"), 1: typeset("k-1")}.get(number, str(number))
-
-
-def typeset(index: str) -> str:
-    return f'<c<SUB><FONT POINT-SIZE="9">{index}</FONT></SUB>>'
+    base, index = name_and_index(name)
+    return f'<{base}<SUB><FONT POINT-SIZE="9">{index}</FONT></SUB>>' if index else name
 
 
 def new_graph(**attributes: str) -> pygraphviz.AGraph:
@@ -221,26 +187,32 @@ def new_graph(**attributes: str) -> pygraphviz.AGraph:
     return graph
 
 
-def add_cell(graph: pygraphviz.AGraph, cell: darts.Cell, prefix: str) -> None:
-    add_nodes(graph, len(cell.nodes), prefix)
-    for target, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS):
-        for number, (operation, source) in enumerate(inputs):
-            look = {"class": f"op-{operation}", "color": palette.colour(operation), "style": palette.style(operation)}
-            add_input(
-                graph, prefix + node_name(source), prefix + node_name(target), operation, f"{prefix}{number} ", look
-            )
-    add_concat(graph, cell.concat, prefix)
+def add_graph(drawing: pygraphviz.AGraph, one: Graph, prefix: str = "", looks: Sequence[Look] | None = None) -> None:
+    """Its nodes, its edges with their operations, and what it joins. looks: of its edges, where not the usual ones."""
+    add_nodes(drawing, one, prefix)
+    dressed = [plain_look(operation) for _, _, operation in one.edges] if looks is None else looks
+    before: dict[str, int] = {}  # edges into a node so far
+    for (source, target, _), (label, look) in zip(one.edges, dressed, strict=True):
+        number = before[target] = before.get(target, -1) + 1
+        add_input(drawing, prefix + source, prefix + target, label, f"{prefix}{number} ", look)
+    add_joined(drawing, one, one.joined, prefix)
 
 
-def add_nodes(graph: pygraphviz.AGraph, num_nodes: int, prefix: str) -> None:
-    for number in range(darts.NUM_INPUTS + num_nodes):
-        look = PORT if number < darts.NUM_INPUTS else STATE
-        graph.add_node(prefix + node_name(number), label=node_label(number), **{"class": "state", **look})
-    graph.add_node(prefix + OUTPUT, label=typeset("k"), **{"class": "state", **PORT})
-    first, second = prefix + node_name(0), prefix + node_name(1)
-    graph.add_subgraph([first, second], rank="same")
-    upper, lower = (second, first) if prefix else (first, second)  # in a frame, Graphviz turns the order round
-    graph.add_edge(upper, lower, style="invis")  # keeps the older input above
+def plain_look(operation: str) -> Look:
+    look = {"class": f"op-{operation}", "color": palette.colour(operation), "style": palette.style(operation)}
+    return operation, look
+
+
+def add_nodes(drawing: pygraphviz.AGraph, one: Graph, prefix: str) -> None:
+    """The nodes of a graph; its inputs, where there are several, stand one below the other."""
+    for name in one.nodes:
+        look = PORT if name in one.ports else STATE
+        drawing.add_node(prefix + name, label=node_label(name), **{"class": "state", **look})
+    inputs = [prefix + name for name in one.nodes[: one.num_inputs]]
+    if len(inputs) > 1:
+        drawing.add_subgraph(inputs, rank="same")
+    for upper, lower in pairwise(reversed(inputs) if prefix else inputs):  # in a frame, Graphviz turns the order round
+        drawing.add_edge(upper, lower, style="invis")  # keeps the older input above
 
 
 def add_input(
@@ -253,38 +225,19 @@ def add_input(
     graph.add_edge(pill, target, tailport="e", **look)
 
 
-def add_concat(graph: pygraphviz.AGraph, concat: Iterable[int], prefix: str) -> None:
-    for number in concat:
-        graph.add_edge(prefix + node_name(number), prefix + OUTPUT, **CONCAT)
+def add_joined(drawing: pygraphviz.AGraph, one: Graph, joined: Iterable[str], prefix: str) -> None:
+    """The edges from these nodes into the last one of a graph, which joins them."""
+    for name in joined:
+        drawing.add_edge(prefix + name, prefix + one.nodes[-1], **CONCAT)
 
 
-def pair_graph(architecture: Architecture, title: str | None, paper: bool) -> pygraphviz.AGraph:
-    """Both cells, each in its own frame, and the legend of the operations they use."""
-    used = [operation for kind in darts.CELLS for operation in operations_of(darts.cell(architecture, kind))]
-    graph = framed_graph(legend_label(used), title, paper)
-    for kind in reversed(darts.CELLS):  # Graphviz stacks from below
-        add_cell(add_frame(graph, kind, title), darts.cell(architecture, kind), f"{kind} ")
-    return graph
-
-
-def plain_graphs(graphs: Sequence[Graph], title: str | None, paper: bool) -> pygraphviz.AGraph:
+def framed_graphs(graphs: Sequence[Graph], title: str | None, paper: bool) -> pygraphviz.AGraph:
     """Each graph in its own frame, and the legend of the operations they use."""
     used = [operation for one in graphs for _, _, operation in one.edges]
-    whole = framed_graph(legend_label(used), title, paper)
+    drawing = framed_graph(legend_label(used), title, paper)
     for one in reversed(graphs):  # Graphviz stacks from below
-        add_graph(add_frame(whole, one.title, title), one)
-    return whole
-
-
-def add_graph(graph: pygraphviz.AGraph, one: Graph) -> None:
-    """The nodes of a plain graph, and its edges with their operations."""
-    for name in one.nodes:
-        look = PORT if name in (one.nodes[0], one.nodes[-1]) else STATE
-        graph.add_node(f"{one.title} {name}", label=name, **{"class": "state", **look})
-    for number, (source, target, operation) in enumerate(one.edges):
-        look = {"class": f"op-{operation}", "color": palette.colour(operation), "style": palette.style(operation)}
-        ends = (f"{one.title} {source}", f"{one.title} {target}")
-        add_input(graph, *ends, operation, f"{one.title} {number} ", look)
+        add_graph(add_frame(drawing, one, title), one, f"{one.kind} ")
+    return drawing
 
 
 def framed_graph(legend: str, title: str | None, paper: bool) -> pygraphviz.AGraph:
@@ -298,16 +251,16 @@ def framed_graph(legend: str, title: str | None, paper: bool) -> pygraphviz.AGra
     return graph
 
 
-def add_frame(graph: pygraphviz.AGraph, kind: str, title: str | None) -> pygraphviz.AGraph:
-    """The frame of one kind of cell, inside that of the title where there is one."""
-    heading = TITLES.get(kind, kind)
-    look = {"label": heading, "labeljust": "l", "labelloc": "t", "color": "transparent", "fontsize": "14"}
-    around = graph.get_subgraph(TITLE_FRAME) if title else graph
-    return around.add_subgraph(name=f"cluster_{kind}", margin="6", **look)
+def add_frame(drawing: pygraphviz.AGraph, one: Graph, title: str | None) -> pygraphviz.AGraph:
+    """The frame of one graph, inside that of the title where there is one."""
+    look = {"label": one.title, "labeljust": "l", "labelloc": "t", "color": "transparent", "fontsize": "14"}
+    around = drawing.get_subgraph(TITLE_FRAME) if title else drawing
+    return around.add_subgraph(name=f"cluster_{one.kind}", margin="6", **look)
 
 
 def legend_label(operations: Sequence[str]) -> str:
-    known = dict.fromkeys([*darts.OPERATIONS, *darts.OTHER_OPERATIONS, *nasbench201.OPERATIONS])
+    """The operations with their colours, in the order of the families."""
+    known = dict.fromkeys([*(name for family in FAMILIES.values() for name in family.operations), *operations])
     rows = [
         f'<TD BGCOLOR="{palette.colour(name)}" WIDTH="18" HEIGHT="6" FIXEDSIZE="TRUE"></TD>'
         f'<TD ALIGN="LEFT">{name}  </TD>'

@@ -7,21 +7,19 @@ from pathlib import Path
 
 import pygraphviz
 
-from dartboard.analysis.edit_distance import aligned
+from dartboard.analysis.edit_distance import aligned, check_compared
 from dartboard.report import palette
 from dartboard.report.drawing import (
-    add_concat,
     add_frame,
     add_input,
+    add_joined,
     add_nodes,
-    check_cells,
     element,
     framed_graph,
     new_graph,
     suffix_of,
     write_picture,
 )
-from dartboard.report.forms import TITLES, node_name
 from dartboard.report.markup import Html
 from dartboard.report.measures import Difference, difference
 from dartboard.spaces import darts
@@ -34,10 +32,10 @@ NEW = {"class": "new", "color": palette.NEW, "penwidth": "3", "style": "solid"}
 
 def difference_svg(one: darts.Cell, other: darts.Cell, kind: str) -> Html:
     """Both cells, by the numbers that their nodes bear, as an <svg> element; `aligned` gives them their best match."""
-    graph = new_graph()
-    change = add_difference(graph, one, other, "")
+    drawing = new_graph()
+    change = add_difference(drawing, one, other, kind, "")
     counts = f"{len(change.kept)} inputs kept, {len(change.gone)} gone, {len(change.new)} new"
-    return element(graph, f"Difference of two {TITLES[kind]}s: {counts}")
+    return element(drawing, f"Difference of two {darts.TITLES[kind]}s: {counts}")
 
 
 def draw_difference(one: Architecture, other: Architecture, path: Path | str, *, title: str | None = None) -> Path:
@@ -48,23 +46,28 @@ def draw_difference(one: Architecture, other: Architecture, path: Path | str, *,
     """
     suffix = suffix_of(path)
     for architecture in (one, other):
-        check_cells(architecture)
-    graph = framed_graph(legend_label(), title, paper=suffix != ".svg")
+        check_compared(architecture.space, "a drawn difference")
+    drawing = framed_graph(legend_label(), title, paper=suffix != ".svg")
     for kind in reversed(darts.CELLS):  # Graphviz stacks from below
         first, second = darts.cell(one, kind), darts.cell(other, kind)
-        add_difference(add_frame(graph, kind, title), first, aligned(first, second), f"{kind} ")
-    return write_picture(graph, Path(path))
+        frame = add_frame(drawing, darts.graph(first, kind), title)
+        add_difference(frame, first, aligned(first, second), kind, f"{kind} ")
+    return write_picture(drawing, Path(path))
 
 
-def add_difference(graph: pygraphviz.AGraph, one: darts.Cell, other: darts.Cell, prefix: str) -> Difference:
+def add_difference(
+    drawing: pygraphviz.AGraph, one: darts.Cell, other: darts.Cell, kind: str, prefix: str
+) -> Difference:
     """Nodes, inputs and concats of both cells; returns what was kept, gone and new."""
-    add_nodes(graph, max(len(one.nodes), len(other.nodes)), prefix)
+    larger = darts.graph(max(one, other, key=lambda cell: len(cell.nodes)), kind)
+    add_nodes(drawing, larger, prefix)
     change = difference(one, other)
     for inputs, sign, look in ((change.kept, "", KEPT), (change.gone, "− ", GONE), (change.new, "+ ", NEW)):
         for number, (source, target, operation) in enumerate(inputs):
-            names = (prefix + node_name(source), prefix + node_name(target))
-            add_input(graph, *names, f"{sign}{operation}", f"{prefix}{look['class']} {number} ", look)
-    add_concat(graph, sorted({*one.concat, *other.concat}), prefix)
+            names = (prefix + larger.nodes[source], prefix + larger.nodes[target])
+            add_input(drawing, *names, f"{sign}{operation}", f"{prefix}{look['class']} {number} ", look)
+    joined = [larger.nodes[number] for number in sorted({*one.concat, *other.concat})]
+    add_joined(drawing, larger, joined, prefix)
     return change
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
-from dartboard.report.forms import CELLS, FORMS, Form, has_form
+from dartboard.report.forms import Form, form_for
 from dartboard.spaces import SPACES, darts
 from dartboard.spaces.families import FAMILIES, Mixed, united
 from dartboard.spaces.search_space import Architecture
@@ -36,7 +36,7 @@ class Epoch:
     numbers: those of NUMBERS that the line has and that are finite; accuracies in [0, 1], times in seconds.
     weights: {kind of cell: softmax of alpha, edges x operations}, empty where the line has no alpha; alpha: the
     logits themselves. architecture: the architecture that would be derived at this moment. place: in a chain of runs,
-    the run and its own epoch, "epoch 1 of swap-s0".
+    the run and its own epoch, "epoch 1 of swap-s0". tables: every other list of the line, as it stands there.
     """
 
     epoch: int
@@ -46,6 +46,7 @@ class Epoch:
     architecture: Architecture | None = None
     alpha: Mapping[str, Table] = field(default_factory=dict)
     place: str = ""
+    tables: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     def get(self, name: str) -> float | None:
         return self.numbers.get(name)
@@ -83,12 +84,13 @@ class Facts:
     gap: int = 0
     mixed: Mixed = field(default_factory=dict)
     trials: tuple[Mapping[str, Any], ...] = ()  # lines of the event "trial", of a search that scores one by one
+    labels: Mapping[str, Any] = field(default_factory=dict)  # names of the rows and columns of tables, as the run says
 
     @property
     def form(self) -> Form:
         """How the cells of the run's space lie on the page."""
         known = (epoch.architecture for epoch in reversed(self.history))
-        return next((FORMS[one.space] for one in (*known, self.final) if one and has_form(one)), CELLS)
+        return next((form_for(one) for one in (*known, self.final) if one), Form(FAMILIES["darts"]))
 
     @property
     def name(self) -> str:
@@ -174,6 +176,7 @@ def read_facts(folder: Path) -> Facts:
         final=read_architecture(folder / "architecture.json"),
         unreadable=unreadable,
         trials=tuple(line for line in lines if line.get("event") == "trial"),
+        labels=labels_of(lines),
         gap=sum(whole(line.get("bytes"), 0) for line in lines if line.get("event") == "gap"),
         mixed=mixed,
     )
@@ -221,6 +224,12 @@ def to_object(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
+def labels_of(lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """{table: {"rows": names, "columns": names of each row}} of the last start that has them, as it stands there."""
+    starts = [line for line in lines if line.get("event") == "start"]
+    return next((line["labels"] for line in reversed(starts) if isinstance(line.get("labels"), dict)), {})
+
+
 @cache
 def mixed_of(space: str) -> Mixed:
     """What each edge of the relaxed cells of a space mixes; {} for a space that is not known."""
@@ -265,6 +274,8 @@ def to_epoch(line: Mapping[str, Any], where: str, mixed: Mixed) -> Epoch:
     }
     if are_unlike(mixed):
         alpha = {kind: in_columns(table, mixed[kind], united(mixed)) for kind, table in alpha.items()}
+    known = {f"alpha_{kind}" for kind in alpha}
+    tables = {name: rows for name, rows in line.items() if isinstance(rows, list) and name not in known}
     first = -1 if line.get("event") == "start" else 0
     return Epoch(
         whole(line.get("epoch"), first),
@@ -273,6 +284,7 @@ def to_epoch(line: Mapping[str, Any], where: str, mixed: Mixed) -> Epoch:
         {kind: tuple(softmax(row) for row in rows) for kind, rows in alpha.items()},
         to_architecture(line.get("architecture")),
         alpha,
+        tables=tables,
     )
 
 

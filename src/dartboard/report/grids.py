@@ -5,23 +5,40 @@ from itertools import groupby
 
 from dartboard.report import palette
 from dartboard.report.facts import Epoch, Table
-from dartboard.report.forms import TITLES, Form, Input, has_form
+from dartboard.report.forms import Form, Input, has_form
 from dartboard.report.markup import Html, join, tag, text
 from dartboard.report.measures import Scale, offered
+from dartboard.spaces.graph import Graph, name_and_index
 
 LABEL_WIDTH, GAP = 72, 5  # GAP: between the edges of two target nodes
 BOX_WIDTH, BOX_HEIGHT, HEAD_HEIGHT = 38, 22, 78
 HISTORY_WIDTH, BAR_HEIGHT, FOOT_HEIGHT = 560, 15, 20
 
 
-def edge_words(source: int, target: int) -> Html:
+def edge_words(source: str, target: str) -> Html:
     """The edge's name in a sentence or a table: the index of an input set low."""
-    return join([node_words(source), f" → {target}"])
+    return join([node_words(source), " → ", node_words(target)])
 
 
-def node_words(number: int) -> Html:
-    index = {0: "k−2", 1: "k−1"}.get(number)
-    return join(["c", tag("sub", index)]) if index else text(number)
+def node_words(name: str) -> Html:
+    base, index = name_and_index(name)
+    return join([base, tag("sub", index.replace("-", "−"))]) if index else text(name)
+
+
+def edge_name(one: Graph, edge: tuple[int, int]) -> str:
+    """The edge's name as plain text."""
+    return f"{one.nodes[edge[0]]} → {one.nodes[edge[1]]}"
+
+
+def typeset_edge(one: Graph, edge: tuple[int, int]) -> Html:
+    """The edge's name in a picture: an index set low, and what follows it back on the line."""
+    parts: list[object] = []
+    for before, name in zip(("", " → "), (one.nodes[edge[0]], one.nodes[edge[1]]), strict=True):
+        base, index = name_and_index(name)
+        parts.append(tag("tspan", before + base, dy=-3) if len(parts) > 1 else before + base)
+        if index:
+            parts.append(tag("tspan", index.replace("-", "−"), dy=3, font_size="75%"))
+    return join(parts)
 
 
 def row_tops(edges: Sequence[tuple[int, int]], height: int) -> list[int]:
@@ -29,18 +46,17 @@ def row_tops(edges: Sequence[tuple[int, int]], height: int) -> list[int]:
     return [row * height + (target - edges[0][1]) * GAP for row, (_, target) in enumerate(edges)]
 
 
-def heat_map(
-    table: Table, edges: Sequence[tuple[int, int]], operations: Sequence[str], scale: Scale, kind: str, form: Form
-) -> Html:
-    """Weights, edges x operations, in percent. Boxes bear data-edge and data-operation."""
-    tops = row_tops(edges, BOX_HEIGHT)
+def heat_map(table: Table, one: Graph, operations: Sequence[str], scale: Scale) -> Html:
+    """Weights, edges of a relaxed cell x operations, in percent. Boxes bear data-edge and data-operation."""
+    edges = one.places
+    tops, middle = row_tops(edges, BOX_HEIGHT), HEAD_HEIGHT + BOX_HEIGHT / 2
     heads = [head(column, operation) for column, operation in enumerate(operations)]
     rows = [
-        join([row_label(form.typeset(*edge), HEAD_HEIGHT + top + BOX_HEIGHT / 2), *boxes(row, table[row], top, scale)])
+        join([row_label(typeset_edge(one, edge), middle + top), *boxes(row, table[row], top, scale)])
         for row, (edge, top) in enumerate(zip(edges, tops, strict=True))
     ]
     width, height = LABEL_WIDTH + BOX_WIDTH * len(operations) + 36, HEAD_HEIGHT + tops[-1] + BOX_HEIGHT + 2
-    label = f"Heat map of the {TITLES[kind]}: weight of each of {len(operations)} operations on {len(edges)} edges"
+    label = f"Heat map of the {one.title}: weight of each of {len(operations)} operations on {len(edges)} edges"
     return frame(width, height, label, "heat", *heads, *rows)
 
 
@@ -75,23 +91,23 @@ def boxes(row: int, weights: Sequence[float], top: int, scale: Scale) -> list[Ht
     return found
 
 
-def history(
-    epochs: Sequence[Epoch], edges: Sequence[tuple[int, int]], kind: str, form: Form, swaps: Sequence[int] = ()
-) -> Html:
+def history(epochs: Sequence[Epoch], one: Graph, form: Form, swaps: Sequence[int] = ()) -> Html:
     """What would have been derived: a row an edge, a column an epoch, coloured where the edge is in the cell.
 
-    swaps: indices of the epochs before which the data change; a dotted line stands there.
+    one: the cell with the most nodes, which has a row for every pair of them; swaps: indices of the epochs before which
+    the data change; a dotted line stands there.
     """
-    columns = [set(in_cell(epoch, kind, form)) for epoch in epochs]
+    columns = [set(in_cell(epoch, one.kind, form)) for epoch in epochs]
+    edges = every_pair(one)
     step = HISTORY_WIDTH / len(epochs)
     tops = row_tops(edges, BAR_HEIGHT)
     bottom = tops[-1] + BAR_HEIGHT
     rows = [
         join(
             [
-                tag("text", form.typeset(*edge), x=LABEL_WIDTH - 8, y=top + 11, class_="row"),
+                tag("text", typeset_edge(one, edge), x=LABEL_WIDTH - 8, y=top + 11, class_="row"),
                 tag("rect", x=LABEL_WIDTH, y=top + 1, width=HISTORY_WIDTH, height=BAR_HEIGHT - 2, rx=2, class_="empty"),
-                *bars(edge, form.edge_name(*edge), columns, epochs, step, top),
+                *bars(edge, edge_name(one, edge), columns, epochs, step, top),
             ]
         )
         for edge, top in zip(edges, tops, strict=True)
@@ -107,10 +123,16 @@ def history(
         data_left=LABEL_WIDTH,
         data_step=f"{step:.4f}",
     )
-    label = f"The derived {TITLES[kind]} at every epoch: which edges it keeps, coloured by their operation"
+    label = f"The derived {one.title} at every epoch: which edges it keeps, coloured by their operation"
     width, height = LABEL_WIDTH + HISTORY_WIDTH + 4, bottom + FOOT_HEIGHT
     marks = [swap_line(LABEL_WIDTH + step * index, bottom) for index in swaps if index < len(epochs)]
     return frame(width, height, label, "history", *rows, *ticks(epochs, step, bottom), *marks, cursor)
+
+
+def every_pair(one: Graph) -> list[tuple[int, int]]:
+    """(source, target) of all that could add up, by target, then source; an output that joins nodes adds up nothing."""
+    last = len(one.nodes) - 1 if one.joined else len(one.nodes)
+    return [(source, target) for target in range(one.num_inputs, last) for source in range(target)]
 
 
 def in_cell(epoch: Epoch, kind: str, form: Form) -> list[Input]:

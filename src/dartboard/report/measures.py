@@ -8,7 +8,7 @@ from itertools import pairwise
 from statistics import fmean, stdev
 
 from dartboard.report.facts import Epoch, Table
-from dartboard.report.forms import FORMS, has_form
+from dartboard.report.forms import form_for, has_form
 from dartboard.spaces import darts
 from dartboard.spaces.search_space import Architecture
 
@@ -62,10 +62,11 @@ def last_change(history: Sequence[Epoch], kind: str | None = None) -> int | None
     A cell of DARTS whose nodes have only changed their numbers is the same.
     """
     changed = None
-    known = [(epoch, epoch.architecture) for epoch in history if epoch.architecture and has_form(epoch.architecture)]
+    known = [(epoch, epoch.architecture) for epoch in history if epoch.architecture]
     for (_, one), (after, other) in pairwise(known):
-        form = FORMS[other.space]
-        if any(form.apart(one, other, each).edits for each in (form.kinds if kind is None else (kind,))):
+        form = form_for(other)
+        kinds = form.kinds if kind is None else (kind,)
+        if any(form.apart(one, other, each).edits for each in kinds) if has_form(other) else one != other:
             changed = after.epoch
     return changed
 

@@ -47,17 +47,22 @@ function drawRelaxed(svg, kind, data, index) {
 }
 
 function drawHeat(svg, kind, data, index) {
-  const kept = new Set(kind.kept[index].map(([edge, operation]) => `${edge},${operation}`));
+  const kept = new Set((kind.kept?.[index] ?? []).map(([edge, operation]) => `${edge},${operation}`));
   svg.querySelectorAll(".box").forEach((box) => {
     const edge = Number(box.dataset.edge), operation = Number(box.dataset.operation);
     const weight = kind.weights[index][edge]?.[operation] ?? null;
     const share = weight === null ? 0 : shareOf(weight, kind.heat);
     box.querySelector("rect").style.fillOpacity = share.toFixed(3);
-    box.querySelector("text").textContent = weight === null ? "–" : Math.round(100 * weight);
+    box.querySelector("text").textContent = weight === null ? "–" : written(weight, kind);
     box.classList.toggle("strong", share > 0.55);
     box.classList.toggle("kept", kept.has(`${edge},${operation}`));
   });
-  svg.setAttribute("aria-label", `Heat map of alpha, ${kind.title}, ${data.frames[index].label}`);
+  svg.setAttribute("aria-label", `${kind.label ?? `Heat map of alpha, ${kind.title}`}, ${data.frames[index].label}`);
+}
+
+// Weights of operations in percent; the numbers of another table as it says.
+function written(value, { unit, decimals }) {
+  return unit === undefined ? Math.round(100 * value) : (value / unit).toFixed(decimals);
 }
 
 // A strip of cells in as many columns as its box has room for, at most as many as it was written with.
@@ -101,6 +106,11 @@ function beginWalk(walk) {
     relaxed: half.querySelector("svg.cell"),
     heat: half.querySelector("svg.heat"),
   }));
+  const logged = [...walk.querySelectorAll(".logged")].map((part) => ({
+    table: data.tables[part.dataset.table],
+    heat: part.querySelector("svg.heat"),
+  }));
+  const genotype = walk.querySelector(".now"); // none where no epoch has an architecture
   let timer = 0;
 
   function show(index) {
@@ -108,11 +118,12 @@ function beginWalk(walk) {
     slider.value = index;
     slider.setAttribute("aria-valuetext", frame.label);
     walk.querySelector(".readout").textContent = frame.readout;
-    walk.querySelector(".now").textContent = frame.genotype;
+    if (genotype) genotype.textContent = frame.genotype;
     halves.forEach(({ kind, relaxed, heat }) => {
       drawRelaxed(relaxed, kind, data, index);
       drawHeat(heat, kind, data, index);
     });
+    logged.forEach(({ table, heat }) => drawHeat(heat, table, data, index));
     document.querySelectorAll("#change svg.curves, #curves svg.curves, #stability svg.curves")
       .forEach((svg) => followCurve(svg, frame.epoch));
     document.querySelectorAll("svg.history").forEach((svg) => followHistory(svg, index));

@@ -19,6 +19,7 @@ from dartboard.report.conditions import conditions, state_words
 from dartboard.report.facts import Facts, parent_of, read_facts
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells
+from dartboard.report.walk import story_section
 from dartboard.runs.atomic_files import as_bytes
 from dartboard.runs.targets import write_target
 from dartboard.spaces import darts
@@ -197,7 +198,8 @@ def by_trials(facts: Facts) -> Page:
     state = "" if facts.done else " · not finished"
     eyebrow = f"Architecture search · {facts.method or ''} · seed {facts.config.get('seed', words.UNKNOWN)}{state}"
     answer = with_state(facts, trials_page.answer(facts))
-    return Page(eyebrow, trials_page.title(facts), trials_page.lede(facts), answer, trials_page.story(facts))
+    story = join([trials_page.story(facts), story_section(facts)])
+    return Page(eyebrow, trials_page.title(facts), trials_page.lede(facts), answer, story)
 
 
 def chain_words(facts: Facts) -> str:

@@ -8,14 +8,13 @@ from dartboard.report.cells import cells, collapse_box
 from dartboard.report.change_page import change_section
 from dartboard.report.close_page import close_section
 from dartboard.report.facts import Facts
-from dartboard.report.forms import TITLES, has_form
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import last_change
 from dartboard.report.plots import line, plot, step_line
 from dartboard.report.stability import settled
 from dartboard.report.stopping import stopping_section
 from dartboard.report.timing import time_spent
-from dartboard.report.walk import walk
+from dartboard.report.walk import story_section
 
 
 def order_word(facts: Facts) -> str:
@@ -68,7 +67,7 @@ def alarm(facts: Facts) -> Html | None:
     found = collapse_box(facts)
     if found is None or "box-warning" not in found:
         return None
-    title = TITLES[facts.form.kinds[0]]
+    title = facts.form.family.main
     link = tag("a", "Read why, and what to do", href="#stability")
     return tag(
         "p",
@@ -113,11 +112,9 @@ def story(facts: Facts) -> Html:
 
     facts: of a run, or of a chain of runs as `chain.joined` gives them.
     """
-    history = [epoch for epoch in facts.history if epoch.weights and has_form(epoch.architecture)]
-    lead = "Every edge begins as a mixture of all operations. Move through the epochs and watch it decide."
     return join(
         [
-            section("story", "How it came about", walk(facts, history), lead=lead) if history else None,
+            story_section(facts),
             change_section(facts),
             close_section(facts),
             section(

@@ -10,7 +10,6 @@ from dartboard.report import words
 from dartboard.report.blocks import section, table
 from dartboard.report.facts import Facts, read_lines
 from dartboard.report.figures import Series
-from dartboard.report.forms import TITLES
 from dartboard.report.markup import Html, tag
 from dartboard.report.plots import line, plot
 from dartboard.search import stop_rules
@@ -64,7 +63,7 @@ def rules_table(facts: Facts, found: Mapping[Rule, Stopped]) -> Html:
         "rule",
         "fired after epoch",
         "keeps epoch",
-        f"skips, {TITLES[facts.form.kinds[0]]}",
+        f"skips, {facts.form.family.main}",
         f"{words.CUT_OUT} (validation)",
         "file",
         "why",

@@ -37,10 +37,12 @@ class Layout:
 @lru_cache(maxsize=16)
 def layout(num_nodes: int) -> Layout:
     """The places of the relaxed cell's drawing, without its output node's edges."""
-    drawn = relaxed_svg(num_nodes, "normal")
+    one = darts.relaxed("normal", len(darts.edges(num_nodes)))
+    assert one is not None
+    drawn = relaxed_svg(one)
     found = re.findall(r'e-(\d+)-(\d+)">.*?<path [^>]*d="([^"]*)"', drawn, flags=re.DOTALL)
     paths = {(int(source), int(target)): whole(path) for source, target, path in found}
-    nodes = {number: node_place(drawn, number) for number in range(darts.NUM_INPUTS + num_nodes)}
+    nodes = {number: node_place(drawn, name) for number, name in enumerate(one.nodes[:-1])}
     corners = [tuple(map(float, pair)) for path in paths.values() for pair in re.findall(r"(-?\d+),(-?\d+)", path)]
     xs, ys = zip(*corners, *nodes.values(), strict=True)
     size = (max(xs) - min(xs) + 2 * ROOM, max(ys) - min(ys) + 2 * ROOM)
@@ -52,11 +54,10 @@ def whole(path: str) -> str:
     return re.sub(r"-?\d+\.\d+", lambda found: str(round(float(found[0]))), path)
 
 
-def node_place(drawn: str, number: int) -> tuple[float, float]:
+def node_place(drawn: str, name: str) -> tuple[float, float]:
     """The middle of the node's circle, or of its name where it is a box."""
-    name = {0: "c_{k-2}", 1: "c_{k-1}"}.get(number, str(number)).replace("-", "(?:-|&#45;)")
-    name = name.replace("{", r"\{").replace("}", r"\}")
-    group = re.search(rf'<g class="node state">\s*<title>{name}</title>(.*?)</g>', drawn, flags=re.DOTALL)
+    written = re.escape(name).replace(r"\-", "(?:-|&#45;)")
+    group = re.search(rf'<g class="node state">\s*<title>{written}</title>(.*?)</g>', drawn, flags=re.DOTALL)
     assert group is not None
     if (circle := re.search(r'cx="([-\d.]+)" cy="([-\d.]+)"', group[1])) is not None:
         return float(circle[1]), float(circle[2])

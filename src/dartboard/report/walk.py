@@ -3,14 +3,32 @@
 from collections.abc import Sequence
 
 from dartboard.report import grids, palette, words
-from dartboard.report.blocks import legend, picture
+from dartboard.report.blocks import legend, picture, section
 from dartboard.report.cells import genotype_text
 from dartboard.report.chain import swap_index
 from dartboard.report.drawing import relaxed_svg
 from dartboard.report.facts import Epoch, Facts, Swap, Table
-from dartboard.report.forms import TITLES
+from dartboard.report.forms import TITLES, has_form
+from dartboard.report.logged_tables import faults, logged_tables, table_data, table_pictures
 from dartboard.report.markup import Html, embedded_json, tag
 from dartboard.report.measures import Scale, offered, scale_of, strongest
+from dartboard.spaces.graph import Graph
+
+ALPHA_LEAD = "Every edge begins as a mixture of all operations. Move through the epochs and watch it decide."
+TABLES_LEAD = "What the search went by, as it logged it. Move through the epochs and watch it change."
+
+
+def story_section(facts: Facts) -> Html | None:
+    """The slider with what it moves, and the tables that cannot be drawn by name; None where nothing was logged."""
+    history = [epoch for epoch in facts.history if epoch.weights and has_form(epoch.architecture)]
+    lead = ALPHA_LEAD if history else TABLES_LEAD
+    if not history and any(epoch.tables for epoch in facts.history):
+        history = [epoch for epoch in facts.history if epoch.tables or epoch.epoch >= 0]
+    if not history:
+        return None
+    moved = lead == ALPHA_LEAD or logged_tables(facts, history)
+    lines = [tag("p", line, class_="small") for line in faults(facts)]
+    return section("story", "How it came about", walk(facts, history) if moved else None, *lines, lead=lead)
 
 
 def walk(facts: Facts, history: Sequence[Epoch]) -> Html:
@@ -25,18 +43,19 @@ def walk(facts: Facts, history: Sequence[Epoch]) -> Html:
         tag("output", readout(last), class_="readout"),
         class_="controls",
     )
-    form = facts.form
-    kinds = [kind for kind in form.kinds if form.num_nodes(len(last.weights.get(kind, ()))) is not None]
+    form, tables = facts.form, logged_tables(facts, history)
+    kinds = [kind for kind in form.kinds if form.relaxed(kind, len(last.weights.get(kind, ()))) is not None]
     halves = [half(facts, history, kind) for kind in kinds]
     genotype = tag("pre", tag("code", genotype_of(last), class_="now"), tabindex=0, class_="genotype")
-    data = embedded_json(walk_data(facts, history, kinds), class_="walk-data")
+    moved = {"tables": [table_data(one) for one in tables]} if tables else {}
     return tag(
         "div",
         controls,
-        tag("div", *halves, class_="pair"),
-        legend(name for name in facts.operations if name != "none"),
-        genotype,
-        data,
+        tag("div", *halves, class_="pair") if halves else None,
+        legend(name for name in facts.operations if name != "none") if halves else None,
+        table_pictures(facts, tables),
+        genotype if any(epoch.architecture for epoch in history) else None,
+        embedded_json({**walk_data(facts, history, kinds), **moved}, class_="walk-data"),
         class_="walk",
     )
 
@@ -71,17 +90,16 @@ def swap_mark(facts: Facts, history: Sequence[Epoch], swap: Swap) -> Html | None
 
 def half(facts: Facts, history: Sequence[Epoch], kind: str) -> Html:
     """One kind of cell: relaxed cell and heat map."""
-    table, form = history[-1].weights[kind], facts.form
-    nodes = form.num_nodes(len(table)) or 0
+    table, one = history[-1].weights[kind], relaxed_cell(facts, history[-1], kind)
     heat, thick = heat_scale(history, kind), thickness_scale(facts, history, kind)
-    grid = grids.heat_map(table, form.edges(nodes), facts.operations[: len(table[0])], heat, kind, form)
+    grid = grids.heat_map(table, one, facts.operations[: len(table[0])], heat)
     relaxed = (
         "Colour: an edge's strongest operation other than none. Thickness: its weight, from "
         f"{points(thick.low)} to {points(thick.high)}. Full colour: in the cell that would be derived."
     )
     heated = f"Softmax of alpha in percent, the fuller the colour from {points(heat.low)} to {points(heat.high)}. "
     heated += "Framed: derived."
-    drawn = relaxed_svg(nodes, kind, form)
+    drawn = relaxed_svg(one)
     return tag(
         "div",
         picture(drawn, relaxed, f"{facts.name}-relaxed-{kind}", title=f"Relaxed {TITLES[kind]}"),
@@ -89,6 +107,13 @@ def half(facts: Facts, history: Sequence[Epoch], kind: str) -> Html:
         class_="half",
         data_kind=kind,
     )
+
+
+def relaxed_cell(facts: Facts, epoch: Epoch, kind: str) -> Graph:
+    """The relaxed cell of an epoch whose table has the rows of one."""
+    one = facts.form.relaxed(kind, len(epoch.weights[kind]))
+    assert one is not None
+    return one
 
 
 def points(weight: float) -> str:
@@ -125,8 +150,8 @@ def walk_data(facts: Facts, history: Sequence[Epoch], kinds: Sequence[str]) -> d
 
 
 def kind_data(facts: Facts, history: Sequence[Epoch], kind: str) -> dict[str, object]:
-    form = facts.form
-    edges = list(form.edges(form.num_nodes(len(history[-1].weights[kind])) or 0))
+    one = relaxed_cell(facts, history[-1], kind)
+    edges = one.places
     kept = [
         [
             [edges.index((source, target)), facts.operations.index(operation)]
@@ -137,7 +162,7 @@ def kind_data(facts: Facts, history: Sequence[Epoch], kind: str) -> dict[str, ob
     return {
         "title": TITLES[kind],
         "edges": [list(edge) for edge in edges],
-        "names": [form.edge_name(*edge) for edge in edges],
+        "names": [grids.edge_name(one, edge) for edge in edges],
         "heat": scale_data(heat_scale(history, kind)),
         "thickness": scale_data(thickness_scale(facts, history, kind)),
         "weights": [rounded(epoch.weights.get(kind, ())) for epoch in history],

@@ -8,11 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from dartboard.report import palette
-from dartboard.report.drawing import add_concat, add_input, add_nodes, new_graph
+from dartboard.report.drawing import add_graph, new_graph, plain_look
 from dartboard.report.drawing import element as cell_element
 from dartboard.report.figures import SETTINGS, STAND_INS, WIDTH_IN, add_mark, dress, element, written
-from dartboard.report.forms import TITLES, node_name
 from dartboard.report.markup import Html
 from dartboard.report.why_words import row_look
 from dartboard.spaces import darts
@@ -109,23 +107,17 @@ def weighted_cell(cell: darts.Cell, kind: str, weights: Mapping[tuple[int, int],
 
     weights: drop in accuracy without the input, by (node, input); negative ones are drawn thinnest.
     """
-    graph, greatest = new_graph(), max([NARROWEST, *weights.values()])
-    add_nodes(graph, len(cell.nodes), "")
-    for target, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS):
-        for number, (operation, source) in enumerate(inputs):
-            share = max(weights.get((target, number), 0.0), 0.0) / greatest
-            look = {
-                "class": f"op-{operation}",
-                "color": palette.colour(operation),
-                "style": palette.style(operation),
-                "penwidth": f"{THINNEST + (THICKEST - THINNEST) * share:.2f}",
-            }
-            word = f"{operation}  {100 * weights.get((target, number), 0.0):+.1f}"
-            add_input(graph, node_name(source), node_name(target), word, f"{number} ", look)
-    add_concat(graph, cell.concat, "")
+    one, greatest = darts.graph(cell, kind), max([NARROWEST, *weights.values()])
+    nodes = enumerate(cell.nodes, start=darts.NUM_INPUTS)
+    own = [weights.get((node, number), 0.0) for node, inputs in nodes for number in range(len(inputs))]
+    looks = []
+    for (_, _, operation), weight in zip(one.edges, own, strict=True):
+        width = THINNEST + (THICKEST - THINNEST) * max(weight, 0.0) / greatest
+        looks.append((f"{operation}  {100 * weight:+.1f}", {**plain_look(operation)[1], "penwidth": f"{width:.2f}"}))
+    drawing = new_graph()
+    add_graph(drawing, one, looks=looks)
     told = ", ".join(
-        f"{operation} of {node_name(source)} into {node}: {100 * weights.get((node, number), 0.0):.1f}"
-        for node, inputs in enumerate(cell.nodes, start=darts.NUM_INPUTS)
-        for number, (operation, source) in enumerate(inputs)
+        f"{operation} of {source} into {target}: {100 * weight:.1f}"
+        for (source, target, operation), weight in zip(one.edges, own, strict=True)
     )
-    return cell_element(graph, f"The {TITLES[kind]}, points of accuracy lost without each input: {told}")
+    return cell_element(drawing, f"The {one.title}, points of accuracy lost without each input: {told}")

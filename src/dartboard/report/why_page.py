@@ -7,7 +7,6 @@ from typing import Any
 from dartboard import formats
 from dartboard.report import page, why_figures, words
 from dartboard.report.blocks import box, legend, pair, pairs, picture, section, sentences, table, tiles
-from dartboard.report.cells import NUMBERS_NOTE
 from dartboard.report.conditions import conditions
 from dartboard.report.facts import read_facts
 from dartboard.report.forms import TITLES
@@ -121,7 +120,7 @@ def weighted_cells(found: Row) -> Html:
         svg = why_figures.weighted_cell(cell, kind, weights)
         caption = "Thickness and number: points of accuracy lost without the input."
         pictures.append(picture(svg, caption, f"why-{kind}", title=TITLES[kind].capitalize(), wide=True))
-    return join([pair(*pictures), legend(used), tag("p", NUMBERS_NOTE, class_="small")])
+    return join([pair(*pictures), legend(used), tag("p", darts.NOTE, class_="small")])
 
 
 def drop_picture(rows: Sequence[Row]) -> Html:

@@ -1,6 +1,7 @@
 """What a search writes of itself: at its start, at the end of each epoch, and of all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -21,20 +22,46 @@ from dartboard.training import loop
 EVIDENCE = ("val_accuracy", "derived_val_accuracy")
 
 
-def fields_of(tables: Mapping[str, Tensor], architecture: Architecture | None) -> dict[str, object]:
+Table = Tensor | Sequence[Tensor]  # rows x columns; a tensor a row where the rows are of different lengths
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The names of a table's rows, and those of the columns of each row."""
+
+    rows: Sequence[str]
+    columns: Sequence[Sequence[str]]
+
+
+def fields_of(tables: Mapping[str, Table], architecture: Architecture | None) -> dict[str, object]:
     """What a line of metrics says of a method's tables, and of the architecture they would give."""
-    values: dict[str, object] = {name: table.detach().tolist() for name, table in tables.items()}
+    values: dict[str, object] = {name: as_rows(table) for name, table in tables.items()}
     if architecture is not None:
         values["architecture"] = formats.write(architecture, FAMILIES[architecture.space].notation)
     return values
 
 
-def log_start(run: Run, tables: Mapping[str, Tensor], architecture: Architecture | None, space: SearchSpace) -> None:
-    """The line before the first step. A space that the run does not name is told by what its edges mix."""
+def as_rows(table: Table) -> list[object]:
+    return table.detach().tolist() if isinstance(table, Tensor) else [row.detach().tolist() for row in table]
+
+
+def log_start(
+    run: Run,
+    tables: Mapping[str, Table],
+    architecture: Architecture | None,
+    space: SearchSpace,
+    labels: Mapping[str, Labels] = MappingProxyType({}),
+) -> None:
+    """The line before the first step. A space that the run does not name is told by what its edges mix.
+
+    labels: of tables whose rows and columns the page could not name by itself, which are then numbered.
+    """
     told: dict[str, object] = {}
     if SPACES.get(run.space or "") != space:
         mixed = FAMILIES[space.family].mixed(space)
         told["mixed"] = {kind: [list(row) for row in rows] for kind, rows in mixed.items()}
+    if labels:
+        told["labels"] = {name: asdict(one) for name, one in labels.items()}
     run.log(event="start", **fields_of(tables, architecture), **told)
 
 
@@ -52,12 +79,13 @@ def log_epoch(
     place: loop.Place,
     numbers: Mapping[str, float],
     progress: Progress,
-    tables: Mapping[str, Tensor] = MappingProxyType({}),
+    tables: Mapping[str, Table] = MappingProxyType({}),
     architecture: Architecture | None = None,
 ) -> None:
     """The line of an epoch in the metrics, and on the screen.
 
-    tables: rows x columns of any size, by the names that the line gives them; architecture: what would be found now.
+    tables: rows x columns of any size, by the names that the line gives them, which the page draws; architecture: what
+    would be found now.
     """
     times, told = {**place.times(), "elapsed_s": run.elapsed_s}, fields_of(tables, architecture)
     run.log(event="epoch", epoch=place.epoch, step=place.step, **numbers, **told, **times)

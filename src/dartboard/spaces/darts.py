@@ -16,9 +16,11 @@ from itertools import combinations, product
 from typing import TypeVar
 
 from dartboard.errors import InputError, unknown
+from dartboard.spaces.graph import Graph, skips_and_pools
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 
 CELLS = ("normal", "reduce")
+TITLES = {"normal": "normal cell", "reduce": "reduction cell"}
 NUM_INPUTS = 2
 NUM_NODES = 4
 # What each operation is: a chain of layers in the words of layers.py; "/" marks the layers that take the edge's stride.
@@ -279,4 +281,37 @@ def node_name(number: int) -> str:
     return ("c[k-2]", "c[k-1]")[number] if number < NUM_INPUTS else f"n{number}"
 
 
+def graphs(architecture: Architecture) -> tuple[Graph, ...]:
+    """Both cells as pictures."""
+    return tuple(graph(cell(architecture, kind), kind) for kind in CELLS)
+
+
+def graph(cell: Cell, kind: str) -> Graph:
+    """A cell as a picture: its two inputs, its nodes, and the output that joins the nodes of concat."""
+    names = drawn_names(len(cell.nodes))
+    inputs = [(*edge, target) for target, node in enumerate(cell.nodes, start=NUM_INPUTS) for edge in node]
+    edges = tuple((names[source], names[target], operation) for operation, source, target in inputs)
+    place = "Keeps the size of the maps." if kind == "normal" else "Halves the maps, doubles the channels."
+    joined = tuple(names[node] for node in cell.concat)
+    counted = f"{len(edges)} inputs, {skips_and_pools([operation for operation, _, _ in inputs])}"
+    caption = f"{place} {counted}; joins {', '.join(joined)}."
+    return Graph(kind, TITLES[kind], names, edges, NUM_INPUTS, joined, caption=caption)
+
+
+def relaxed(kind: str, num_rows: int) -> Graph | None:
+    """The relaxed cell whose table has so many rows, an edge each; None where no cell has so many."""
+    found = (nodes for nodes in range(1, MAX_NODES + 1) if len(edges(nodes)) == num_rows)
+    if (num_nodes := next(found, None)) is None:
+        return None
+    names = drawn_names(num_nodes)
+    pairs = tuple((names[source], names[target], "") for source, target in edges(num_nodes))
+    return Graph(kind, TITLES[kind], names, pairs, NUM_INPUTS, names[NUM_INPUTS:-1])
+
+
+def drawn_names(num_nodes: int) -> tuple[str, ...]:
+    """The nodes of a cell as a picture names them: by the numbers of the genotype, inputs and output as the paper."""
+    return ("c_{k-2}", "c_{k-1}", *map(str, range(NUM_INPUTS, NUM_INPUTS + num_nodes)), "c_{k}")
+
+
+NOTE = "Numbers are the genotype's; its nodes 0 and 1 are the outputs of the two cells before."  # of both pictures
 SPACE = space("darts", "Liu et al., DARTS, ICLR 2019, section 3.1.1; quark0/darts", OPERATIONS[1:])

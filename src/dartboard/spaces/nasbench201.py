@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from dartboard.errors import InputError, unknown
-from dartboard.spaces.graph import Graph
+from dartboard.spaces.graph import Graph, skips_and_pools
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")  # in the benchmark's order
@@ -209,5 +209,24 @@ def node_name(number: int) -> str:
 def graphs(architecture: Architecture) -> tuple[Graph, ...]:
     """The cell as a picture: four nodes, and an edge for every operation other than `none`."""
     values = dict(architecture.choices)
-    edges = [(node_name(source), node_name(target), values[f"{target}<-{source}"]) for source, target in EDGES]
-    return (Graph("cell", tuple(map(node_name, range(NUM_NODES))), tuple(edge for edge in edges if edge[2] != "none")),)
+    every = [(*edge, values[name]) for edge, name in zip(named_edges(), NAMES, strict=True)]
+    edges = tuple(edge for edge in every if edge[2] != "none")
+    vacant = tuple((source, target) for source, target, operation in every if operation == "none")
+    counted = skips_and_pools([operation for _, _, operation in edges])
+    caption = (
+        f"{len(edges)} of {len(EDGES)} edges, {counted}; an edge that is none is not drawn. "
+        "A node is the sum of its inputs."
+    )
+    return (Graph(CELL, "cell", tuple(map(node_name, range(NUM_NODES))), edges, vacant=vacant, caption=caption),)
+
+
+def relaxed(kind: str, num_rows: int) -> Graph | None:
+    """The relaxed cell, whose table has a row an edge; None for a table of another number of rows."""
+    if num_rows != len(EDGES):
+        return None
+    edges = tuple((*edge, "") for edge in named_edges())
+    return Graph(kind, "cell", tuple(map(node_name, range(NUM_NODES))), edges)
+
+
+def named_edges() -> list[tuple[str, str]]:
+    return [(node_name(source), node_name(target)) for source, target in EDGES]
