@@ -461,7 +461,7 @@ def test_the_loop_updates_alpha_then_the_weights_at_every_step_with_xi_the_prese
         seen.append(("alpha", xi))
         return update_alpha(*args, xi=xi)
 
-    def weights(*args: Any) -> tuple[Tensor, Tensor]:
+    def weights(*args: Any) -> darts.Sums:
         seen.append(("w", args[-1]))
         return update_weights(*args)
 
