@@ -46,7 +46,7 @@ from dartboard.search import early_stopping, epoch_log, stop_rules, warm_start
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.tasks import task_of
-from dartboard.tasks.task import Batch, Task, announce_pairs, in_double, pair
+from dartboard.tasks.task import Batch, Task, in_double, pair, rest_of_epoch
 from dartboard.training import cuda_graphs, from_scratch, loop, optimizers
 
 
@@ -174,9 +174,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
             epoch_log.log_start(run, tables(state), relaxed(state)[1], space)
         for epoch in early_stopping.epochs(config, watch, state.place, run):
             lr = learning_rate(config, state.place, epoch)
-            order = task.order("train", run, epoch)[state.place.step_in_epoch :]
-            announce_pairs(task, order, run, state.place.step)
-            for index in order:
+            for index in rest_of_epoch(task, run, epoch, state.place.step_in_epoch, state.place.step):
                 with clock("data"):
                     train, val = pair(task, index, run, state.place.step, state.supernet)
                 xi = lr * train.lr_scale

@@ -120,7 +120,12 @@ def pair(task: Task, index: Tensor, run: Run, step: int, like: nn.Module) -> tup
     return task.batch("train", index, run, step, like), task.batch("val", val, run, step, like)
 
 
-def announce_pairs(task: Task, order: list[Tensor], run: Run, step: int) -> None:
-    """Announces the training batches of the rest of an epoch, and the validation batches from that step on."""
+def rest_of_epoch(task: Task, run: Run, epoch: int, step_in_epoch: int, step: int) -> list[Tensor]:
+    """The training batches still to come, as indices. They are announced, and the validation batches beside them.
+
+    step_in_epoch, step: how many steps of the epoch, and of all epochs, were made.
+    """
+    order = task.order("train", run, epoch)[step_in_epoch:]
     task.announce("train", order)
     task.announce("val", (task.draw("val", run, step + number) for number in range(len(order))))
+    return order
