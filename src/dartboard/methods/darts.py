@@ -46,7 +46,7 @@ from dartboard.search import early_stopping, epoch_log, stop_rules, warm_start
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.tasks import task_of
-from dartboard.tasks.task import Batch, Task, in_double, pair, rest_of_epoch
+from dartboard.tasks.task import Batch, Sums, Task, in_double, pair, rest_of_epoch
 from dartboard.training import cuda_graphs, from_scratch, loop, optimizers
 
 
@@ -131,7 +131,6 @@ class Result:
     derived_val_accuracy: float
 
 
-Sums = Mapping[str, Tensor]  # over a batch, by the names that the task gives them
 PARTS = {"w_optimizer": "w", "alpha_optimizer": "alpha_adam"}  # names in a checkpoint, where not those of the field
 
 

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from dartboard.runs.run import Run
 
+Sums = Mapping[str, Tensor]  # over a batch, by the names that the task gives them; each of shape ()
+
 
 class Batch(NamedTuple):
     """What one step computes with. x: what goes into the network, (B, C, H, W) float for images; y: (B,) int64, what
@@ -40,7 +42,7 @@ class Outcome:
     "loss", which people are shown (the auxiliary loss is not in it); count: of how many; output: the network's."""
 
     loss: Tensor
-    sums: Mapping[str, Tensor]
+    sums: Sums
     count: int
     output: Output
 

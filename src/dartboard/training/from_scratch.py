@@ -4,7 +4,7 @@ The defaults are the official code's CIFAR-10 training (quark0/darts, cnn/train.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +27,7 @@ from dartboard.runs.timer import Clock
 from dartboard.scoring.cost import count_module, num_params
 from dartboard.scoring.evaluate import running_score
 from dartboard.tasks import task_of
-from dartboard.tasks.task import Batch, Output, Task
+from dartboard.tasks.task import Batch, Output, Sums, Task
 from dartboard.training import cuda_graphs, loop
 from dartboard.training.optimizers import clip, momentum_sgd
 
@@ -239,7 +239,7 @@ def drop_path_chance(config: Config, epoch: int) -> float:
     return config.drop_path * epoch / config.epochs
 
 
-Step = Callable[[Tensor, Tensor, float], Mapping[str, Tensor]]
+Step = Callable[[Tensor, Tensor, float], Sums]
 
 
 def stepper(config: Config, training: Training, task: Task, run: Run) -> Step:
@@ -253,7 +253,7 @@ def stepper(config: Config, training: Training, task: Task, run: Run) -> Step:
     if outputs.is_recordable(network, config.network) and not training.noises:
         line = cuda_graphs.recorder(run.device)(line)  # type: ignore[assignment]
 
-    def make_step(x: Tensor, y: Tensor, lr: float) -> Mapping[str, Tensor]:
+    def make_step(x: Tensor, y: Tensor, lr: float) -> Sums:
         renew(training.noises, place.step)
         generator = run.generator("drop-path", place.step, device=str(x.device))
         factors = outputs.drawn(network, x, drop_path_chance(config, place.epoch), generator)
@@ -265,7 +265,7 @@ def stepper(config: Config, training: Training, task: Task, run: Run) -> Step:
 def training_step(
     config: Config, training: Training, task: Task, run: Run, x: Tensor, y: Tensor, lr: float,
     factors: Tensor | None = None,
-) -> Mapping[str, Tensor]:  # fmt: skip
+) -> Sums:  # fmt: skip
     """One step of SGD; the task's sums over the batch. factors: drop path's."""
     network, place = training.network, training.place
 

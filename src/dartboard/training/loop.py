@@ -17,7 +17,7 @@ from dartboard.runs.checkpoint import Checkpoint
 from dartboard.runs.progress import Progress
 from dartboard.runs.run import Run
 from dartboard.runs.timer import Clock
-from dartboard.tasks.task import Model, Output, Task, in_double, shown
+from dartboard.tasks.task import Model, Output, Sums, Task, in_double, shown
 
 Made = TypeVar("Made")
 Savable = nn.Module | torch.optim.Optimizer | Mapping[str, Tensor]
@@ -127,7 +127,7 @@ class Place:
     numbers: dict[str, float] = field(default_factory=dict)
     unread: list["Step"] = field(default_factory=list)
 
-    def advance(self, count: int, sums: Mapping[str, Tensor], lr: float, **losses: Tensor) -> None:
+    def advance(self, count: int, sums: Sums, lr: float, **losses: Tensor) -> None:
         """One more step was made: on so many images or words, with these sums over them, among them "loss".
 
         sums, losses (mean ones, by name): shape (), on any device. lr: the learning rate it was made with.
