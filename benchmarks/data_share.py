@@ -17,10 +17,9 @@ from dartboard.config import Setup
 from dartboard.data import load_data
 from dartboard.methods import darts
 from dartboard.runs.run import Run
-from dartboard.search import batches
 from dartboard.spaces import SPACES
-
-Batch = tuple[torch.Tensor, torch.Tensor]
+from dartboard.tasks import task_of
+from dartboard.tasks.task import Batch, pair
 
 
 def timed(work: Callable[[], object], device: str) -> float:
@@ -50,15 +49,16 @@ def main() -> None:
     shares, seconds = [], []
     with tempfile.TemporaryDirectory() as folder, Run.create(folder, config, setup=Setup(device=words.device)) as run:
         state = darts.begin(config, SPACES["darts"], data, run, None)
-        order = batches.train_order(config, data, run, 0)
+        task = task_of(config, data)
+        order = task.order("train", run, 0)
 
         def made(step: int) -> tuple[Batch, Batch]:
-            return batches.pair(config, data, order[step], run, step, state.supernet)
+            return pair(task, order[step], run, step, state.supernet)
 
         def learn(train: Batch, val: Batch) -> None:
-            loss_train, loss_val = (partial(darts.loss_of, state, *part, run) for part in (train, val))
+            loss_train, loss_val = (partial(darts.loss_of, state, task, part, run) for part in (train, val))
             darts.update_alpha(config, state, loss_train, loss_val, xi=config.lr)
-            darts.update_weights(config, state, *train, run, config.lr)
+            darts.update_weights(config, state, task, train, run, config.lr)
 
         for step in range(words.repeats + 1):  # the first one warms up and is not counted
             learn_s = timed(lambda step=step: learn(*made(step)), words.device)

@@ -20,8 +20,9 @@ from dartboard.methods import darts
 from dartboard.networks.darts import Network
 from dartboard.runs import allocator
 from dartboard.runs.run import Run
-from dartboard.search import batches
 from dartboard.spaces import SPACES
+from dartboard.tasks import task_of
+from dartboard.tasks.task import Batch
 
 Work = Callable[[], object]
 
@@ -127,10 +128,13 @@ def searched(form: Form, size: Size) -> Searched:
         state = darts.begin(configs[0], SPACES["darts"], data, run, None)
     index = torch.arange(size.batch_size)
 
-    def batch() -> tuple[torch.Tensor, torch.Tensor]:
-        return batches.batch(configs[0], data, "train", index, run, state.place.step, state.supernet)
+    task = task_of(configs[0], data)
 
-    x, y = batch()
+    def batch() -> Batch:
+        return task.batch("train", index, run, state.place.step, state.supernet)
+
+    first_batch = batch()
+    x, y = first_batch[:2]
     weights = {kind: logits.detach().softmax(-1).requires_grad_() for kind, logits in state.alpha.items()}
 
     def forward_backward() -> None:
@@ -138,11 +142,11 @@ def searched(form: Form, size: Size) -> Searched:
         F.cross_entropy(state.supernet(x, weights), y).backward()
 
     def loss() -> torch.Tensor:
-        return darts.loss_of(state, x, y, run)
+        return darts.loss_of(state, task, first_batch, run)
 
     def step(config: darts.Config) -> None:
         darts.update_alpha(config, state, loss, loss, xi=config.lr)
-        darts.update_weights(config, state, x, y, run, config.lr)
+        darts.update_weights(config, state, task, first_batch, run, config.lr)
 
     first, second = (lambda config=config: step(config) for config in configs)  # type: ignore[misc]
     return Searched({FORWARD_BACKWARD: forward_backward, FIRST: first, SECOND: second}, batch)
@@ -158,8 +162,9 @@ def trained(size: Size, form: Form) -> Work:
     with tempfile.TemporaryDirectory() as folder, Run.create(Path(folder) / "run", config, setup=Setup()) as run:
         training = train.begin(config, network, run, torch.device("cpu"), torch.float32)
     training.place.epoch = config.epochs // 2
-    x, y = train.training_batch(config, data, data.train, torch.arange(size.batch_size), run, 0, network)
-    make_step = train.stepper(config, training, run)
+    task = task_of(config, data, "train")
+    x, y = task.batch("training", torch.arange(size.batch_size), run, 0, network)[:2]
+    make_step = train.stepper(config, training, task, run)
     return lambda: make_step(x, y, config.lr)
 
 

@@ -34,7 +34,8 @@ from dartboard.methods import darts
 from dartboard.networks.darts import Network, sized
 from dartboard.runs.limits import Limits
 from dartboard.runs.run import Run
-from dartboard.search import batches
+from dartboard.tasks import task_of
+from dartboard.tasks.task import pair
 from dartboard.training import cuda_graphs
 
 SPACE = spaces.SPACES["darts"]
@@ -159,17 +160,18 @@ def stepper(bench: Bench, form: Form, second_order: bool, seed: int = 0) -> Call
     config = replace(bench.config, supernet=form.supernet, second_order=second_order)  # type: ignore[arg-type]
     run, data = Unwritten(setup), noise_data(bench)
     state = darts.begin(config, SPACE, data, run, None)
-    alpha_step, weight_step = darts.steps(config, state, run)
-    orders = batches.train_order(config, data, run, 0)
+    task = task_of(config, data)
+    alpha_step, weight_step = darts.steps(config, state, task, run)
+    orders = task.order("train", run, 0)
 
     def step() -> object:
         index = orders[state.place.step % (len(orders) - 1)]
-        train_batch, val_batch = batches.pair(config, data, index, run, state.place.step, state.supernet)
-        val_loss = alpha_step(*train_batch, *val_batch, config.lr)
-        loss, correct = weight_step(*train_batch, config.lr)
-        state.place.advance(len(index), loss, correct, config.lr, val_loss=val_loss)
+        train_batch, val_batch = pair(task, index, run, state.place.step, state.supernet)
+        val_loss = alpha_step(*train_batch[:2], *val_batch[:2], config.lr)
+        sums = weight_step(*train_batch[:2], config.lr)
+        state.place.advance(len(index), sums, config.lr, val_loss=val_loss)
         state.place.unread.clear()
-        return loss
+        return sums
 
     return step
 
@@ -184,20 +186,20 @@ def training_stepper(bench: Bench, form: Form, compiled: bool) -> Callable[[], o
     setup = Setup(device=bench.device, precision=form.precision)  # type: ignore[arg-type]
     config = replace(bench.training, network=form.supernet)  # type: ignore[arg-type]
     run, data = Unwritten(setup), noise_data(bench, config.batch_size)
-    images, network = data.train, sized(formats.published()["DARTS_V2"].architecture, config, data)
+    task, network = task_of(config, data, "train"), sized(formats.published()["DARTS_V2"].architecture, config, data)
     training = train.begin(config, network, run, torch.device(bench.device), torch.float32)
     if compiled:
-        whole = torch.compile(lambda x: Network.logits(network, x))
-        network.logits = lambda x, **_: whole(x)  # type: ignore[method-assign]
-    make_step = train.stepper(config, training, run)
+        whole = torch.compile(lambda x: Network.output(network, x))
+        network.output = lambda x, **_: whole(x)  # type: ignore[method-assign]
+    make_step = train.stepper(config, training, task, run)
     index = torch.arange(config.batch_size)
 
     def step() -> object:
-        x, y = train.training_batch(config, data, images, index, run, training.place.step, network)
-        loss, correct = make_step(x, y, config.lr)
-        training.place.advance(len(index), loss, correct, config.lr)
+        batch = task.batch("training", index, run, training.place.step, network)
+        sums = make_step(batch.x, batch.y, config.lr)
+        training.place.advance(len(index), sums, config.lr)
         training.place.unread.clear()
-        return loss
+        return sums
 
     return step
 

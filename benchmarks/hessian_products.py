@@ -22,8 +22,8 @@ from dartboard.runs.run import Run
 from dartboard.scoring.evaluate import kept_buffers
 from dartboard.search.hessian import Product, lanczos, largest_eigenvalue
 from dartboard.spaces import SPACES
+from dartboard.tasks.images import cross_entropy
 from dartboard.training import optimizers
-from dartboard.training.from_scratch import cross_entropy
 
 RADII = (1e-1, 1e-2, 5e-3, 1e-3, 1e-4, 1e-5)
 COUNTS = (2, 3, 4, 5, 6, 8, 10, 15)

@@ -24,13 +24,13 @@ from forms import PURE, Size
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dartboard import train
 from dartboard.kernels.leaving import Operations, Round
 from dartboard.networks.darts import Supernet
 from dartboard.networks.fast import depthwise, edges, fast_network, mixed_cell
 from dartboard.networks.fast.edges import Entry, Raw
 from dartboard.spaces import SPACES
 from dartboard.spaces.darts import mixed
+from dartboard.tasks.images import cross_entropy
 from dartboard.training import optimizers
 
 Gradients = Callable[[], list[Tensor]]  # of one pass forward and backward; the loss first
@@ -237,8 +237,8 @@ def of_training(size: Size, dtype: torch.dtype = torch.float32) -> Gradients:
 
     def work() -> list[Tensor]:
         logits, auxiliary = network.logits(x, 0.2, torch.Generator().manual_seed(1), "fast")
-        loss = train.cross_entropy(logits, y)
-        loss = loss if auxiliary is None else loss + train.cross_entropy(auxiliary, y)
+        loss = cross_entropy(logits, y)
+        loss = loss if auxiliary is None else loss + cross_entropy(auxiliary, y)
         return [loss.detach(), *optimizers.gradient(loss, list(network.parameters()))]
 
     return work

@@ -17,8 +17,8 @@ from dartboard.config import Setup
 from dartboard.data import load_data
 from dartboard.methods import darts
 from dartboard.runs.run import Run
-from dartboard.search.batches import batch
 from dartboard.spaces import SPACES
+from dartboard.tasks import task_of
 
 
 def a_step(config: darts.Config, folder: Path, image_size: int) -> Callable[[], None]:
@@ -29,14 +29,15 @@ def a_step(config: darts.Config, folder: Path, image_size: int) -> Callable[[], 
     run = Run.create(folder, config, setup=Setup())
     state = darts.begin(config, SPACES["darts"], data, run, None)
     index = torch.arange(config.batch_size)
-    x, y = batch(config, data, "train", index, run, 0, state.supernet)
+    task = task_of(config, data)
+    batch = task.batch("train", index, run, 0, state.supernet)
 
     def loss() -> torch.Tensor:
-        return darts.loss_of(state, x, y, run)
+        return darts.loss_of(state, task, batch, run)
 
     def step() -> None:
         darts.update_alpha(config, state, loss, loss, xi=config.lr)
-        darts.update_weights(config, state, x, y, run, config.lr)
+        darts.update_weights(config, state, task, batch, run, config.lr)
 
     return step
 

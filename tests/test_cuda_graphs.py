@@ -22,15 +22,14 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
 def recorded_as_a_call(step: Callable[..., Any], places: Sequence[Tensor], pool: Any) -> cuda_graphs.Recording:
     """What CUDA does, without a GPU: nothing runs now; a replay reads the places and overwrites the same results."""
-    kept: list[Tensor] = []
+    kept: dict[Any, Tensor] = {}
 
     def replay() -> Any:
         found = step(*places)
-        results = found if isinstance(found, tuple) else (found,)
-        kept.extend(result.clone() for result in results[len(kept) :])
-        for place, result in zip(kept, results, strict=True):
-            place.copy_(result)
-        return tuple(kept) if isinstance(found, tuple) else kept[0]
+        named = dict(enumerate(found)) if isinstance(found, tuple) else found if isinstance(found, dict) else {0: found}
+        for name, result in named.items():
+            kept.setdefault(name, result.clone()).copy_(result)
+        return tuple(kept.values()) if isinstance(found, tuple) else kept if isinstance(found, dict) else kept[0]
 
     return replay
 

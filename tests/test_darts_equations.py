@@ -18,6 +18,7 @@ from dartboard.methods import darts
 from dartboard.networks.darts import Supernet
 from dartboard.spaces import darts as space
 from dartboard.spaces.search_space import Architecture
+from dartboard.tasks.task import Sums
 from dartboard.training import loop, optimizers
 from golden.make import HERE, Case
 from test_golden import arrays
@@ -461,7 +462,7 @@ def test_the_loop_updates_alpha_then_the_weights_at_every_step_with_xi_the_prese
         seen.append(("alpha", xi))
         return update_alpha(*args, xi=xi)
 
-    def weights(*args: Any) -> tuple[Tensor, Tensor]:
+    def weights(*args: Any) -> Sums:
         seen.append(("w", args[-1]))
         return update_weights(*args)
 

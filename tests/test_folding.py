@@ -14,9 +14,10 @@ from dartboard.export.folding import folded, predictor
 from dartboard.formats import published
 from dartboard.networks.darts import Network, Supernet, inherit
 from dartboard.networks.layers import FactorizedReduce, relu_conv_norm
-from dartboard.scoring.evaluate import accuracy, score
+from dartboard.scoring.evaluate import accuracy
 from dartboard.spaces import darts as space
 from dartboard.spaces.search_space import Architecture
+from dartboard.tasks.images import score
 
 V2 = published()["DARTS_V2"].architecture
 WIDE = space.space("every operation", "made up", tuple(name for name in space.RECIPES if name != "none"))

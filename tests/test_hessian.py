@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from dartboard import train
 from dartboard.methods.darts import mixture
 from dartboard.networks.darts import Supernet
 from dartboard.networks.fast.mixed_cell import twice_differentiable
 from dartboard.search import early_stopping
 from dartboard.search.early_stopping import SHARE, num_images
 from dartboard.search.hessian import MOST_PRODUCTS, lanczos, largest_eigenvalue
+from dartboard.tasks.images import cross_entropy
 
 S2 = ("skip_connect", "sep_conv_3x3")
 
@@ -46,17 +46,17 @@ def test_the_eigenvalue_in_alpha_is_that_of_the_dense_hessian(operations: tuple[
     def loss(flat: Tensor) -> Tensor:
         parts = torch.split(flat, [shape.numel() for shape in shapes])
         named = {kind: part.view(shape) for kind, part, shape in zip(alpha, parts, shapes, strict=True)}
-        return train.cross_entropy(module(x, mixture(named)), y)
+        return cross_entropy(module(x, mixture(named)), y)
 
     flat = torch.cat([tensor.detach().flatten() for tensor in alpha.values()])
     dense = torch.autograd.functional.hessian(loss, flat)  # type: ignore[no-untyped-call]
     expected = float(torch.linalg.eigvalsh(dense)[-1])
     found = largest_eigenvalue(
-        train.cross_entropy(module(x, mixture(alpha)), y), list(alpha.values()), rng(9), tolerance=1e-7, most=len(flat)
+        cross_entropy(module(x, mixture(alpha)), y), list(alpha.values()), rng(9), tolerance=1e-7, most=len(flat)
     )
     assert found.value == pytest.approx(expected, rel=1e-6)
     assert expected > 0
-    coarse = largest_eigenvalue(train.cross_entropy(module(x, mixture(alpha)), y), list(alpha.values()), rng(9))
+    coarse = largest_eigenvalue(cross_entropy(module(x, mixture(alpha)), y), list(alpha.values()), rng(9))
     assert coarse.value == pytest.approx(expected, rel=0.02)
     assert coarse.products <= MOST_PRODUCTS
 
@@ -99,7 +99,7 @@ def test_the_fast_form_can_be_differentiated_twice_without_its_kernels() -> None
     for form in ("fast", "plain"):
         module, alpha, x, y = small(("none", "max_pool_3x3", *S2), 0, form)
         with twice_differentiable():
-            loss = train.cross_entropy(module(x, mixture(alpha)), y)
+            loss = cross_entropy(module(x, mixture(alpha)), y)
             values.append(largest_eigenvalue(loss, list(alpha.values()), rng(), tolerance=1e-6, most=40).value)
     assert values[0] == pytest.approx(values[1], rel=1e-9)
 

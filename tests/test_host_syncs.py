@@ -16,12 +16,12 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import tiny
-from dartboard import train
 from dartboard.config import Setup
 from dartboard.data import Data, Split
 from dartboard.methods import darts
 from dartboard.runs.run import Run
 from dartboard.spaces.search_space import SearchSpace
+from dartboard.tasks import images
 from dartboard.training import loop
 
 aten = torch.ops.aten
@@ -124,7 +124,7 @@ def test_no_step_of_a_training_reads_a_value(tmp_path: Path, monkeypatch: pytest
 def test_a_read_in_a_step_is_seen_by_these_tests(
     read: Callable[[Tensor], Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = train.cross_entropy
+    original = images.cross_entropy
 
     def reading(logits: Tensor, labels: Tensor, *more: Any) -> Tensor:
         loss = original(logits, labels, *more)
@@ -132,7 +132,7 @@ def test_a_read_in_a_step_is_seen_by_these_tests(
         return loss
 
     with monkeypatch.context() as patched:
-        patched.setattr(train, "cross_entropy", reading)
+        patched.setattr(images, "cross_entropy", reading)
         assert added_reads(partial(search, space=SMALLEST), tmp_path, monkeypatch) > 0
 
 

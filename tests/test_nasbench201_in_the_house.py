@@ -27,6 +27,7 @@ from dartboard.networks import nasbench201
 from dartboard.report import next_training
 from dartboard.report.facts import read_facts
 from dartboard.runs.run import Run
+from dartboard.scoring.cost import count_module
 from dartboard.spaces import SPACES
 from dartboard.spaces import nasbench201 as space
 from dartboard.spaces.families import FAMILIES
@@ -183,6 +184,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, nn.Module]:
 
 def images() -> Tensor:
     return torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def test_the_result_of_a_training_tells_parameters_and_multiply_adds(trained: tuple[Path, nn.Module]) -> None:
+    run, network = trained
+    *_, line = Run.open(run).metrics()
+    cost = count_module(network, 8)
+    assert line["event"] == "result" and (line["params"], line["macs"]) == (cost.params, cost.macs)
 
 
 def test_a_trained_network_is_exported_and_loads_back_bit_for_bit(

@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from dartboard.errors import InputError
 from dartboard.formats import published
 from dartboard.networks.darts import Network, Supernet
-from dartboard.networks.layers import FactorizedReduce, Zero, drop_path, layer, operation
+from dartboard.networks.fast import fast_network
+from dartboard.networks.layers import FactorizedReduce, Zero, layer, operation
 from dartboard.scoring.cost import SIZES, Multiplications, count, count_module, count_supernet
 from dartboard.spaces import darts as space
 from dartboard.spaces.search_space import Architecture
@@ -258,22 +259,23 @@ def test_the_auxiliary_head_reads_the_map_after_the_second_reduction() -> None:
 
 
 def test_drop_path_drops_whole_samples_scales_the_others_and_preserves_the_mean() -> None:
-    x = images(20000, 2, 2, 1).abs() + 0.5
-    dropped = drop_path(x, 0.3, torch.Generator().manual_seed(0))
-    kept = dropped.flatten(1).any(1)
-    assert torch.equal(dropped[~kept], torch.zeros_like(x[~kept]))
-    assert torch.allclose(dropped[kept], x[kept] / 0.7)
+    """By one factor an operation and image, which the plain form multiplies with what the operation gives."""
+    network = small().train()
+    factors = fast_network.drawn(network, images(2000, 3, 8, 8), 0.3, torch.Generator().manual_seed(0))
+    assert factors is not None and factors.shape[1:] == (2000, 1, 1, 1)
+    kept = factors > 0.0
+    assert torch.equal(factors[kept], torch.full_like(factors[kept], 1 / 0.7))
     assert abs(float(kept.float().mean()) - 0.7) < 0.01
-    assert float(dropped.mean()) == pytest.approx(float(x.mean()), rel=0.02)
+    assert float(factors.mean()) == pytest.approx(1.0, rel=0.02)
 
 
 def test_drop_path_leaves_its_input_alone_and_at_zero_everything() -> None:
-    x = images(8, 2, 2, 2)
+    network, x = small().train(), images(8, 3, 8, 8)
     before = x.clone()
-    drop_path(x, 0.9, torch.Generator().manual_seed(0))
+    network.logits(x, 0.9, torch.Generator().manual_seed(0))
     assert torch.equal(x, before)
     generator = torch.Generator().manual_seed(0)
-    assert drop_path(x, 0.0, generator) is x
+    assert fast_network.drawn(network, x, 0.0, generator) is None
     assert torch.equal(generator.get_state(), torch.Generator().manual_seed(0).get_state())
 
 
@@ -297,11 +299,11 @@ def test_identities_are_never_dropped() -> None:
     network, x = small(only_skips).train(), images(6, 3, 8, 8)
     normal, reduction = network.cells[0], network.cells[1]
     args = (images(6, 12, 8, 8), images(6, 12, 8, 8, seed=1))
-    generator = torch.Generator().manual_seed(0)
-    assert torch.equal(normal(*args, 0.9, generator), normal(*args, 0.0, None))
+    nothing = torch.zeros(20, 6, 1, 1, 1)  # of every operation that can be dropped
+    assert torch.equal(normal(*args, iter(nothing)), normal(*args, None))
     args = (images(6, 12, 8, 8), images(6, 16, 8, 8, seed=1))
-    assert not torch.equal(reduction(*args, 0.9, generator), reduction(*args, 0.0, None))
-    assert network.logits(x, 0.9, generator)[0].isfinite().all()
+    assert not torch.equal(reduction(*args, iter(nothing)), reduction(*args, None))
+    assert network.logits(x, 0.9, torch.Generator().manual_seed(0))[0].isfinite().all()
 
 
 def test_every_operation_of_a_cell_but_identities_is_dropped_on_its_own() -> None:
@@ -309,7 +311,7 @@ def test_every_operation_of_a_cell_but_identities_is_dropped_on_its_own() -> Non
     network = small(published()["DARTS_V1"].architecture).train()
     cell = network.cells[0]
     args = (images(4, 12, 8, 8), images(4, 12, 8, 8, seed=1))
-    dropped = cell(*args, 1.0 - 1e-9, torch.Generator().manual_seed(0)).chunk(4, dim=1)
+    dropped = cell(*args, iter(torch.zeros(8, 4, 1, 1, 1))).chunk(4, dim=1)
     states = [cell.preprocess0(args[0]), cell.preprocess1(args[1])]
     for node, found in zip(cell.cell.nodes, dropped, strict=True):
         terms = [states[pred] for name, pred in node if name == "skip_connect"]

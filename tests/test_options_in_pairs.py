@@ -21,6 +21,7 @@ from dartboard.errors import InterruptedRunError
 from dartboard.methods import BY_TRIALS, METHODS, darts
 from dartboard.runs.limits import limits_of
 from dartboard.runs.run import Run
+from dartboard.tasks import task_of
 
 
 def in_pairs(count: int) -> list[set[int]]:
@@ -185,13 +186,14 @@ AUGMENTING: dict[str, Any] = {"crop_padding": 3, "flip": True, "cutout": 5, "col
 
 def test_each_two_ways_to_augment_a_batch_both_change_it(tmp_path: Path) -> None:
     data, nothing = test_training.coloured(), {"crop_padding": 0, "flip": False, "cutout": 0, "color_jitter": 0.0}
-    images, network = data.train_and_val(), torch.nn.Linear(1, 1, device="meta")
+    network = torch.nn.Linear(1, 1, device="meta")
     with Run.create(tmp_path / "run", train.Config(), setup=Setup(device="cpu")) as run:
 
         def batch(*given: str) -> torch.Tensor:
             config = train.Config(**{**nothing, **{name: AUGMENTING[name] for name in given}})
             network.weight = torch.nn.Parameter(torch.zeros(1))
-            return train.training_batch(config, data, images, torch.arange(8), run, 0, network)[0]
+            task = task_of(config, data, "train and val")
+            return task.batch("training", torch.arange(8), run, 0, network).x
 
         alone = {name: batch(name) for name in AUGMENTING}
         for one, other in combinations(AUGMENTING, 2):

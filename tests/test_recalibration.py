@@ -9,7 +9,8 @@ from torch import nn
 
 from dartboard.data import normalise
 from dartboard.networks.darts import Network, Supernet, inherit
-from dartboard.scoring.evaluate import accuracy, answers, calibration_images, recalibrate, score, shared_weights_score
+from dartboard.scoring.evaluate import accuracy, answers, calibration_images, recalibrate, shared_weights_score
+from dartboard.tasks.images import score
 from tiny import FEW, digits, search
 
 

@@ -1,6 +1,7 @@
 """The house: imports go downwards only, and no room leads back into itself through another."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,3 +79,26 @@ def reached(start: str, edges: dict[str, set[str]]) -> set[str]:
             found.add(module)
             waiting += edges[module]
     return found
+
+
+# What is asked of a network is asked of its family's tables (networks/outputs.py), not of its type or its attributes.
+ASKS_TYPE = re.compile(
+    r"(isinstance|hasattr)\((network|net|supernet|module|model|inference)\b, (?!str\b)"
+    r"|isinstance\([^()]*, [\w.|, ]*\b(Network|Supernet)\b"
+)
+
+
+def test_nothing_asks_a_network_for_its_type_or_what_it_has() -> None:
+    lines = [
+        f"{path.relative_to(HOUSE)}:{number}: {line.strip()}"
+        for path in sorted(HOUSE.rglob("*.py"))
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if ASKS_TYPE.search(line)
+    ]
+    assert not lines
+
+
+def test_what_asks_a_network_for_its_type_is_found() -> None:
+    asking = ("if isinstance(network, Network):", 'if hasattr(module, "eval"):', "isinstance(x, darts.Supernet)")
+    assert all(ASKS_TYPE.search(line) for line in asking)
+    assert not ASKS_TYPE.search("isinstance(cell, NetworkCell)")

@@ -15,7 +15,8 @@ from dartboard import train
 from dartboard.config import Setup
 from dartboard.data import Data, Split, normalise
 from dartboard.runs.run import Run
-from dartboard.scoring.evaluate import accuracy, answers, score, shared_weights_score
+from dartboard.scoring.evaluate import accuracy, answers, shared_weights_score
+from dartboard.tasks.images import Images, score
 from dartboard.training.loop import Place
 
 
@@ -71,8 +72,9 @@ def test_each_answer_is_that_of_its_own_image() -> None:
 def test_the_means_of_an_epoch_weigh_each_batch_by_its_images() -> None:
     place, losses, right = Place(), (1.0, 2.0, 6.0), (3, 1, 1)
     for loss, correct, images in zip(losses, right, (3, 3, 1), strict=True):
-        place.advance(images, torch.tensor(loss), torch.tensor(correct), 0.1)
-    assert place.means() == pytest.approx({"train_loss": (3 + 6 + 6) / 7, "train_accuracy": 5 / 7})
+        place.advance(images, {"loss": torch.tensor(images * loss), "correct": torch.tensor(correct)}, 0.1)
+    wanted = {"train_loss": (3 + 6 + 6) / 7, "train_accuracy": 5 / 7}
+    assert place.means(Images(tiny.digits(), 3)) == pytest.approx(wanted)
 
 
 def test_the_training_loss_of_an_epoch_is_the_same_in_one_batch_and_in_uneven_ones(tmp_path: Path) -> None:

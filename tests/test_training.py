@@ -20,6 +20,7 @@ from dartboard.formats import load_weights, published
 from dartboard.networks.darts import Network, sized
 from dartboard.runs.run import Run
 from dartboard.scoring.cost import num_params
+from dartboard.tasks.images import cross_entropy
 
 V2 = published()["DARTS_V2"].architecture
 COLOURED = {
@@ -214,9 +215,9 @@ def test_label_smoothing_is_the_mixture_with_the_uniform_distribution() -> None:
     log = logits.double().log_softmax(1)
     target = 0.9 * nn.functional.one_hot(labels, 4) + 0.1 / 4
     expected = -(target * log).sum(1).mean()
-    assert float(train.cross_entropy(logits, labels, 0.1)) == pytest.approx(float(expected), rel=1e-6)
-    assert train.cross_entropy(logits.bfloat16(), labels).dtype == torch.float32
-    assert train.cross_entropy(logits.double(), labels).dtype == torch.float64
+    assert float(cross_entropy(logits, labels, 0.1)) == pytest.approx(float(expected), rel=1e-6)
+    assert cross_entropy(logits.bfloat16(), labels).dtype == torch.float32
+    assert cross_entropy(logits.double(), labels).dtype == torch.float64
 
 
 def test_a_step_is_clipped_by_the_global_norm_and_takes_the_learning_rate_it_is_given() -> None:

@@ -63,7 +63,7 @@ def execute(words: list[str]) -> None:
     from dartboard.devices import pick_device
     from dartboard.export.folding import predictor
     from dartboard.runs.allocator import kept_memory
-    from dartboard.scoring.evaluate import score
+    from dartboard.tasks.images import score
 
     device = pick_device(flags.device)
     network, known = trained(flags)

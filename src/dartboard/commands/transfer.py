@@ -257,7 +257,7 @@ def check_alike(a: "Data", b: "Data") -> None:
 
 def check_batches(flags: TransferFlags, of_search: int, of_training: int, data: dict[Side, "Data"]) -> None:
     """Raises InputError where a batch is larger than what it is drawn from, a part of A included."""
-    from dartboard.training.loop import check_batch
+    from dartboard.tasks.images import check_batch
 
     for one in data.values():
         check_batch(of_search, **{f"train of {one.name}": len(one.train), f"val of {one.name}": len(one.val)})

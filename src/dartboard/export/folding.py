@@ -11,9 +11,10 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from dartboard.networks.darts import Network
+from dartboard.networks import family_of
 from dartboard.networks.layers import FactorizedReduce
-from dartboard.scoring.evaluate import placed_like
+from dartboard.networks.outputs import auxiliary_head, output
+from dartboard.tasks.images import placed_like
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -25,26 +26,24 @@ def predictor(network: nn.Module, device: torch.device | str = "cpu") -> Callabl
     """
     inference = folded(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     place = placed_like(inference)
-    if isinstance(inference, Network):
-        return lambda images: inference.logits(place(images), form="fast")[0]
-    return lambda images: inference(place(images))
+    return lambda images: output(inference, place(images), form="fast").logits
 
 
 @torch.no_grad()
 def folded(network: Module) -> Module:
     """A copy in evaluation mode without the BatchNorms that follow a convolution, and without the auxiliary head."""
     network = copy.deepcopy(network).eval()
-    if isinstance(network, Network):
-        network.auxiliary_head = None
-    for module in network.modules():
-        if isinstance(module, FactorizedReduce):
-            scale, shift = scale_and_shift(module.bn)
-            half = module.conv_1.out_channels
-            absorb(module.conv_1, scale[:half], shift[:half])
-            absorb(module.conv_2, scale[half:], shift[half:])
-            module.bn = nn.Identity()  # type: ignore[assignment]
-        elif isinstance(module, nn.Sequential):
-            fold_chain(module)
+    if family_of(network) is not None and auxiliary_head(network) is not None:
+        network.auxiliary_head = None  # type: ignore[assignment]
+    for layer in network.modules():
+        if isinstance(layer, FactorizedReduce):
+            scale, shift = scale_and_shift(layer.bn)
+            half = layer.conv_1.out_channels
+            absorb(layer.conv_1, scale[:half], shift[:half])
+            absorb(layer.conv_2, scale[half:], shift[half:])
+            layer.bn = nn.Identity()  # type: ignore[assignment]
+        elif isinstance(layer, nn.Sequential):
+            fold_chain(layer)
     return network
 
 

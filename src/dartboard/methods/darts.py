@@ -42,9 +42,11 @@ from dartboard.runs.progress import Progress
 from dartboard.runs.run import Run
 from dartboard.runs.timer import Clock
 from dartboard.scoring.evaluate import kept_buffers
-from dartboard.search import batches, early_stopping, epoch_log, stop_rules, warm_start
+from dartboard.search import early_stopping, epoch_log, stop_rules, warm_start
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
+from dartboard.tasks import task_of
+from dartboard.tasks.task import Batch, Sums, Task, in_double, pair, rest_of_epoch
 from dartboard.training import cuda_graphs, from_scratch, loop, optimizers
 
 
@@ -155,14 +157,15 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     supernet: another module than the space's, with its interface (`choice_shapes`, `forward(x, choice)`).
     Raises InputError for a batch larger than a split, CannotContinueError where the loss is no longer finite.
     """
-    loop.check_batch(config.batch_size, train=len(data.train), val=len(data.val))
+    task_of(config, data).check("train", "val")
     run.check_data(data)
     watch, data = early_stopping.begin(config, space, data, run)
-    loop.check_batch(config.batch_size, train=len(data.train))
     data = data.to(run.device)
+    task = task_of(config, data)
+    task.check("train")
     state = begin(config, space, data, run, supernet)
-    alpha_step, weight_step = steps(config, state, run)
-    num_steps, clock = len(batches.train_order(config, data, run, 0)), state.place.clock
+    alpha_step, weight_step = steps(config, state, task, run)
+    num_steps, clock = len(task.order("train", run, 0)), state.place.clock
     parts = () if cuda_graphs.wanted(run.device) else (state.supernet, state.w_optimizer, state.alpha_optimizer)
     progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
     with run.guarded(), progress_ as progress, clock.watching(*parts), cuda_graphs.own_stream(run.device):
@@ -170,21 +173,21 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
             epoch_log.log_start(run, tables(state), relaxed(state)[1], space)
         for epoch in early_stopping.epochs(config, watch, state.place, run):
             lr = learning_rate(config, state.place, epoch)
-            batches.announce(config, data, run, state.place)
-            for index in batches.train_order(config, data, run, epoch)[state.place.step_in_epoch :]:
+            for index in rest_of_epoch(task, run, epoch, state.place.step_in_epoch, state.place.step):
                 with clock("data"):
-                    train_batch, val_batch = batches.pair(config, data, index, run, state.place.step, state.supernet)
+                    train, val = pair(task, index, run, state.place.step, state.supernet)
+                xi = lr * train.lr_scale
                 renew(state.noises, state.place.step)
                 # 1. update alpha by descending grad_alpha L_val(w - xi grad_w L_train(w, alpha), alpha)
                 with clock("alpha"):
-                    val_loss = alpha_step(*train_batch, *val_batch, lr)
+                    val_loss = alpha_step(*train[:2], *val[:2], xi)
                 # 2. update w by descending grad_w L_train(w, alpha)
                 with clock("weights"):
-                    train_loss, correct = weight_step(*train_batch, lr)
-                state.place.advance(len(index), train_loss, correct, lr, val_loss=val_loss)
+                    sums = weight_step(*train[:2], xi)
+                state.place.advance(train.size, sums, lr, val_loss=val_loss)
                 loop.note_step(run, state.place, progress)
                 run.pulse(lambda: save(state, run), state.place.step)
-            finish_epoch(config, state, data, watch, run, lr, progress)
+            finish_epoch(state, task, data, watch, run, lr, progress)
             state.place.next_epoch()
             save(state, run)
     return finish(state, watch, run)
@@ -245,7 +248,7 @@ def second_order_gradient(
 
 def finite_difference_radius(v: Sequence[Tensor], epsilon: float) -> Tensor:
     """R = epsilon / ||v||, with one norm over all tensors (footnote 2 of the paper). Shape ()."""
-    norm = loop.in_double(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(v)))))
+    norm = in_double(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(v)))))
     return torch.where(norm > 0.0, epsilon / norm, epsilon).to(v[0].dtype)
 
 
@@ -308,16 +311,16 @@ def save(state: State, run: Run) -> None:
     loop.save(run, state.place, **state.parts())
 
 
-def steps(config: Config, state: State, run: Run) -> tuple[Callable[..., Tensor], Callable[..., tuple[Tensor, Tensor]]]:
-    """Both lines of the loop as functions of batches, images and labels each, and of the learning rate."""
+def steps(config: Config, state: State, task: Task, run: Run) -> tuple[Callable[..., Tensor], Callable[..., Sums]]:
+    """Both lines of the loop as functions of batches, x and y each, and of the learning rate."""
 
     def alpha_step(x_train: Tensor, y_train: Tensor, x_val: Tensor, y_val: Tensor, lr: float) -> Tensor:
-        loss_train = partial(loss_of, state, x_train, y_train, run)
-        loss_val = partial(loss_of, state, x_val, y_val, run)
+        loss_train = partial(loss_of, state, task, Batch(x_train, y_train), run)
+        loss_val = partial(loss_of, state, task, Batch(x_val, y_val), run)
         return update_alpha(config, state, loss_train, loss_val, xi=lr)
 
-    def weight_step(x: Tensor, y: Tensor, lr: float) -> tuple[Tensor, Tensor]:
-        return update_weights(config, state, x, y, run, lr)
+    def weight_step(x: Tensor, y: Tensor, lr: float) -> Sums:
+        return update_weights(config, state, task, Batch(x, y), run, lr)
 
     replayable = cuda_graphs.recorder(run.device)
     return replayable(alpha_step), replayable(weight_step)
@@ -351,20 +354,17 @@ def update_alpha(
     return loss
 
 
-def update_weights(config: Config, state: State, x: Tensor, y: Tensor, run: Run, lr: float) -> tuple[Tensor, Tensor]:
-    """Line 2 of the loop: one step of SGD on a training batch. Returns its loss and the number of right answers."""
-    with loop.autocast(run):
-        logits = state.supernet(x, {kind: weights.detach() for kind, weights in mixture(state.alpha).items()})
-    loss = from_scratch.cross_entropy(logits, y)
-    from_scratch.step(loss, state.w_optimizer, lr, config.grad_clip)
-    return loss.detach(), (logits.argmax(1) == y).sum()
+def update_weights(config: Config, state: State, task: Task, batch: Batch, run: Run, lr: float) -> Sums:
+    """Line 2 of the loop: one step of SGD on a training batch. Returns the task's sums over it."""
+    weights = {kind: weights.detach() for kind, weights in mixture(state.alpha).items()}
+    outcome = task.loss(loop.model_of(run, state.supernet, weights), batch)
+    from_scratch.step(outcome.loss, state.w_optimizer, lr, config.grad_clip)
+    return outcome.sums
 
 
-def loss_of(state: State, x: Tensor, y: Tensor, run: Run) -> Tensor:
-    """Cross entropy of a batch at what w and alpha hold now."""
-    with loop.autocast(run):
-        logits = state.supernet(x, mixture(state.alpha))
-    return from_scratch.cross_entropy(logits, y)
+def loss_of(state: State, task: Task, batch: Batch, run: Run) -> Tensor:
+    """The loss of a batch at what w and alpha hold now."""
+    return task.loss(loop.model_of(run, state.supernet, mixture(state.alpha)), batch).loss
 
 
 def relaxed(state: State) -> tuple[dict[str, Tensor], Architecture]:
@@ -381,13 +381,13 @@ def tables(state: State) -> dict[str, Tensor]:
 
 
 def finish_epoch(
-    config: Config, state: State, data: Data, watch: early_stopping.Watch, run: Run, lr: float, progress: Progress
+    state: State, task: Task, data: Data, watch: early_stopping.Watch, run: Run, lr: float, progress: Progress
 ) -> None:
     """Scores the epoch, measures what the rules ask for, and writes its line."""
     place, (weights, architecture) = state.place, relaxed(state)
     with place.clock("scoring"):
-        numbers = {"lr": lr, **place.means()}
-        numbers |= epoch_log.scores(state.supernet, weights, architecture, data, config.batch_size)
+        numbers = {"lr": lr, **place.means(task)}
+        numbers |= epoch_log.scores(state.supernet, weights, architecture, task)
     with place.clock("stopping") if watch.rules else nullcontext():
         numbers |= early_stopping.readings(watch, place.epoch, state.supernet, state.alpha, mixture, data, run)
     epoch_log.log_epoch(run, place, numbers, progress, tables(state), architecture)

@@ -33,9 +33,9 @@ class Sizes(Protocol):
     def image_size(self) -> int: ...
 
 
-def family_of(network: object) -> str | None:
-    """The family whose `Network` an object is; None for anything else."""
-    known = {module(family).Network: family for family in FAMILIES}
+def family_of(network: object, kind: str = "Network") -> str | None:
+    """The family whose `Network` an object is, or its `Supernet`; None for anything else."""
+    known = {getattr(module(family), kind): family for family in FAMILIES}
     return next((known[kind] for kind in type(network).__mro__ if kind in known), None)
 
 

@@ -4,7 +4,7 @@ Layout (DARTS section 3.1 and the official code): a stem, then `cells` cells, of
 2 * cells // 3 (counted from 0) are reduction cells that double the width; global average pooling; a linear classifier.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -18,11 +18,12 @@ from dartboard.errors import InputError
 from dartboard.networks import check_cells
 from dartboard.networks.fast import fast_network
 from dartboard.networks.fast.mixed_cell import mixed_cell
-from dartboard.networks.layers import FactorizedReduce, drop_path, operation, relu_conv_norm
+from dartboard.networks.layers import FactorizedReduce, operation, relu_conv_norm
 from dartboard.networks.mixed_cell import MixedCell, MixedOperation
 from dartboard.spaces import darts as space
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
+from dartboard.tasks.task import Output
 
 STEM_MULTIPLIER = 3
 Choices = Mapping[str, Tensor] | Architecture
@@ -84,6 +85,10 @@ class Supernet(nn.Module):
             before_last, last = last, self.compute(cell, before_last, last, parts[kind])
         return self.classifier(last.mean((2, 3)))  # type: ignore[no-any-return]
 
+    def output(self, x: Tensor, choice: Choices, state: Any = None, drop: Tensor | None = None) -> Output:
+        """The logits, and nothing besides: no hidden state, no drop path while searching."""
+        return Output(self(x, choice))
+
     def compute(self, cell: nn.Module, before_last: Tensor, last: Tensor, choice: Tensor | space.Cell) -> Tensor:
         """One cell, in the form asked for; a discrete choice computes only what it names, in either form.
 
@@ -120,14 +125,17 @@ class NetworkCell(nn.Module):
             for name, pred in node
         )
 
-    def forward(self, before_last: Tensor, last: Tensor, drop: float, generator: torch.Generator | None) -> Tensor:
+    def forward(self, before_last: Tensor, last: Tensor, masks: Iterator[Tensor] | None) -> Tensor:
+        """masks: a drop-path factor (B, 1, 1, 1) for each operation that is no identity, in order."""
         states = [self.preprocess0(before_last), self.preprocess1(last)]
         ops = iter(self.ops)
         for node in self.cell.nodes:
             results = []
             for (_, pred), op in zip(node, ops, strict=False):
                 result = op(states[pred])
-                results.append(result if isinstance(op, nn.Identity) else drop_path(result, drop, generator))
+                if masks is not None and not isinstance(op, nn.Identity):
+                    result = result * next(masks).to(result.dtype)
+                results.append(result)
             states.append(reduce(add, results))
         return torch.cat([states[node] for node in self.cell.concat], dim=1)
 
@@ -221,27 +229,36 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, classes) of images x: (B, in_channels, H, W)."""
-        return self.logits(x)[0]
+        return self.output(x).logits
+
+    def output(self, x: Tensor, state: Any = None, drop: Tensor | None = None) -> Output:
+        """Logits (B, classes) and, where the head exists and the network trains, the auxiliary head's.
+
+        state: there is none; drop: drop-path factors (N, B, 1, 1, 1) of all N operations but identities, in order.
+        """
+        before_last = last = self.stem(x)
+        if self.stem1 is not None:
+            last = self.stem1(before_last)
+        auxiliary, masks = None, None if drop is None else iter(drop.unbind())
+        for position, cell in enumerate(self.cells):
+            before_last, last = last, cell(before_last, last, masks)
+            if position == self.auxiliary_position and self.training and self.auxiliary_head is not None:
+                auxiliary = self.auxiliary_head(last)
+        return Output(self.classifier(last.mean((2, 3))), auxiliary=auxiliary)
 
     def logits(
         self, x: Tensor, drop_path: float = 0.0, generator: torch.Generator | None = None, form: str = "plain"
     ) -> tuple[Tensor, Tensor | None]:
-        """Logits (B, classes) and, where the head exists and the network trains, the auxiliary head's.
+        """The logits of `output` and those of its auxiliary head, with what drop path drops drawn from `generator`.
 
-        drop_path: chance that a sample loses one operation's output (identities excepted), drawn from `generator`.
+        drop_path: chance that a sample loses one operation's output (identities excepted).
         form: "plain", module by module, or "fast", the same function by the identities of fast_network.
         """
+        factors = fast_network.drawn(self, x, drop_path, generator)
         if form == "fast":
-            return fast_network.logits(self, x, fast_network.drawn(self, x, drop_path, generator))
-        before_last = last = self.stem(x)
-        if self.stem1 is not None:
-            last = self.stem1(before_last)
-        auxiliary = None
-        for position, cell in enumerate(self.cells):
-            before_last, last = last, cell(before_last, last, drop_path if self.training else 0.0, generator)
-            if position == self.auxiliary_position and self.training and self.auxiliary_head is not None:
-                auxiliary = self.auxiliary_head(last)
-        return self.classifier(last.mean((2, 3))), auxiliary
+            return fast_network.logits(self, x, factors)
+        found = self.output(x, drop=factors)
+        return found.logits, found.auxiliary
 
 
 def sized(architecture: Architecture, config: Any, data: Any) -> Network:

@@ -150,12 +150,3 @@ def layer(word: str, channels: int, stride: int, search: bool) -> nn.Module:
         case "noise":
             return Noise(stride)
     raise InputError(f"recipe word {word!r} is none of the kinds in layers.py")
-
-
-def drop_path(x: Tensor, probability: float, generator: torch.Generator | None) -> Tensor:
-    """Zeroes whole samples of x: (B, C, H, W) with the given probability and scales the others by 1 / (1 - p)."""
-    if probability == 0.0:
-        return x
-    keep = 1.0 - probability
-    mask = torch.rand(x.shape[0], 1, 1, 1, device=x.device, generator=generator) < keep
-    return x * (mask.to(x.dtype) / keep)

@@ -28,6 +28,7 @@ from dartboard.networks import check_cells
 from dartboard.networks.layers import Zero
 from dartboard.spaces import nasbench201 as space
 from dartboard.spaces.search_space import Architecture
+from dartboard.tasks.task import Output
 
 Choices = Mapping[str, Tensor] | Architecture
 Row = Tensor | str  # of one edge: weights (O,) of its operations, or the name of one
@@ -169,6 +170,10 @@ class Supernet(Trunk):
                 x = cell(x, rows)
         return self.head(x)
 
+    def output(self, x: Tensor, choice: Choices, state: Any = None, drop: Tensor | None = None) -> Output:
+        """The logits, and nothing besides: no hidden state, no drop path."""
+        return Output(self(x, choice))
+
 
 def names_of(architecture: Architecture) -> tuple[str, ...]:
     """The operation of every edge, in the order of EDGES."""
@@ -273,6 +278,10 @@ class Network(Trunk):
         for cell in self.cells:
             x = cell(x)
         return self.head(x)
+
+    def output(self, x: Tensor, state: Any = None, drop: Tensor | None = None) -> Output:
+        """The logits, and nothing besides: no hidden state, no drop path, no auxiliary head."""
+        return Output(self(x))
 
 
 def sized(architecture: Architecture, config: Any, data: Any) -> Network:

@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from dartboard import networks
 from dartboard.errors import unknown
+from dartboard.networks.outputs import auxiliary_head
 from dartboard.spaces import darts
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -92,9 +93,8 @@ def count_module(module: nn.Module, image_size: int, in_channels: int = 3, *inpu
 
     The module may lie on any device, the meta device included; it is left as it was.
     """
-    auxiliary = getattr(module, "auxiliary_head", None)
-    everything = num_params(module)
-    params = everything - (num_params(auxiliary) if isinstance(auxiliary, nn.Module) else 0)
+    auxiliary, everything = auxiliary_head(module), num_params(module)
+    params = everything if auxiliary is None else everything - num_params(auxiliary)
     was_training = module.training
     module.eval()
     try:

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dartboard.config import check_kind
-from dartboard.data import Data, Split, normalise
+from dartboard.data import Data, Split
+from dartboard.networks.outputs import output
 from dartboard.spaces.search_space import Architecture
+from dartboard.tasks import images
+from dartboard.tasks.task import Task
 
 
 @contextmanager
@@ -32,33 +34,28 @@ def kept_buffers(module: nn.Module) -> Iterator[None]:
                 torch._foreach_copy_(same, kept)
 
 
-@torch.no_grad()
-def score(
-    predict: Callable[[Tensor], Tensor], split: Split, mean: tuple[float, ...], std: tuple[float, ...], batch_size: int
-) -> tuple[float, float]:
-    """Mean cross entropy (nats) and accuracy in [0, 1] of `predict`: images (B, C, H, W) to logits (B, classes).
-
-    The split is cut into batches of nearly equal size, none above batch_size, so that no batch is tiny.
-    """
-    pieces = -(-len(split) // batch_size)
-    loss, correct = 0.0, 0
-    batches = torch.arange(len(split), device=split.labels.device).tensor_split(pieces)
-    split.ahead(batches)
-    for index in batches:
-        logits = predict(normalise(split.images[index], mean, std))
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        loss += float(F.cross_entropy(logits, split.labels[index], reduction="sum"))
-        correct += int((logits.argmax(1) == split.labels[index]).sum())
-    return loss / len(split), correct / len(split)
+def running_score(network: nn.Module, task: Task, split: str) -> dict[str, float]:
+    """Loss and metric of a split by a trained network in evaluation mode (running BatchNorm statistics)."""
+    was_training = network.training
+    network.eval()
+    found = task.score(lambda x, state: output(network, x, state=state), split, network)
+    network.train(was_training)
+    return found
 
 
-def placed_like(module: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Brings images to the module's number format."""
-    dtype = next(module.parameters()).dtype
-    return lambda images: images.to(dtype)
+def choice_score(
+    supernet: nn.Module, choice: Mapping[str, Tensor] | Architecture, task: Task, split: str = "val"
+) -> dict[str, float]:
+    """Loss and metric of a split by a choice in the supernet, by shared weights and batch statistics."""
+    was_training = supernet.training
+    supernet.train()
+    with kept_buffers(supernet):
+        found = task.score(lambda x, state: output(supernet, x, choice, state=state), split, supernet)
+    supernet.train(was_training)
+    return found
 
 
-def accuracy(network: nn.Module, split: Split, data: Data, batch_size: int = 256) -> tuple[float, float]:
+def accuracy(network: nn.Module, split: Split, data: Data, batch_size: int = images.SCORED) -> tuple[float, float]:
     """Loss and accuracy of a trained network in evaluation mode (running BatchNorm statistics).
 
     Raises InputError for arguments of another kind.
@@ -66,24 +63,16 @@ def accuracy(network: nn.Module, split: Split, data: Data, batch_size: int = 256
     check_kind(network, nn.Module, "accuracy takes a network, an nn.Module, first")
     check_kind(split, Split, "accuracy takes one split, such as data.test, second")
     check_kind(data, Data, "accuracy takes what load_data returns third")
-    was_training, place = network.training, placed_like(network)
-    network.eval()
-    result = score(lambda images: network(place(images)), split, data.mean, data.std, batch_size)
-    network.train(was_training)
-    return result
+    found = running_score(network, images.Images(replace(data, test=split), batch_size), "test")
+    return found["test_loss"], found["test_accuracy"]
 
 
 def shared_weights_score(
     supernet: nn.Module, choice: Mapping[str, Tensor] | Architecture, data: Data, batch_size: int
 ) -> tuple[float, float]:
     """Loss and accuracy on data.val of a choice in the supernet, by shared weights and batch statistics."""
-    place = placed_like(supernet)
-    was_training = supernet.training
-    supernet.train()
-    with kept_buffers(supernet):
-        result = score(lambda images: supernet(place(images), choice), data.val, data.mean, data.std, batch_size)
-    supernet.train(was_training)
-    return result
+    found = choice_score(supernet, choice, images.Images(data, batch_size))
+    return found["val_loss"], found["val_accuracy"]
 
 
 # --- Running statistics made anew, and answers image by image --------------------------------------------------------
@@ -105,8 +94,8 @@ def recalibrate(module: nn.Module, predict: Callable[[Tensor], object], batches:
         norm.momentum = None  # torch's word for the plain mean of all batches
     try:
         module.train()
-        for images in batches:
-            predict(images)
+        for x in batches:
+            predict(x)
     finally:
         module.train(was_training)
         for norm, momentum in zip(norms, momenta, strict=True):
@@ -115,10 +104,11 @@ def recalibrate(module: nn.Module, predict: Callable[[Tensor], object], batches:
 
 def calibration_images(module: nn.Module, split: Split, data: Data, index: Sequence[Tensor]) -> Iterator[Tensor]:
     """Batches of images (B, C, H, W) of a split as scoring sees them: normalised, not augmented."""
-    place = placed_like(module)
+    place = images.placed_like(module)
     split.ahead(index)
-    for numbers in index:
-        yield place(normalise(split.images[numbers.to(split.labels.device)], data.mean, data.std))
+    there = (numbers.to(split.labels.device) for numbers in index)
+    for x, _ in images.as_they_are(split, data.mean, data.std, there):
+        yield place(x)
 
 
 @dataclass(frozen=True)
@@ -134,14 +124,11 @@ class Answers:
 
 
 @torch.no_grad()
-def answers(predict: Callable[[Tensor], Tensor], split: Split, data: Data, batch_size: int = 256) -> Answers:
+def answers(predict: Callable[[Tensor], Tensor], split: Split, data: Data, batch_size: int = images.SCORED) -> Answers:
     """Which images `predict`, of images (B, C, H, W) to logits (B, classes), gets right; batches as in `score`."""
     right, loss = [], 0.0
-    batches = torch.arange(len(split), device=split.labels.device).tensor_split(-(-len(split) // batch_size))
-    split.ahead(batches)
-    for index in batches:
-        logits = predict(normalise(split.images[index], data.mean, data.std))
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        loss += float(F.cross_entropy(logits, split.labels[index], reduction="sum"))
-        right.append((logits.argmax(1) == split.labels[index]).cpu())
+    for x, labels in images.as_they_are(split, data.mean, data.std, images.in_pieces(split, batch_size)):
+        total, found = images.answered(predict(x), labels)
+        loss += float(total)
+        right.append(found.cpu())
     return Answers(torch.cat(right), loss / len(split))

@@ -21,7 +21,8 @@ from dartboard.search.hessian import MOST_PRODUCTS, largest_eigenvalue
 from dartboard.search.stop_rules import Rule, Stopped
 from dartboard.spaces.families import FAMILIES, Mixed
 from dartboard.spaces.search_space import Architecture, SearchSpace
-from dartboard.training import from_scratch, loop, optimizers
+from dartboard.tasks.images import cross_entropy
+from dartboard.training import loop, optimizers
 
 SHARE = 0.1  # of the work of a search that reading eigenvalues may take
 PASSES = 1 + 2 * MOST_PRODUCTS  # forward and backward passes of a reading: the gradient's graph, two for a product
@@ -132,7 +133,7 @@ def dominant_eigenvalue(
     weights = list(supernet.parameters())
     with twice_differentiable(), kept_buffers(supernet), optimizers.frozen(weights), torch.enable_grad():
         logits = supernet(x.to(weights[0].dtype), mixture(alpha))
-        loss = from_scratch.cross_entropy(logits, sample.labels)
+        loss = cross_entropy(logits, sample.labels)
         return largest_eigenvalue(loss, leaves, run.generator("eigenvalue-start")).value
 
 

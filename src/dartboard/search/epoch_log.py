@@ -8,15 +8,15 @@ from typing import Any
 from torch import Tensor, nn
 
 from dartboard import formats
-from dartboard.data import Data
 from dartboard.runs.metrics_file import last_epoch
 from dartboard.runs.progress import Progress
 from dartboard.runs.run import Run
-from dartboard.scoring.evaluate import shared_weights_score
+from dartboard.scoring.evaluate import choice_score
 from dartboard.search import early_stopping
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
+from dartboard.tasks.task import Task
 from dartboard.training import loop
 
 EVIDENCE = ("val_accuracy", "derived_val_accuracy")
@@ -66,12 +66,11 @@ def log_start(
 
 
 def scores(
-    supernet: nn.Module, weights: Mapping[str, Tensor], architecture: Architecture, data: Data, batch_size: int
+    supernet: nn.Module, weights: Mapping[str, Tensor], architecture: Architecture, task: Task
 ) -> dict[str, float]:
-    """Loss and accuracy on the validation split of the mixed supernet, and accuracy of the cell cut out of it."""
-    loss, accuracy = shared_weights_score(supernet, weights, data, batch_size)
-    _, derived = shared_weights_score(supernet, architecture, data, batch_size)
-    return {"val_loss": loss, "val_accuracy": accuracy, "derived_val_accuracy": derived}
+    """Loss and metric on the validation split of the mixed supernet, and the metric of the cell cut out of it."""
+    mixed, derived = choice_score(supernet, weights, task), choice_score(supernet, architecture, task)
+    return {**mixed, f"derived_val_{task.metric}": derived[f"val_{task.metric}"]}
 
 
 def log_epoch(

@@ -31,6 +31,7 @@ from dartboard.scoring.tables import Table, read_truth, split_column
 from dartboard.spaces import READERS
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace, as_tuples
+from dartboard.tasks import task_of
 from dartboard.training import from_scratch, loop
 from dartboard.training.by_training import TRIALS, by_training, folder_of
 
@@ -99,7 +100,7 @@ def scoring_of(
         parent = Run.open(config.shared_weights)
         found = supernet_of(parent, space, data, run)
         return Scoring(by_supernet(found, config, data, run), partial(cost_of, *sizes_of(parent), data))
-    loop.check_batch(config.batch_size, train=len(data.train))
+    task_of(config, data).check("train")
     return Scoring(by_training(training_of(config), data, run), cost)
 
 

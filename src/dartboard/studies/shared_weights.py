@@ -10,11 +10,12 @@ from torch import Tensor
 from dartboard import formats
 from dartboard.networks.darts import Network, NetworkCell, inherit
 from dartboard.networks.layers import Zero
-from dartboard.scoring.evaluate import Answers, answers, calibration_images, kept_buffers, placed_like, recalibrate
+from dartboard.scoring.evaluate import Answers, answers, calibration_images, kept_buffers, recalibrate
 from dartboard.spaces import darts as cells_space
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies.subject import Search, Study, note_answers
 from dartboard.studies.variants import Variant, variants
+from dartboard.tasks.images import placed_like
 
 
 def discretisation(one: Study) -> None:

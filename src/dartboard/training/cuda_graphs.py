@@ -12,7 +12,7 @@ A recording runs nothing, so the step's state does not move while it is recorded
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from dartboard.runs.run import out_of_memory
 
-Result = TypeVar("Result")  # a tensor or a tuple of tensors
+Result = TypeVar("Result")  # a tensor, a tuple of tensors, or tensors by name
 Argument = Tensor | float
 Key = tuple[Any, ...]
 Recording = Callable[[], Any]  # runs a step on its places; its results are overwritten by the next call
@@ -139,4 +139,6 @@ def fill(places: Sequence[Tensor], arguments: Sequence[Argument]) -> None:
 
 def copied(results: Any) -> Any:
     """The results where the next replay does not overwrite them."""
+    if isinstance(results, Mapping):
+        return {name: result.clone() for name, result in results.items()}
     return results.clone() if isinstance(results, Tensor) else tuple(result.clone() for result in results)

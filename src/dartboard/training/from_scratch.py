@@ -13,22 +13,21 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from dartboard import networks
 from dartboard.config import MOST_CHANNELS, MOST_EPOCHS, check_kind, check_ranges, check_types
-from dartboard.data import Augmentation, Data, Split, epoch_batches
-from dartboard.data.color import color_jitter
+from dartboard.data import Data
 from dartboard.errors import InputError
-from dartboard.networks import check_cells
-from dartboard.networks.darts import Network
-from dartboard.networks.fast import fast_network
+from dartboard.networks import check_cells, outputs
 from dartboard.networks.layers import Noise, noises_of, renew
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.metrics_file import last_epoch
 from dartboard.runs.run import Run
 from dartboard.runs.timer import Clock
 from dartboard.scoring.cost import count_module, num_params
-from dartboard.scoring.evaluate import accuracy
+from dartboard.scoring.evaluate import running_score
+from dartboard.tasks import task_of
+from dartboard.tasks.task import Batch, Output, Sums, Task
 from dartboard.training import cuda_graphs, loop
 from dartboard.training.optimizers import clip, momentum_sgd
 
@@ -57,12 +56,6 @@ def step(loss: Tensor, optimizer: torch.optim.Optimizer, lr: float, grad_clip: f
     weights = [p for group in optimizer.param_groups for p in group["params"]]
     clip([p.grad for p in weights if p.grad is not None], grad_clip)
     optimizer.step()
-
-
-def cross_entropy(logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Mean cross entropy in float32 or better, also of bf16 logits (B, classes)."""
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    return F.cross_entropy(logits, labels, label_smoothing=label_smoothing)
 
 
 # --- Training from scratch -------------------------------------------------------------------------------------------
@@ -179,36 +172,35 @@ def fit(
     check_kind(run, Run, "fit takes the Run that Run.create returns fourth")
     device, dtype = loop.prepare(run)
     check_splits(learn_on, score_on)
-    images = (data.train_and_val() if learn_on == "train and val" else data.train).to(device)
-    data = data.to(device)
-    loop.check_batch(config.batch_size, training=len(images))
+    task = task_of(config, data, learn_on).to(device)
+    task.check("training")
     run.check_data(data)
     training = begin(config, network, run, device, dtype)
     place = training.place
-    num_steps = len(epoch_batches(len(images), config.batch_size, run.generator("order", 0)))
+    num_steps = len(task.order("training", run, 0))
     progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
     parts = () if cuda_graphs.wanted(device) else (training.optimizer,)
-    make_step = stepper(config, training, run)
+    make_step = stepper(config, training, task, run)
     with run.guarded(), progress_ as progress, place.clock.watching(*parts), cuda_graphs.own_stream(device):
         for epoch in range(place.epoch, config.epochs):
             lr = learning_rate(config, epoch)
-            order = epoch_batches(len(images), config.batch_size, run.generator("order", epoch))
-            images.ahead(order[place.step_in_epoch :])
-            for index in order[place.step_in_epoch :]:
+            order = task.order("training", run, epoch)[place.step_in_epoch :]
+            task.announce("training", order)
+            for index in order:
                 with place.clock("data"):
-                    x, y = training_batch(config, data, images, index, run, place.step, network)
+                    batch = task.batch("training", index, run, place.step, network)
                 with place.clock("weights"):
-                    loss, correct = make_step(x, y, lr)
-                place.advance(len(index), loss, correct, lr)
+                    sums = make_step(batch.x, batch.y, lr * batch.lr_scale)
+                place.advance(batch.size, sums, lr)
                 loop.note_step(run, place, progress)
                 run.pulse(lambda: loop.save(run, place, **loop.parts_of(training)), place.step)
             with place.clock("scoring"):
-                numbers = epoch_numbers(config, training, data, score_on, lr)
+                numbers = epoch_numbers(config, training, task, score_on, lr)
             run.log(event="epoch", epoch=epoch, step=place.step, **numbers, **place.times(), elapsed_s=run.elapsed_s)
             progress.epoch(epoch, loop.in_words(numbers))
             place.next_epoch()
             loop.save(run, place, **loop.parts_of(training))
-        return finish(network, data, run, score_on)
+        return finish(network, task, run, score_on)
 
 
 def check_splits(learn_on: str, score_on: str) -> None:
@@ -232,9 +224,8 @@ def begin(config: Config, network: nn.Module, run: Run, device: torch.device, dt
 
 def redraw(network: nn.Module) -> None:
     """Initial weights anew, by each layer's own rule (torch's defaults, as in the official code)."""
-    for module in network.modules():
-        if hasattr(module, "reset_parameters"):
-            module.reset_parameters()  # type: ignore[operator]
+    for layer in network.modules():
+        getattr(layer, "reset_parameters", lambda: None)()
 
 
 def learning_rate(config: Config, epoch: int) -> float:
@@ -248,78 +239,56 @@ def drop_path_chance(config: Config, epoch: int) -> float:
     return config.drop_path * epoch / config.epochs
 
 
-def training_batch(
-    config: Config, data: Data, images: Split, index: Tensor, run: Run, step: int, network: nn.Module
-) -> tuple[Tensor, Tensor]:
-    """Augmented images (B, C, H, W) and labels (B,) of one step."""
-    generator = run.generator("augment", step)
-    pixels, labels = images.pick(index)
-    picked = Split(color_jitter(pixels, config.color_jitter, config.hue_jitter, generator), labels)
-    augmentation = Augmentation(config.crop_padding, config.flip, config.cutout, data.mean, data.std)
-    everything = torch.arange(len(index), device=labels.device)
-    return loop.augmented(picked, everything, augmentation, generator, network, config.channels_last)
+Step = Callable[[Tensor, Tensor, float], Sums]
 
 
-Step = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
+def stepper(config: Config, training: Training, task: Task, run: Run) -> Step:
+    """A step of SGD as a function of a batch's x and y and of the learning rate. It returns the task's sums.
 
-
-def stepper(config: Config, training: Training, run: Run) -> Step:
-    """A step of SGD as a function of images, labels and learning rate.
-
-    It returns the loss of the main classifier and the number of right answers, on the device. On a GPU the fast
-    network's step is recorded and replayed (cuda_graphs.py): what is drawn for it is drawn before and handed in.
+    On a GPU the fast network's step is recorded and replayed (cuda_graphs.py): what is drawn for it is drawn before and
+    handed in.
     """
     network, place = training.network, training.place
-    line = partial(training_step, config, training, run)
-    if config.network == "fast" and isinstance(network, Network) and not training.noises:
+    line = partial(training_step, config, training, task, run)
+    if outputs.is_recordable(network, config.network) and not training.noises:
         line = cuda_graphs.recorder(run.device)(line)  # type: ignore[assignment]
 
-    def make_step(x: Tensor, y: Tensor, lr: float) -> tuple[Tensor, Tensor]:
+    def make_step(x: Tensor, y: Tensor, lr: float) -> Sums:
         renew(training.noises, place.step)
-        if not isinstance(network, Network):
-            return line(x, y, lr)
-        chance = drop_path_chance(config, place.epoch)
         generator = run.generator("drop-path", place.step, device=str(x.device))
-        if config.network == "plain":
-            return line(x, y, lr, drop_path=chance, generator=generator)
-        factors = fast_network.drawn(network, x, chance, generator)
+        factors = outputs.drawn(network, x, drop_path_chance(config, place.epoch), generator)
         return line(x, y, lr) if factors is None else line(x, y, lr, factors)
 
     return make_step
 
 
 def training_step(
-    config: Config, training: Training, run: Run, x: Tensor, y: Tensor, lr: float,
-    factors: Tensor | None = None, **of_plain: Any,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """One step of SGD. factors: drop path's, of the fast network; of_plain: how the plain one draws its own."""
+    config: Config, training: Training, task: Task, run: Run, x: Tensor, y: Tensor, lr: float,
+    factors: Tensor | None = None,
+) -> Sums:  # fmt: skip
+    """One step of SGD; the task's sums over the batch. factors: drop path's."""
     network, place = training.network, training.place
-    with nullcontext() if cuda_graphs.wanted(x.device) else place.clock("forward"), loop.autocast(run):
-        if not isinstance(network, Network):
-            logits, auxiliary = network(x), None
-        elif config.network == "fast":
-            logits, auxiliary = fast_network.logits(network, x, factors)
-        else:
-            logits, auxiliary = network.logits(x, **of_plain)
-    loss = total = cross_entropy(logits, y, config.label_smoothing)
-    if auxiliary is not None:
-        total = loss + config.auxiliary_weight * cross_entropy(auxiliary, y, config.label_smoothing)
-    step(total, training.optimizer, lr, config.grad_clip)
-    return loss.detach(), (logits.argmax(1) == y).sum()
+
+    def model(x: Tensor, state: Any) -> Output:
+        with nullcontext() if cuda_graphs.wanted(x.device) else place.clock("forward"), loop.autocast(run):
+            return outputs.output(network, x, state=state, drop=factors, form=config.network)
+
+    outcome = task.loss(model, Batch(x, y))
+    step(outcome.loss, training.optimizer, lr, config.grad_clip)
+    return outcome.sums
 
 
-def epoch_numbers(config: Config, training: Training, data: Data, score_on: ScoreOn, lr: float) -> dict[str, float]:
-    loss, right = accuracy(training.network, data.test if score_on == "test" else data.val, data)
-    numbers = {"lr": lr, "drop_path": drop_path_chance(config, training.place.epoch), **training.place.means()}
-    return {**numbers, f"{score_on}_loss": loss, f"{score_on}_accuracy": right}
+def epoch_numbers(config: Config, training: Training, task: Task, score_on: ScoreOn, lr: float) -> dict[str, float]:
+    numbers = {"lr": lr, "drop_path": drop_path_chance(config, training.place.epoch), **training.place.means(task)}
+    return {**numbers, **running_score(training.network, task, score_on)}
 
 
-def finish(network: nn.Module, data: Data, run: Run, score_on: ScoreOn) -> Score:
+def finish(network: nn.Module, task: Task, run: Run, score_on: ScoreOn) -> Score:
     """Writes the weights and the result, and returns it."""
     last = last_epoch(run.metrics())
     counts = {"params": num_params(network)}
-    if isinstance(network, Network):
-        cost = count_module(network, data.image_size, data.channels)
+    if networks.family_of(network) is not None:
+        cost = count_module(network, task.shape["image_size"], task.shape["in_channels"])
         counts = {"params": cost.params, "macs": cost.macs}
     numbers = {name: last[name] for name in (f"{score_on}_accuracy", f"{score_on}_loss", "train_accuracy")}
     if not run.done:

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from dartboard.data import Augmentation, Split, augment
 from dartboard.errors import CannotContinueError, InputError
+from dartboard.networks.outputs import output
 from dartboard.runs.checkpoint import Checkpoint
 from dartboard.runs.progress import Progress
 from dartboard.runs.run import Run
 from dartboard.runs.timer import Clock
+from dartboard.tasks.task import Model, Output, Sums, Task, in_double, shown
 
 Made = TypeVar("Made")
 Savable = nn.Module | torch.optim.Optimizer | Mapping[str, Tensor]
@@ -34,13 +35,6 @@ def check_finite(step: int, lr: float, **losses: float) -> None:
                 f"{name} is {loss} at step {step} (learning rate {lr:.3g}); the last checkpoint is intact; "
                 f"begin anew with a smaller --lr or --grad-clip"
             )
-
-
-def check_batch(batch_size: int, **splits: int) -> None:
-    """Raises InputError where a batch is larger than a split, given as name=images."""
-    for name, size in splits.items():
-        if batch_size > size:
-            raise InputError(f"--batch-size {batch_size} is more than the {size} images of {name}; give {size} or less")
 
 
 # --- Device, precision, seeds ----------------------------------------------------------------------------------------
@@ -65,6 +59,16 @@ def autocast(run: Run) -> AbstractContextManager[Any]:
     return torch.autocast(run.device.type, torch.bfloat16)
 
 
+def model_of(run: Run, network: nn.Module, *choice: object) -> Model:
+    """What a task's loss takes: a network, or a supernet with a choice, in the precision of the run."""
+
+    def model(x: Tensor, state: Any) -> Output:
+        with autocast(run):
+            return output(network, x, *choice, state=state)
+
+    return model
+
+
 def seeded(run: Run, name: str, make: Callable[[], Made]) -> Made:
     """make() with torch's global generator seeded for it, and put back afterwards: initial weights.
 
@@ -80,27 +84,7 @@ def place_module(module: nn.Module, device: torch.device, dtype: torch.dtype, ch
     return module.to(device, dtype).to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
 
-def augmented(
-    split: Split,
-    index: Tensor,
-    augmentation: Augmentation,
-    generator: torch.Generator,
-    like: nn.Module,
-    channels_last: bool,
-) -> tuple[Tensor, Tensor]:
-    """Augmented images (B, C, H, W) in the number format of a module, and labels (B,), of the images at `index`."""
-    images, labels = split.pick(index)
-    x = augment(images, augmentation, generator)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return x.to(dtype=next(like.parameters()).dtype, memory_format=layout), labels
-
-
 # --- Numbers that stay on the device ---------------------------------------------------------------------------------
-
-
-def in_double(tensor: Tensor) -> Tensor:
-    """The tensor in float64 where its device has it (mps has not)."""
-    return tensor if tensor.device.type == "mps" else tensor.double()
 
 
 @torch.no_grad()
@@ -125,8 +109,9 @@ NOT_KEPT = ("epoch", "step", "clock", "unread", "mark_s", "numbers")
 class Place:
     """Epoch and step of a loop, both counted from 0, with the sums of the epoch so far and the time spent.
 
-    Losses and right answers stay on the device until `read`, which the means, a line of the metrics and a checkpoint
-    call: a step never waits for a GPU. numbers: those of the last step that was read. clock: where the time goes.
+    Sums and losses stay on the device until `read`, which the means, a line of the metrics and a checkpoint call: a
+    step never waits for a GPU. sums: of the epoch so far, by the names that the task gives them, over `count` images
+    or words; numbers: those of the last step that was read; clock: where the time goes.
     epochs_before: those of the schedule that were over when the run began, by another run.
     """
 
@@ -134,24 +119,22 @@ class Place:
     epochs_before: int = 0
     step: int = 0
     step_in_epoch: int = 0
-    images: int = 0
-    loss: float = 0.0
-    correct: int = 0
+    count: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
     epoch_s: float = 0.0
     mark_s: float = field(default_factory=time.perf_counter)
     clock: Clock = field(default_factory=Clock)
     numbers: dict[str, float] = field(default_factory=dict)
     unread: list["Step"] = field(default_factory=list)
 
-    def advance(self, images: int, loss: Tensor, correct: Tensor, lr: float, **others: Tensor) -> None:
-        """One more step was made: on so many images, with that mean training loss and so many right answers.
+    def advance(self, count: int, sums: Sums, lr: float, **losses: Tensor) -> None:
+        """One more step was made: on so many images or words, with these sums over them, among them "loss".
 
-        loss, correct, others (more losses by name): shape (), on any device. lr: the learning rate it was made with.
+        sums, losses (mean ones, by name): shape (), on any device. lr: the learning rate it was made with.
         """
-        named = {"train_loss": loss, **others}
-        row = torch.stack([correct.to(loss.dtype), *(value.detach().to(loss.dtype) for value in named.values())])
-        self.unread.append(Step(self.step, images, lr, tuple(named), row))
-        self.step, self.step_in_epoch, self.images = self.step + 1, self.step_in_epoch + 1, self.images + images
+        row = torch.stack([in_double(value.detach()) for value in (*sums.values(), *losses.values())])
+        self.unread.append(Step(self.step, count, lr, tuple(sums), tuple(losses), row))
+        self.step, self.step_in_epoch, self.count = self.step + 1, self.step_in_epoch + 1, self.count + count
 
     def read(self) -> None:
         """Brings the numbers of the steps since the last reading from the device, with one wait, into the sums.
@@ -162,25 +145,27 @@ class Place:
             return
         rows = torch.stack([step.row for step in self.unread]).tolist()
         steps, self.unread = self.unread, []
-        for step, (correct, *losses) in zip(steps, rows, strict=True):
-            named = dict(zip(step.names, losses, strict=True))
+        for step, row in zip(steps, rows, strict=True):
+            sums = dict(zip(step.sums, row, strict=False))
+            losses = dict(zip(step.losses, row[len(sums) :], strict=True))
+            named = {"train_loss": sums["loss"] / step.count, **losses}
             check_finite(step.number, step.lr, **named)
-            self.loss, self.correct = self.loss + step.images * losses[0], self.correct + int(correct)
+            self.sums = {name: self.sums.get(name, 0.0) + value for name, value in sums.items()}
             self.numbers = {**named, "lr": step.lr}
 
     def next_epoch(self) -> None:
-        self.epoch, self.step_in_epoch, self.images, self.loss, self.correct = self.epoch + 1, 0, 0, 0.0, 0
+        self.epoch, self.step_in_epoch, self.count, self.sums = self.epoch + 1, 0, 0, {}
         self.epoch_s, self.mark_s, self.clock.spent = 0.0, time.perf_counter(), {}
 
-    def means(self) -> dict[str, float]:
-        """Training loss and accuracy of the epoch so far, each batch at the weights it was trained with."""
+    def means(self, task: Task) -> dict[str, float]:
+        """Training loss and metric of the epoch so far, each batch at the weights it was trained with."""
         self.read()
-        return {"train_loss": self.loss / self.images, "train_accuracy": self.correct / self.images}
+        return shown(task, "train", self.sums, self.count)
 
     def times(self) -> dict[str, float]:
         """Seconds of the epoch so far, stops left out, and of its parts; images a second."""
         seconds = self.epoch_s + time.perf_counter() - self.mark_s
-        return {"epoch_s": seconds, "images_per_s": self.images / seconds, **self.clock.seconds()}
+        return {"epoch_s": seconds, "images_per_s": self.count / seconds, **self.clock.seconds()}
 
     def to_json(self) -> dict[str, Any]:
         """What a checkpoint keeps of the epoch. Raises as `read`: what has become NaN is not saved."""
@@ -191,13 +176,23 @@ class Place:
 
 @dataclass(frozen=True)
 class Step:
-    """What a step left on the device. row: right answers, then the losses by the names."""
+    """What a step on `count` images or words left on the device. row: the sums by their names, then the losses."""
 
     number: int
-    images: int
+    count: int
     lr: float
-    names: tuple[str, ...]
+    sums: tuple[str, ...]
+    losses: tuple[str, ...]
     row: Tensor
+
+
+def of_now(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """What `Place.to_json` gives, from what it gave while a place had `images`, `loss` and `correct`."""
+    if "images" not in extra:
+        return dict(extra)
+    rest = {name: value for name, value in extra.items() if name not in ("images", "loss", "correct")}
+    sums = {"loss": extra["loss"], "correct": float(extra["correct"])}
+    return {**rest, "count": extra["images"], "sums": sums if extra["images"] else {}}
 
 
 def note_step(run: Run, place: Place, progress: Progress) -> None:
@@ -249,7 +244,7 @@ def restore(checkpoint: Checkpoint, place: Place, **parts: Savable) -> None:
     for name, part in parts.items():
         put_back(part, found[name])
     place.step, place.epoch = checkpoint.step, checkpoint.epoch
-    extra = dict(checkpoint.extra)
+    extra = of_now(checkpoint.extra)
     place.clock.spent = extra.pop("spent", {})
     for name, value in extra.items():
         setattr(place, name, value)
