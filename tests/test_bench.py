@@ -9,6 +9,7 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+import alone
 import bench
 import bench_page
 import forms
@@ -79,6 +80,18 @@ def test_forms_are_interleaved_and_fewer_where_time_is_short() -> None:
     assert calls == [forms.ORIGINAL, "ready", forms.PURE] * 4  # the first round is not counted
     assert [len(values) for values in found.values()] == [3, 3]
     assert [len(values) for values in bench.interleaved(works, ready, 0.0, 3, warm=False).values()] == [1, 1]
+
+
+def test_forms_that_differ_in_one_thing_are_timed_in_turn() -> None:
+    calls: list[Any] = []
+    found = alone.cpu_seconds({form: lambda form=form: calls.append(form) for form in alone.FORMS}, 2)
+    neither, last, kept, both = alone.FORMS
+    assert calls == [neither, last, kept, kept, both, both] * 3  # the first round is not counted
+    assert [len(values) for values in found.values()] == [2] * 4
+    assert {(form.channels_last, form.kept) for form in alone.FORMS} == {
+        (a, b) for a in (False, True) for b in (False, True)
+    }
+    assert {(form.supernet, form.kernels) for form in alone.FORMS} == {("plain", False)}
 
 
 @pytest.mark.usefixtures("global_rng")
