@@ -1,8 +1,9 @@
 """Every figure of docs/performance.md: what the fast forms bring against the plain one, and how the cost grows.
 
-Usage: python benchmarks/bench.py [--out docs/performance] [--quick] [--threads N] [--budget-s 420]
+Usage: python benchmarks/bench.py [--out docs/performance] [--quick] [--threads N] [--budget-s 420] [--only PART ...]
 Writes OUT.md (between its marks), OUT.json and OUT-growth.svg. Works are interleaved in one process; where the time
 does not suffice for more, a figure has fewer repeats, and its n says so. --quick: small sizes, about a minute.
+--only: these parts (small growth training memory paper), which share the time; give another --out with it.
 """
 
 import argparse
@@ -92,18 +93,18 @@ def compared(
     return statistics.median(seconds[forms.ORIGINAL])
 
 
-def searches(bench: Bench, size: Size, budget_s: float, kept: bool) -> None:
-    """Forward and backward alone, and full steps of both orders. kept: also the plain form with memory kept; at that
-    size nothing is left out for time."""
+def searches(bench: Bench, size: Size, budget_s: float, whole: bool) -> None:
+    """Forward and backward alone, and full steps of both orders. whole: nothing is left out for time."""
     made = {form: forms.searched(form, size) for form in forms.forms()}
     ready = {form: one.works[FORWARD_BACKWARD] for form, one in made.items()}
     pass_s = 0.0
     for name, passes in PASSES.items():
         works = {form: one.works[name] for form, one in made.items()}
-        if kept and name == FORWARD_BACKWARD:
-            works[forms.KEPT] = ready[forms.KEPT] = forms.searched(forms.KEPT, size).works[name]
+        if name == FORWARD_BACKWARD:
+            alone = {form: forms.searched(form, size).works[name] for form in forms.ALONE}
+            works, ready = works | alone, ready | alone
         share = budget_s * passes / sum(PASSES.values())
-        if not (bench.quick or kept) and 2.0 * passes * pass_s > max(share, bench.left_s()):  # once in all forms
+        if not (bench.quick or whole) and 2.0 * passes * pass_s > max(share, bench.left_s()):  # once in all forms
             bench.left_out.append(f"{name}, {size}")
             print(f"{name}, {size}: left out, there is no time")
             continue
@@ -121,7 +122,7 @@ def shared_out(bench: Bench, sizes: Sequence[Size], budget_s: float) -> None:
     """Searches of several sizes; the larger ones get more of the time."""
     numbers = [(size.channels * size.cells * size.image_size) ** 0.5 for size in sizes]
     for size, share in zip(sizes, numbers, strict=True):
-        searches(bench, size, budget_s * share / sum(numbers), kept=False)
+        searches(bench, size, budget_s * share / sum(numbers), whole=False)
 
 
 def fastest(work: Work, repeats: int = 3) -> float:
@@ -149,25 +150,29 @@ def memories(bench: Bench, size: Size) -> None:
 
 def trainings(bench: Bench, size: Size, budget_s: float) -> None:
     """A step of training DARTS_V2, and its answers."""
-    for name, make in (("training step", forms.trained), ("evaluation of a batch", forms.answered)):
-        works = {form: make(size, form) for form in (forms.ORIGINAL, forms.PURE)}
-        share = budget_s * (0.85 if make is forms.trained else 0.15)
+    both = (forms.ORIGINAL, forms.PURE)
+    for name, make, compared_forms, share in (
+        ("training step", forms.trained, (*both, *forms.ALONE), 0.85 * budget_s),
+        ("evaluation of a batch", forms.answered, both, 0.15 * budget_s),
+    ):
+        works = {form: make(size, form) for form in compared_forms}
         compared(bench, name, size, works, works, share, warm=True)
 
 
-def measure(bench: Bench, budget_s: float) -> None:
-    """All parts, each with its share of the time that is left."""
+def measure(bench: Bench, budget_s: float, only: Sequence[str]) -> None:
+    """These parts, each with its share of the time that is left."""
     paper, trained, small = (QUICK_PAPER, QUICK_TRAINED, QUICK_SMALL) if bench.quick else (PAPER, TRAINED, SMALL)
     parts: dict[str, Callable[[float], None]] = {
         "small": lambda share: shared_out(bench, small, share),
         "growth": lambda share: bench.lines.update(growth.measured(share, bench.quick, bench.threads)),
         "training": partial(trainings, bench, trained),
         "memory": lambda share: memories(bench, paper),
-        "paper": lambda share: searches(bench, paper, share, kept=True),
+        "paper": lambda share: searches(bench, paper, share, whole=True),
     }
-    for number, (name, part) in enumerate(parts.items()):
-        ahead = sum(SHARES[other] for other in list(parts)[number:])
-        part(max(0.02 * budget_s, SHARES[name] / ahead * bench.left_s()))
+    chosen = [name for name in parts if name in only]
+    for number, name in enumerate(chosen):
+        ahead = sum(SHARES[other] for other in chosen[number:])
+        parts[name](max(0.02 * budget_s, SHARES[name] / ahead * bench.left_s()))
         gc.collect()
     bench.rows.sort(key=lambda row: row["size"] != str(paper))  # first what is asked first
 
@@ -178,13 +183,14 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes, about a minute")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--budget-s", type=float, default=None, help="seconds in all (420, or 40 where quick)")
+    parser.add_argument("--only", nargs="+", choices=list(SHARES), default=list(SHARES), help="parts")
     flags = parser.parse_args(words)
     budget_s, threads_before = flags.budget_s or (40.0 if flags.quick else 420.0), torch.get_num_threads()
     torch.set_num_threads(flags.threads)
     start = time.perf_counter()
     bench = Bench(flags.threads, flags.quick, start + budget_s)
     try:
-        measure(bench, budget_s)
+        measure(bench, budget_s, flags.only)
     finally:
         torch.set_num_threads(threads_before)
     lines = {name: asdict(replace(line)) for name, line in bench.lines.items()}

@@ -84,7 +84,9 @@ def as_glibc_ships() -> None:
 
 
 ORIGINAL = Form("plain, channels-first", "plain", False, False, False)
+LAST = Form("plain, channels-last", "plain", True, False, False)
 KEPT = Form("plain, channels-first, memory kept", "plain", False, False, True)
+ALONE = (LAST, KEPT)  # what every run has beside the fast form, each alone
 PURE = Form("fast, pure torch", "fast", True, False, True)
 COMPILED = Form("fast, compiled", "fast", True, True, True)
 

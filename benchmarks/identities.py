@@ -13,9 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
-from typing import Any, cast
+from typing import Any
 from unittest.mock import patch
 
 import forms
@@ -27,7 +25,7 @@ from torch.nn import functional as F
 from dartboard.kernels.leaving import Operations, Round
 from dartboard.networks.darts import Supernet
 from dartboard.networks.fast import depthwise, edges, fast_network, mixed_cell
-from dartboard.networks.fast.edges import Entry, Raw
+from dartboard.networks.fast.edges import Entry
 from dartboard.spaces import SPACES
 from dartboard.spaces.darts import mixed
 from dartboard.tasks.images import cross_entropy
@@ -80,11 +78,6 @@ def pools_apart(x: Tensor, weights: Tensor, operations: Operations) -> Sequence[
     return found
 
 
-def sums(shared: list[tuple[Tensor, int]], weights: Tensor) -> list[Tensor]:
-    """`pools_and_skip`, a product and a sum a map."""
-    return [reduce(add, [row[index] * map_ for map_, index in shared]) for row in weights]
-
-
 def norm_then_weight(
     x: Tensor, norms: Sequence[nn.BatchNorm2d], weights: Tensor | None, shared: bool = False
 ) -> Tensor:
@@ -102,21 +95,6 @@ SEPARABLE, IN_TORCH, NORMALISED = mixed_cell.separable, mixed_cell.in_torch, mix
 def all_edges(x: Tensor, weights: Tensor, operations: Operations, differentiable: Any) -> Any:
     """`edges.leave`: all edges side by side."""
     return differentiable(x, weights, operations)
-
-
-def convolution(x: Tensor, kernel: Tensor) -> Tensor:
-    """`pointwise`, by torch's convolution."""
-    return F.conv2d(x, kernel[..., None, None])
-
-
-def normalised_first(raw: Raw) -> Entry:
-    """`rectified`, of the normalised map."""
-    return Entry(((raw.y - raw.mean.view(1, -1, 1, 1)) * raw.scale.view(1, -1, 1, 1)).relu_())
-
-
-def normalised_and_added(total: Tensor, shift: Tensor, raw: Raw, weight: Tensor) -> None:
-    """`add_scaled`, of the normalised map."""
-    total.add_((raw.y - raw.mean.view(1, -1, 1, 1)) * raw.scale.view(1, -1, 1, 1) * weight)
 
 
 def pools_backward_an_edge(
@@ -140,49 +118,15 @@ def torchs_own_input(entry: Entry, gradient: Tensor, kernel: Tensor) -> Tensor:
 POOLS_BACKWARD = edges.pools_backward
 
 
-# --- Without: fast_network.py ----------------------------------------------------------------------------------------
-
-
-def out_of_place(layers: list[nn.Module], start: Tensor) -> Tensor:
-    """`chained`, every layer's result kept; dilated convolutions as they are everywhere else."""
-    x = start
-    for layer in layers:
-        plain = not (isinstance(layer, nn.Conv2d) and layer.dilation == (2, 2))
-        x = layer(x) if plain else fast_network.dilated(cast(nn.Conv2d, layer), x)
-    return x
-
-
-def anew(node: fast_network.Map) -> Tensor:
-    return F.relu(node.value)
-
-
-def pool_anew(op: nn.Module, node: fast_network.Map, key: Any, pools: Any) -> Tensor:
-    return cast(Tensor, op(node.value))
-
-
-def products_then_sum(terms: list[fast_network.Term]) -> Tensor:
-    """`summed`, a product a term, then the sum."""
-    return reduce(add, [x if mask is None else x * mask for x, mask in terms])
-
-
-HALVES = fast_network.Map.halves.func  # type: ignore[attr-defined]
 SMALL, LARGE, TRAINING = "pure torch, small maps", "pure torch, large maps", "training"
 IDENTITIES = (
     Identity("pooled", SMALL, "one pool and BatchNorm for all edges", [(mixed_cell, "in_torch", pools_apart)]),
-    Identity("pools_and_skip", SMALL, "weighted sums as one matrix product", [(mixed_cell, "pools_and_skip", sums)]),
     Identity("convolved", SMALL, "one convolution for the edges of a node", [(mixed_cell, "separable", edge_by_edge)]),
     Identity("composed", SMALL, "depthwise and pointwise as one dense convolution",
-             [(mixed_cell, "SMALL_WORK", 0), (mixed_cell, "SMALL_MAP", 0),
-              (mixed_cell.edges, "leave", all_edges)]),
-    Identity("matrix_convolved", SMALL, "a convolution as a matrix product", [(mixed_cell, "SMALL_MAP", 0)]),
+             [(mixed_cell, "SMALL_WORK", 0), (edges, "leave", all_edges)]),
     Identity("normalised", SMALL, "the weight as BatchNorm's scale", [(mixed_cell, "normalised", norm_then_weight)]),
     Identity("leave", LARGE, "edge by edge, and little kept", [(edges, "leave", all_edges)]),
     Identity("skipping", LARGE, "dilation 2 at stride 2 is none", [(edges, "skipping", Entry)]),
-    Identity("pointwise", LARGE, "a pointwise convolution as a product", [(edges, "pointwise", convolution)]),
-    Identity("rectified", LARGE, "the kernel takes BatchNorm's scale over",
-             [(edges, "rectified", normalised_first), (edges, "scaled", lambda kernel, raw: kernel)]),
-    Identity("add_scaled", LARGE, "norm and weight as one factor and shift",
-             [(edges, "add_scaled", normalised_and_added)]),
     Identity("tall_product", LARGE, "a product over all pixels in pieces",
              [(edges, "tall_product", lambda one, other: one.T @ other)]),
     Identity("pool_backward", LARGE, "the edges' gradients added before the pool",
@@ -192,13 +136,8 @@ IDENTITIES = (
     Identity("phases", LARGE, "depthwise kernels' gradients of every d-th pixel, by blocks",
              [(edges, "depthwise_kernel_gradient", torchs_own)]),
     Identity("blocks", LARGE, "a 5x5 kernel's gradient as two of 5x3", [(depthwise, "CACHED", 0)]),
-    Identity("Map.rectified", TRAINING, "one ReLU a map", [(fast_network.Map, "rectified", property(anew))]),
-    Identity("Map.halves", TRAINING, "strided maps shared", [(fast_network.Map, "halves", property(HALVES))]),
-    Identity("chained", TRAINING, "ReLU in place", [(fast_network, "chained", out_of_place)]),
-    Identity("pooled", TRAINING, "one pool for a node's edges", [(fast_network, "pooled", pool_anew)]),
     Identity("dilated", TRAINING, "a dilated convolution as a plain one on every second pixel",
              [(fast_network, "dilated", lambda conv, x: conv(x))]),
-    Identity("summed", TRAINING, "drop path and sum in one pass", [(fast_network, "summed", products_then_sum)]),
 )  # fmt: skip
 
 

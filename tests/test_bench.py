@@ -9,6 +9,7 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+import alone
 import bench
 import bench_page
 import forms
@@ -40,6 +41,9 @@ def test_the_quick_benchmark_writes_table_picture_and_json(tmp_path: Path, monke
     assert "(performance-growth.svg)" in text and "<svg" in (tmp_path / "performance-growth.svg").read_text()
     works = {row["work"] for row in record["rows"] if row["unit"] == "s"}
     assert works == {*forms.PASSES, "training step", "evaluation of a batch"}
+    for work in (forms.FORWARD_BACKWARD, "training step"):
+        compared = {row["form"] for row in record["rows"] if row["work"] == work}
+        assert compared == {form.name for form in (forms.ORIGINAL, forms.PURE, *forms.ALONE)}
     for row in record["rows"]:
         if row["unit"] == "s":
             assert 0.0 < row["lowest"] <= row["median"] <= row["highest"] and row["n"] >= 1
@@ -78,10 +82,22 @@ def test_forms_are_interleaved_and_fewer_where_time_is_short() -> None:
     assert [len(values) for values in bench.interleaved(works, ready, 0.0, 3, warm=False).values()] == [1, 1]
 
 
+def test_forms_that_differ_in_one_thing_are_timed_in_turn() -> None:
+    calls: list[Any] = []
+    found = alone.cpu_seconds({form: lambda form=form: calls.append(form) for form in alone.FORMS}, 2)
+    neither, last, kept, both = alone.FORMS
+    assert calls == [neither, last, kept, kept, both, both] * 3  # the first round is not counted
+    assert [len(values) for values in found.values()] == [2] * 4
+    assert {(form.channels_last, form.kept) for form in alone.FORMS} == {
+        (a, b) for a in (False, True) for b in (False, True)
+    }
+    assert {(form.supernet, form.kernels) for form in alone.FORMS} == {("plain", False)}
+
+
 @pytest.mark.usefixtures("global_rng")
 def test_an_identity_left_out_changes_nothing_but_time(capsys: pytest.CaptureFixture[str]) -> None:
     """The program itself ends where both sides do not agree."""
-    names = ["convolved", "pools_and_skip", "skipping", "rectified", "Map.halves", "summed"]
+    names = ["convolved", "normalised", "skipping", "tall_product", "dilated"]
     threads = str(torch.get_num_threads())
     identities.main(["--quick", "--repeats", "1", "--batch-size", "4", "--threads", threads, "--only", *names])
     told = capsys.readouterr().out

@@ -54,29 +54,6 @@ def test_dilation_at_the_same_stride_is_none_on_every_second_pixel(side):
     torch.testing.assert_close(edges.depthwise(entry, kernel), F.conv2d(x, kernel, None, 2, 4, 2, 3), **CLOSE)
 
 
-def test_a_pointwise_convolution_is_a_matrix_product():
-    x, kernel = random(2, 3, 4, 5), random(6, 3, seed=1)
-    torch.testing.assert_close(edges.pointwise(x, kernel), F.conv2d(x, kernel.view(6, 3, 1, 1)), **CLOSE)
-
-
-def test_a_norm_times_a_weight_is_one_factor_and_one_shift(global_rng):
-    norm, y, weight = nn.BatchNorm2d(3, affine=False).double(), random(4, 3, 5, 5), random(1)[0]
-    total, shift = random(4, 3, 5, 5, seed=1), random(3, seed=2)
-    other, wanted = copy.deepcopy(norm), total - shift.view(1, 3, 1, 1)
-    edges.add_scaled(total, shift, raw_of(y, norm), weight)
-    torch.testing.assert_close(total - shift.view(1, 3, 1, 1), wanted + weight * other(y), **CLOSE)
-    torch.testing.assert_close(norm.running_mean, other.running_mean, **CLOSE)
-    torch.testing.assert_close(norm.running_var, other.running_var, **CLOSE)
-
-
-def test_a_depthwise_kernel_takes_over_the_scale_of_the_norm_before_it():
-    norm, y, kernel = nn.BatchNorm2d(3, affine=False).double(), random(4, 3, 5, 5), random(3, 1, 3, 3, seed=1)
-    raw = raw_of(y, copy.deepcopy(norm))
-    entry, scaled = edges.rectified(raw), edges.scaled(kernel, raw)
-    wanted = F.conv2d(F.relu(norm(y)), kernel, padding=1, groups=3)
-    torch.testing.assert_close(edges.depthwise(entry, scaled), wanted, **CLOSE)
-
-
 def test_the_gradient_through_a_norm_needs_its_input_and_statistics_only():
     norm, y, factor = nn.BatchNorm2d(3, affine=False).double(), random(4, 3, 5, 5), random(3, seed=1)
     gradient = random(4, 3, 5, 5, seed=2)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from golden import runs
 from golden.runs import COMMANDS, RECORD, make, surroundings
 
 RECORDED = json.loads(RECORD.read_text())
@@ -28,6 +29,28 @@ def check(folder: Path, names: tuple[str, ...]) -> None:
             assert one == recorded, name
         elif "metrics" in recorded:
             assert close(one["metrics"], recorded["metrics"]), name
+
+
+def test_only_the_named_runs_are_recorded_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record, made = tmp_path / "runs.json", list[str]()
+
+    def make(_: Path, names: tuple[str, ...]) -> dict[str, str]:
+        made.extend(names)
+        return {f"{name}/stages/01" if name == "transfer" else name: "new" for name in names}
+
+    monkeypatch.setattr(runs, "RECORD", record)
+    monkeypatch.setattr(runs, "make", make)
+    old = {"surroundings": surroundings(), "runs": {"first-order": "old", "from": "old", "transfer/stages/01": "old"}}
+    record.write_text(json.dumps(old))
+    runs.record(["from", "transfer"])
+    assert made == ["first-order", "from", "transfer"]
+    assert json.loads(record.read_text())["runs"] == {"first-order": "old", "from": "new", "transfer/stages/01": "new"}
+    record.write_text(json.dumps(old | {"surroundings": {"torch": "another"}}))
+    for names, told in ((["nonsense"], "no such runs: nonsense"), (["from"], "other surroundings")):
+        with pytest.raises(SystemExit, match=told):
+            runs.record(names)
+    runs.record([])
+    assert list(json.loads(record.read_text())["runs"].values()) == ["new"] * len(COMMANDS)
 
 
 @pytest.mark.usefixtures("global_rng")

@@ -2,7 +2,8 @@
 
 What is rebuilt must leave them as they are, bit for bit. Bits are compared where torch, the processor and the kernels
 are those of the recording; elsewhere the runs in double are compared by their numbers.
-Made anew only where a result is meant to change: python tests/golden/runs.py
+Made anew only where a result is meant to change: python tests/golden/runs.py [NAME ...]
+With names only those runs are made anew (and what they start from, for that moment); the others stay as they are.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ COMMANDS = {
     "--cells 3 --batch-size 16 --train-epochs 1 --train-channels 2 --train-cells 3 --train-batch-size 16 --threads 1 "
     "--device cpu",
 }
+
+STARTS_FROM = {"from": ("first-order",), "train-in-double": ("first-order",)}
 
 
 def make(folder: Path, names: tuple[str, ...] = tuple(COMMANDS)) -> dict[str, Any]:
@@ -94,10 +97,22 @@ def surroundings() -> dict[str, str]:
     return {"torch": torch.__version__, "processor": f"{processor()} {able}", "kernels": str(compiled)}
 
 
-if __name__ == "__main__":
+def record(names: Sequence[str]) -> None:
+    """Makes the named runs anew, or all where there is no name, and writes runs.json."""
+    if unknown := set(names) - set(COMMANDS):
+        raise SystemExit(f"no such runs: {', '.join(sorted(unknown))}; there are {', '.join(COMMANDS)}")
+    before = json.loads(RECORD.read_text()) if names else {"surroundings": surroundings(), "runs": {}}
+    if before["surroundings"] != surroundings():
+        raise SystemExit("the others were recorded in other surroundings; make all anew, without names")
+    asked = {*(names or COMMANDS), *(start for name in names for start in STARTS_FROM.get(name, ()))}
     with tempfile.TemporaryDirectory() as place:
-        runs = make(Path(place))
-    lines = [f"{json.dumps(name)}: {json.dumps(one)}" for name, one in runs.items()]
+        found = make(Path(place), tuple(name for name in COMMANDS if name in asked))
+    new = {run: one for run, one in found.items() if not names or run.split("/")[0] in names}
+    lines = [f"{json.dumps(name)}: {json.dumps(one)}" for name, one in (before["runs"] | new).items()]
     text = ",\n".join(lines)
     RECORD.write_text(f'{{"surroundings": {json.dumps(surroundings())},\n"runs": {{\n{text}}}}}\n')
-    print(f"{len(runs)} runs in {RECORD}", file=sys.stderr)
+    print(f"{len(new)} of {len(lines)} runs made anew in {RECORD}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    record(sys.argv[1:])

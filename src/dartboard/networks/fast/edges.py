@@ -1,15 +1,12 @@
 """What leaves a node of a mixed cell on a CPU, in pure torch: forward and backward as one function of autograd.
 
-Computes what `fast_cell.in_torch` does, but edge by edge: the maps of one edge stay in the cache, where torch's
+Computes what `mixed_cell.in_torch` does, but edge by edge: the maps of one edge stay in the cache, where torch's
 convolutions of few channels are several times faster than grouped ones of all edges. For backward it keeps the raw
 result of every pointwise convolution with its statistics; the rest is computed again where a gradient needs it.
 
 | function        | identity                                                                                         |
 |-----------------|--------------------------------------------------------------------------------------------------|
 | skipping        | dilation d at stride d is no dilation at stride 1 on every d-th pixel                            |
-| pointwise       | a pointwise convolution in channels_last is a matrix product of (B * H * W, C)                   |
-| add_scaled      | BatchNorm without scale, times a number, is one factor and one shift a channel; shifts add up    |
-| rectified       | ReLU((y - mean) * scale) is scale * ReLU(y - mean), and a depthwise kernel takes the scale over  |
 | through_norm    | the gradient through BatchNorm needs its input and statistics, not its result                    |
 | tall_product    | a product over all pixels is the sum of those over some of them, which a CPU multiplies faster   |
 | pool_backward   | all edges that leave a node read the same pools: their gradients are added up first              |
@@ -60,12 +57,10 @@ class Leaving(torch.autograd.Function):
         pools = [pooled(x, largest, norms, operations.stride) for _, largest, norms in operations.pools]
         out = mixed(x, weights, operations, pools)
         entries, made = entrances(F.relu(x), operations), cast(list[Raw], [])
-        for edge, total in enumerate(out):
-            shift = x.new_zeros(x.shape[1])
+        for edge, (total, row) in enumerate(zip(out, weights.tolist(), strict=True)):
             for entry, (column, chain) in zip(entries, operations.chains, strict=True):
                 made += chain_forward(entry, chain, edge)
-                add_scaled(total, shift, made[-1], weights[edge, column])
-            total.sub_(channelwise(shift))
+                total.add_(normalised(made[-1]), alpha=row[column])
         count_batch(operations)
         ctx.operations, ctx.differentiable = operations, differentiable
         ctx.save_for_backward(x, weights, *kernels, *(part for group in (*pools, *made) for part in group))
@@ -130,19 +125,19 @@ def statistics(y: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     return mean, (variance + norm.eps).rsqrt()
 
 
-def channelwise(numbers: Tensor) -> Tensor:
-    """(C,) as (1, C, 1, 1)."""
-    return numbers.view(1, -1, 1, 1)
+def normalised(raw: Raw) -> Tensor:
+    """(y - mean) * scale: (B, C, H', W')."""
+    return raw.y.sub(raw.mean.view(1, -1, 1, 1)).mul_(raw.scale.view(1, -1, 1, 1))
 
 
 def pooled(x: Tensor, largest: bool, norms: Norms, stride: int) -> tuple[Tensor, Tensor]:
     """The pool's normalised map (B, C, H', W') and its scale (C,): one for all edges, each with its own norm."""
     y = F.max_pool2d(x, 3, stride, 1) if largest else F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
-    mean, scale = statistics(y, norms[0])
+    raw = Raw(y, *statistics(y, norms[0]))
     for name in ("running_mean", "running_var"):
         every = [cast(Tensor, getattr(norm, name)) for norm in norms]
         torch._foreach_copy_(every, every[:1] * len(every))
-    return y.sub_(channelwise(mean)).mul_(channelwise(scale)), scale
+    return normalised(raw), raw.scale
 
 
 def shared_maps(x: Tensor, operations: Operations, pools: Sequence[tuple[Tensor, Tensor]]) -> list[tuple[int, Tensor]]:
@@ -244,44 +239,24 @@ def flat(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
-def pointwise(x: Tensor, kernel: Tensor) -> Tensor:
-    """x: (B, C, H, W); kernel: (C', C). Returns (B, C', H, W) in channels_last."""
-    batch, _, height, width = x.shape
-    return (flat(x) @ kernel.T).view(batch, height, width, -1).permute(0, 3, 1, 2)
-
-
 def depthwise(entry: Entry, kernel: Tensor) -> Tensor:
     padding = padding_of(kernel, entry.dilation)
     return F.conv2d(entry.map, kernel, None, entry.stride, padding, entry.dilation, kernel.shape[0])
 
 
 def rectified(raw: Raw) -> Entry:
-    """What the next round reads, but for its scale, which its kernel takes over."""
-    return Entry(raw.y.sub(channelwise(raw.mean)).relu_())
-
-
-def scaled(kernel: Tensor, raw: Raw) -> Tensor:
-    """A depthwise kernel (C, 1, k, k), or its gradient, that reads the rectified map of a raw result."""
-    return kernel * raw.scale.view(-1, 1, 1, 1)
+    """What the next round reads."""
+    return Entry(normalised(raw).relu_())
 
 
 def chain_forward(entry: Entry, chain: Sequence[Round], edge: int) -> list[Raw]:
     """One of every round."""
     made: list[Raw] = []
     for step in chain:
-        kernel = step.depthwise[edge].weight
-        if made:
-            entry, kernel = rectified(made[-1]), scaled(kernel, made[-1])
-        y = pointwise(depthwise(entry, kernel), step.pointwise[edge].weight.flatten(1))
+        read = rectified(made[-1]) if made else entry
+        y = F.conv2d(depthwise(read, step.depthwise[edge].weight), step.pointwise[edge].weight)
         made.append(Raw(y, *statistics(y, step.norms[edge])))
     return made
-
-
-def add_scaled(total: Tensor, shift: Tensor, raw: Raw, weight: Tensor) -> None:
-    """total - shift += weight * (y - mean) * scale. shift: (C,)."""
-    factor = raw.scale * weight
-    total.addcmul_(raw.y, channelwise(factor))
-    shift.addcmul_(raw.mean, factor)
 
 
 def through_norm(
@@ -355,14 +330,13 @@ def chain_backward(
     found: list[Pair] = []
     for number in reversed(range(len(chain))):
         step, before = chain[number], results[number - 1] if number else None
-        kernel, across = step.depthwise[edge].weight, step.pointwise[edge].weight.flatten(1)
+        kernel, across = step.depthwise[edge].weight, step.pointwise[edge].weight
         read = rectified(before) if before else entry
-        middle = pointwise(dy, across.T)
+        middle = F.conv2d(dy, across.transpose(0, 1))
         if wanted:
-            dacross = tall_product(flat(dy), flat(depthwise(read, scaled(kernel, before) if before else kernel)))
+            dacross = tall_product(flat(dy), flat(depthwise(read, kernel)))
             dkernel = depthwise_kernel_gradient(read, middle, kernel.shape[-1])
-            dkernel = scaled(dkernel, before) if before else dkernel
-            found.insert(0, (dkernel, dacross.view_as(step.pointwise[edge].weight)))
+            found.insert(0, (dkernel, dacross.view_as(across)))
         if before:
             gradient = depthwise_input_gradient(read, middle, kernel)
             gradient = torch.ops.aten.threshold_backward(gradient, read.map, 0.0)

@@ -1,4 +1,4 @@
-"""The mixed cell, computed fast: the function of `supernet.MixedCell`, by identities, on the same parameters.
+"""The mixed cell, computed fast: the function of `MixedCell`, by identities, on the same parameters.
 
 Everything that leaves a node is computed together, since all its edges see the same input:
 
@@ -6,18 +6,16 @@ Everything that leaves a node is computed together, since all its edges see the 
 |---------------|---------------------------------------------------------------------------------------------------|
 | leaving       | one ReLU a node; `none` adds nothing                                                               |
 | pooled        | a pool and its BatchNorm without scale are the same tensor for every edge that leaves the node     |
-| pools_and_skip| the weighted sums of pools and identity over all edges are one matrix product                      |
 | convolved     | convolutions of k edges that read one map are one convolution with k times the output channels     |
 |               | of k edges that read k maps: one grouped convolution                                               |
 | composed      | depthwise, then pointwise, is one dense convolution: cheaper where channels are few                |
-| matrix_convolved | a convolution of a small map is a matrix product                                                |
 | normalised    | BatchNorm without scale, times a number, is BatchNorm with that number as its scale                |
 | depthwise.py  | gradients of depthwise convolutions by means that are fast on a CPU                                |
 
 Operations of another shape than those of the DARTS space run plain, inside the same sum.
 
 Where a C++ compiler is at hand, `kernels.leaving` and `kernels.entering` compute all of this but the strided skips in
-compiled code (CPU, float32 and float64). Else, on a CPU, `fast_edges` computes large maps edge by edge; what is left,
+compiled code (CPU, float32 and float64). Else, on a CPU, `edges` computes large maps edge by edge; what is left,
 and other devices, the functions below do, in pure torch.
 """
 
@@ -46,8 +44,6 @@ from dartboard.spaces import darts as space
 
 # Up to so many channels times pixels a side, a dense convolution beats depthwise, then pointwise (measured on a CPU).
 SMALL_WORK = 256
-# Up to so many numbers a sample, a convolution is faster as a matrix product (measured on a CPU).
-SMALL_MAP = 256
 TWICE: ContextVar[bool] = ContextVar("twice", default=False)
 POOLS = ("max_pool3/", "avg_pool3/")
 SEPARABLE = re.compile(
@@ -194,9 +190,10 @@ def in_torch(x: Tensor, weights: Tensor, operations: Operations) -> Sequence[Ten
         rectified = F.relu(x)
         chains = [separable(rectified, rounds, weights[:, index]) for index, rounds in operations.chains]
         parts.append(reduce(add, chains).chunk(len(weights), dim=1))
-    shared = [(pooled(x, largest, norms, operations.stride), i) for i, largest, norms in operations.pools]
-    shared += [] if operations.skip is None else [(x, operations.skip)]
-    parts += [pools_and_skip(shared, weights)] if shared else []
+    shared = [(index, pooled(x, largest, norms, operations.stride)) for index, largest, norms in operations.pools]
+    shared += [] if operations.skip is None else [(operations.skip, x)]
+    # in the number format of the weights, also where convolutions are computed in a shorter one
+    parts += [[weight * map_.to(weight.dtype) for weight in weights[:, index]] for index, map_ in shared]
     return [reduce(add, terms) for terms in zip(*parts, strict=True)]
 
 
@@ -204,17 +201,6 @@ def pooled(x: Tensor, largest: bool, norms: Sequence[nn.BatchNorm2d], stride: in
     """One pool and one BatchNorm for all edges; every edge's running statistics move as if it had its own."""
     y = F.max_pool2d(x, 3, stride, 1) if largest else F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
     return normalised(y, norms, None, shared=True)
-
-
-def pools_and_skip(shared: list[tuple[Tensor, int]], weights: Tensor) -> list[Tensor]:
-    """Per edge the weighted sum of the shared maps: weights (k, S) times maps (S, everything), one matrix product.
-
-    In the number format of the weights, also where convolutions are computed in a shorter one.
-    """
-    with torch.autocast(weights.device.type, enabled=False):
-        maps = torch.stack([tensor.permute(0, 2, 3, 1).to(weights.dtype) for tensor, _ in shared])
-        mixed = weights[:, [index for _, index in shared]] @ maps.flatten(1)
-    return [part.permute(0, 3, 1, 2) for part in mixed.view(-1, *maps.shape[1:])]
 
 
 def separable(x: Tensor, rounds: Sequence[Round], weights: Tensor) -> Tensor:
@@ -234,8 +220,6 @@ def convolved(x: Tensor, depthwise: Sequence[nn.Conv2d], pointwise: Sequence[nn.
     spatial = torch.cat([conv.weight for conv in depthwise])
     across = torch.cat([conv.weight for conv in pointwise])
     groups = 1 if shared else count
-    if first.in_channels * x.shape[2] * x.shape[3] <= SMALL_MAP:
-        return matrix_convolved(x, composed(spatial, across), first, groups)
     if first.in_channels * x.shape[2] <= SMALL_WORK:
         return F.conv2d(x, composed(spatial, across), None, first.stride, first.padding, first.dilation, groups)
     x = torch.cat([x] * count, dim=1) if shared else x  # repeat would lose the memory layout
@@ -248,32 +232,6 @@ def composed(spatial: Tensor, across: Tensor) -> Tensor:
     channels = across.shape[1]
     per_edge = spatial.view(-1, 1, channels, *spatial.shape[2:])
     return (across.view(-1, channels, channels, 1, 1) * per_edge).flatten(0, 1)
-
-
-def matrix_convolved(x: Tensor, kernel: Tensor, like: nn.Conv2d, groups: int) -> Tensor:
-    """A convolution of a small map as one matrix product: every pixel of every channel to every pixel of every other.
-
-    x: (B, groups * C, H, W); kernel: (k * C, C, h, w); like: a convolution with the stride, padding and dilation.
-    """
-    size = (x.shape[2], x.shape[3])
-    step = like.stride[0], cast(int, like.padding[0]), like.dilation[0]
-    taps = reached(size, kernel.shape[-1], *step, kernel.device).to(kernel)
-    outputs, inputs = kernel.shape[:2]
-    height, width = ((side - 1) // like.stride[0] + 1 for side in size)
-    # (k*C, C, taps) x (taps, HW * H'W') -> per group (C * HW, k*C/groups * H'W')
-    matrix = (kernel.flatten(2) @ taps).view(groups, outputs // groups, inputs, size[0] * size[1], height * width)
-    matrix = matrix.permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2)
-    result = x.reshape(x.shape[0], groups, -1).transpose(0, 1) @ matrix
-    return result.transpose(0, 1).reshape(x.shape[0], outputs, height, width)
-
-
-@cache
-def reached(size: tuple[int, int], side: int, stride: int, padding: int, dilation: int, device: torch.device) -> Tensor:
-    """(side * side, HW * H'W') of 0 and 1: which tap of a kernel leads from which pixel to which. Bytes."""
-    taps = torch.eye(side * side, dtype=torch.float64).view(side * side, 1, side, side)
-    pixels = torch.eye(size[0] * size[1], dtype=torch.float64).view(-1, 1, *size)
-    leads = F.conv2d(pixels, taps, None, stride, padding, dilation).flatten(2).transpose(0, 1).flatten(1)
-    return leads.to(device, torch.uint8)
 
 
 def factorized_reduce(rectified: Tensor, operations: Sequence[FactorizedReduce], weights: Tensor) -> Tensor:
