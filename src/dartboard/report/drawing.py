@@ -6,7 +6,7 @@ Nodes bear the numbers of the genotype: c_{k-2} and c_{k-1} are its nodes 0 and 
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ from dartboard.report.forms import CELLS, TITLES, Form, node_name
 from dartboard.report.markup import Html, text
 from dartboard.report.measures import has_cells, operations_of
 from dartboard.runs.targets import write_target
-from dartboard.spaces import darts, nasbench201
+from dartboard.spaces import darts
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture
 
@@ -57,7 +58,7 @@ PILL = {
 EDGE = {"penwidth": "2.4", "arrowsize": "0.65"}
 CONCAT = {"class": "concat", "color": palette.LINE, "penwidth": "1.1", "arrowsize": "0.5"}
 # By family: an architecture as plain graphs, one a frame. What is not here is drawn as a pair of cells.
-GRAPHS: dict[str, Callable[[Architecture], tuple[Graph, ...]]] = {"nasbench201": nasbench201.graphs}
+GRAPHS = {name: family.graphs for name, family in FAMILIES.items() if family.graphs is not None}
 # Colours of a file of its own, which cannot know the page that shows it.
 FILE_STYLE = f"""<style>
 text {{ fill: {palette.INK} }}
@@ -307,7 +308,7 @@ def add_frame(graph: pygraphviz.AGraph, kind: str, title: str | None) -> pygraph
 
 
 def legend_label(operations: Sequence[str]) -> str:
-    known = dict.fromkeys([*darts.OPERATIONS, *darts.OTHER_OPERATIONS, *nasbench201.OPERATIONS])
+    known = dict.fromkeys(name for family in FAMILIES.values() for name in family.operations)
     rows = [
         f'<TD BGCOLOR="{palette.colour(name)}" WIDTH="18" HEIGHT="6" FIXEDSIZE="TRUE"></TD>'
         f'<TD ALIGN="LEFT">{name}  </TD>'

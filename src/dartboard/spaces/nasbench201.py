@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from dartboard.errors import InputError, unknown
+from dartboard.spaces.family import Family
 from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 
@@ -211,3 +212,19 @@ def graphs(architecture: Architecture) -> tuple[Graph, ...]:
     values = dict(architecture.choices)
     edges = [(node_name(source), node_name(target), values[f"{target}<-{source}"]) for source, target in EDGES]
     return (Graph("cell", tuple(map(node_name, range(NUM_NODES))), tuple(edge for edge in edges if edge[2] != "none")),)
+
+
+FAMILY = Family(
+    read=from_choices,
+    notation="nasbench201",
+    lines=lines,
+    graphs=graphs,
+    sizes={"cifar": {"channels": 16, "cells": 17, "num_classes": 10, "image_size": 32}},
+    kinds={CELL: "cell"},
+    operations=OPERATIONS,
+    mixed=mixed,
+    num_skips=num_skips,
+    is_learnable=is_learnable,
+    derive=derive,
+    training={"auxiliary": False, "drop_path": 0.0},  # its networks have neither a second head nor drop path
+)
