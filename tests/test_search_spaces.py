@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from dartboard.errors import InputError
 from dartboard.spaces import SPACES, darts
 from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.family import no_mixture
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, as_lists, as_tuples, quote
 
 FIXED = ((2, "x"),)
@@ -191,3 +192,8 @@ def test_choices_that_make_no_cell_are_refused(change: dict[str, object], words:
     values = {**dict(darts.SPACE.sample(Random(0)).choices), **change}
     with pytest.raises(InputError, match=words):
         darts.from_choices({name: value for name, value in values.items() if value is not None})
+
+
+def test_nothing_is_derived_in_a_family_that_mixes_nothing() -> None:
+    with pytest.raises(InputError, match="nothing is derived from the weights of chain; give a space that offers"):
+        no_mixture({"chain": [[1.0]]}, {"chain": [["skip_connect"]]})

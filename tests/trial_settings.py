@@ -9,7 +9,7 @@ from cases import Planted, Setting, Way
 from dartboard.scoring.scorers import Score
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
-BASE: dict[str, Any] = {**tiny.TRAIN, "trials": 3}  # four steps a trial
+BASE: dict[str, Any] = {**tiny.TRAIN, "trials": 2}  # four steps a trial
 GOLDEN: dict[str, Any] = {"trials": 1, "epochs": 1, "network": "plain"}
 
 # Images of colours, and a training on them: see test_training.py.
@@ -32,9 +32,9 @@ def chance(architecture: Architecture, number: int) -> Score:
 
 
 WAYS = (
-    Way("training", stops=((1,), (3, 1, 4), (5, 6))),
-    Way("shared weights", more=lambda space: {"supernet": tiny.supernet(space)}, stops=((1,), (1, 1))),
-    Way("scorer", more=lambda space: {"scorer": chance}, stops=((1,), (1, 1))),
+    Way("training", stops=((1,), (3, 1, 4))),
+    Way("shared weights", {"trials": 4}, lambda space: {"supernet": tiny.supernet(space)}, stops=((2,), (1, 1))),
+    Way("scorer", {"trials": 4}, lambda space: {"scorer": chance}, stops=((2,), (1, 1))),
 )
 
 
