@@ -1,10 +1,13 @@
-"""What every space and every method must keep; the tables of spaces and methods enrol themselves.
+"""What every family of spaces and every method must keep; those in the plain tables enrol themselves.
 
-A new method that needs other settings, or has other fields, finds here what to add: a test fails until it is there.
+What one needs to be tried lies in its own file in tests/cases; nothing here is to be edited for another one.
 """
 
 import inspect
+import math
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import cache
 from importlib import import_module
@@ -15,68 +18,76 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-import planted
 import tiny
-from dartboard import networks
+from cases import FamilyCase, MethodCase, Planted, Way, collected, lacking
+from dartboard import formats, networks
 from dartboard.config import Setup
 from dartboard.data import Data, load_data
 from dartboard.errors import InterruptedRunError
-from dartboard.methods import BY_TRIALS, METHODS, NEEDS
+from dartboard.methods import METHODS
+from dartboard.report.cells import cells as cells_of_page
+from dartboard.report.drawing import draw
 from dartboard.runs.run import Run
-from dartboard.scoring.cost import count
-from dartboard.scoring.evaluate import shared_weights_score
-from dartboard.spaces import READERS, SPACES, nasbench201
+from dartboard.scoring.cost import Cost, count, count_module
+from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
-from dartboard.spaces.search_space import SearchSpace, as_tuples
+from dartboard.spaces.search_space import Architecture, SearchSpace, as_tuples
 
-spaces = pytest.mark.parametrize("space", SPACES.values(), ids=list(SPACES))
-SUPERNETS = [method for method in METHODS if method not in BY_TRIALS]  # the others: test_random_search.py
-methods = pytest.mark.parametrize("method", SUPERNETS)
-TWO = tiny.space_of("skip_connect", "dil_conv_3x3")
-
-# --- Spaces ----------------------------------------------------------------------------------------------------------
-
-FORMS = {"darts": ("plain", "fast"), "nasbench201": ("plain", "fast")}  # of the supernet of each family
-# architecture, operations -> mixture weights that are this architecture
-VERTEX = {"darts": planted.vertex, "nasbench201": planted.nasbench201_vertex}
-SIZES = {  # (5 of 2)(4 of 2)(3 of 2)(2 of 2) * 7^8 for each cell: 10^18; RobustDARTS: two operations an edge
-    "darts": (180 * 7**8) ** 2,
-    **dict.fromkeys(("s1", "s2", "s3", "s4"), (180 * 2**8) ** 2),
-    "nasbench201": 5**6,
-}
-# of the family, so small that it can be enumerated
-SMALL = {"darts": tiny.space_of("skip_connect"), "nasbench201": nasbench201.SPACE}
+FAMILY_CASES = collected("families", FamilyCase)
+METHOD_CASES = collected("methods", MethodCase)
+TRIED = [space for space in SPACES.values() if space.family in FAMILY_CASES]
+spaces = pytest.mark.parametrize("space", TRIED, ids=[space.name for space in TRIED])
+families = pytest.mark.parametrize("family", [name for name in FAMILIES if name in FAMILY_CASES])
+methods = pytest.mark.parametrize("method", [name for name in METHODS if name in METHOD_CASES])
 
 
-def supernet_of(space: SearchSpace, form: str) -> nn.Module:
-    """A small supernet in double with weights from a fixed seed."""
-    operations = FAMILIES[space.family].mixed(space)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        make = networks.module(space.family).Supernet
-        module: nn.Module = make(channels=2, cells=3, num_classes=3, operations=operations, form=form)
-    return module.double()
+def test_every_family_and_every_method_has_a_case() -> None:
+    found = lacking("families", FamilyCase, FAMILIES, FAMILY_CASES)
+    found += lacking("methods", MethodCase, METHODS, METHOD_CASES)
+    assert not found, "\n".join(found)
+
+
+def test_what_has_no_case_is_said_with_the_file_to_write() -> None:
+    found = lacking("methods", MethodCase, ["darts", "spos"], ["darts", "enas"])
+    assert found == [
+        "the method spos has no case: write tests/cases/methods/spos.py with CASE = MethodCase(...); "
+        "the fields are explained in tests/cases/__init__.py",
+        "there is no method enas: delete tests/cases/methods/enas.py",
+    ]
+
+
+# --- Families --------------------------------------------------------------------------------------------------------
+
+
+def supernets_of(space: SearchSpace) -> list[Any]:
+    """A small supernet in double with weights from a fixed seed, in each of its forms."""
+    forms = [{"form": form} for form in FAMILY_CASES[space.family].forms] or [{}]
+    return [tiny.supernet(space, num_classes=3, **form).double() for form in forms]
 
 
 def images(*shape: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
-@spaces
-def test_every_family_of_spaces_says_what_these_tests_need(space: SearchSpace) -> None:
-    assert space.name in SIZES
-    for table in (FORMS, VERTEX, SMALL, SEARCHED):
-        assert space.family in table
-    assert "form" in inspect.signature(networks.module(space.family).Supernet).parameters
+@families
+def test_the_case_of_a_family_fits_it(family: str) -> None:
+    case = FAMILY_CASES[family]
+    own = {name for name, space in SPACES.items() if space.family == family}
+    assert case.sizes.keys() == own, "a case says the size of every space of its family, and of no other"
+    assert {case.small.family, case.searched.family, case.drawn.family} == {family}
+    assert case.drawn.size <= 1000
+    assert case.vertex or not any("mixture" in SPACES[name].kinds for name in own), "a space that mixes needs a vertex"
+    assert bool(case.forms) == ("form" in inspect.signature(networks.module(family).Supernet).parameters)
 
 
 @spaces
 @pytest.mark.usefixtures("global_rng")
 def test_a_supernet_computes_what_the_network_cut_out_of_it_computes(space: SearchSpace) -> None:
-    for form in FORMS[space.family]:
-        supernet, x = supernet_of(space, form), images(2, 3, 8, 8)
+    for supernet in supernets_of(space):
+        x = images(2, 3, 8, 8)
         for seed in range(2):
             architecture = space.sample(Random(seed))
             network = networks.module(space.family).inherit(supernet, architecture)
@@ -86,13 +97,15 @@ def test_a_supernet_computes_what_the_network_cut_out_of_it_computes(space: Sear
             supernet.train()
 
 
-@spaces
+@pytest.mark.parametrize("space", [one for one in TRIED if "mixture" in one.kinds], ids=lambda space: space.name)
 def test_mixture_weights_at_a_vertex_are_the_discrete_path(space: SearchSpace) -> None:
-    for form in FORMS[space.family]:
-        supernet, x = supernet_of(space, form), images(2, 3, 8, 8)
+    vertex = FAMILY_CASES[space.family].vertex
+    assert vertex is not None
+    for supernet in supernets_of(space):
+        x = images(2, 3, 8, 8)
         for seed in range(2):
             architecture = space.sample(Random(seed))
-            mixture = VERTEX[space.family](architecture, supernet.mixed)  # type: ignore[arg-type]
+            mixture = vertex(architecture, supernet.mixed)
             mixture = {kind: weights.double() for kind, weights in mixture.items()}
             assert torch.allclose(supernet(x, mixture), supernet(x, architecture), rtol=0, atol=1e-12)
 
@@ -100,7 +113,7 @@ def test_mixture_weights_at_a_vertex_are_the_discrete_path(space: SearchSpace) -
 @spaces
 @pytest.mark.usefixtures("global_rng")
 def test_a_cut_out_network_owns_its_weights(space: SearchSpace) -> None:
-    supernet, x = supernet_of(space, "plain"), images(2, 3, 8, 8)
+    supernet, x = supernets_of(space)[0], images(2, 3, 8, 8)
     network = networks.module(space.family).inherit(supernet, space.sample(Random(0))).eval()
     before = network(x)
     with torch.no_grad():
@@ -110,113 +123,193 @@ def test_a_cut_out_network_owns_its_weights(space: SearchSpace) -> None:
 
 
 @spaces
-def test_the_size_of_a_space_is_the_papers_and_that_of_its_enumeration(space: SearchSpace) -> None:
-    assert space.size == SIZES[space.name]
-    small = SMALL[space.family]
-    assert small.size == sum(1 for _ in small.enumerate())
-    assert len(set(small.enumerate())) == small.size
+def test_the_size_of_a_space_is_the_papers(space: SearchSpace) -> None:
+    assert space.size == FAMILY_CASES[space.family].sizes[space.name]
+
+
+@families
+def test_a_small_space_enumerates_as_many_as_its_size_from_the_smallest_to_the_largest(family: str) -> None:
+    small = FAMILY_CASES[family].small
+    found = list(small.enumerate())
+    assert len(found) == len(set(found)) == small.size
+    assert (found[0], found[-1]) == (small.smallest(), small.largest())
+
+
+@spaces
+def test_the_smallest_and_the_largest_are_what_they_say(space: SearchSpace) -> None:
+    ends = (space.smallest(), space.largest())
+    for architecture, place in zip(ends, (0, -1), strict=True):
+        assert architecture in space
+        values = dict(architecture.choices)
+        assert all(values[one.name] == one.options[place] for one in space.choices if one.name in values)
+    if FAMILY_CASES[space.family].ordered:
+        (_, least), (_, most) = (cost_and_own(architecture) for architecture in ends)
+        for seed in range(20):
+            own = cost_and_own(space.sample(Random(seed)))[1]
+            assert least.macs <= own.macs <= most.macs and least.params <= own.params <= most.params
+        assert least.macs < most.macs
+
+
+@families
+def test_each_choice_is_drawn_uniformly_and_independently_and_every_architecture_is(family: str) -> None:
+    """Chi-square over the architectures; one whose choices are conditional is drawn by the options it meets."""
+    space, rng = FAMILY_CASES[family].drawn, Random(0)
+    chances = {one: chance_of(space, one) for one in space.enumerate()}
+    number = round(20 / min(chances.values()))
+    drawn = Counter(space.sample(rng) for _ in range(number))
+    assert drawn.keys() == chances.keys()
+    assert is_uniform([drawn[one] for one in chances], [number * chance for chance in chances.values()])
+
+
+def chance_of(space: SearchSpace, architecture: Architecture) -> float:
+    """How likely a draw of each choice that exists, in order, gives the architecture."""
+    chance, values = 1.0, dict(architecture.choices)
+    for choice in space.choices:
+        chance /= len(choice.options) if choice.name in values else 1
+    return chance
+
+
+def is_uniform(found: list[int], expected: list[float]) -> bool:
+    """Whether the chi-square statistic is within five standard deviations of its mean."""
+    chi2 = sum((one - mean) ** 2 / mean for one, mean in zip(found, expected, strict=True))
+    return bool(abs(chi2 - (len(found) - 1)) <= 5 * math.sqrt(2 * (len(found) - 1)))
+
+
+@spaces
+def test_every_option_of_every_choice_is_drawn_equally_often_in_the_order_of_walk(space: SearchSpace) -> None:
+    rng, by_hand = Random(3), Random(3)
+    drawn: dict[str, Counter[Any]] = {choice.name: Counter() for choice in space.choices}
+    for _ in range(10 * max(len(choice.options) for choice in space.choices)):
+        architecture = space.sample(rng)
+        assert architecture == space.walk(lambda choice: by_hand.choice(choice.options))
+        for name, value in architecture.choices:
+            drawn[name][value] += 1
+    assert rng.getstate() == by_hand.getstate()
+    for choice in space.choices:
+        counts = [drawn[choice.name][option] for option in choice.options]
+        assert is_uniform(counts, [sum(counts) / len(counts)] * len(counts)), choice.name
 
 
 @spaces
 def test_an_architecture_survives_json(space: SearchSpace) -> None:
-    architecture = space.sample(Random(0))
-    record = architecture.to_json()["choices"]
-    assert READERS[space.family]({name: as_tuples(value) for name, value in record.items()}) == architecture
+    for architecture in (space.sample(Random(0)), space.smallest(), space.largest()):
+        record = architecture.to_json()["choices"]
+        values = {name: as_tuples(value) for name, value in record.items()}
+        assert FAMILIES[space.family].read(values) == architecture
+        assert formats.read(str(architecture)) == (architecture, "json")
+
+
+@spaces
+def test_an_architecture_survives_the_notation_of_its_family(space: SearchSpace) -> None:
+    notation = FAMILIES[space.family].notation
+    for architecture in (*(space.sample(Random(seed)) for seed in range(5)), space.smallest(), space.largest()):
+        assert formats.read(formats.write(architecture, notation)) == (architecture, notation)
+
+
+SIZES: dict[str, Any] = {"channels": 4, "cells": 3, "num_classes": 7}
+
+
+def cost_and_own(architecture: Architecture) -> tuple[Cost, Cost]:
+    """Counts of an architecture as told, and those of its network."""
+    module = networks.module(architecture.space)
+    with torch.random.fork_rng():
+        network = module.reported(architecture, "cifar", image_size=32, **SIZES)
+    assert isinstance(network, module.Network)
+    return count(architecture, image_size=32, **SIZES), count_module(network, 32)
 
 
 @spaces
 def test_the_cost_of_an_architecture_is_that_of_its_network(space: SearchSpace) -> None:
-    sizes = {"channels": 4, "cells": 3, "num_classes": 7}
     for seed in range(3):
         architecture = space.sample(Random(seed))
+        cost, counted = cost_and_own(architecture)
+        assert cost == counted
         with torch.random.fork_rng():
-            network = networks.module(space.family).Network(architecture, **sizes)
-        cost = count(architecture, image_size=32, **sizes)  # type: ignore[arg-type]
+            network = networks.module(space.family).Network(architecture, **SIZES)
         own = {name: parameter.numel() for name, parameter in network.named_parameters()}
         assert cost.params_with_auxiliary == sum(own.values())
         assert cost.params == sum(n for name, n in own.items() if not name.startswith("auxiliary_head."))
 
 
+@spaces
+def test_a_picture_of_an_architecture_is_drawn_with_each_of_its_operations(space: SearchSpace, tmp_path: Path) -> None:
+    family, architecture = FAMILIES[space.family], space.largest()
+    used = [name for name in family.operations if name in str(architecture) and name != "none"]
+    picture = draw(architecture, tmp_path / "picture.svg", title="a title").read_text()
+    texts = [text.replace("_", " ") for text in (picture, str(cells_of_page(architecture, "run")))]
+    assert used and all(name.replace("_", " ") in text for name in used for text in texts)
+    assert all("<svg" in text for text in texts) and "a title" in picture
+    assert any(name in line for line in family.lines(architecture) for name in used)
+
+
 # --- Methods ---------------------------------------------------------------------------------------------------------
-
-# The ways a method computes, of which each must keep the contracts of runs.
-WAYS: dict[str, list[dict[str, Any]]] = {
-    "darts": [
-        {},
-        {"second_order": True},
-        {"supernet": "plain"},
-        {"stop": "stable:1,held-out:0.1", "stop_mode": "report"},
-    ]
-}
-SEARCHED = {"darts": TWO, "nasbench201": nasbench201.SPACE}  # of each family, to be searched quickly
-ALL_WAYS = [
-    (method, way, family)
-    for method, own in WAYS.items()
-    for family, space in SEARCHED.items()
-    if NEEDS.get(method, frozenset()) <= space.kinds
-    for way in own
-]
-ways = pytest.mark.parametrize(("method", "way", "family"), ALL_WAYS, ids=str)
-
-# Mean training loss of the five steps of the test below, in double, with torch 2.13.0 on CPU.
-GOLDEN_LOSS: dict[str, float] = {"darts": 2.33402434107962}
-
-# Each field of a method's Config: a value unlike the one in tiny.SEARCH, and what else must be set for it to matter.
-CASES: dict[str, dict[str, tuple[Any, dict[str, Any]]]] = {
-    "darts": {
-        "channels": (4, {}),
-        "cells": (4, {}),
-        "epochs": (2, {}),
-        "batch_size": (12, {}),
-        "second_order": (True, {}),
-        "lr": (0.1, {}),
-        "lr_min": (0.0, {"epochs": 2}),
-        "schedule_epochs": (4, {"epochs": 2}),
-        "momentum": (0.0, {}),
-        "weight_decay": (0.1, {}),
-        "grad_clip": (0.01, {}),
-        "alpha_lr": (0.1, {}),
-        "alpha_beta1": (0.9, {}),
-        "alpha_beta2": (0.5, {}),
-        "alpha_weight_decay": (1.0, {}),
-        "alpha_init": (0.1, {}),
-        "epsilon": (10.0, {"second_order": True}),
-        "crop_padding": (0, {}),
-        "flip": (True, {}),
-        "cutout": (4, {}),
-        "stop": ("stable:1", {"epochs": 3}),
-        "stop_mode": ("report", {"epochs": 3, "stop": "stable:1", "alpha_lr": 1e-6}),
-        "supernet": ("plain", {}),
-        "channels_last": (False, {}),
-    }
-}
 
 
 def method_module(method: str) -> ModuleType:
     return import_module(f"dartboard.methods.{method}")
 
 
+def families_of(method: str) -> list[str]:
+    """The families that the method can search, in the order of their table."""
+    return [family for family, case in FAMILY_CASES.items() if METHODS[method].needs <= case.searched.kinds]
+
+
+CASES = {name: METHOD_CASES[name] for name in METHODS if name in METHOD_CASES}
+WAYS = [(method, way, family) for method, case in CASES.items() for family in families_of(method) for way in case.ways]
+ways = pytest.mark.parametrize(("method", "way", "family"), WAYS, ids=str)
+STOPS = [(*one, stops) for one in WAYS for stops in one[1].stops]
+FIELDS = [(method, field.name) for method in CASES for field in fields(method_module(method).Config)]
+
+
 def run_search(
     method: str,
     folder: Path,
-    family: str = "darts",
+    family: str | None = None,
     *,
     setup: Setup | None = None,
     data: Data | None = None,
+    more: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> Any:
-    """A tiny search by any method in a new folder; closes the run even where it stops."""
-    module = method_module(method)
-    known = {field.name for field in fields(module.Config)}
-    config = module.Config(**{name: value for name, value in {**tiny.SEARCH, **settings}.items() if name in known})
+    """A tiny search by any method in a new folder; closes the run even where it stops. more: what `search` is given."""
+    module, space = method_module(method), FAMILY_CASES[family or families_of(method)[0]].searched
+    config = module.Config(**{**METHOD_CASES[method].settings, **settings})
     with Run.create(folder, config, setup=setup or Setup(device="cpu")) as run:
-        return module.search(config, SEARCHED[family], data or tiny.digits(), run)
+        return module.search(config, space, data or tiny.digits(), run, **(more or {}))
 
 
-def evidence(result: Any, folder: Path) -> tuple[Any, list[dict[str, Any]], dict[str, Tensor]]:
-    """All that must be the same, bit for bit, where a search is repeated."""
-    tensors = {f"alpha/{kind}": tensor for kind, tensor in result.alpha.items()}
-    return result.architecture, tiny.history(folder), tensors | dict(result.supernet.state_dict())
+def run_way(method: str, folder: Path, family: str, way: Way, **given: Any) -> Any:
+    """A tiny search of a family in one of the method's ways."""
+    more = way.more(FAMILY_CASES[family].searched)
+    return run_search(method, folder, family, more=more, **{**way.settings, **given})
+
+
+def go_on(method: str, run: Run, family: str, more: Mapping[str, Any] | None = None) -> Any:
+    module = method_module(method)
+    config = module.Config(**run.settings)
+    return module.search(config, FAMILY_CASES[family].searched, tiny.digits(), run, **(more or {}))
+
+
+def evidence(result: Any, folder: Path) -> tuple[Any, list[list[dict[str, Any]]], dict[str, Tensor]]:
+    """All that must be the same, bit for bit, where a search is repeated: tensors of its result, and in its files."""
+    tensors: dict[str, Tensor] = {}
+    for field in fields(result):
+        value = getattr(result, field.name)
+        if isinstance(value, nn.Module):
+            tensors |= dict(value.state_dict())
+        elif isinstance(value, Mapping):
+            tensors |= {f"{field.name}/{name}": one for name, one in value.items() if isinstance(one, Tensor)}
+    for path in sorted(folder.rglob("*.safetensors")):
+        if "checkpoint" not in path.parts:
+            tensors |= {f"{path.relative_to(folder)}/{name}": one for name, one in load_file(path).items()}
+    return result.architecture, told(folder), tensors
+
+
+def told(folder: Path) -> list[list[dict[str, Any]]]:
+    """The metrics of a run, and of the trainings of trials that stay in it, without what is only time."""
+    return [
+        tiny.history(path.parent) for path in (folder / "metrics.jsonl", *sorted(folder.glob("trials/*/metrics.jsonl")))
+    ]
 
 
 def assert_same(one: tuple[Any, Any, dict[str, Tensor]], other: tuple[Any, Any, dict[str, Tensor]]) -> None:
@@ -225,45 +318,41 @@ def assert_same(one: tuple[Any, Any, dict[str, Tensor]], other: tuple[Any, Any, 
 
 
 @methods
-def test_every_method_says_what_these_tests_need(method: str) -> None:
-    for table in (WAYS, CASES, GOLDEN_LOSS):
-        assert method in table
+def test_the_case_of_a_method_fits_it(method: str) -> None:
+    case = METHOD_CASES[method]
+    assert case.ways and case.planted and families_of(method)
+    assert case.changes.keys() | case.elsewhere.keys() == {field.name for field in fields(method_module(method).Config)}
+    assert not case.changes.keys() & case.elsewhere.keys()
 
 
 @ways
 def test_the_same_seed_gives_the_same_search_bit_for_bit_and_another_seed_another(
-    method: str, way: dict[str, Any], family: str, tmp_path: Path
+    method: str, way: Way, family: str, tmp_path: Path
 ) -> None:
     found = []
     for name, seed in (("one", 0), ("again", 0), ("other", 1)):
-        result = run_search(method, tmp_path / name, family, setup=Setup(seed=seed, device="cpu"), **way)
+        result = run_way(method, tmp_path / name, family, way, setup=Setup(seed=seed, device="cpu"))
         found.append(evidence(result, tmp_path / name))
     assert_same(found[0], found[1])
     assert found[0][1] != found[2][1]
 
 
-@ways
-@pytest.mark.parametrize("stops", [[1], [2, 1]])
+@pytest.mark.parametrize(("method", "way", "family", "stops"), STOPS, ids=str)
 def test_a_search_that_was_stopped_and_gone_on_with_ends_as_one_that_was_not(
-    method: str, way: dict[str, Any], family: str, stops: list[int], tmp_path: Path
+    method: str, way: Way, family: str, stops: tuple[int, ...], tmp_path: Path
 ) -> None:
-    """Four steps in two epochs; stopped inside an epoch and at the end of one."""
-    whole = run_search(method, tmp_path / "whole", family, epochs=2, **way)
+    """Stopped inside an epoch or a trial, and at the end of one."""
+    longer, space = METHOD_CASES[method].longer, FAMILY_CASES[family].searched
+    whole = run_way(method, tmp_path / "whole", family, way, **longer)
     with pytest.raises(InterruptedRunError):
-        setup = Setup(device="cpu", budget=f"{stops[0]}steps")
-        run_search(method, tmp_path / "cut", family, epochs=2, setup=setup, **way)
+        run_way(method, tmp_path / "cut", family, way, setup=Setup(device="cpu", budget=f"{stops[0]}steps"), **longer)
     for steps in stops[1:]:
         with Run.open(tmp_path / "cut", write=True) as run, pytest.raises(InterruptedRunError):
             run.limits.steps = steps
-            go_on(method, run, family)
+            go_on(method, run, family, way.more(space))
     with Run.open(tmp_path / "cut", write=True) as run:
-        again = go_on(method, run, family)
+        again = go_on(method, run, family, way.more(space))
     assert_same(evidence(whole, tmp_path / "whole"), evidence(again, tmp_path / "cut"))
-
-
-def go_on(method: str, run: Run, family: str = "darts") -> Any:
-    module = method_module(method)
-    return module.search(module.Config(**run.settings), SEARCHED[family], tiny.digits(), run)
 
 
 @methods
@@ -271,7 +360,7 @@ def test_a_finished_search_gone_on_with_gives_its_result_again_and_writes_nothin
     first = run_search(method, tmp_path / "run")
     before = tiny.history(tmp_path / "run")
     with Run.open(tmp_path / "run", write=True) as run:
-        again = go_on(method, run)
+        again = go_on(method, run, families_of(method)[0])
     assert again.architecture == first.architecture
     assert tiny.history(tmp_path / "run") == before
 
@@ -290,76 +379,73 @@ class Sealed:
 
 
 @ways
-def test_a_search_never_looks_at_the_test_images(method: str, way: dict[str, Any], family: str, tmp_path: Path) -> None:
+def test_a_search_never_looks_at_the_test_images(method: str, way: Way, family: str, tmp_path: Path) -> None:
     data = replace(tiny.digits(), test=Sealed())  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match=r"data\.test\.images"):
         data.test.images  # noqa: B018
-    assert run_search(method, tmp_path / "run", family, data=data, **way).architecture is not None
+    assert run_way(method, tmp_path / "run", family, way, data=data).architecture is not None
+    assert not any("test" in name for line in tiny.history(tmp_path / "run") for name in line)
 
 
 @methods
 def test_five_steps_have_the_loss_they_always_had(method: str, tmp_path: Path) -> None:
-    data = load_data("digits", max_images=160)
-    run_search(method, tmp_path / "run", data=data, setup=Setup(device="cpu", precision="float64"), supernet="plain")
-    lines = [line for line in tiny.history(tmp_path / "run") if line["event"] == "epoch"]
+    case, data = METHOD_CASES[method], load_data("digits", max_images=160)
+    setup = Setup(device="cpu", precision="float64")
+    run_search(method, tmp_path / "run", data=data, setup=setup, **case.golden_settings)
+    lines = [line for run in told(tmp_path / "run") for line in run if line["event"] == "epoch"]
     assert lines[0]["step"] == 5
     tolerance = 1e-6 if torch.__version__.startswith("2.13.0") else 0.05
-    assert lines[0]["train_loss"] == pytest.approx(GOLDEN_LOSS[method], rel=tolerance)
+    assert lines[0]["train_loss"] == pytest.approx(case.golden_loss, rel=tolerance)
 
 
 @cache
-def base_history(method: str, more: tuple[tuple[str, Any], ...], folder: Path) -> list[dict[str, Any]]:
-    run_search(method, folder, **dict(more))
-    return tiny.history(folder)
+def base_history(method: str, more: tuple[tuple[str, Any], ...], folder: Path) -> list[list[dict[str, Any]]]:
+    run_search(method, folder, data=METHOD_CASES[method].changes_data(), **dict(more))
+    return told(folder)
 
 
-@pytest.mark.parametrize(
-    ("method", "field"),
-    [(method, field.name) for method in SUPERNETS for field in fields(method_module(method).Config)],
-)
+@pytest.mark.parametrize(("method", "field"), FIELDS)
 def test_every_setting_changes_something(
     method: str, field: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    assert field in CASES[method], f"a new setting: add a case to CASES that shows what {field} changes"
-    value, more = CASES[method][field]
-    assert {**tiny.SEARCH, **more}.get(field, getattr(method_module(method).Config(), field)) != value
-    before = base_history(
-        method, tuple(more.items()), tmp_path_factory.getbasetemp() / re.sub(r"\W+", "-", f"{method}-base-{more}")
-    )
-    run_search(method, tmp_path / "run", **{**more, field: value})
-    assert tiny.history(tmp_path / "run") != before
+    case = METHOD_CASES[method]
+    if field in case.elsewhere:
+        return assert_is_tested(case.elsewhere[field])
+    what = f"a new setting: show in tests/cases/methods/{method}.py, in `changes`, what {field} changes"
+    assert field in case.changes, what
+    value, more = case.changes[field]
+    assert {**case.settings, **more}.get(field, getattr(method_module(method).Config(), field)) != value
+    name = re.sub(r"\W+", "-", f"{method}-base-{more}")[:200]
+    before = base_history(method, tuple(more.items()), tmp_path_factory.getbasetemp() / name)
+    run_search(method, tmp_path / "run", data=case.changes_data(), **{**more, field: value})
+    assert told(tmp_path / "run") != before
 
 
-@methods
-def test_no_case_is_left_of_a_setting_that_is_gone(method: str) -> None:
-    assert CASES[method].keys() == {field.name for field in fields(method_module(method).Config)}
+def assert_is_tested(place: str) -> None:
+    """Whether there is the test FILE::TEST."""
+    file, _, name = place.partition("::")
+    assert f"\ndef {name}(" in Path(__file__).with_name(file).read_text()
 
 
 # --- A planted optimum -----------------------------------------------------------------------------------------------
 
-TOY_SPACE = tiny.space_of(*planted.OPERATIONS[1:])
-
 
 @pytest.mark.parametrize(
-    ("method", "way"), [("darts", {}), ("darts", {"second_order": True})], ids=["first order", "second order"]
+    ("method", "toy"), [(method, toy) for method, case in CASES.items() for toy in case.planted], ids=str
 )
-def test_a_search_finds_a_planted_cell_that_random_draws_do_not(
-    method: str, way: dict[str, Any], tmp_path: Path
+def test_a_search_finds_a_planted_architecture_that_random_draws_do_not(
+    method: str, toy: Planted, tmp_path: Path
 ) -> None:
-    module, data, optimum = method_module(method), planted.noisy_images(), TOY_SPACE.sample(Random(1000))
-    config = module.Config(
-        epochs=12, batch_size=50, alpha_lr=0.05, crop_padding=0, flip=False, channels_last=False, **way
-    )
+    module = method_module(method)
+    config = module.Config(**toy.settings)
     with Run.create(tmp_path / "run", config, setup=Setup(device="cpu")) as run:
-        result = module.search(config, TOY_SPACE, data, run, supernet=planted.PlantedSupernet(optimum))
-    draws = [TOY_SPACE.sample(Random(seed)) for seed in range(100)]
-    best_draw = max(planted.matches(draw, optimum) for draw in draws)
-    assert planted.matches(optimum, optimum) == 16
-    assert planted.matches(result.architecture, optimum) >= 15 > best_draw
-    losses = [shared_weights_score(result.supernet, draw, data, 100)[0] for draw in draws]
-    assert shared_weights_score(result.supernet, result.architecture, data, 100)[0] < min(losses)
+        result = module.search(config, toy.space, toy.data(), run, **toy.more())
+    assert toy.matches(toy.best, toy.best) == toy.places
+    assert toy.matches(result.architecture, toy.best) >= toy.at_least
+    draws = [toy.space.sample(Random(seed)) for seed in range(toy.draws)]
+    assert all(toy.matches(draw, toy.best) < toy.at_least for draw in draws)
+    assert all(toy.score(result, draw) < toy.score(result, result.architecture) for draw in draws)
 
 
-def test_every_method_is_tried_on_the_planted_optimum() -> None:
-    marks = test_a_search_finds_a_planted_cell_that_random_draws_do_not.pytestmark  # type: ignore[attr-defined]
-    assert {method for method, _ in marks[0].args[1]} == set(SUPERNETS)
+def test_only_random_search_is_not_compared_with_random_draws() -> None:
+    assert {name for name, case in CASES.items() if any(toy.draws == 0 for toy in case.planted)} <= {"random_search"}

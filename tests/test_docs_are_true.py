@@ -112,9 +112,9 @@ def test_every_command_named_in_a_sentence_exists_with_its_flags(name):
     from dartboard.cli import COMMANDS
     from dartboard.commands import evaluate, export, listing, report, resume, search, show, transfer
     from dartboard.commands.flags import flags_of
-    from dartboard.methods import darts, random_search
+    from dartboard.methods import METHODS
 
-    own = (search.flags_class(darts.Config), search.flags_class(random_search.Config), transfer.TransferFlags)
+    own = [search.flags_class(search.method_module(method).Config) for method in METHODS] + [transfer.TransferFlags]
     own += (evaluate.EvaluateFlags, export.ExportFlags, listing.ListFlags, report.ReportFlags, resume.ResumeFlags)
     flags = known_flags().union(*map(flags_of, (*own, show.ShowFlags)))
     for span in re.findall(r"`dartboard ([^`]+)`", prose(PAGES[name])):

@@ -1,4 +1,7 @@
-"""Random search: by a table, by shared weights, by trainings; what it keeps, how it is resumed, what its page tells."""
+"""Random search: by a table, by shared weights, by trainings; what it keeps, how it is resumed, what its page tells.
+
+What it has in common with every method is tried by test_contracts.py.
+"""
 
 import csv
 import os
@@ -7,7 +10,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import fields, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +19,6 @@ from typing import Any
 import pytest
 import torch
 
-import test_training
 import tiny
 from dartboard import train
 from dartboard.cli import main
@@ -24,13 +27,13 @@ from dartboard.data import Data
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import random_search
 from dartboard.report import write_report
+from dartboard.report.facts import mixed_of
 from dartboard.runs.run import Run
 from dartboard.scoring import tables
 from dartboard.scoring.evaluate import shared_weights_score
 from dartboard.scoring.limits import Limit
 from dartboard.scoring.scorers import Score, by_shared_weights, by_table
 from dartboard.scoring.tables import Layout
-from dartboard.search import trials
 from dartboard.spaces import SPACES, nasbench201
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.training.by_training import by_training
@@ -42,7 +45,7 @@ SIZES = ["--channels", "2", "--cells", "3", "--epochs", "1", "--max-images", "64
 
 
 @pytest.fixture
-def small_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def small_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A table of 64 cells, in place of the 15,625: the more convolutions, the better; one column says the opposite."""
     columns = {"cifar10": ("cifar10-val", "cifar10-test"), "cifar100": ("cifar100-val", "cifar10-test")}
     layout = Layout(SMALL, "arch", nasbench201.from_string, nasbench201.to_string, columns)
@@ -55,7 +58,8 @@ def small_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for cell in SMALL.enumerate():
             score = 10 + 10 * convolutions(cell)
             writer.writerow([nasbench201.to_string(cell), score, score + 5, 80 - score])
-    return path
+    yield path
+    mixed_of.cache_clear()  # pages remember what the edges of a space mix
 
 
 def convolutions(cell: Architecture) -> int:
@@ -122,13 +126,6 @@ def test_the_planted_best_of_64_cells_is_found(small_table: Path, tmp_path: Path
     assert opposite.architecture == nasbench201.architecture(["none"] * 6)
 
 
-def test_the_same_seed_draws_the_same_and_another_seed_others(small_table: Path, tmp_path: Path) -> None:
-    for name, seed in (("one", 0), ("again", 0), ("other", 1)):
-        search(tmp_path / name, space=SMALL, truth=str(small_table), trials=20, setup=Setup(seed=seed, device="cpu"))
-    one, again, other = (tiny.history(tmp_path / name) for name in ("one", "again", "other"))
-    assert one == again != other
-
-
 def test_more_trials_begin_with_the_same_ones(small_table: Path, tmp_path: Path) -> None:
     search(tmp_path / "few", space=SMALL, truth=str(small_table), trials=5)
     search(tmp_path / "many", space=SMALL, truth=str(small_table), trials=9)
@@ -179,9 +176,9 @@ def test_every_trial_is_a_training_whose_line_and_best_weights_stay(space: Searc
     assert sum(tensor.numel() for tensor in weights_of(tmp_path / "run", result).values()) >= result.cost.params
 
 
-@pytest.mark.parametrize("stops", [[1], [3, 1, 4], [5, 6], [1] * 14], ids=str)
-def test_a_search_killed_in_the_middle_of_a_trial_ends_as_one_that_was_not(stops: list[int], tmp_path: Path) -> None:
-    """Three trials of four steps, and a step for each trial's end."""
+def test_a_search_stopped_at_every_step_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    """Three trials of four steps, and a step for each trial's end. Fewer stops: test_contracts.py."""
+    stops = [1] * 14
     whole = trained(tmp_path / "whole")
     with pytest.raises(InterruptedRunError, match=r"dartboard resume .*cut$"):
         trained(tmp_path / "cut", setup=Setup(device="cpu", budget=f"{stops[0]}steps"))
@@ -221,26 +218,6 @@ def test_a_process_killed_in_a_trial_is_resumed_to_the_same_end(tmp_path: Path) 
     assert tiny.same_tensors(weights_of(tmp_path / "cut", again), weights_of(tmp_path / "whole", whole))
 
 
-class Sealed:
-    """Test images that nobody may look at: they can be counted and moved, nothing else."""
-
-    def __len__(self) -> int:
-        return 32
-
-    def to(self, device: object) -> "Sealed":
-        return self
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"the search read data.test.{name}")
-
-
-def test_neither_trainings_nor_shared_weights_look_at_the_test_images(tmp_path: Path) -> None:
-    data = replace(tiny.digits(), test=Sealed())  # type: ignore[arg-type]
-    assert search(tmp_path / "one", data=data, **{**TRAINED, "trials": 1}).architecture is not None
-    supernet = tiny.search(tmp_path / "darts").supernet
-    search(tmp_path / "two", data=data, **{**TRAINED, "trials": 2}, more={"supernet": supernet})
-
-
 def test_a_score_by_training_learns_on_train_alone(tmp_path: Path) -> None:
     data, cell = tiny.digits(), tiny.FEW.sample(Random(0))
     config = train.Config(**tiny.TRAIN)
@@ -262,18 +239,6 @@ def test_fit_refuses_to_score_on_what_it_learned(tmp_path: Path) -> None:
             train.fit(config, module, tiny.digits(), run, score_on="val")
         with pytest.raises(InputError, match="fit learns on"):
             train.fit(config, module, tiny.digits(), run, learn_on="test")  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("field", [field.name for field in fields(train.Config)])
-def test_every_setting_of_a_training_reaches_the_trials(field: str) -> None:
-    value, _ = test_training.CASES[field]
-    config = random_search.Config(**{**TRAINED, field: value})
-    assert getattr(trials.training_of(config), field) == value
-
-
-def test_every_setting_of_its_own_is_tried_here() -> None:
-    own = {field.name for field in fields(random_search.Config)} - {field.name for field in fields(train.Config)}
-    assert own == {"trials", "truth", "shared_weights", "limit"}
 
 
 def test_a_trial_is_not_resumed_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

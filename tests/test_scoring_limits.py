@@ -53,6 +53,15 @@ def test_draws_within_limits_are_those_of_the_space_that_fit() -> None:
     assert sample_within(SPACE, Random(3), (), cost) == SPACE.sample(Random(3))
 
 
+def test_neighbours_within_limits_are_drawn_by_the_draw_that_is_given() -> None:
+    start, rng = SPACE.smallest(), Random(0)
+    drawn = {
+        sample_within(SPACE, rng, limits_from("params<=3"), cost, lambda rng: SPACE.mutate(start, rng))
+        for _ in range(200)
+    }
+    assert len(drawn) == 6 * 2 and all(1 < cost(one).params <= 3 for one in drawn)
+
+
 def test_where_nothing_fits_the_smallest_possible_is_named() -> None:
     with pytest.raises(InputError, match="the smallest architecture of nasbench201 has 1 parameters; give"):
         sample_within(SPACE, Random(0), [Limit("params", 0.5)], cost)

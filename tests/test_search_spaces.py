@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dartboard.errors import InputError
-from dartboard.spaces import READERS, SPACES, darts
+from dartboard.spaces import SPACES, darts
+from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.family import no_mixture
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, as_lists, as_tuples, quote
 
 FIXED = ((2, "x"),)
@@ -27,8 +29,9 @@ def test_what_is_sampled_mutated_or_crossed_lies_in_the_space(space: SearchSpace
     one, other = space.sample(rng), space.sample(rng)
     child, mutant = space.cross(one, other, rng), space.mutate(one, rng)
     assert all(architecture in space for architecture in (one, other, child, mutant))
-    assert sum(one[name] != mutant[name] for name, _ in one.choices) == 1
-    assert all(child[name] in (one[name], other[name]) for name, _ in child.choices)
+    fixed = [choice.name for choice in space.choices if choice.name in one and choice.name in mutant]
+    assert sum(one[name] != mutant[name] for name in fixed) == 1
+    assert all(pair in (*one.choices, *other.choices) for pair in child.choices)
 
 
 @spaces
@@ -38,14 +41,14 @@ def test_an_architecture_comes_back_from_its_json(space: SearchSpace, seed: int)
     record = json.loads(str(architecture))
     assert record == architecture.to_json()
     assert record["space"] == space.family
-    again = READERS[space.family]({name: as_tuples(value) for name, value in record["choices"].items()})
+    again = FAMILIES[space.family].read({name: as_tuples(value) for name, value in record["choices"].items()})
     assert again == architecture
     assert hash(again) == hash(architecture)
 
 
 @spaces
-def test_every_space_knows_its_name_and_source_and_its_family_has_a_reader(space: SearchSpace) -> None:
-    assert space.family in READERS
+def test_every_space_knows_its_name_its_source_and_its_family(space: SearchSpace) -> None:
+    assert space.family in FAMILIES
     assert SPACES[space.name] is space
     assert space.source
 
@@ -189,3 +192,8 @@ def test_choices_that_make_no_cell_are_refused(change: dict[str, object], words:
     values = {**dict(darts.SPACE.sample(Random(0)).choices), **change}
     with pytest.raises(InputError, match=words):
         darts.from_choices({name: value for name, value in values.items() if value is not None})
+
+
+def test_nothing_is_derived_in_a_family_that_mixes_nothing() -> None:
+    with pytest.raises(InputError, match="nothing is derived from the weights of chain; give a space that offers"):
+        no_mixture({"chain": [[1.0]]}, {"chain": [["skip_connect"]]})

@@ -5,14 +5,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from dartboard import spaces, train
+from dartboard import networks, spaces, train
 from dartboard.config import Setup
 from dartboard.data import Data, Split, load_data
 from dartboard.methods import darts
 from dartboard.networks.darts import Network, sized
 from dartboard.runs.run import Run
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 SPACE: SearchSpace = spaces.SPACES["darts"]
@@ -50,6 +52,15 @@ def space_of(*operations: str) -> SearchSpace:
 
 
 FEW = space_of("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
+
+
+def supernet(space: SearchSpace, *, num_classes: int = 10, **form: str) -> nn.Module:
+    """A small supernet of any space, its weights from a fixed seed. form: "plain" or "fast", where it has several."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        make, operations = networks.module(space.family).Supernet, FAMILIES[space.family].mixed(space)
+        module: nn.Module = make(channels=2, cells=3, num_classes=num_classes, operations=operations, **form)
+    return module
 
 
 def search(folder: Path, *, data: Data | None = None, seed: int = 0, budget: str | None = None,

@@ -36,7 +36,7 @@ def execute(words: list[str]) -> None:
 def lines(kind: str) -> list[str]:
     """One line a thing: its name, what it is, its source."""
     if kind == "methods":
-        return [f"{name:10} {what}. Spaces: {spaces_of(name)}. {source}" for name, (what, source) in METHODS.items()]
+        return [f"{name:10} {one.what}. Spaces: {spaces_of(name)}. {one.source}" for name, one in METHODS.items()]
     if kind == "spaces":
         return [f"{name:10} {space.size:.3g} architectures. {space.source}" for name, space in SPACES.items()]
     if kind == "data":

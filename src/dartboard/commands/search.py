@@ -12,7 +12,7 @@ from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import STOPPED
-from dartboard.methods import BY_TRIALS, METHODS, check_pair
+from dartboard.methods import METHODS, check_pair
 from dartboard.paths import expanded
 from dartboard.runs.known_speeds import remember, say_known
 from dartboard.runs.limits import Limits, limits_of
@@ -54,7 +54,7 @@ def execute(words: list[str]) -> None:
     defaults = {"new": work.NewRun(), "space": space, "together": False, "setup": setup, "config": config}
     defaults |= {"from_": None, "carry": Handover.carry, "restart_schedule": Handover.restart_schedule}
     flags = parse(cls, words, "search", MISSING, defaults)
-    if method in BY_TRIALS:
+    if METHODS[method].by_trials:
         return by_trials.execute(flags, header, words)
     origin = origin_of(flags, header)
     if flags.new.print_config:
@@ -124,7 +124,7 @@ def method_of(words: list[str]) -> str:
 def refuse_early(words: list[str], method: str, space: str) -> None:
     """Raises InputError for unknown names, and a space that the method cannot search, before torch is imported."""
     check_pair(method, space)
-    if method in BY_TRIALS:
+    if METHODS[method].by_trials:
         by_trials.refuse_early(words, space)
     if (data := given(words, "--data")) is not None:
         check_name(data)
@@ -223,7 +223,7 @@ def resume(run: Run) -> None:
         raise unknown(f"method in {run.folder}", str(run.method), METHODS)
     check_space(run)
     config = build(method_module(run.method).Config, run.settings)
-    if run.method in BY_TRIALS:
+    if METHODS[run.method].by_trials:
         return by_trials.resume(run, config)
     with work.attended(run, fresh=False):
         data = work.load(run.setup)

@@ -1,10 +1,10 @@
-"""Our own JSON: {"space": NAME, "choices": {NAME: value}}, of any space in the table `spaces.READERS`."""
+"""Our own JSON: {"space": NAME, "choices": {NAME: value}}, of any family in the table `FAMILIES`."""
 
 import json
 from typing import Any
 
 from dartboard.errors import InputError, unknown
-from dartboard.spaces import READERS
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, as_tuples, quote
 
 
@@ -15,12 +15,12 @@ def read_choices(record: dict[str, Any]) -> Architecture:
             raise unknown("key", key, ("space", "choices"))
     space, values = record.get("space"), record.get("choices")
     if not isinstance(space, str):
-        raise InputError(f"'space' is {quote(space)}; give the name of a space: {', '.join(READERS)}")
-    if space not in READERS:
-        raise unknown("space", space, READERS)
+        raise InputError(f"'space' is {quote(space)}; give the name of a space: {', '.join(FAMILIES)}")
+    if space not in FAMILIES:
+        raise unknown("space", space, FAMILIES)
     if not isinstance(values, dict):
         raise InputError(f"'choices' is {quote(values)}; give an object of choices")
-    return READERS[space]({name: as_tuples(value) for name, value in values.items()})
+    return FAMILIES[space].read({name: as_tuples(value) for name, value in values.items()})
 
 
 def write_choices(architecture: Architecture) -> str:

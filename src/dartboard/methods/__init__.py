@@ -1,29 +1,40 @@
-"""The methods, one file each; plain tables of name -> (what it is, its source), and of what a method needs."""
+"""The methods, one file each; a plain table of what the rest of the house must know of one before it is imported."""
+
+from dataclasses import dataclass
 
 from dartboard.errors import InputError, unknown
 from dartboard.spaces import SPACES
 
-METHODS: dict[str, tuple[str, str]] = {
-    "darts": (
+
+@dataclass(frozen=True)
+class Method:
+    """what: it is, in words; source: its papers. needs: what a space's supernet must be able to compute for it, of
+    search_space.KINDS. by_trials: it scores architectures one by one, and its Config is a search.trials.Settings;
+    other methods train a supernet."""
+
+    what: str
+    source: str
+    needs: frozenset[str] = frozenset()
+    by_trials: bool = False
+
+
+METHODS: dict[str, Method] = {
+    "darts": Method(
         "differentiable search over a relaxed cell, first and second order",
         "Liu, Simonyan, Yang: DARTS, ICLR 2019 (arXiv 1806.09055); quark0/darts",
+        needs=frozenset({"mixture"}),
     ),
-    "random_search": (
+    "random_search": Method(
         "architectures drawn at random, scored by a table, by shared weights or by trainings",
         "Bergstra, Bengio, JMLR 13 (2012); Li, Talwalkar, UAI 2019 (arXiv 1902.07638)",
+        by_trials=True,
     ),
 }
-
-# What a space's supernet must be able to compute for a method, of search_space.KINDS; not here: nothing in particular.
-NEEDS: dict[str, frozenset[str]] = {"darts": frozenset({"mixture"})}
-
-# The methods that score architectures one by one, whose Config is a search.trials.Settings; others train a supernet.
-BY_TRIALS = frozenset({"random_search"})
 
 
 def missing(method: str, space: str) -> frozenset[str]:
     """What the method needs and the space does not offer; empty for a pair that works."""
-    return NEEDS.get(method, frozenset()) - SPACES[space].kinds
+    return METHODS[method].needs - SPACES[space].kinds
 
 
 def check_pair(method: str, space: str) -> None:

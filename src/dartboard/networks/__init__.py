@@ -5,10 +5,9 @@ from types import ModuleType
 from typing import Protocol
 
 from dartboard.errors import InputError, unknown
+from dartboard.spaces.families import FAMILIES
 
 MOST_CELLS = 1000
-
-FAMILIES = ("darts", "nasbench201")
 
 
 def module(family: str) -> ModuleType:

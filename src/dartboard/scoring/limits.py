@@ -49,19 +49,24 @@ def fits(cost: "Cost", limits: Sequence[Limit]) -> bool:
 
 
 def sample_within(
-    space: SearchSpace, rng: Random, limits: Sequence[Limit], cost: "Callable[[Architecture], Cost]"
+    space: SearchSpace,
+    rng: Random,
+    limits: Sequence[Limit],
+    cost: "Callable[[Architecture], Cost]",
+    draw: Callable[[Random], Architecture] | None = None,
 ) -> Architecture:
     """An architecture drawn uniformly from those of the space that are within the limits, by drawing until one is.
 
-    Raises InputError, naming what the smallest costs, where that is over a limit, or where of 1,000 draws none is
-    within them all.
+    draw: another way to draw from the space, such as a mutation. Raises InputError, naming what the smallest costs,
+    where that is over a limit, or where of 1,000 draws none is within them all.
     """
+    draw = draw or space.sample
     if not limits:
-        return space.sample(rng)
+        return draw(rng)
     smallest = cost(space.smallest())
     if fits(smallest, limits):
         for _ in range(MOST_DRAWS):
-            architecture = space.sample(rng)
+            architecture = draw(rng)
             if fits(cost(architecture), limits):
                 return architecture
     least = ", ".join(f"{getattr(smallest, limit.name):,} {NAMES[limit.name]}" for limit in limits)

@@ -28,7 +28,6 @@ from dartboard.scoring.cost import Cost, count
 from dartboard.scoring.limits import limits_from
 from dartboard.scoring.scorers import Score, Scorer, by_shared_weights, by_table
 from dartboard.scoring.tables import Table, read_truth, split_column
-from dartboard.spaces import READERS
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace, as_tuples
 from dartboard.tasks import task_of
@@ -243,7 +242,7 @@ def restored(checkpoint: Checkpoint) -> Standing:
         if best is None:
             return Standing(done)
         family, choices = best["architecture"]["space"], best["architecture"]["choices"]
-        architecture = READERS[family]({name: as_tuples(value) for name, value in choices.items()})
+        architecture = FAMILIES[family].read({name: as_tuples(value) for name, value in choices.items()})
         return Standing(done, Trial(best["number"], architecture, Score(**best["score"])))
     except (KeyError, TypeError) as error:
         raise InputError(f"checkpoint {checkpoint.place} is of another run; put this run's own back") from error

@@ -16,6 +16,7 @@ from itertools import combinations, product
 from typing import TypeVar
 
 from dartboard.errors import InputError, unknown
+from dartboard.spaces.family import Family
 from dartboard.spaces.graph import Graph, skips_and_pools
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 
@@ -315,3 +316,22 @@ def drawn_names(num_nodes: int) -> tuple[str, ...]:
 
 NOTE = "Numbers are the genotype's; its nodes 0 and 1 are the outputs of the two cells before."  # of both pictures
 SPACE = space("darts", "Liu et al., DARTS, ICLR 2019, section 3.1.1; quark0/darts", OPERATIONS[1:])
+FAMILY = Family(
+    read=from_choices,
+    notation="quark0",
+    lines=lines,
+    graphs=graphs,
+    relaxed=relaxed,
+    note=NOTE,
+    sizes={
+        "cifar": {"channels": 36, "cells": 20, "num_classes": 10, "image_size": 32},
+        "imagenet": {"channels": 48, "cells": 14, "num_classes": 1000, "image_size": 224},
+    },
+    kinds=TITLES,
+    operations=tuple(RECIPES),
+    mixed=mixed,
+    num_skips=num_skips,
+    is_learnable=is_learnable,
+    derive=derive,
+    rivals=edges_of,
+)

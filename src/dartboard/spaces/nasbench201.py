@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from dartboard.errors import InputError, unknown
+from dartboard.spaces.family import Family
 from dartboard.spaces.graph import Graph, skips_and_pools
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 
@@ -230,3 +231,20 @@ def relaxed(kind: str, num_rows: int) -> Graph | None:
 
 def named_edges() -> list[tuple[str, str]]:
     return [(node_name(source), node_name(target)) for source, target in EDGES]
+
+
+FAMILY = Family(
+    read=from_choices,
+    notation="nasbench201",
+    lines=lines,
+    graphs=graphs,
+    relaxed=relaxed,
+    sizes={"cifar": {"channels": 16, "cells": 17, "num_classes": 10, "image_size": 32}},
+    kinds={CELL: "cell"},
+    operations=OPERATIONS,
+    mixed=mixed,
+    num_skips=num_skips,
+    is_learnable=is_learnable,
+    derive=derive,
+    training={"auxiliary": False, "drop_path": 0.0},  # its networks have neither a second head nor drop path
+)

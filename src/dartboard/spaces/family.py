@@ -1,0 +1,60 @@
+"""What the rest of the house asks of a family of spaces: a record, which lies in the family's file."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dartboard.errors import InputError
+from dartboard.spaces.graph import Graph
+from dartboard.spaces.search_space import Architecture, SearchSpace, Value
+
+Mixed = Mapping[str, Sequence[Sequence[str]]]  # by kind of cell, of every edge: the columns of its mixture weights
+
+
+def nothing_mixed(space: SearchSpace) -> Mixed:
+    """Of a family whose supernet mixes nothing."""
+    return {}
+
+
+def not_derived(weights: Mapping[str, Sequence[Sequence[float]]], mixed: Mixed) -> Architecture:
+    """Raises InputError: the family has no architectures that are read off mixture weights."""
+    raise InputError("the architectures of this family are not read off mixture weights; give a method that needs none")
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the rest of the house asks of a family.
+
+    read: what makes an architecture of {choice: value} as a file gives it, or raises InputError. notation: the one
+    people write its architectures in (a key of formats.NOTATIONS). lines: an architecture in words; graphs: in
+    pictures, one a part; note: what stands below them.
+    sizes: of the networks whose counts papers report: channels, cells, num_classes, image_size by the network's name.
+    kinds: of cells: what the tables of `mixed` are called, which no other family has -> in words. The first keeps the
+    size of maps, and its skip connections are what num_skips counts. operations: all that its edges can be, in order.
+    mixed: what each edge of a space has to choose from, which is what a relaxed form mixes; nothing where it has none.
+    derive: (mixture weights, mixed) -> the architecture that is read off them. relaxed: (kind, number of rows) -> the
+    relaxed cell whose table has so many rows, an edge each in their order, or None; where a family has none, its pages
+    draw the architecture and not how it came about. is_learnable: whether an operation is a convolution.
+    rivals: (source, target) of each row of a table of so many, where a node's edges compete to be in its architecture;
+    None where every edge stays. training: settings of a training that its networks ask for.
+    """
+
+    read: Callable[[Mapping[str, Value]], Architecture]
+    notation: str
+    lines: Callable[[Architecture], list[str]]
+    graphs: Callable[[Architecture], tuple[Graph, ...]]
+    sizes: Mapping[str, Mapping[str, int]]
+    kinds: Mapping[str, str]
+    operations: tuple[str, ...]
+    num_skips: Callable[[Architecture], int]
+    is_learnable: Callable[[str], bool]
+    mixed: Callable[[SearchSpace], Mixed] = nothing_mixed
+    derive: Callable[[Mapping[str, Sequence[Sequence[float]]], Mixed], Architecture] = not_derived
+    relaxed: Callable[[str, int], Graph | None] | None = None
+    rivals: Callable[[int], Sequence[tuple[int, int]]] | None = None
+    training: Mapping[str, object] = field(default_factory=dict)
+    note: str = ""
+
+    @property
+    def main(self) -> str:
+        """The first kind of cell, in words."""
+        return next(iter(self.kinds.values()))

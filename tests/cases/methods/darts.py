@@ -1,0 +1,74 @@
+"""DARTS."""
+
+from random import Random
+
+import planted
+import tiny
+from cases import MethodCase, Planted, Way
+from dartboard.methods import darts
+from dartboard.scoring.evaluate import shared_weights_score
+from dartboard.spaces.search_space import Architecture
+
+TOY = tiny.space_of(*planted.OPERATIONS[1:])
+BEST = TOY.sample(Random(1000))
+
+
+def score(result: darts.Result, architecture: Architecture) -> float:
+    """The validation loss with the weights of the search, negative."""
+    return -shared_weights_score(result.supernet, architecture, planted.noisy_images(), 100)[0]
+
+
+def toy(name: str, **settings: bool) -> Planted:
+    return Planted(
+        name,
+        TOY,
+        BEST,
+        planted.matches,
+        places=16,
+        at_least=15,
+        settings={"epochs": 12, "batch_size": 50, "alpha_lr": 0.05, "crop_padding": 0, "flip": False,
+                  "channels_last": False, **settings},
+        more=lambda: {"supernet": planted.PlantedSupernet(BEST)},
+        score=score,
+        data=planted.noisy_images,
+    )  # fmt: skip
+
+
+CASE = MethodCase(
+    settings=tiny.SEARCH,
+    ways=(
+        Way("first order"),
+        Way("second order", {"second_order": True}),
+        Way("plain", {"supernet": "plain"}),
+        Way("stop", {"stop": "stable:1,held-out:0.1", "stop_mode": "report"}),
+    ),
+    planted=(toy("first order"), toy("second order", second_order=True)),
+    golden_loss=2.33402434107962,
+    golden_settings={"supernet": "plain"},
+    changes={
+        "channels": (4, {}),
+        "cells": (4, {}),
+        "epochs": (2, {}),
+        "batch_size": (12, {}),
+        "second_order": (True, {}),
+        "lr": (0.1, {}),
+        "lr_min": (0.0, {"epochs": 2}),
+        "schedule_epochs": (4, {"epochs": 2}),
+        "momentum": (0.0, {}),
+        "weight_decay": (0.1, {}),
+        "grad_clip": (0.01, {}),
+        "alpha_lr": (0.1, {}),
+        "alpha_beta1": (0.9, {}),
+        "alpha_beta2": (0.5, {}),
+        "alpha_weight_decay": (1.0, {}),
+        "alpha_init": (0.1, {}),
+        "epsilon": (10.0, {"second_order": True}),
+        "crop_padding": (0, {}),
+        "flip": (True, {}),
+        "cutout": (4, {}),
+        "stop": ("stable:1", {"epochs": 3}),
+        "stop_mode": ("report", {"epochs": 3, "stop": "stable:1", "alpha_lr": 1e-6}),
+        "supernet": ("plain", {}),
+        "channels_last": (False, {}),
+    },
+)
