@@ -7,7 +7,6 @@ from dartboard import formats
 from dartboard.commands import dryrun, work
 from dartboard.commands.flags import first_word, given, layered, parse, resolved
 from dartboard.config import Setup, build
-from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError
 from dartboard.formats.files import parent_of
@@ -28,10 +27,10 @@ SWITCHES = ("--dry-run", "--print-config", "--download", "--official-split", "--
 def execute(words: list[str]) -> None:
     """Trains once a seed. Raises InputError, CannotContinueError, InterruptedRunError."""
     refuse_early(words)
-    from dartboard.training import from_scratch
+    from dartboard.training import from_scratch, presets
 
     header = {"command": "train", "method": None}
-    setup, config = layered(from_scratch.Config, words, header, presets.TRAIN, getattr(from_scratch, "PAPER", {}))
+    setup, config = layered(from_scratch.Config, words, header, presets.PRESETS, getattr(from_scratch, "PAPER", {}))
     cls = flags_class(from_scratch.Config)
     defaults = {"new": work.NewRun(), "setup": setup, "config": config}
     flags = parse(cls, words, "train", MISSING, defaults)

@@ -10,7 +10,6 @@ from dartboard.analysis.edit_distance import check_compared
 from dartboard.commands import work
 from dartboard.commands.flags import parse, settings
 from dartboard.config import Setup, build, check_ranges, field_names, flat, parse_budget, to_toml
-from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, InterruptedRunError, TakenError, unknown
 from dartboard.methods import METHODS, check_pair
@@ -18,6 +17,7 @@ from dartboard.runs.limits import Limits, limits_of, signals_noted
 from dartboard.spaces import SPACES
 from dartboard.studies.protocol import SIDES, Protocol, Side, drawn, parse_proxies
 from dartboard.studies.study import Study, method_of, shared
+from dartboard.training import presets
 
 if TYPE_CHECKING:
     from dartboard.data import Data
@@ -158,9 +158,9 @@ def setup_of(flags: TransferFlags) -> Setup:
 def search_settings(flags: TransferFlags) -> dict[str, Any]:
     """Settings of every search: the method's defaults < the preset of A < --search-config < flags."""
     header = {"command": "search", "method": flags.method, "space": flags.space}
-    cls = method_of(Protocol(flags.a, flags.b, method=flags.method)).Config
+    method = method_of(Protocol(flags.a, flags.b, method=flags.method))
     more = {name: getattr(flags, name) for name in (*OF_SEARCHES, "epochs") if getattr(flags, name) is not None}
-    return merged(cls, presets.SEARCH[check_name(flags.a)[0]], flags.search_config, header, more)
+    return merged(method.Config, method.PRESETS[check_name(flags.a)[0]], flags.search_config, header, more)
 
 
 def train_settings(flags: TransferFlags) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def train_settings(flags: TransferFlags) -> dict[str, Any]:
 
     names = (*OF_TRAININGS, "train_epochs")
     more = {name.removeprefix("train_"): getattr(flags, name) for name in names if getattr(flags, name) is not None}
-    preset = presets.TRAIN[check_name(flags.a)[0]]
+    preset = presets.PRESETS[check_name(flags.a)[0]]
     return merged(Config, preset, flags.train_config, {"command": "train", "method": None}, more)
 
 

@@ -1,4 +1,7 @@
-"""The methods, one file each; plain tables of name -> (what it is, its source), and of what a method needs."""
+"""The methods, one file each; plain tables of name -> (what it is, its source), and of what else each says of itself.
+
+What needs torch it says in its file: `Config`, `PRESETS`, `search`, and of a supernet's search `WORK` and `CARRIED`.
+"""
 
 from dartboard.errors import InputError, unknown
 from dartboard.spaces import SPACES
@@ -16,6 +19,12 @@ METHODS: dict[str, tuple[str, str]] = {
 
 # What a space's supernet must be able to compute for a method, of search_space.KINDS; not here: nothing in particular.
 NEEDS: dict[str, frozenset[str]] = {"darts": frozenset({"mixture"})}
+
+# The space that a method searches where none is given.
+DEFAULT_SPACES: dict[str, str] = {"darts": "darts", "random_search": "darts"}
+
+# What people call a method in a sentence; not here: by its name.
+SPOKEN: dict[str, str] = {"darts": "DARTS"}
 
 # The methods that score architectures one by one, whose Config is a search.trials.Settings; others train a supernet.
 BY_TRIALS = frozenset({"random_search"})

@@ -34,11 +34,12 @@ def val_index(config: Settings, data: Data, run: Run, step: int) -> Tensor:
     return epoch_batches(len(data.val), config.batch_size, run.generator("val-order", step))[0]
 
 
-def announce(config: Settings, data: Data, run: Run, place: loop.Place) -> None:
-    """Tells both splits which batches the rest of the epoch will ask for: images in files are read ahead."""
+def rest_of_epoch(config: Settings, data: Data, run: Run, place: loop.Place) -> list[Tensor]:
+    """The training batches still to come, as indices. Images in files are read ahead, those of val as well."""
     order = train_order(config, data, run, place.epoch)[place.step_in_epoch :]
     data.train.ahead(order)
     data.val.ahead(val_index(config, data, run, place.step + number) for number in range(len(order)))
+    return order
 
 
 def batch(

@@ -30,12 +30,12 @@ def fields_of(tables: Mapping[str, Tensor], architecture: Architecture | None) -
 
 
 def log_start(run: Run, tables: Mapping[str, Tensor], architecture: Architecture | None, space: SearchSpace) -> None:
-    """The line before the first step. A space that the run does not name is told by what its edges mix."""
-    told: dict[str, object] = {}
+    """The line before the first step. Of a space that the run does not name it says what its edges mix."""
+    named: dict[str, object] = {}
     if SPACES.get(run.space or "") != space:
         mixed = FAMILIES[space.family].mixed(space)
-        told["mixed"] = {kind: [list(row) for row in rows] for kind, rows in mixed.items()}
-    run.log(event="start", **fields_of(tables, architecture), **told)
+        named["mixed"] = {kind: [list(row) for row in rows] for kind, rows in mixed.items()}
+    run.log(event="start", **fields_of(tables, architecture), **named)
 
 
 def scores(
@@ -59,9 +59,9 @@ def log_epoch(
 
     tables: rows x columns of any size, by the names that the line gives them; architecture: what would be found now.
     """
-    times, told = {**place.times(), "elapsed_s": run.elapsed_s}, fields_of(tables, architecture)
-    run.log(event="epoch", epoch=place.epoch, step=place.step, **numbers, **told, **times)
-    progress.epoch(place.epoch, loop.in_words(numbers), str(told.get("architecture", "")))
+    times, found = {**place.times(), "elapsed_s": run.elapsed_s}, fields_of(tables, architecture)
+    run.log(event="epoch", epoch=place.epoch, step=place.step, **numbers, **found, **times)
+    progress.epoch(place.epoch, loop.in_words(numbers), str(found.get("architecture", "")))
 
 
 def write_result(run: Run, last: Architecture, watch: early_stopping.Watch) -> tuple[Architecture, dict[str, Any]]:

@@ -30,6 +30,7 @@ from dartboard.runs.timer import Clock
 from dartboard.scoring.cost import count_module, num_params
 from dartboard.scoring.evaluate import accuracy
 from dartboard.training import cuda_graphs, loop
+from dartboard.training.epoch_work import EpochWork
 from dartboard.training.optimizers import clip, momentum_sgd
 
 # --- Schedules, as functions of the epoch ----------------------------------------------------------------------------
@@ -144,6 +145,7 @@ class Score:
 
 LearnOn = Literal["train and val", "train"]
 ScoreOn = Literal["test", "val"]
+WORK = EpochWork(learn_on=("train", "val"), score_on="test")  # of an epoch of `fit`, as its defaults have it
 
 
 @dataclass
