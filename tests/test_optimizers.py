@@ -142,7 +142,7 @@ def test_frozen_leaves_get_no_gradient_inside_and_are_as_before_afterwards():
 
 @pytest.mark.parametrize("momentum", [0.9, 0.0])
 def test_a_tensor_that_is_first_moved_after_others_moves_as_by_the_plain_step(momentum: float) -> None:
-    """With shared weights, those off the path have no gradient: torch's fused step alone does not take such a mixture."""
+    """With shared weights, those off the path have no gradient; torch's fused step alone refuses that."""
     results = []
     for plain in (False, True):
         one, other = (torch.arange(4.0).add(offset).requires_grad_() for offset in (1.0, 9.0))

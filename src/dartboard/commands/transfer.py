@@ -12,7 +12,7 @@ from dartboard.commands.flags import parse, settings
 from dartboard.config import Setup, build, check_ranges, field_names, flat, parse_budget, to_toml
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, InterruptedRunError, TakenError, unknown
-from dartboard.methods import METHODS, check_pair
+from dartboard.methods import BY_TRIALS, METHODS, check_pair
 from dartboard.runs.limits import Limits, limits_of, signals_noted
 from dartboard.spaces import SPACES
 from dartboard.studies.protocol import SIDES, Protocol, Side, drawn, parse_proxies
@@ -50,7 +50,7 @@ class TransferFlags:
     budget: str | None = None
     """Work of a phase in place of --epochs: a time such as 4h, turned into epochs by a few real steps; or 500steps."""
     carry: str = "weights,alphas"
-    """What phase 2 takes over: weights, alphas, weights,alphas, or each: all three, one after the other."""
+    """What phase 2 takes from phase 1: weights, alphas, weights,alphas, or each: all three, one after the other."""
     restart_schedule: bool = True
     """Phase 2 begins with a new learning rate schedule and new optimizers."""
     random: int | None = None
@@ -139,6 +139,9 @@ def read_flags(words: list[str]) -> TransferFlags:
         raise InputError(MISSING)
     if flags.method not in METHODS:
         raise unknown("method", flags.method, METHODS)
+    if flags.method in BY_TRIALS:
+        able = ", ".join(name for name in METHODS if name not in BY_TRIALS)
+        raise InputError(f"{flags.method} trains no supernet that could go from one data set to another; give {able}")
     check_pair(flags.method, flags.space)
     check_compared(SPACES[flags.space].family, "transfer")
     for name in (flags.a, flags.b):
