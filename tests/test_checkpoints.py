@@ -248,7 +248,7 @@ class WiderState(darts.State):
 
 def test_every_field_with_tensors_is_a_part_of_what_is_saved_under_the_names_it_always_had() -> None:
     net = torch.nn.Identity()
-    state = WiderState(SPACES["darts"], net, {}, optimizer(), optimizer(), Place())
+    state = WiderState(SPACES["darts"], net, optimizer(), Place(), {}, optimizer())
     names = {"supernet": "supernet", "alpha": "alpha", "w": "w_optimizer", "alpha_adam": "alpha_optimizer"}
     assert {**names, "beta": "beta", "teacher": "teacher"}.keys() == state.parts().keys()
     assert all(state.parts()[name] is getattr(state, own) for name, own in names.items())
@@ -256,8 +256,8 @@ def test_every_field_with_tensors_is_a_part_of_what_is_saved_under_the_names_it_
     assert loop.parts_of(training) == {"network": net, "optimizer": training.optimizer}
 
 
-def test_every_field_of_what_a_search_takes_over_is_written_and_read() -> None:
-    one = filled(run_start.Handover, carry="weights")
+def test_every_field_of_a_warm_start_is_written_and_read() -> None:
+    one = filled(run_start.WarmStart, carry="weights")
     table = run_start.to_table(one)
     assert table == {"from": "text 3", "carry": "weights", "restart_schedule": False}
     assert run_start.from_table(table) == one

@@ -15,9 +15,10 @@ import torch
 from dartboard import cli, formats
 from dartboard.cli import main
 from dartboard.config import Setup, field_names
-from dartboard.data import load_data, presets
+from dartboard.data import load_data
 from dartboard.errors import InputError
 from dartboard.formats import published
+from dartboard.methods import darts
 from dartboard.runs.run import Run
 
 TINY = ["--data", "digits", "--max-images", "32", "--channels", "2", "--cells", "3", "--batch-size", "16"]
@@ -194,7 +195,7 @@ def test_settings_are_layered_flags_over_file_over_paper_over_preset_over_defaul
     (tmp_path / "mine.toml").write_text("lr_min = 0.002\nalpha_init = 0.5\nseed = 9\n")
     assert settings(capsys, "search", "darts", "--data", "cifar10")["channels"] == 16
     digits = settings(capsys, "search", "darts")
-    assert digits["channels"] == presets.SEARCH["digits"]["channels"] and digits["lr_min"] == 0.001
+    assert digits["channels"] == darts.PRESETS["digits"]["channels"] and digits["lr_min"] == 0.001
     paper = settings(capsys, "search", "darts", "--preset", "paper")
     assert (paper["lr_min"], paper["alpha_init"], paper["channels"]) == (0.0, 0.0, digits["channels"])
     file = settings(capsys, "search", "darts", "--preset", "paper", "--config", "mine.toml")
@@ -209,7 +210,7 @@ def test_the_data_set_of_a_file_brings_its_preset_unless_a_flag_names_another(
     (tmp_path / "mine.toml").write_text('data = "cifar10"\n')
     assert settings(capsys, "search", "darts", "--config", "mine.toml")["channels"] == 16
     digits = settings(capsys, "search", "darts", "--config", "mine.toml", "--data", "digits")
-    assert (digits["data"], digits["channels"]) == ("digits", presets.SEARCH["digits"]["channels"])
+    assert (digits["data"], digits["channels"]) == ("digits", darts.PRESETS["digits"]["channels"])
 
 
 @pytest.mark.parametrize("command", [["search", "darts"], ["train", "DARTS_V2"]])

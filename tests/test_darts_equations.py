@@ -274,7 +274,7 @@ def small_state(**changes: Any) -> tuple[darts.Config, darts.State]:
     alpha_optimizer = torch.optim.Adam(
         alpha.values(), config.alpha_lr, betas=betas, weight_decay=config.alpha_weight_decay
     )
-    return config, darts.State(space.SPACE, supernet.train(), alpha, w_optimizer, alpha_optimizer, loop.Place())
+    return config, darts.State(space.SPACE, supernet.train(), w_optimizer, loop.Place(), alpha, alpha_optimizer)
 
 
 def small_losses(state: darts.State) -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:

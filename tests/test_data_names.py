@@ -2,14 +2,18 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import dartboard.data
-from dartboard.data import NAMES, check_name, names, presets
+from dartboard import train
+from dartboard.data import NAMES, check_name, names
 from dartboard.errors import InputError, unknown
+from dartboard.methods import METHODS
+from dartboard.training import presets
 
 
 def test_names_presets_and_missing_files_are_told_without_torch_or_numpy(tmp_path):
@@ -17,7 +21,7 @@ def test_names_presets_and_missing_files_are_told_without_torch_or_numpy(tmp_pat
 import sys
 from dartboard.data import NAMES, check_name
 from dartboard.data.layouts import check_files
-from dartboard.data.presets import SEARCH, TRAIN
+from dartboard.training.presets import PRESETS
 from dartboard.errors import InputError
 for call in (lambda: check_name("cifar"), lambda: check_files("cifar10", {str(tmp_path)!r}, False)):
     try:
@@ -131,17 +135,15 @@ def test_unknown_names_of_any_kind_get_at_most_five_and_all_that_there_are(name,
 
 def test_every_name_has_a_preset_of_its_own():
     kinds = {name.partition(":")[0] for name in NAMES}
-    assert set(presets.SEARCH) == kinds and set(presets.TRAIN) == kinds
+    owners = [import_module(f"dartboard.methods.{name}") for name in METHODS]
+    assert all(set(owner.PRESETS) == kinds for owner in (*owners, presets))
 
 
 def test_every_preset_is_a_config_that_its_own_checks_accept():
-    from dartboard import train
-    from dartboard.methods import darts
-
-    for values in presets.SEARCH.values():
-        assert all(getattr(darts.Config(**values), field) == value for field, value in values.items())
-    for values in presets.TRAIN.values():
-        assert all(getattr(train.Config(**values), field) == value for field, value in values.items())
+    owners = [import_module(f"dartboard.methods.{name}") for name in METHODS]
+    for config, table in (*((owner.Config, owner.PRESETS) for owner in owners), (train.Config, presets.PRESETS)):
+        for values in table.values():
+            assert all(getattr(config(**values), field) == value for field, value in values.items())
 
 
 def test_every_name_tells_its_source_in_one_line():

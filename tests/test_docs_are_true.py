@@ -139,10 +139,10 @@ def test_the_defaults_of_quark0_darts_are_ours():
 
 def test_the_python_of_the_readme_has_the_settings_of_the_digits_preset():
     from dartboard import darts, train
-    from dartboard.data import presets
+    from dartboard.training import presets
 
     text = PAGES["README.md"].read_text()
-    for name, module, table in (("darts", darts, presets.SEARCH), ("train", train, presets.TRAIN)):
+    for name, module, table in (("darts", darts, darts.PRESETS), ("train", train, presets.PRESETS)):
         call = re.search(rf"= {name}\.(Config\(.*\))", text)
         assert call is not None
         assert eval(call[1], {"Config": module.Config}) == module.Config(**table["digits"])

@@ -60,8 +60,8 @@ def test_a_step_of_a_rehearsal_is_as_large_as_those_of_the_run() -> None:
         shapes.append((len(data.train), len(data.val), len(data.train_and_val())))
         raise InputError("seen")
 
-    for header in (SEARCH, {"command": "train"}):
-        job = replace(search_job(), header=header, work=work)
+    for made in (search_job(), training_job()):
+        job = replace(made, work=work)
         with pytest.raises(InputError, match="seen"):
             dry_run.rehearse(job, 12, scored=20)
     assert shapes == [(12, 20, 32), (11, 1, 12)]

@@ -138,3 +138,22 @@ def test_frozen_leaves_get_no_gradient_inside_and_are_as_before_afterwards():
         assert not leaves[0].requires_grad
     assert [leaf.requires_grad for leaf in leaves] == [True, False]
     assert torch.autograd.grad(loss, [other, leaves[0]], allow_unused=True)[1] is None
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+def test_a_tensor_that_is_first_moved_after_others_moves_as_by_the_plain_step(momentum: float) -> None:
+    """With shared weights, those off the path have no gradient; torch's fused step alone refuses that."""
+    results = []
+    for plain in (False, True):
+        one, other = (torch.arange(4.0).add(offset).requires_grad_() for offset in (1.0, 9.0))
+        made = optimizers.momentum_sgd([one, other], 0.1, momentum, 0.01)
+        if plain:
+            made = optimizers.SGD([one, other], 0.1, momentum=momentum, weight_decay=0.01, foreach=False)
+        for reached in ((one,), (one, other), (other,)):
+            made.zero_grad(set_to_none=True)
+            for tensor in reached:
+                tensor.grad = torch.full_like(tensor, 0.5)
+            made.step()
+        results.append([one.detach(), other.detach()])
+    for fused, plain_ in zip(*results, strict=True):
+        torch.testing.assert_close(fused, plain_, rtol=1e-6, atol=0)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dartboard.errors import InputError
 from dartboard.spaces import SPACES, darts
 from dartboard.spaces.families import FAMILIES
-from dartboard.spaces.family import no_mixture
+from dartboard.spaces.family import not_derived
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, as_lists, as_tuples, quote
 
 FIXED = ((2, "x"),)
@@ -195,5 +195,5 @@ def test_choices_that_make_no_cell_are_refused(change: dict[str, object], words:
 
 
 def test_nothing_is_derived_in_a_family_that_mixes_nothing() -> None:
-    with pytest.raises(InputError, match="nothing is derived from the weights of chain; give a space that offers"):
-        no_mixture({"chain": [[1.0]]}, {"chain": [["skip_connect"]]})
+    with pytest.raises(InputError, match="not read off mixture weights; give a method that needs none"):
+        not_derived({"chain": [[1.0]]}, {"chain": [["skip_connect"]]})

@@ -1,4 +1,4 @@
-"""search --from RUN: what is taken over, what is not, and that the new run stands by itself."""
+"""search --from RUN: what is carried, what is not, and that the new run stands by itself."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import darts
 from dartboard.runs.checkpoint import checkpoints, read_checkpoint
 from dartboard.runs.run import Run
-from dartboard.runs.start import Handover
+from dartboard.runs.start import WarmStart
 from dartboard.search.warm_start import check_parent
 
 
@@ -26,10 +26,10 @@ def go_on_from(
 ) -> darts.Result:  # fmt: skip
     """A tiny search that begins with what another has learned."""
     config = darts.Config(**{**tiny.SEARCH, **changes})
-    handover = Handover(str(parent), carry, restart)
-    start = check_parent(Run.open(parent), {"method": "darts"}, config, handover.parts)
+    warm_start = WarmStart(str(parent), carry, restart)
+    start = check_parent(Run.open(parent), {"method": "darts"}, config, warm_start.parts, darts.CARRIED)
     setup = Setup(device="cpu", budget=budget)
-    with Run.create(folder, config, setup=setup, parent=parent, handover=handover, start=start) as run:
+    with Run.create(folder, config, setup=setup, parent=parent, warm_start=warm_start, start=start) as run:
         return darts.search(config, tiny.FEW, data or tiny.digits(), run)
 
 
@@ -129,7 +129,7 @@ def test_the_same_data_goes_on_with_other_classes(parent: Path, tmp_path: Path) 
     ],
     ids=str,
 )
-def test_what_cannot_be_taken_over_is_refused_in_one_line(
+def test_what_cannot_be_carried_is_refused_in_one_line(
     words: list[str], message: str, parent: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(parent, tmp_path / "empty", ignore=shutil.ignore_patterns("checkpoint"))

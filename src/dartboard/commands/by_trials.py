@@ -14,7 +14,7 @@ from dartboard.errors import InputError
 from dartboard.paths import expanded
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
-from dartboard.runs.start import Handover
+from dartboard.runs.start import WarmStart
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 
@@ -59,7 +59,8 @@ def refuse(flags: Any, method: str, words: list[str]) -> None:
     """Raises InputError for flags that would change nothing here."""
     from dartboard.training.from_scratch import Config
 
-    if flags.from_ is not None or (flags.carry, flags.restart_schedule) != (Handover.carry, Handover.restart_schedule):
+    how = (flags.carry, flags.restart_schedule)
+    if flags.from_ is not None or how != (WarmStart.carry, WarmStart.restart_schedule):
         raise InputError(f"{method} carries nothing over from another search; leave out --from and its flags")
     if flags.together:
         raise InputError(f"--together is for searches that train a supernet; {method} takes --seeds alone")
@@ -152,7 +153,7 @@ def trial_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data"
 
     from dartboard.scoring.cost import count_module
     from dartboard.search.trials import training_of
-    from dartboard.training.by_training import COMMAND
+    from dartboard.training.by_training import COMMAND, WORK
     from dartboard.training.dry_run import Job
     from dartboard.training.from_scratch import fit
 
@@ -162,7 +163,7 @@ def trial_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data"
         return fit(config, copy.deepcopy(network), data, run, learn_on="train", score_on="val")
 
     cost = count_module(network, data.image_size, data.channels)
-    return Job({**header, "command": COMMAND}, setup, training_of(config), data, cost, begin)
+    return Job({**header, "command": COMMAND}, setup, training_of(config), data, cost, begin, WORK)
 
 
 def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) -> None:

@@ -33,8 +33,8 @@ def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1,
     work.announce(job.data)
     print(f"{described(job.data)}\nsupernet: {counts(job)}")
     estimate(job, seeds)
-    if getattr(config, "stop", ""):
-        print("the rules of --stop are not in these times; eigenvalue is made to take at most a tenth of the run")
+    if job.epoch.leaves_out(config):
+        print(job.epoch.remark)
 
 
 def train(
@@ -85,7 +85,7 @@ def search_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data
     def begin(config: Any, data: "Data", run: "Run") -> object:
         return method.search(config, space, data, run)
 
-    return Job(dict(header), setup, config, data, cost, begin, at_once)
+    return Job(dict(header), setup, config, data, cost, begin, method.WORK, at_once)
 
 
 def training_job(
@@ -93,12 +93,12 @@ def training_job(
 ) -> "Job":
     from dartboard.scoring.cost import count_module
     from dartboard.training.dry_run import Job
-    from dartboard.training.from_scratch import fit
+    from dartboard.training.from_scratch import WORK, fit
 
     def begin(config: Any, data: "Data", run: "Run") -> object:
         return fit(config, copy.deepcopy(network), data, run)
 
-    return Job(header, setup, config, data, count_module(network, data.image_size, data.channels), begin)
+    return Job(header, setup, config, data, count_module(network, data.image_size, data.channels), begin, WORK)
 
 
 def described(data: "Data") -> str:
@@ -140,7 +140,7 @@ def memory_line(job: "Job", taken: int, before: int, device: "torch.device") -> 
     taken *= job.at_once
     if device.type == "cuda":
         return f"peak memory: {in_words(taken)} on the GPU beside the data, {in_words(free_bytes(device))} are free"
-    parts = (job.data.train.images, job.data.val.images) if job.is_training else ()
+    parts = (job.data.train.images, job.data.val.images) if len(job.epoch.learn_on) > 1 else ()
     joined = sum(part.nbytes for part in parts if isinstance(part, Tensor))  # train and val together are a copy
     whole = before + taken + joined
     return f"peak memory: {in_words(whole)}, {in_words(taken)} of it for the steps; {in_words(free_bytes())} are free"

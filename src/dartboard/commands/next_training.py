@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard.commands import dryrun
 from dartboard.config import build
-from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.report.next_training import TRAINING, NextTraining, Sizes, flag
@@ -16,6 +15,7 @@ from dartboard.runs.pace import LONG_S
 from dartboard.runs.run import Run
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
+from dartboard.training import presets
 
 if TYPE_CHECKING:
     from dartboard.data import Data
@@ -85,7 +85,7 @@ def recipe_of(found: Found) -> tuple[Any, tuple[str, ...]]:
     """The settings of a training by the data set's preset, and the flags that make it fit these images."""
     from dartboard.training.from_scratch import Config
 
-    recipe = build(Config, presets.TRAIN[check_name(found.run.setup.data)[0]])
+    recipe = build(Config, presets.PRESETS[check_name(found.run.setup.data)[0]])
     changes: dict[str, Any] = {}
     if recipe.batch_size > found.images:
         changes["batch_size"] = min(found.config.batch_size, found.images)

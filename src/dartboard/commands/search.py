@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from dartboard.commands import by_trials, dryrun, together, work
 from dartboard.commands.flags import first_word, given, layered, named, parse, resolved
 from dartboard.config import Setup, build, flat
-from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import STOPPED
@@ -17,7 +16,7 @@ from dartboard.paths import expanded
 from dartboard.runs.known_speeds import remember, say_known
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
-from dartboard.runs.start import Handover
+from dartboard.runs.start import WarmStart
 from dartboard.search.stop_rules import rule_of
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
@@ -25,7 +24,7 @@ from dartboard.spaces.families import FAMILIES
 if TYPE_CHECKING:
     from dartboard.data import Data
 
-Origin = dict[str, Any]  # what Run.create is told of the run to begin from: handover, parent, start; or nothing
+Origin = dict[str, Any]  # what Run.create is told of the run to begin from: warm_start, parent, start; or nothing
 MISSING = "name a method first: dartboard search darts --data digits"
 SWITCHES = (
     "--dry-run",
@@ -44,15 +43,14 @@ SWITCHES = (
 def execute(words: list[str]) -> None:
     """Searches once a seed. Raises InputError, CannotContinueError, InterruptedRunError."""
     method = method_of(words)
-    space = given(words, "--space") or "darts"
+    space = given(words, "--space") or METHODS[method].space
     refuse_early(words, method, space)
     module = method_module(method)
     header = {"command": "search", "method": method, "space": space}
-    known = getattr(module, "PRESETS", presets.SEARCH)
-    setup, config = layered(module.Config, words, header, known, getattr(module, "PAPER", {}))
+    setup, config = layered(module.Config, words, header, module.PRESETS, getattr(module, "PAPER", {}))
     cls = flags_class(module.Config)
     defaults = {"new": work.NewRun(), "space": space, "together": False, "setup": setup, "config": config}
-    defaults |= {"from_": None, "carry": Handover.carry, "restart_schedule": Handover.restart_schedule}
+    defaults |= {"from_": None, "carry": WarmStart.carry, "restart_schedule": WarmStart.restart_schedule}
     flags = parse(cls, words, "search", MISSING, defaults)
     if METHODS[method].by_trials:
         return by_trials.execute(flags, header, words)
@@ -88,7 +86,7 @@ def flags_class(settings: type[Any]) -> Any:
         carry: str
         """What is taken --from it: weights, alphas, or weights,alphas."""
         restart_schedule: bool
-        """Learning rate and optimizers begin anew; with --no-restart-schedule they go on where --from stood."""
+        """Learning rate and optimizers restart; with --no-restart-schedule they continue where --from stood."""
         setup: Setup
         config: settings  # type: ignore[valid-type]
 
@@ -98,15 +96,16 @@ def flags_class(settings: type[Any]) -> Any:
 def origin_of(flags: Any, header: dict[str, str]) -> Origin:
     """What --from names, with the checkpoint to begin from. Raises InputError where it does not fit."""
     if flags.from_ is None:
-        if (flags.carry, flags.restart_schedule) != (Handover.carry, Handover.restart_schedule):
-            raise InputError("--carry and --no-restart-schedule say what is taken over; give --from RUN with them")
+        if (flags.carry, flags.restart_schedule) != (WarmStart.carry, WarmStart.restart_schedule):
+            raise InputError("--carry and --no-restart-schedule are for a warm start; give --from RUN with them")
         return {}
-    handover = Handover(str(expanded(flags.from_).absolute()), flags.carry, flags.restart_schedule)
-    parent = Run.open(handover.from_)
+    warm_start = WarmStart(str(expanded(flags.from_).absolute()), flags.carry, flags.restart_schedule)
+    parent = Run.open(warm_start.from_)
     from dartboard.search.warm_start import check_parent  # brings torch
 
-    start = check_parent(parent, header, flags.config, handover.parts)
-    return {"handover": handover, "parent": handover.from_, "start": start}
+    carried = method_module(header["method"]).CARRIED
+    start = check_parent(parent, header, flags.config, warm_start.parts, carried)
+    return {"warm_start": warm_start, "parent": warm_start.from_, "start": start}
 
 
 def method_of(words: list[str]) -> str:
@@ -115,7 +114,7 @@ def method_of(words: list[str]) -> str:
     if name in METHODS:
         return name
     if name is None and ("--help" in words or "-h" in words):
-        return "darts"
+        return next(iter(METHODS))
     if name is None:
         raise InputError(MISSING)
     raise unknown("method", name, METHODS)
@@ -137,7 +136,7 @@ def method_module(method: str) -> ModuleType:
 def begin(
     flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any, limits: Limits, origin: Origin
 ) -> None:
-    """One new run. limits: of all runs of the command together; origin: what it takes over."""
+    """One new run. limits: of all runs of the command together; origin: what it begins from."""
     work.use_threads(setup.threads)
     data = work.load(setup)
     work.announce(data)
@@ -176,12 +175,12 @@ def search(run: Run, config: Any, data: "Data") -> None:
     """The search itself, from its beginning or from the run's checkpoint."""
     print(f"search {run.method} on {data.name}, seed {run.seed}, in {run.folder}", flush=True)
     say_known(run, data, lambda: macs_of(run, config, data))
-    method_module(str(run.method)).search(config, SPACES[run.space or "darts"], data, run)
+    method_module(str(run.method)).search(config, SPACES[run.space or METHODS[str(run.method)].space], data, run)
 
 
 def macs_of(run: Run, config: Any, data: "Data") -> int:
     """Multiply-adds of an image in the supernet."""
-    header = {"method": str(run.method), "space": run.space or "darts"}
+    header = {"method": str(run.method), "space": run.space or METHODS[str(run.method)].space}
     return dryrun.search_job(header, run.setup, config, data).cost.macs
 
 

@@ -8,7 +8,6 @@ from dartboard import formats
 from dartboard.commands import dryrun, work
 from dartboard.commands.flags import first_word, given, layered, parse, resolved
 from dartboard.config import Setup, build
-from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError
 from dartboard.formats.files import parent_of
@@ -17,6 +16,7 @@ from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
+from dartboard.training import presets
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,7 +50,7 @@ def read_flags(
     words: list[str], header: Mapping[str, str | None], settings: type[Any], asked: Mapping[str, Any]
 ) -> Any:
     """The flags of a training. asked: what the family of its architecture lays over the data sets' presets."""
-    known = {name: {**preset, **asked} for name, preset in presets.TRAIN.items()}
+    known = {name: {**preset, **asked} for name, preset in presets.PRESETS.items()}
     setup, config = layered(settings, words, header, known, {})
     defaults = {"new": work.NewRun(), "setup": setup, "config": config}
     return parse(flags_class(settings), words, "train", MISSING, defaults)

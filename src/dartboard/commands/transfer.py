@@ -20,7 +20,6 @@ from dartboard.config import (
     parse_budget,
     to_toml,
 )
-from dartboard.data import presets
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, InterruptedRunError, TakenError, unknown
 from dartboard.methods import METHODS, check_pair
@@ -28,6 +27,7 @@ from dartboard.runs.limits import Limits, limits_of, signals_noted
 from dartboard.spaces import SPACES
 from dartboard.studies.protocol import SIDES, Protocol, Side, drawn, parse_proxies
 from dartboard.studies.study import Study, method_of, shared
+from dartboard.training import presets
 
 if TYPE_CHECKING:
     from dartboard.data import Data
@@ -60,7 +60,7 @@ class TransferFlags:
     budget: str | None = None
     """Work of a phase in place of --epochs: a time such as 4h, turned into epochs by a few real steps; or 500steps."""
     carry: str = "weights,alphas"
-    """What phase 2 takes over: weights, alphas, weights,alphas, or each: all three, one after the other."""
+    """What phase 2 takes from phase 1: weights, alphas, weights,alphas, or each: all three, one after the other."""
     restart_schedule: bool = True
     """Phase 2 begins with a new learning rate schedule and new optimizers."""
     random: int | None = None
@@ -149,6 +149,9 @@ def read_flags(words: list[str]) -> TransferFlags:
         raise InputError(MISSING)
     if flags.method not in METHODS:
         raise unknown("method", flags.method, METHODS)
+    if METHODS[flags.method].by_trials:
+        able = ", ".join(name for name, method in METHODS.items() if not method.by_trials)
+        raise InputError(f"{flags.method} trains no supernet that could go from one data set to another; give {able}")
     check_pair(flags.method, flags.space)
     check_compared(SPACES[flags.space].family, "transfer")
     for name in (flags.a, flags.b):
@@ -168,9 +171,9 @@ def setup_of(flags: TransferFlags) -> Setup:
 def search_settings(flags: TransferFlags) -> dict[str, Any]:
     """Settings of every search: the method's defaults < the preset of A < --search-config < flags."""
     header = {"command": "search", "method": flags.method, "space": flags.space}
-    cls = method_of(Protocol(flags.a, flags.b, method=flags.method)).Config
+    method = method_of(Protocol(flags.a, flags.b, method=flags.method))
     more = {name: getattr(flags, name) for name in (*OF_SEARCHES, "epochs") if getattr(flags, name) is not None}
-    return merged(cls, presets.SEARCH[check_name(flags.a)[0]], flags.search_config, header, more)
+    return merged(method.Config, method.PRESETS[check_name(flags.a)[0]], flags.search_config, header, more)
 
 
 def train_settings(flags: TransferFlags) -> dict[str, Any]:
@@ -178,7 +181,7 @@ def train_settings(flags: TransferFlags) -> dict[str, Any]:
 
     names = (*OF_TRAININGS, "train_epochs")
     more = {name.removeprefix("train_"): getattr(flags, name) for name in names if getattr(flags, name) is not None}
-    preset = presets.TRAIN[check_name(flags.a)[0]]
+    preset = presets.PRESETS[check_name(flags.a)[0]]
     return merged(Config, preset, flags.train_config, {"command": "train", "method": None}, more)
 
 

@@ -108,6 +108,7 @@ def searched(folder: str) -> Run:
 def loaded(run: Run) -> "Search":
     """The search with its supernet and alpha as its last checkpoint has them. Raises InputError."""
     from dartboard.commands.search import method_module
+    from dartboard.search import relaxation
     from dartboard.studies.subject import Search, supernet_of
 
     checkpoint = run.load()
@@ -120,7 +121,7 @@ def loaded(run: Run) -> "Search":
     method = method_module(str(run.method))
     config, space = build(method.Config, run.settings), SPACES[str(run.space)]
     state = method.begin(config, space, data, run, None)
-    weights, derived = method.relaxed(state)
+    weights, derived = relaxation.derived(state, method.mixture)
     found = run.architecture if run.done else None
     supernet = supernet_of(state.supernet)
     return Search(run, space, data.to(run.device), supernet, weights, found or derived, config.batch_size)

@@ -1,43 +1,19 @@
-"""What each data set changes in the defaults of a search and of a training. Needs no torch.
+"""What each data set changes in the defaults of a method or of a training, which says so itself. Needs no torch.
 
-The defaults themselves are the commands published with the official code, which are made for CIFAR; so the CIFAR
-presets are empty. A flag that is given wins over every preset.
+The defaults are those of commands that were published for CIFAR; so on CIFAR, and on images that nobody knows
+beforehand, nothing is changed. A flag that is given wins over every preset.
 """
 
 from typing import Any
 
-SEARCH: dict[str, dict[str, Any]] = {
-    "digits": {
-        "channels": 4,
-        "cells": 4,
-        "epochs": 20,
-        "batch_size": 64,
-        "crop_padding": 1,
-        "flip": False,
-        "cutout": 0,
-        "alpha_lr": 0.03,  # measured (LOG.md): at the paper's 3e-4 alpha hardly moves in the 240 steps there are
-    },
-    "cifar10": {},
-    "cifar100": {},
-    "images": {},
-}
-SEARCH |= dict.fromkeys(("digits-inverted", "digits-rotated"), SEARCH["digits"])
-TRAIN: dict[str, dict[str, Any]] = {
-    "digits": {
-        "channels": 8,
-        "cells": 5,
-        "epochs": 20,
-        "batch_size": 96,
-        "crop_padding": 1,
-        "flip": False,
-        "cutout": 2,
-        "auxiliary": False,
-    },
-    "cifar10": {},
-    "cifar100": {},
-    "images": {},
-}
-TRAIN |= dict.fromkeys(("digits-inverted", "digits-rotated"), TRAIN["digits"])
-# Of a training that serves as a score, of which a search makes many: short ones.
-TRIALS: dict[str, dict[str, Any]] = {**TRAIN, "digits": {**TRAIN["digits"], "epochs": 5, "batch_size": 64, "cutout": 0}}
-TRIALS |= dict.fromkeys(("digits-inverted", "digits-rotated"), TRIALS["digits"])
+from dartboard.data.names import NAMES
+
+DIGITS = ("digits", "digits-inverted", "digits-rotated")
+# Of every method: images of 8x8 are moved by a pixel at most, and a mirrored digit is none.
+OF_DIGITS: dict[str, Any] = {"crop_padding": 1, "flip": False}
+
+
+def by_data(**on_digits: Any) -> dict[str, dict[str, Any]]:
+    """The presets of a method by the kind of data: these settings on the digits, which are small and few."""
+    kinds = (name.partition(":")[0] for name in NAMES)
+    return {kind: {**OF_DIGITS, **on_digits} if kind in DIGITS else {} for kind in kinds}

@@ -1,4 +1,7 @@
-"""The methods, one file each; a plain table of what the rest of the house must know of one before it is imported."""
+"""The methods, one file each; a plain table of what the rest of the house must know of one before it is imported.
+
+What needs torch it says in its file: `Config`, `PRESETS`, `search`, and of a supernet's search `WORK` and `CARRIED`.
+"""
 
 from dataclasses import dataclass
 
@@ -10,12 +13,15 @@ from dartboard.spaces import SPACES
 class Method:
     """what: it is, in words; source: its papers. needs: what a space's supernet must be able to compute for it, of
     search_space.KINDS. by_trials: it scores architectures one by one, and its Config is a search.trials.Settings;
-    other methods train a supernet."""
+    other methods train a supernet. space: the one it searches where none is given. spoken: what people call it in a
+    sentence; empty: by its name."""
 
     what: str
     source: str
     needs: frozenset[str] = frozenset()
     by_trials: bool = False
+    space: str = "darts"
+    spoken: str = ""
 
 
 METHODS: dict[str, Method] = {
@@ -23,6 +29,7 @@ METHODS: dict[str, Method] = {
         "differentiable search over a relaxed cell, first and second order",
         "Liu, Simonyan, Yang: DARTS, ICLR 2019 (arXiv 1806.09055); quark0/darts",
         needs=frozenset({"mixture"}),
+        spoken="DARTS",
     ),
     "random_search": Method(
         "architectures drawn at random, scored by a table, by shared weights or by trainings",

@@ -25,57 +25,33 @@ Departures from the official code:
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from dartboard import networks
-from dartboard.config import MOST_CHANNELS, MOST_EPOCHS, check_ranges, check_types
+from dartboard.config import check_ranges
 from dartboard.data import Data
-from dartboard.errors import InputError
-from dartboard.networks.layers import Noise, noises_of, renew
-from dartboard.runs.progress import Progress
+from dartboard.data.presets import by_data
+from dartboard.networks.layers import renew
 from dartboard.runs.run import Run
 from dartboard.runs.timer import Clock
 from dartboard.scoring.evaluate import kept_buffers
-from dartboard.search import early_stopping, epoch_log, stop_rules, warm_start
-from dartboard.spaces.families import FAMILIES
-from dartboard.spaces.search_space import Architecture, SearchSpace
-from dartboard.tasks import task_of
+from dartboard.search import early_stopping, relaxation, supernets
+from dartboard.search.relaxation import Result, State
+from dartboard.spaces.search_space import SearchSpace
 from dartboard.tasks.task import Batch, Sums, Task, in_double, pair, rest_of_epoch
 from dartboard.training import cuda_graphs, from_scratch, loop, optimizers
 
 
 @dataclass(frozen=True)
-class Config:
-    """Settings of a DARTS search. Defaults: the official code's CIFAR-10 search (quark0/darts, cnn/train_search.py)."""
+class Config(relaxation.Settings):
+    """Settings of a DARTS search. Defaults: the official code's CIFAR-10 search (quark0/darts, cnn/train_search.py),
+    those of search/supernets.py and search/relaxation.py included."""
 
-    channels: int = 16
-    """channels of the first cell's nodes (--init_channels 16)"""
-    cells: int = 8
-    """number of cells, two of them reductions (--layers 8)"""
-    epochs: int = 50
-    """passes over the training split (--epochs 50)"""
-    schedule_epochs: int | None = None
-    """epochs until the learning rate is at its end, where the search is to be gone on with; none: those it has"""
-    batch_size: int = 64
-    """images a batch, for the weights and for alpha alike (--batch_size 64)"""
     second_order: bool = False
     """the unrolled gradient of Eqs. 7 and 8 in place of first order (--unrolled)"""
-    lr: float = 0.025
-    """learning rate of the weights at the start (--learning_rate)"""
-    lr_min: float = 0.001
-    """learning rate of the weights at the end of the cosine (--learning_rate_min; the paper's text: 0)"""
-    momentum: float = 0.9
-    """momentum of the weights' SGD (--momentum)"""
-    weight_decay: float = 3e-4
-    """weight decay of the weights (--weight_decay)"""
-    grad_clip: float = 5.0
-    """largest global norm of the weights' gradient (--grad_clip)"""
     alpha_lr: float = 3e-4
     """learning rate of alpha's Adam (--arch_learning_rate)"""
     alpha_beta1: float = 0.5
@@ -88,91 +64,35 @@ class Config:
     """scale of the normal noise alpha starts from (official code; the paper's text: 0)"""
     epsilon: float = 0.01
     """numerator of the finite difference's step, divided by the norm of the vector (paper, footnote 2)"""
-    crop_padding: int = 4
-    """pixels of padding before the random crop (official code)"""
-    flip: bool = True
-    """mirror half of the images (official code)"""
-    cutout: int = 0
-    """side of the square hole in pixels, 0 for none (--cutout is off in the published search)"""
-    stop: str = ""
-    """rules that say when to stop, such as skips:2,stable:10,eigenvalue,held-out (docs/early-stopping.md)"""
-    stop_mode: Literal["stop", "report"] = "stop"
-    """stop: end when the first rule fires, with its cell; report: go on, and tell what each would have kept"""
-    supernet: Literal["fast", "plain"] = "fast"
-    """how the supernet is computed: by the identities of networks/fast, or one module at a time; same function"""
-    channels_last: bool = True
-    """memory layout of images and weights: faster on CPU, same function up to rounding"""
 
     def __post_init__(self) -> None:
-        check_types(self)
-        check_ranges(self, channels="[1, inf)", epochs="[1, inf)", batch_size="[1, inf)")
-        check_ranges(self, schedule_epochs="[1, inf)")
-        check_ranges(self, channels=MOST_CHANNELS, epochs=MOST_EPOCHS, schedule_epochs=MOST_EPOCHS)
-        check_ranges(self, lr="(0, inf)", grad_clip="(0, inf)", alpha_lr="(0, inf)", epsilon="(0, inf)")
-        check_ranges(self, lr_min="[0, inf)", weight_decay="[0, inf)", alpha_weight_decay="[0, inf)")
-        check_ranges(self, alpha_init="[0, inf)", crop_padding="[0, inf)", cutout="[0, inf)", momentum="[0, 1)")
-        check_ranges(self, alpha_beta1="[0, 1)", alpha_beta2="[0, 1)")
-        networks.check_cells(self.cells)
-        stop_rules.parse(self.stop)
+        super().__post_init__()
+        check_ranges(self, alpha_lr="(0, inf)", alpha_beta1="[0, 1)", alpha_beta2="[0, 1)", epsilon="(0, inf)")
+        check_ranges(self, alpha_weight_decay="[0, inf)", alpha_init="[0, inf)")
 
 
-# --preset paper: where the paper's text differs from the official code.
-PAPER = {"alpha_init": 0.0, "lr_min": 0.0}
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a search found, with its evidence: accuracies on the validation split, in [0, 1]."""
-
-    architecture: Architecture
-    alpha: dict[str, Tensor]
-    supernet: nn.Module
-    val_accuracy: float
-    derived_val_accuracy: float
-
-
-PARTS = {"w_optimizer": "w", "alpha_optimizer": "alpha_adam"}  # names in a checkpoint, where not those of the field
-
-
-@dataclass
-class State:
-    """Everything that changes during the search, in a space that does not."""
-
-    space: SearchSpace
-    supernet: nn.Module
-    alpha: dict[str, Tensor]
-    w_optimizer: torch.optim.Optimizer
-    alpha_optimizer: torch.optim.Optimizer
-    place: loop.Place
-    noises: list[Noise] = field(default_factory=list)
-
-    def parts(self) -> dict[str, loop.Savable]:
-        """What a checkpoint holds: every field that has tensors, by the names of PARTS."""
-        return loop.parts_of(self, PARTS)
+PAPER = {"alpha_init": 0.0, "lr_min": 0.0}  # --preset paper: where the paper's text differs from the official code
+# alpha_lr is measured (LOG.md): at the paper's 3e-4 alpha hardly moves in the 240 steps that there are on the digits.
+PRESETS = by_data(channels=4, cells=4, epochs=20, batch_size=64, cutout=0, alpha_lr=0.03)
+CARRIED = {"weights": ("supernet", "w"), "alphas": ("alpha", "alpha_adam")}  # by --carry: names in a checkpoint
+WORK = relaxation.WORK  # of an epoch: train goes through, in pairs with batches of val, and val is scored
 
 
 def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet: nn.Module | None = None) -> Result:
-    """Algorithm 1. Begins, or goes on from the run's checkpoint; reads data.train and data.val, never data.test.
+    """Algorithm 1. Begins, or resumes from the run's checkpoint; reads data.train and data.val, never data.test.
 
-    supernet: another module than the space's, with its interface (`choice_shapes`, `forward(x, choice)`).
-    Raises InputError for a batch larger than a split, CannotContinueError where the loss is no longer finite.
+    supernet: another module than the space's, with its interface (`choice_shapes`, `forward(x, choice)`, and for a warm
+    start `head_prefix`). Raises InputError for a batch larger than a split, CannotContinueError where the loss is no
+    longer finite.
     """
-    task_of(config, data).check("train", "val")
-    run.check_data(data)
-    watch, data = early_stopping.begin(config, space, data, run)
-    data = data.to(run.device)
-    task = task_of(config, data)
-    task.check("train")
+    watch, data, task = relaxation.watched_data(config, space, data, run)
     state = begin(config, space, data, run, supernet)
     alpha_step, weight_step = steps(config, state, task, run)
-    num_steps, clock = len(task.order("train", run, 0)), state.place.clock
-    parts = () if cuda_graphs.wanted(run.device) else (state.supernet, state.w_optimizer, state.alpha_optimizer)
-    progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
-    with run.guarded(), progress_ as progress, clock.watching(*parts), cuda_graphs.own_stream(run.device):
-        if state.place.step == 0:
-            epoch_log.log_start(run, tables(state), relaxed(state)[1], space)
+    clock = state.place.clock
+    with supernets.at_work(config, state, task, run) as progress:
+        relaxation.log_start(state, mixture, run)
         for epoch in early_stopping.epochs(config, watch, state.place, run):
-            lr = learning_rate(config, state.place, epoch)
+            lr = supernets.learning_rate(config, state.place, epoch)
             for index in rest_of_epoch(task, run, epoch, state.place.step_in_epoch, state.place.step):
                 with clock("data"):
                     train, val = pair(task, index, run, state.place.step, state.supernet)
@@ -186,11 +106,12 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
                     sums = weight_step(*train[:2], xi)
                 state.place.advance(train.size, sums, lr, val_loss=val_loss)
                 loop.note_step(run, state.place, progress)
-                run.pulse(lambda: save(state, run), state.place.step)
-            finish_epoch(state, task, data, watch, run, lr, progress)
+                run.pulse(lambda: supernets.save(state, run), state.place.step)
+            relaxation.finish_epoch(state, mixture, watch, task, data, run, lr, progress)
             state.place.next_epoch()
-            save(state, run)
-    return finish(state, watch, run)
+            supernets.save(state, run)
+    # derive the final architecture from the learned alpha
+    return relaxation.finish(state, mixture, watch, run)
 
 
 # --- The equations -------------------------------------------------------------------------------------------------
@@ -208,17 +129,9 @@ def first_order_gradient(alpha: Sequence[Tensor], loss_val: Callable[[], Tensor]
 
 
 def second_order_gradient(
-    w: Sequence[Tensor],
-    alpha: Sequence[Tensor],
-    loss_train: Callable[[], Tensor],
-    loss_val: Callable[[], Tensor],
-    *,
-    xi: float,
-    momentum: float,
-    weight_decay: float,
-    buffers: Sequence[Tensor],
-    epsilon: float,
-) -> tuple[list[Tensor], Tensor]:
+    w: Sequence[Tensor], alpha: Sequence[Tensor], loss_train: Callable[[], Tensor], loss_val: Callable[[], Tensor],
+    *, xi: float, momentum: float, weight_decay: float, buffers: Sequence[Tensor], epsilon: float,
+) -> tuple[list[Tensor], Tensor]:  # fmt: skip
     """Eq. 7 with Eq. 8 in it: the gradient in alpha of L_val(w', alpha). Returns it with L_val(w', alpha).
 
     w, alpha: tensors that require gradients; buffers: SGD's momentum buffers of w, or empty; the two losses are
@@ -272,43 +185,15 @@ def move(w: Sequence[Tensor], original: Sequence[Tensor], direction: Sequence[Te
 
 def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn.Module | None) -> State:
     """The supernet with its alpha and both optimizers, as at the start or as in the run's checkpoint."""
-    device, dtype = loop.prepare(run)
-    if supernet is None:
-        make = partial(networks.module(space.family).Supernet, channels=config.channels, cells=config.cells)
-        make = partial(make, num_classes=data.num_classes, in_channels=data.channels, form=config.supernet)
-        make = partial(make, operations=FAMILIES[space.family].mixed(space))
-        supernet = loop.seeded(run, "weights", make)
-    supernet = loop.place_module(supernet, device, dtype, config.channels_last).train()
-    noise = run.generator("alpha", 0)
-    alpha = {
-        kind: (config.alpha_init * torch.randn(shape, generator=noise)).to(device, dtype).requires_grad_()
-        for kind, shape in supernet.choice_shapes().items()  # type: ignore[operator]
-    }
-    w_optimizer = optimizers.momentum_sgd(supernet.parameters(), config.lr, config.momentum, config.weight_decay)
+    supernet = supernets.placed(config, space, data, run, supernet)
+    alpha = relaxation.initial_alpha(supernet, run, config.alpha_init)
     betas = (config.alpha_beta1, config.alpha_beta2)
     adam = partial(optimizers.Adam, betas=betas, weight_decay=config.alpha_weight_decay)
-    alpha_optimizer = adam(list(alpha.values()), config.alpha_lr, capturable=device.type == "cuda")
-    place = loop.Place(clock=Clock(device.type))
-    state = State(space, supernet, alpha, w_optimizer, alpha_optimizer, place, noises_of(supernet))
-    if (checkpoint := run.load()) is not None:
-        loop.restore(checkpoint, state.place, **state.parts())
-    elif run.handover is not None:
-        state.place.epochs_before = warm_start.epochs_before(run)
-        warm_start.take_over(run, **state.parts())  # type: ignore[arg-type]
-    learning_rate(config, state.place, config.epochs - 1)
+    alpha_optimizer = adam(list(alpha.values()), config.alpha_lr, capturable=run.device.type == "cuda")
+    place = loop.Place(clock=Clock(run.device.type))
+    state = State(space, supernet, supernets.sgd(config, supernet), place, alpha, alpha_optimizer)
+    supernets.start(state, config, run, CARRIED)
     return state
-
-
-def learning_rate(config: Config, place: loop.Place, epoch: int) -> float:
-    """Of the weights: a cosine, per epoch as in the official code. Raises InputError past the schedule's end."""
-    total = config.schedule_epochs or place.epochs_before + config.epochs
-    if place.epochs_before + epoch >= total:
-        raise InputError(f"--schedule-epochs {total} is less than the epochs of the search; give more")
-    return from_scratch.cosine(config.lr, config.lr_min, place.epochs_before + epoch, total)
-
-
-def save(state: State, run: Run) -> None:
-    loop.save(run, state.place, **state.parts())
 
 
 def steps(config: Config, state: State, task: Task, run: Run) -> tuple[Callable[..., Tensor], Callable[..., Sums]]:
@@ -335,16 +220,9 @@ def update_alpha(
         if config.second_order:
             buffers = optimizers.momentum_buffers(state.w_optimizer, w)
             grads, loss = second_order_gradient(
-                w,
-                alpha,
-                loss_train,
-                loss_val,
-                xi=xi,
-                momentum=config.momentum,
-                weight_decay=config.weight_decay,
-                buffers=buffers,
-                epsilon=config.epsilon,
-            )
+                w, alpha, loss_train, loss_val, xi=xi, momentum=config.momentum, weight_decay=config.weight_decay,
+                buffers=buffers, epsilon=config.epsilon,
+            )  # fmt: skip
         else:
             with optimizers.frozen(w):
                 grads, loss = first_order_gradient(alpha, loss_val)
@@ -365,35 +243,3 @@ def update_weights(config: Config, state: State, task: Task, batch: Batch, run: 
 def loss_of(state: State, task: Task, batch: Batch, run: Run) -> Tensor:
     """The loss of a batch at what w and alpha hold now."""
     return task.loss(loop.model_of(run, state.supernet, mixture(state.alpha)), batch).loss
-
-
-def relaxed(state: State) -> tuple[dict[str, Tensor], Architecture]:
-    """The mixture weights as they stand, and the architecture they would give (section 2.4; the family's own rule)."""
-    family = FAMILIES[state.space.family]
-    with torch.no_grad():
-        weights = mixture(state.alpha)
-    return weights, family.derive({kind: rows.tolist() for kind, rows in weights.items()}, family.mixed(state.space))
-
-
-def tables(state: State) -> dict[str, Tensor]:
-    """What each epoch's line holds of alpha, by kind of cell: edges x operations."""
-    return {f"alpha_{kind}": logits for kind, logits in state.alpha.items()}
-
-
-def finish_epoch(
-    state: State, task: Task, data: Data, watch: early_stopping.Watch, run: Run, lr: float, progress: Progress
-) -> None:
-    """Scores the epoch, measures what the rules ask for, and writes its line."""
-    place, (weights, architecture) = state.place, relaxed(state)
-    with place.clock("scoring"):
-        numbers = {"lr": lr, **place.means(task)}
-        numbers |= epoch_log.scores(state.supernet, weights, architecture, task)
-    with place.clock("stopping") if watch.rules else nullcontext():
-        numbers |= early_stopping.readings(watch, place.epoch, state.supernet, state.alpha, mixture, data, run)
-    epoch_log.log_epoch(run, place, numbers, progress, tables(state), architecture)
-
-
-def finish(state: State, watch: early_stopping.Watch, run: Run) -> Result:
-    architecture, numbers = epoch_log.write_result(run, relaxed(state)[1], watch)
-    alpha = {kind: logits.detach() for kind, logits in state.alpha.items()}
-    return Result(architecture, alpha, state.supernet, **numbers)

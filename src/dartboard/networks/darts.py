@@ -36,6 +36,8 @@ def conv_norm(in_channels: int, out_channels: int, stride: int = 1) -> list[nn.M
 class Supernet(nn.Module):
     """All architectures of the space with shared weights."""
 
+    head_prefix = "classifier."  # of the names of tensors that depend on the classes: a warm start leaves them behind
+
     def __init__(
         self,
         *,

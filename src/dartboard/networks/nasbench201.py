@@ -129,6 +129,8 @@ class MixedCell(nn.Module):
 class Supernet(Trunk):
     """All cells of the space with shared weights; every cell of the network has its own."""
 
+    head_prefix = "classifier."  # of the names of tensors that depend on the classes: a warm start leaves them behind
+
     def __init__(
         self,
         *,

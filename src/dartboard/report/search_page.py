@@ -1,6 +1,7 @@
 """The part of the page that tells a search: what it found, and how that came about."""
 
 from dartboard.analysis.edit_distance import COMPARED
+from dartboard.methods import METHODS
 from dartboard.paths import quoted
 from dartboard.report import next_training, words
 from dartboard.report.blocks import command, section, tiles, unbroken
@@ -19,7 +20,8 @@ from dartboard.report.walk import story_section
 
 def order_word(facts: Facts) -> str:
     """ "first-order DARTS", "second-order DARTS", or the method's name."""
-    name = (facts.method or "search").upper() if facts.method == "darts" else (facts.method or "a search")
+    known = METHODS.get(facts.method or "")
+    name = (known.spoken if known else "") or facts.method or "a search"
     order = facts.config.get("second_order")
     return name if order is None else f"{'second' if order else 'first'}-order {name}"
 

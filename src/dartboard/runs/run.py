@@ -33,7 +33,7 @@ from dartboard.runs.metrics_file import METRICS, as_line, last_line, mend, read_
 from dartboard.runs.new_folder import check_empty, make_folder
 from dartboard.runs.pace import Pace, advice_for
 from dartboard.runs.progress import Progress, progress_for
-from dartboard.runs.start import START, Handover, drop_start, from_table, keep_start, to_table
+from dartboard.runs.start import START, WarmStart, drop_start, from_table, keep_start, to_table
 from dartboard.spaces.search_space import Architecture, as_tuples
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Run:
 
     folder: its path; command: "search" or "train"; method, space: of a search, or None; setup: data, device, seed;
     settings: the fields of the method's Config; architecture: what a training trains, or a search has found;
-    handover: what a search takes over from another, or None.
+    warm_start: what a search takes from another one, or None.
     """
 
     def __init__(self, folder: Path, *, write: bool) -> None:
@@ -61,7 +61,7 @@ class Run:
         self.method: str | None = table.pop("method", None)
         self.setup = build(Setup, {name: table.pop(name) for name in field_names(Setup) if name in table})
         self.space: str | None = table.pop("space", None)
-        self.handover = from_table(table)
+        self.warm_start = from_table(table)
         self.settings: dict[str, Any] = table
         self.limits = Limits()
         self.resumed_by = folder  # the folder to name in `dartboard resume`: of a study, where it is a part of one
@@ -88,7 +88,7 @@ class Run:
         space: str | None = None,
         parent: "Run | str | Path | None" = None,
         architecture: Architecture | None = None,
-        handover: Handover | None = None,
+        warm_start: WarmStart | None = None,
         start: Checkpoint | None = None,
         drawn: int | None = None,
         exist_ok: bool = True,
@@ -97,7 +97,7 @@ class Run:
 
         config: the method's or the training's frozen config; seed: short for setup=Setup(seed=seed); command and
         method: told from the config's module where not given; parent: the search that a training's cell comes from, or
-        that a search goes on from with `handover`, whose checkpoint is `start`; drawn: that the architecture was drawn
+        that a search begins from by `warm_start`, whose checkpoint is `start`; drawn: that the architecture was drawn
         at random, as the one of this number.
         Raises TakenError (folder not empty, or in use), InputError (folder not writable; device not there),
         CannotContinueError (disk full).
@@ -109,7 +109,7 @@ class Run:
         parent_folder = parent.folder if isinstance(parent, Run) else parent
         environment = describe(pick_device(setup.device), None if parent_folder is None else str(parent_folder))
         environment |= {} if drawn is None else {"drawn": drawn}
-        settings = to_toml({**header, **to_table(handover), **flat(setup), **flat(config)})
+        settings = to_toml({**header, **to_table(warm_start), **flat(setup), **flat(config)})
         environment |= held_settings.record(tomllib.loads(settings))
         made = make_folder(folder, BEGINNING, exist_ok)
         lock = take_lock(folder)

@@ -164,12 +164,12 @@ def write(watch: Watch, lines: Sequence[Mapping[str, Any]], run: Run) -> dict[st
     folder = run.folder / STOPPED
     with writing(run.folder):
         folder.mkdir(exist_ok=True)
-    told = []
+    entries = []
     for rule, stopped in outcomes(watch, lines).items():
         replace_file(folder / rule.file_name, as_json(architecture_of(stopped).to_json()))
-        told.append({"rule": rule.text, **asdict(stopped)})
+        entries.append({"rule": rule.text, **asdict(stopped)})
     by = chosen(watch, lines)
-    return {"stopped_by": by[0].text if by else None, "stopped": told}
+    return {"stopped_by": by[0].text if by else None, "stopped": entries}
 
 
 def architecture_of(stopped: Stopped) -> Architecture:

@@ -52,17 +52,17 @@ def log_start(
     space: SearchSpace,
     labels: Mapping[str, Labels] = MappingProxyType({}),
 ) -> None:
-    """The line before the first step. A space that the run does not name is told by what its edges mix.
+    """The line before the first step. Of a space that the run does not name it says what its edges mix.
 
     labels: of tables whose rows and columns the page could not name by itself, which are then numbered.
     """
-    told: dict[str, object] = {}
+    named: dict[str, object] = {}
     if SPACES.get(run.space or "") != space:
         mixed = FAMILIES[space.family].mixed(space)
-        told["mixed"] = {kind: [list(row) for row in rows] for kind, rows in mixed.items()}
+        named["mixed"] = {kind: [list(row) for row in rows] for kind, rows in mixed.items()}
     if labels:
-        told["labels"] = {name: asdict(one) for name, one in labels.items()}
-    run.log(event="start", **fields_of(tables, architecture), **told)
+        named["labels"] = {name: asdict(one) for name, one in labels.items()}
+    run.log(event="start", **fields_of(tables, architecture), **named)
 
 
 def scores(
@@ -86,9 +86,9 @@ def log_epoch(
     tables: rows x columns of any size, by the names that the line gives them, which the page draws; architecture: what
     would be found now.
     """
-    times, told = {**place.times(), "elapsed_s": run.elapsed_s}, fields_of(tables, architecture)
-    run.log(event="epoch", epoch=place.epoch, step=place.step, **numbers, **told, **times)
-    progress.epoch(place.epoch, loop.in_words(numbers), str(told.get("architecture", "")))
+    times, found = {**place.times(), "elapsed_s": run.elapsed_s}, fields_of(tables, architecture)
+    run.log(event="epoch", epoch=place.epoch, step=place.step, **numbers, **found, **times)
+    progress.epoch(place.epoch, loop.in_words(numbers), str(found.get("architecture", "")))
 
 
 def write_result(run: Run, last: Architecture, watch: early_stopping.Watch) -> tuple[Architecture, dict[str, Any]]:

@@ -14,7 +14,6 @@ from typing import Any
 
 from torch import nn
 
-from dartboard import networks
 from dartboard.config import check_ranges, field_names
 from dartboard.data import Data
 from dartboard.errors import InputError
@@ -28,13 +27,18 @@ from dartboard.scoring.cost import Cost, count
 from dartboard.scoring.limits import limits_from
 from dartboard.scoring.scorers import Score, Scorer, by_shared_weights, by_table
 from dartboard.scoring.tables import Table, read_truth, split_column
+from dartboard.search import supernets
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace, as_tuples
 from dartboard.tasks import task_of
-from dartboard.training import from_scratch, loop
+from dartboard.training import from_scratch, loop, presets
 from dartboard.training.by_training import TRIALS, by_training, folder_of
 
 OF_SUPERNET = "supernet/"  # what the names of a supernet's tensors begin with in a checkpoint
+
+# Of a method's trainings there are many: on the digits they are shorter than a training by itself.
+SHORT = {"epochs": 5, "batch_size": 64, "cutout": 0}
+PRESETS = {kind: {**values, **(SHORT if values else {})} for kind, values in presets.PRESETS.items()}
 
 
 @dataclass(frozen=True)
@@ -170,10 +174,8 @@ def supernet_of(parent: Run, space: SearchSpace, data: Data, run: Run) -> nn.Mod
         keep_start(run.folder, check_parent(parent, space))
     kept = newest(run.folder / START)
     channels, cells = sizes_of(parent)
-    make = partial(networks.module(space.family).Supernet, channels=channels, cells=cells)
-    make = partial(make, operations=FAMILIES[space.family].mixed(space), form=parent.settings["supernet"])
-    make = partial(make, num_classes=data.num_classes, in_channels=data.channels)
-    supernet: nn.Module = loop.seeded(parent, "weights", make)
+    make = partial(supernets.built, space, data, channels, cells, parent.settings["supernet"])
+    supernet = loop.seeded(parent, "weights", make)
     found = {} if kept is None else kept.tensors
     weights = {name.removeprefix(OF_SUPERNET): value for name, value in found.items() if name.startswith(OF_SUPERNET)}
     if not loop.fits(supernet, weights):

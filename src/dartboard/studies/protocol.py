@@ -41,7 +41,7 @@ class Protocol:
     epochs_b: int = 50
     """epochs of a phase on B"""
     carry: str = "weights,alphas"
-    """what phase 2 takes over: weights, alphas, weights,alphas, or each: all three, one after the other"""
+    """what phase 2 takes from phase 1: weights, alphas, weights,alphas, or each: all three, one after the other"""
     restart_schedule: bool = True
     """phase 2 begins with a new learning rate schedule and new optimizers, or goes on with those of phase 1"""
     random: int = 6

@@ -22,7 +22,7 @@ from dartboard.runs.checkpoint import checkpoints, read_checkpoint
 from dartboard.runs.limits import Limits
 from dartboard.runs.pace import LONG_S, long_words
 from dartboard.runs.run import Run
-from dartboard.runs.start import Handover
+from dartboard.runs.start import WarmStart
 from dartboard.search.warm_start import check_parent, start_of
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
@@ -229,14 +229,15 @@ def begin(study: Study, stage: Stage) -> Run:
     if stage.before is None:
         return Run.create(folder, config, setup=setup, method=method, space=space)
     parent = study.place(stage.before)
-    handover = Handover(str(parent), stage.carry, study.protocol.restart_schedule)
+    warm_start = WarmStart(str(parent), stage.carry, study.protocol.restart_schedule)
     before = Run.open(parent)
     try:
         check_checkpoints(before)
     except InputError as error:
         raise DamagedParentError(str(error)) from error
-    start = check_parent(before, {"method": method, "space": space}, config, handover.parts)
-    more = {"parent": parent, "handover": handover, "start": start}
+    carried = method_of(study.protocol).CARRIED
+    start = check_parent(before, {"method": method, "space": space}, config, warm_start.parts, carried)
+    more = {"parent": parent, "warm_start": warm_start, "start": start}
     return Run.create(folder, config, setup=setup, method=method, space=space, **more)  # type: ignore[arg-type]
 
 

@@ -15,8 +15,10 @@ from dartboard.runs.run import CONFIG, Run
 from dartboard.scoring.scorers import Score, Scorer
 from dartboard.spaces.search_space import Architecture
 from dartboard.training import from_scratch
+from dartboard.training.epoch_work import EpochWork
 
 TRIALS = "trials"  # the folder in a run
+WORK = EpochWork(learn_on=("train",), score_on="val")
 COMMAND = "trial"  # of the run of such a training: not to be resumed by itself
 
 

@@ -19,6 +19,7 @@ from dartboard.devices import forget_peak, free_bytes, in_words, peak_bytes, pic
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.runs.run import Run
 from dartboard.scoring.cost import Cost
+from dartboard.training.epoch_work import EpochWork
 
 if TYPE_CHECKING:
     from dartboard.runs.checkpoint import Checkpoint
@@ -38,7 +39,8 @@ SPARE = 0.9  # share of the free memory that the batch we propose may take
 class Job:
     """A search or training that may be done. work: begins it, from a config, data and a run; cost: of its network.
 
-    at_once: so many of them side by side in one process, each with a seed of its own.
+    epoch: what its epochs are made of, as the method or the training says; at_once: so many of them side by side in one
+    process, each with a seed of its own.
     """
 
     header: Mapping[str, str | None]
@@ -47,21 +49,18 @@ class Job:
     data: Data
     cost: Cost
     work: Callable[[Any, Data, Run], object]
+    epoch: EpochWork
     at_once: int = 1
 
     @property
     def images(self) -> int:
         """Images of an epoch."""
-        return len(self.data.train) + (len(self.data.val) if self.is_training else 0)
-
-    @property
-    def is_training(self) -> bool:
-        return self.header["command"] == "train"
+        return self.epoch.num_images(self.data)
 
     @property
     def scored(self) -> Split:
         """The split that is scored after each epoch."""
-        return self.data.test if self.is_training else self.data.val
+        return self.epoch.scored(self.data)
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,7 @@ def rehearse(job: Job, batch_size: int, enough_s: float = ENOUGH_S, scored: int 
     device, without what was there before. Raises CannotContinueError.
     """
     epochs = max(job.config.epochs, ENOUGH_EPOCHS + 1)  # so that it never comes to the end
-    config = replace(job.config, batch_size=batch_size, epochs=epochs)
-    config = replace(config, stop="") if hasattr(config, "stop") else config  # its images would be too few
+    config = replace(job.config, batch_size=batch_size, epochs=epochs, **job.epoch.left_out)
     data = shortened(job, batch_size, scored)
     setup = replace(job.setup, budget=None, until=None, save_every="9d")
     command, method, space = (job.header.get(name) for name in ("command", "method", "space"))
@@ -154,8 +152,7 @@ def rehearse(job: Job, batch_size: int, enough_s: float = ENOUGH_S, scored: int 
                 if error.exit_code:
                     raise
     score, save = (usual(run.times[part]) for part in ("score", "save"))
-    scored = len(data.test if job.is_training else data.val)
-    return Seconds(run.begin_s, tuple(run.times["step"]), score, scored, save), taken[0]
+    return Seconds(run.begin_s, tuple(run.times["step"]), score, len(job.epoch.scored(data)), save), taken[0]
 
 
 @contextlib.contextmanager
@@ -177,7 +174,7 @@ def watched(device: torch.device) -> Any:
 def shortened(job: Job, batch_size: int, scored: int) -> Data:
     """The data with a single batch to train on, and few images to score."""
     data = job.data
-    if job.is_training:
+    if "val" in job.epoch.learn_on:
         num_train = max(1, min(batch_size - 1, len(data.train)))
         num_val = max(1, batch_size - num_train)
     else:

@@ -29,6 +29,7 @@ from dartboard.scoring.evaluate import running_score
 from dartboard.tasks import task_of
 from dartboard.tasks.task import Batch, Output, Sums, Task
 from dartboard.training import cuda_graphs, loop
+from dartboard.training.epoch_work import EpochWork
 from dartboard.training.optimizers import clip, momentum_sgd
 
 # --- Schedules, as functions of the epoch ----------------------------------------------------------------------------
@@ -137,6 +138,7 @@ class Score:
 
 LearnOn = Literal["train and val", "train"]
 ScoreOn = Literal["test", "val"]
+WORK = EpochWork(learn_on=("train", "val"), score_on="test")  # of an epoch of `fit`, as its defaults have it
 
 
 @dataclass

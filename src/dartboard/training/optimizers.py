@@ -32,11 +32,26 @@ Adam = without_compiler(torch.optim.Adam)
 def momentum_sgd(parameters: Iterable[Tensor], lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
     """SGD with momentum; on a CPU all tensors in one call, a fifth of the time where they are many and small.
 
-    The fused step needs gradients in the memory layout of their weights, which is what `backward` leaves behind.
+    The fused step needs gradients in the memory layout of their weights, which is what `backward` leaves behind. Not
+    every tensor has to have one at every step: with shared weights, those off the path have none.
     """
     weights = list(parameters)
     fused = True if weights[0].device.type in ("cpu", "cuda") else None  # None: torch picks
-    return SGD(weights, lr, momentum=momentum, weight_decay=weight_decay, fused=fused)
+    made = SGD(weights, lr, momentum=momentum, weight_decay=weight_decay, fused=fused)
+    made.register_step_pre_hook(lambda optimizer, *_: fill_buffers(optimizer))
+    return made
+
+
+def fill_buffers(optimizer: torch.optim.Optimizer) -> None:
+    """Zero momentum buffers for tensors that are moved for the first time where others were moved before.
+
+    torch's fused step takes all buffers or none; from zero it makes what it makes of none.
+    """
+    moved = [tensor for group in optimizer.param_groups for tensor in group["params"] if tensor.grad is not None]
+    fresh = [tensor for tensor in moved if optimizer.state[tensor].get("momentum_buffer") is None]
+    if len(fresh) < len(moved):
+        for tensor in fresh:
+            optimizer.state[tensor]["momentum_buffer"] = torch.zeros_like(tensor)
 
 
 @torch.no_grad()

@@ -1,0 +1,128 @@
+"""What searches over relaxed architectures have in common: parameters alpha, from which mixture weights follow.
+
+alpha has a table for each kind of cell, a row an edge, a column an operation of it. How the weights follow from it is
+the method's: its function `mixture`.
+"""
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from dartboard.data import Data
+from dartboard.runs.progress import Progress
+from dartboard.runs.run import Run
+from dartboard.search import early_stopping, epoch_log, stop_rules, supernets
+from dartboard.search.early_stopping import Mixture, Watch
+from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.search_space import Architecture, SearchSpace
+from dartboard.tasks import task_of
+from dartboard.tasks.task import Task
+from dartboard.training.epoch_work import EpochWork
+
+WORK = EpochWork(
+    learn_on=("train",),
+    score_on="val",
+    left_out={"stop": ""},  # the images of a dry run would be too few
+    remark="the rules of --stop are not in these times; eigenvalue is made to take at most a tenth of the run",
+)
+
+
+@dataclass(frozen=True)
+class Settings(supernets.Settings):
+    """Settings of a search over relaxed architectures: those of every supernet, and when to stop."""
+
+    stop: str = ""
+    """rules that say when to stop, such as skips:2,stable:10,eigenvalue,held-out (docs/early-stopping.md)"""
+    stop_mode: Literal["stop", "report"] = "stop"
+    """stop: end when the first rule fires, with its cell; report: continue, and say what each would have kept"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        stop_rules.parse(self.stop)
+
+
+@dataclass
+class State(supernets.State):
+    """What changes during such a search: alpha and its optimizer, beside what changes in every supernet's."""
+
+    SAVED_AS: ClassVar[Mapping[str, str]] = {**supernets.State.SAVED_AS, "alpha_optimizer": "alpha_adam"}
+
+    alpha: dict[str, Tensor]
+    alpha_optimizer: torch.optim.Optimizer
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search found, with its evidence: accuracies on the validation split, in [0, 1]."""
+
+    architecture: Architecture
+    alpha: dict[str, Tensor]
+    supernet: nn.Module
+    val_accuracy: float
+    derived_val_accuracy: float
+
+
+def watched_data(config: Settings, space: SearchSpace, data: Data, run: Run) -> tuple[Watch, Data, Task]:
+    """What the stopping rules watch; the data on the run's device, without what is held out for them, and their task.
+
+    Raises InputError for a batch larger than a split, and for data other than the run began with.
+    """
+    task_of(config, data).check("train", "val")
+    run.check_data(data)
+    watch, data = early_stopping.begin(config, space, data, run)
+    data = data.to(run.device)
+    task = task_of(config, data)
+    task.check("train")
+    return watch, data, task
+
+
+def initial_alpha(supernet: nn.Module, run: Run, scale: float) -> dict[str, Tensor]:
+    """Normal noise times the scale: for each kind of cell (edges, operations), in the supernet's number format."""
+    noise, like = run.generator("alpha", 0), next(supernet.parameters())
+    return {
+        kind: (scale * torch.randn(shape, generator=noise)).to(like.device, like.dtype).requires_grad_()
+        for kind, shape in supernet.choice_shapes().items()  # type: ignore[operator]
+    }
+
+
+def derived(state: State, mixture: Mixture) -> tuple[dict[str, Tensor], Architecture]:
+    """The mixture weights as they stand, and the architecture they would give by the family's own rule."""
+    family = FAMILIES[state.space.family]
+    with torch.no_grad():
+        weights = mixture(state.alpha)
+    return weights, family.derive({kind: rows.tolist() for kind, rows in weights.items()}, family.mixed(state.space))
+
+
+def tables(state: State) -> dict[str, Tensor]:
+    """What each line of the metrics holds of alpha, by kind of cell: edges x operations."""
+    return {f"alpha_{kind}": logits for kind, logits in state.alpha.items()}
+
+
+def log_start(state: State, mixture: Mixture, run: Run) -> None:
+    """The line before the first step; a run that is resumed has it already."""
+    if state.place.step == 0:
+        epoch_log.log_start(run, tables(state), derived(state, mixture)[1], state.space)
+
+
+def finish_epoch(
+    state: State, mixture: Mixture, watch: Watch, task: Task, data: Data, run: Run, lr: float, progress: Progress
+) -> None:
+    """Scores the epoch, measures what the stopping rules ask for, and writes its line."""
+    place, (weights, architecture) = state.place, derived(state, mixture)
+    with place.clock("scoring"):
+        numbers = {"lr": lr, **place.means(task)}
+        numbers |= epoch_log.scores(state.supernet, weights, architecture, task)
+    with place.clock("stopping") if watch.rules else nullcontext():
+        numbers |= early_stopping.readings(watch, place.epoch, state.supernet, state.alpha, mixture, data, run)
+    epoch_log.log_epoch(run, place, numbers, progress, tables(state), architecture)
+
+
+def finish(state: State, mixture: Mixture, watch: Watch, run: Run) -> Result:
+    """Writes the result, once, and returns it."""
+    architecture, numbers = epoch_log.write_result(run, derived(state, mixture)[1], watch)
+    alpha = {kind: logits.detach() for kind, logits in state.alpha.items()}
+    return Result(architecture, alpha, state.supernet, **numbers)

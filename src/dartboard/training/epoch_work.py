@@ -1,0 +1,34 @@
+"""What an epoch of a training or of a search is made of: a plain value by which each says it of itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from dartboard.data.splits import Data, Split
+
+
+@dataclass(frozen=True)
+class EpochWork:
+    """learn_on: the splits whose images all go through the steps of an epoch, in batches over all of them together;
+    score_on: the split that is scored after it.
+
+    left_out: what settings hold in a dry run, where a few steps cannot show the time they take; remark: what to say of
+    a time without it.
+    """
+
+    learn_on: tuple[Literal["train", "val"], ...]
+    score_on: Literal["val", "test"]
+    left_out: Mapping[str, Any] = field(default_factory=dict)
+    remark: str = ""
+
+    def num_images(self, data: Data) -> int:
+        """Images that go through the steps of an epoch."""
+        return sum(len(getattr(data, name)) for name in self.learn_on)
+
+    def scored(self, data: Data) -> Split:
+        split: Split = getattr(data, self.score_on)
+        return split
+
+    def leaves_out(self, config: Any) -> bool:
+        """Whether a dry run leaves out something that these settings ask for."""
+        return any(getattr(config, name) != value for name, value in self.left_out.items())
