@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dartboard import formats
-from dartboard.analysis import motifs, statistics
+from dartboard.analysis import motifs, p_values
 from dartboard.networks.darts import Network
 from dartboard.networks.layers import operation
 from dartboard.scoring.cost import Multiplications, num_params
@@ -158,7 +158,7 @@ def test_a_planted_relation_is_found_and_its_p_value_is_that_of_all_orders() -> 
     found = {one.motif: one for one in motifs.correlations(counts, scores, 0)}
     assert found["skips"].rho == pytest.approx(-1.0) and found["skips"].p == 2 / 120
     assert found["same"].rho is None and found["same"].p_holm is None
-    p_noise = statistics.spearman_p([2, 5, 1, 4, 3], scores, 0)
+    p_noise = p_values.spearman_p([2, 5, 1, 4, 3], scores, 0)
     assert found["noise"].p == p_noise and found["skips"].p_holm == 2 * 2 / 120  # two motifs vary
     assert {one.n for one in found.values()} == {5}
     assert motifs.correlations(counts[:2], scores[:2], 0) == []

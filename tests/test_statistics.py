@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from dartboard.analysis import p_values
 from dartboard.analysis import statistics as figures
 
 NUMBERS = st.lists(st.integers(-4, 4), min_size=2, max_size=7)
@@ -62,8 +63,8 @@ def test_rank_correlations_of_constant_values_are_none() -> None:
     for measure in (figures.kendall_tau, figures.spearman):
         assert measure([1, 1, 1], [1, 2, 3]) is None
         assert measure([1, 2, 3], [5, 5, 5]) is None
-    assert figures.kendall_p([1, 1, 1], [1, 2, 3], 0) is None
-    assert figures.spearman_p([1, 1, 1], [1, 2, 3], 0) is None
+    assert p_values.kendall_p([1, 1, 1], [1, 2, 3], 0) is None
+    assert p_values.spearman_p([1, 1, 1], [1, 2, 3], 0) is None
 
 
 def test_spearmans_rho_without_ties_is_one_minus_six_sums_of_squares() -> None:
@@ -83,10 +84,10 @@ def test_kendalls_p_is_the_share_of_all_orders_as_extreme(pairs: list[tuple[int,
     x, y = [float(a) for a, _ in pairs], [float(b) for _, b in pairs]
     seen = tau_by_pairs(x, y)
     if seen is None:
-        assert figures.kendall_p(x, y, 0) is None
+        assert p_values.kendall_p(x, y, 0) is None
         return
     all_ = [abs(tau_by_pairs(x, list(order)) or 0.0) for order in permutations(y)]
-    assert figures.kendall_p(x, y, 0) == pytest.approx(sum(one >= abs(seen) - 1e-12 for one in all_) / len(all_))
+    assert p_values.kendall_p(x, y, 0) == pytest.approx(sum(one >= abs(seen) - 1e-12 for one in all_) / len(all_))
 
 
 STRATA = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.sampled_from("uvw")), min_size=2, max_size=6)
@@ -98,7 +99,7 @@ def test_tau_within_strata_counts_their_pairs_alone_and_exchanges_only_within(ro
     x, y, strata = [float(a) for a, _, _ in rows], [float(b) for _, b, _ in rows], [name for *_, name in rows]
     found = figures.kendall_tau_within(x, y, strata)
     seen = tau_within_by_pairs(x, y, strata)
-    p = figures.kendall_p_within(x, y, strata, 0)
+    p = p_values.kendall_p_within(x, y, strata, 0)
     if seen is None:
         assert found is None and p is None
         return
@@ -124,12 +125,12 @@ def test_strata_that_differ_do_not_make_an_order_of_what_has_none_within_them() 
     x, y = [1.0, 2.0, 3.0, 11.0, 12.0, 13.0], [3.0, 2.0, 1.0, 13.0, 12.0, 11.0]
     assert figures.kendall_tau(x, y) == pytest.approx((9 - 6) / 15)
     assert figures.kendall_tau_within(x, y, "aaabbb") == -1.0
-    assert figures.kendall_p_within(x, y, "aaabbb", 0) == pytest.approx(2 / 36)
+    assert p_values.kendall_p_within(x, y, "aaabbb", 0) == pytest.approx(2 / 36)
 
 
 def test_random_orders_within_strata_stay_within_them() -> None:
     groups = [np.array([0, 2, 4]), np.array([1, 3])]
-    orders = np.concatenate(list(figures.random_orders(groups, 7, 50, np.random.default_rng(0))))
+    orders = np.concatenate(list(p_values.random_orders(groups, 7, 50, np.random.default_rng(0))))
     assert orders.shape == (50, 5) and len(np.unique(orders, axis=0)) > 5
     for group in groups:
         assert (np.sort(orders[:, group], axis=1) == group).all()
@@ -139,12 +140,12 @@ def test_spearmans_p_is_the_share_of_all_orders_as_extreme() -> None:
     x, y = [1.0, 2.0, 2.0, 4.0, 5.0], [2.0, 1.0, 3.0, 3.0, 9.0]
     seen = abs(figures.spearman(x, y) or 0)
     all_ = [abs(figures.spearman(x, order) or 0) for order in permutations(y)]
-    assert figures.spearman_p(x, y, 0) == sum(one >= seen - 1e-12 for one in all_) / 120
+    assert p_values.spearman_p(x, y, 0) == sum(one >= seen - 1e-12 for one in all_) / 120
 
 
 def test_the_least_p_of_an_ordered_list_is_two_in_all_orders() -> None:
     for n in (3, 5, 8):
-        assert figures.kendall_p(range(n), range(n), 0) == 2 / math.factorial(n)
+        assert p_values.kendall_p(range(n), range(n), 0) == 2 / math.factorial(n)
 
 
 def test_random_orders_come_near_the_exact_share_and_are_never_zero() -> None:
@@ -154,31 +155,31 @@ def test_random_orders_come_near_the_exact_share_and_are_never_zero() -> None:
     seen = abs(float(signs @ figures.pair_signs(np.array([y]))[0]))
     orders = figures.pair_signs(np.array(list(permutations(y))))
     exact = float((np.abs(orders @ signs) >= seen).mean())  # all 362,880 orders
-    found = figures.kendall_p(x, y, 3, draws=20_000)
+    found = p_values.kendall_p(x, y, 3, draws=20_000)
     assert found is not None and abs(found - exact) < 5 * math.sqrt(exact / 20_000) + 1 / 20_000
-    assert figures.kendall_p(range(40), range(40), 0, draws=99) == 1 / 100
-    assert figures.kendall_p(x, y, 3) == figures.kendall_p(x, y, 3)
-    assert figures.kendall_p(x, y, 3) != figures.kendall_p(x, y, 4)
+    assert p_values.kendall_p(range(40), range(40), 0, draws=99) == 1 / 100
+    assert p_values.kendall_p(x, y, 3) == p_values.kendall_p(x, y, 3)
+    assert p_values.kendall_p(x, y, 3) != p_values.kendall_p(x, y, 4)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from([k / 40 for k in range(41)]), min_size=1, max_size=6))
-def test_holms_adjusted_values_reject_what_his_procedure_rejects(p_values: list[float]) -> None:
-    adjusted = figures.holm(p_values)
+def test_holms_adjusted_values_reject_what_his_procedure_rejects(found: list[float]) -> None:
+    adjusted = p_values.holm(found)
     for level in (0.01, 0.05, 0.2, 0.5):
         rejected: set[int] = set()
-        for step, index in enumerate(sorted(range(len(p_values)), key=lambda one: (p_values[one], one))):
-            if p_values[index] > level / (len(p_values) - step) + 1e-12:
+        for step, index in enumerate(sorted(range(len(found)), key=lambda one: (found[one], one))):
+            if found[index] > level / (len(found) - step) + 1e-12:
                 break
             rejected.add(index)
         assert {index for index, value in enumerate(adjusted) if value <= level + 1e-9} == rejected
 
 
 def test_holm_of_a_worked_example_and_of_nothing() -> None:
-    assert figures.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert figures.holm([]) == []
+    assert p_values.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert p_values.holm([]) == []
     with pytest.raises(ValueError, match="outside"):
-        figures.holm([1.5])
+        p_values.holm([1.5])
 
 
 def covered(made: Callable[[np.ndarray], figures.Interval], rows: np.ndarray) -> float:
@@ -323,24 +324,24 @@ def test_the_sign_flip_p_is_the_share_of_all_signs_as_extreme(values: list[int])
         abs(sum(s * v for s, v in zip(signs, values, strict=True))) for signs in product((1, -1), repeat=len(values))
     ]
     share = sum(one >= abs(sum(values)) for one in sums) / len(sums)
-    assert figures.sign_flip_p([float(one) for one in values], 0) == share
+    assert p_values.sign_flip_p([float(one) for one in values], 0) == share
 
 
 def test_mcnemars_p_is_that_of_flipping_the_signs_of_what_differs() -> None:
     for lost, gained in product(range(6), repeat=2):
         differences = [1.0] * lost + [-1.0] * gained
-        expected = figures.sign_flip_p(differences, 0) if differences else 1.0
-        assert figures.mcnemar_p(lost, gained) == pytest.approx(expected, rel=1e-12)
-    assert figures.mcnemar_p(2000, 1000) < 1e-60
+        expected = p_values.sign_flip_p(differences, 0) if differences else 1.0
+        assert p_values.mcnemar_p(lost, gained) == pytest.approx(expected, rel=1e-12)
+    assert p_values.mcnemar_p(2000, 1000) < 1e-60
     with pytest.raises(ValueError, match="less than 0"):
-        figures.mcnemar_p(-1, 2)
+        p_values.mcnemar_p(-1, 2)
 
 
 def test_sign_flips_of_many_differences_are_random_but_of_a_seed() -> None:
     values = [1.0] * 40
-    assert figures.sign_flip_p(values, 0, draws=500) == 1 / 501
+    assert p_values.sign_flip_p(values, 0, draws=500) == 1 / 501
     mixed = [1.0, -1.0] * 10
-    assert figures.sign_flip_p(mixed, 0) == figures.sign_flip_p(mixed, 0) == 1.0
+    assert p_values.sign_flip_p(mixed, 0) == p_values.sign_flip_p(mixed, 0) == 1.0
 
 
 @pytest.mark.parametrize("wrong", [[], [float("nan"), 1.0], [float("inf")], [[1.0, 2.0]]])
@@ -358,5 +359,5 @@ def test_lists_of_different_length_are_refused() -> None:
 
 
 def test_statistics_load_no_torch_and_scipy_only_where_it_is_used() -> None:
-    code = "import sys, dartboard.analysis.statistics; sys.exit('torch' in sys.modules or 'scipy' in sys.modules)"
+    code = "import sys, dartboard.analysis.p_values; sys.exit('torch' in sys.modules or 'scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from dartboard import train
-from dartboard.analysis import motifs, statistics
+from dartboard.analysis import motifs, p_values
 from dartboard.cli import main
 from dartboard.commands import why as command
 from dartboard.data import Split
@@ -299,7 +299,7 @@ def test_every_table_follows_from_the_answers_image_by_image(studied: tuple[Path
         assert row["drop"] == pytest.approx(base.mean() - right.mean(), abs=1e-12)
         assert (row["lost"], row["gained"]) == (int((base > right).sum()), int((base < right).sum()))
         assert row["low"] <= row["drop"] <= row["high"] and row["p"] <= row["p_holm"]
-    assert [row["p_holm"] for row in content["ablation"]] == statistics.holm([row["p"] for row in content["ablation"]])
+    assert [row["p_holm"] for row in content["ablation"]] == p_values.holm([row["p"] for row in content["ablation"]])
 
 
 def test_the_gap_goes_from_the_supernet_to_the_trained_cell(studied: tuple[Path, dict[str, Any]]) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 
-from dartboard.analysis.statistics import holm, spearman, spearman_p
+from dartboard.analysis.p_values import holm, spearman_p
+from dartboard.analysis.statistics import spearman
 from dartboard.spaces import darts
 from dartboard.spaces.search_space import Architecture
 

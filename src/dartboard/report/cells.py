@@ -1,6 +1,7 @@
 """The cells of an architecture on the page, and whether the normal one is turning into skip connections."""
 
 from dartboard import formats
+from dartboard.errors import InputError
 from dartboard.paths import quoted
 from dartboard.report import words
 from dartboard.report.blocks import box, legend, pair, picture, sentences
@@ -45,7 +46,11 @@ def caption(one: Graph) -> str:
 
 
 def genotype_text(architecture: Architecture) -> str:
-    return formats.write(architecture, FAMILIES[architecture.space].notation)
+    """In the notation of its family; as JSON, which holds every architecture, where that cannot hold it."""
+    try:
+        return formats.write(architecture, FAMILIES[architecture.space].notation)
+    except InputError:  # an imported cell, of nodes with one input or three
+        return formats.write(architecture, "json")
 
 
 def collapse_box(facts: Facts) -> Html | None:

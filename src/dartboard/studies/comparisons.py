@@ -5,14 +5,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from dartboard.analysis.edit_distance import inputs_changed
-from dartboard.analysis.statistics import (
-    Interval,
-    difference_of_means,
-    kendall_p_within,
-    kendall_tau_within,
-    paired_difference,
-    sign_flip_p,
-)
+from dartboard.analysis.p_values import kendall_p_within, sign_flip_p
+from dartboard.analysis.statistics import Interval, difference_of_means, kendall_tau_within, paired_difference
 from dartboard.spaces import darts
 from dartboard.studies.cells import RANDOM, Cell, kind
 from dartboard.studies.protocol import SIDES, Protocol, Side, proxy_searches

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dartboard.analysis import motifs, statistics
+from dartboard.analysis import motifs, p_values, statistics
 from dartboard.spaces.darts import NUM_INPUTS
 from dartboard.spaces.search_space import Architecture, as_tuples
 from dartboard.studies.headlines import headlines
@@ -63,7 +63,7 @@ def ablation(pieces: Pieces, changes: Sequence[Variant], number: int, seed: int)
     """
     base = bits(pieces["gap/recalibrated"]["right"], number)
     rows = [change_row(variant, pieces[f"variant/{variant.key}"], base, seed) for variant in changes]
-    for row, p in zip(rows, statistics.holm([row["p"] for row in rows]), strict=True):
+    for row, p in zip(rows, p_values.holm([row["p"] for row in rows]), strict=True):
         row["p_holm"] = p
     return sorted(rows, key=lambda row: -row["drop"])
 
@@ -77,7 +77,7 @@ def change_row(variant: Variant, piece: Row, base: list[float], seed: int) -> Ro
         "key": variant.key, "kind": variant.kind, "node": variant.node, "input": variant.input,
         "change": variant.change, "before": list(variant.before), "after": list(variant.after),
         "accuracy": piece["accuracy"], "drop": interval.estimate, **ends(interval),
-        "lost": lost, "gained": gained, "p": statistics.mcnemar_p(lost, gained),
+        "lost": lost, "gained": gained, "p": p_values.mcnemar_p(lost, gained),
     }  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def paired_tau(x: Sequence[float], y: Sequence[float], seed: int) -> Row:
     """Kendall's tau-b with its permutation p-value and n; None where fewer than three pairs tell nothing."""
     if len(x) < 3:
         return {"tau": None, "p": None, "n": len(x)}
-    return {"tau": statistics.kendall_tau(x, y), "p": statistics.kendall_p(x, y, seed), "n": len(x)}
+    return {"tau": statistics.kendall_tau(x, y), "p": p_values.kendall_p(x, y, seed), "n": len(x)}
 
 
 # --- Convergence and gradients ---------------------------------------------------------------------------------------
