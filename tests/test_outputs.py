@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import tiny
 from dartboard import networks
 from dartboard.export.folding import predictor
 from dartboard.networks import outputs
@@ -22,16 +23,34 @@ def images(count: int = 4) -> Tensor:
 
 @pytest.mark.parametrize("family", networks.FAMILIES)
 def test_a_network_and_a_supernet_of_every_family_give_their_logits_as_people_get_them(family: str) -> None:
-    module, space, x = networks.module(family), SPACES[family], images()
+    module, x = networks.module(family), images()
+    space = next(one for one in SPACES.values() if one.family == family)
     architecture = space.sample(Random(0))
     network = module.Network(architecture, **SIZES).eval()
-    for found in (network.output(x), outputs.output(network, x)):
+    for found in given(network, x):
         assert type(found) is Output and found.logits.equal(network(x))
         assert (found.state, found.auxiliary, found.penalty) == (None, None, None)
     torch.testing.assert_close(outputs.output(network, x, form="fast").logits, network(x), rtol=1e-4, atol=1e-5)
-    supernet = module.Supernet(**SIZES).eval()
-    for found in (supernet.output(x, architecture), outputs.output(supernet, x, architecture)):
+    supernet = tiny.supernet(space, num_classes=5).eval()
+    for found in given(supernet, x, architecture):
         assert type(found) is Output and found.logits.equal(supernet(x, architecture))
+
+
+def given(network: nn.Module, x: Tensor, *choice: object) -> list[Output]:
+    """What the network says it computes, where it has `output`, and what everybody is told."""
+    own = getattr(network, "output", None)
+    return [outputs.output(network, x, *choice), *([own(x, *choice)] if own else [])]
+
+
+def test_a_family_whose_networks_give_logits_only_needs_no_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Network(nn.Sequential):
+        pass
+
+    monkeypatch.setattr(networks.module("nasbench201"), "Network", Network)
+    network, x = Network(nn.Flatten(), nn.Linear(1200, 5)), images()
+    assert networks.family_of(network) == "nasbench201"
+    found = outputs.output(network, x)
+    assert type(found) is Output and found.logits.equal(network(x)) and found.auxiliary is None
 
 
 def test_a_module_of_ones_own_gives_its_logits_drops_nothing_and_is_not_recorded() -> None:

@@ -27,13 +27,13 @@ DRAWN: Mapping[str, Callable[[Any, Tensor, float, torch.Generator | None], Tenso
 def output(
     network: nn.Module, x: Tensor, *choice: object, state: Any = None, drop: Tensor | None = None, form: str = "plain"
 ) -> Output:
-    """What a network computes of x, or a supernet of x and a choice; another module gives its logits and no more.
+    """What a network computes of x, or a supernet of x and a choice; a module without `output` gives its logits only.
 
     state: hidden state of the batch before; drop: drop-path factors, as `drawn` gives them; form: "plain", module by
     module, or "fast", the same function, of a network whose family has a fast form.
     """
     family = family_of(network, "Supernet" if choice else "Network")
-    if family is None:
+    if family is None or not hasattr(network, "output"):
         return Output(network(x, *choice))
     if form == "fast" and family in FAST and not choice:
         return FAST[family](network, x, drop)

@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from torch import nn
 
 from dartboard.data import Data
-from dartboard.data.presets import TRIALS
 from dartboard.runs.run import Run
 from dartboard.scoring.cost import Cost
 from dartboard.scoring.limits import Limit, limits_from, sample_within
@@ -34,7 +33,7 @@ from dartboard.search.trial_log import log_trial, write_result
 from dartboard.search.trials import Trial
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
-PRESETS = TRIALS
+PRESETS = trials.PRESETS
 
 
 @dataclass(frozen=True)

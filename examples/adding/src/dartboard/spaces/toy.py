@@ -44,7 +44,7 @@ def graphs(architecture: Architecture) -> tuple[Graph, ...]:
     """The chain as a picture: its layers are edges between numbered nodes."""
     operations = operations_of(architecture)
     nodes = ("in", *map(str, range(1, len(operations))), "out")
-    return (Graph("chain", nodes, tuple(zip(nodes, nodes[1:], operations, strict=False))),)
+    return (Graph("chain", "chain", nodes, tuple(zip(nodes, nodes[1:], operations, strict=False))),)
 
 
 def mixed(space: SearchSpace) -> Mixed:
