@@ -14,7 +14,6 @@ from dartboard.formats import write
 from dartboard.report import cells, write_report
 from dartboard.report.drawing import draw
 from dartboard.report.facts import read_facts
-from dartboard.spaces import READERS
 from dartboard.spaces.families import FAMILIES, Family
 from dartboard.spaces.graph import Graph, name_and_index
 from dartboard.spaces.search_space import Architecture
@@ -37,6 +36,7 @@ def of_choices(values: Any) -> Architecture:
 CHAIN = Family(
     notation="json",
     sizes={},
+    read=of_choices,
     kinds={"chain": "chain of blocks"},
     operations=("mbconv_3", "mbconv_5", "skip_connect"),
     lines=lambda architecture: [str(architecture)],
@@ -52,7 +52,6 @@ OTHER = Architecture("chain", (("block.1", "mbconv_3"), ("block.2", "mbconv_3"),
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(FAMILIES, "chain", CHAIN)
-    monkeypatch.setitem(READERS, "chain", of_choices)
 
 
 def write_run(folder: Path, command: str, lines: list[dict[str, Any]]) -> Path:

@@ -19,6 +19,7 @@ CHANGES: dict[str, Setting] = {
     **{name: (value, {**COLOURED, **more}) for name, (value, more) in test_training.CASES.items()},
     "trials": (2, COLOURED),
     "limit": ("params<=2.4k", COLOURED),
+    "channels_last": (False, {**COLOURED, "channels": 6}),  # two channels are added up alike in both layouts
 }
 ELSEWHERE: dict[str, str] = {
     "truth": "test_random_search.py::test_the_best_by_the_column_seen_is_found_and_shown_by_the_other",
