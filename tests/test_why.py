@@ -509,5 +509,5 @@ def test_cells_put_beside_are_drawn_as_such_and_each_kind_is_named_once() -> Non
     names = ("found", "random-0", "random-1", "beside-0", "beside-1")
     series = cell_lines({name: [0.5, 0.25] for name in names})
     assert [(line.name, line.colour) for line in series] == [
-        ("random", "--one"), ("_", "--one"), ("put beside", "--three"), ("_", "--three"), ("found", "--two")
+        ("random", "--one"), ("_", "--one"), ("given with --beside", "--three"), ("_", "--three"), ("found", "--two")
     ]  # fmt: skip

@@ -11,10 +11,10 @@ from dartboard.errors import InputError
 from dartboard.report import grids, palette, words
 from dartboard.report.chain import swap_index
 from dartboard.report.drawing import EdgeLook, relaxed_png
+from dartboard.report.epoch_slider import known_inputs, relaxed_cell, thickness_scale
 from dartboard.report.facts import Epoch, Facts
 from dartboard.report.forms import TITLES, has_form
 from dartboard.report.measures import Scale, strongest
-from dartboard.report.walk import known_inputs, relaxed_cell, thickness_scale
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.targets import write_target
 
@@ -48,7 +48,7 @@ def write_gif(facts: Facts, path: Path, *, named: bool) -> Path:
 
 def shared_palette(operations: Sequence[str]) -> Image.Image:
     """One palette for all frames: shades from the paper to every colour that is drawn."""
-    drawn = [palette.INK, palette.LINE, palette.NEW, *map(palette.colour, operations)]
+    drawn = [palette.INK, palette.LINE, palette.ADDED, *map(palette.colour, operations)]
     table = [
         round(white + (part - white) * shade / SHADES)
         for colour in drawn
@@ -121,7 +121,7 @@ def progress(pen: ImageDraw.ImageDraw, facts: Facts, history: Sequence[Epoch], i
         return left + (right - left) * at / max(len(history) - 1, 1)
 
     pen.rectangle((left, y, right, y + 5), fill=palette.PANEL)
-    pen.rectangle((left, y, place(index), y + 5), fill=palette.NEW)
+    pen.rectangle((left, y, place(index), y + 5), fill=palette.ADDED)
     for swap in facts.swaps:
         at = place(swap_index(history, swap) - 0.5)
         pen.rectangle((at - 1, y - 8, at + 1, y + 13), fill=palette.INK)

@@ -112,7 +112,7 @@ def graph_svg(one: Graph) -> Html:
     return element(drawing, describe(one))
 
 
-def survival_svg(one: Graph, shares: Mapping[tuple[int, int], float]) -> Html:
+def shares_svg(one: Graph, shares: Mapping[tuple[int, int], float]) -> Html:
     """A graph whose edges bear a share in percent, and are the fainter the less it is.
 
     shares: by (source, target), as places in its nodes, in [0, 1].

@@ -124,7 +124,7 @@ class Facts:
 
     @property
     def chance(self) -> float | None:
-        """The share that guessing gets right: one by the number of classes."""
+        """The chance level: one divided by the number of classes."""
         classes = self.data.get("num_classes")
         return 1 / classes if isinstance(classes, int) and classes > 0 else None
 

@@ -134,7 +134,7 @@ def change_words(frame: Frame) -> str:
 def lines(frame: Frame, place: Layout) -> list[Html]:
     """An edge an input, in the colour and the dash of its operation; the same edge again beside the first."""
     before = aligned(frame.cell, frame.before) if frame.before is not None else frame.cell
-    new = set(difference(before, frame.cell).new)
+    new = set(difference(before, frame.cell).added)
     found, drawn = [], dict.fromkeys(place.paths, 0)
     for target, inputs in enumerate(frame.cell.nodes, start=darts.NUM_INPUTS):
         for operation, source in inputs:
