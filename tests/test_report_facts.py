@@ -76,7 +76,7 @@ def test_damaged_files_are_named_in_one_line(tmp_path: Path, name: str, content:
 def test_a_missing_folder_and_a_folder_that_is_no_run_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no folder"):
         read_facts(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="no run folder"):
+    with pytest.raises(InputError, match="not a run folder"):
         read_facts(tmp_path)
 
 

@@ -124,7 +124,7 @@ def test_the_numbers_in_the_page_are_those_of_the_files(tmp_path: Path) -> None:
 def test_a_collapsed_normal_cell_is_told_at_the_top_with_whose_threshold_it_is(tmp_path: Path) -> None:
     said = words_of(write_report([write_search(tmp_path / "run", epochs=30, skip_pull=0.2)]))
     assert said.index("has collapsed") < said.index("The search, epoch by epoch")
-    assert "that line is this page's own" in said
+    assert "is dartboard's own" in said
     assert "DARTS+" in said
     calm = words_of(write_report([write_search(tmp_path / "calm", epochs=30, skip_pull=-0.2)]))
     assert "has collapsed" not in calm

@@ -454,7 +454,7 @@ def test_data_that_changed_between_two_stages_are_refused(done: Study, tmp_path:
     content = json.loads(file.read_text())
     content["data"]["fingerprint"] = "0" * 64
     file.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="train-bb-on-b-s0 are not those that search-b-s0 saw"):
+    with pytest.raises(InputError, match="train-bb-on-b-s0 are not those of search-b-s0"):
         transfer.work_on(again, Limits())
 
 
