@@ -149,7 +149,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     """
     array = checked(p_values, 0) if len(p_values) else np.zeros(0)
     if ((array < 0) | (array > 1)).any():
-        raise ValueError("a p-value lies outside of 0 to 1")
+        raise ValueError("a p-value is outside of 0 to 1")
     order = np.argsort(array, kind="stable")
     stepped = np.minimum(1.0, array[order] * np.arange(len(array), 0, -1))
     adjusted = np.empty_like(array)

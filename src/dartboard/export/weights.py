@@ -274,18 +274,18 @@ def filled(description: Description, tensors: Mapping[str, Tensor], origin: str)
     return network.to(memory_format=layout).eval()  # type: ignore[call-overload, no-any-return]
 
 
-def check_same(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], origin: str) -> None:
+def check_same(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], origin: str) -> None:
     """Raises InputError unless there is a tensor of the right shape for each name, and no other.
 
     The counters of BatchNorm may be missing: torch before 0.4.1 had none.
     """
     other = f"{origin} holds weights of another architecture or size"
-    for name, tensor in wanted.items():
+    for name, tensor in expected.items():
         if name not in found and not name.endswith("num_batches_tracked"):
             raise InputError(f"{other}: it has no {name}")
         if name in found and found[name].shape != tensor.shape:
             raise InputError(f"{other}: {name} is {tuple(found[name].shape)}, not {tuple(tensor.shape)}")
         if name in found and found[name].is_floating_point() != tensor.is_floating_point():
             raise InputError(f"{other}: {name} is {found[name].dtype}, not {tensor.dtype}")
-    if extra := [name for name in found if name not in wanted]:
+    if extra := [name for name in found if name not in expected]:
         raise InputError(f"{other}: {quote(extra[0])} has no place in it")

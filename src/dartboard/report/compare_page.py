@@ -276,9 +276,9 @@ def architecture_name(facts: Facts) -> str:
 def published_name(architecture: Architecture | None) -> str | None:
     if architecture is None or not has_cells(architecture):
         return None
-    wanted = darts.canonical(architecture)
+    own = darts.canonical(architecture)
     entries = formats.published().items()
-    return next((name for name, entry in entries if darts.canonical(entry.architecture) == wanted), None)
+    return next((name for name, entry in entries if darts.canonical(entry.architecture) == own), None)
 
 
 def dot_plot(groups: Mapping[str, Sequence[Facts]]) -> Html | None:

@@ -212,7 +212,7 @@ def add_nodes(drawing: pygraphviz.AGraph, one: Graph, prefix: str) -> None:
     if len(inputs) > 1:
         drawing.add_subgraph(inputs, rank="same")
     for upper, lower in pairwise(reversed(inputs) if prefix else inputs):  # in a frame, Graphviz turns the order round
-        drawing.add_edge(upper, lower, style="invis")  # keeps the older input above
+        drawing.add_edge(upper, lower, style="invis")  # places the older input above
 
 
 def add_input(

@@ -54,7 +54,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Swap:
-    """Where a chain of runs continues with another run: before epoch `epoch`, counted through the complete chain."""
+    """Where a chain of runs continues with another run: before epoch `epoch`, counted through the chain."""
 
     epoch: int
     run: str

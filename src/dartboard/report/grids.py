@@ -154,7 +154,7 @@ def bars(
     step: float,
     top: int,
 ) -> list[Html]:
-    """One rectangle for each run of epochs in which the edge keeps its operation."""
+    """One rectangle for each run of epochs in which the edge has the same operation."""
     chosen = ["+".join(sorted(op for source, target, op in column if (source, target) == edge)) for column in columns]
     found, start = [], 0
     for operation, run in groupby(chosen):

@@ -23,7 +23,7 @@ USUAL = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large a training is; takes_s: what it would take where the search ran."""
+    """How large a training is; takes_s: its time on the machine of the search."""
 
     channels: int
     cells: int
@@ -72,7 +72,7 @@ def flag(name: str, value: object) -> list[str]:
 
 
 def shared_flags(config: Mapping[str, Any]) -> list[str]:
-    """The data of a run, and where it computed."""
+    """The flags for the data of a run, and for the device on which it ran."""
     found = flag("data", config.get("data", "digits"))
     for name, usual in USUAL.items():
         value = config.get(name)
@@ -101,6 +101,6 @@ def remark(folder: Path, config: Mapping[str, Any]) -> str:
     full = " ".join(map(quoted, train_words(folder, config, plan.flags)))
     here, recipe = (seconds_in_words(one.takes_s) for one in (plan.smaller, plan.recipe))
     return (
-        f"{plan.smaller.words()}, in about {here} where the search ran. The recipe, {plan.recipe.words()}, takes about "
-        f"{recipe} there: {full}"
+        f"{plan.smaller.words()}, in about {here} on the machine of the search. The recipe, {plan.recipe.words()}, "
+        f"takes about {recipe} there: {full}"
     )

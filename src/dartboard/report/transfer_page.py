@@ -280,7 +280,7 @@ def differences(found: Findings, names: Mapping[Side, str]) -> Html | None:
 
 def forest_caption(contrasts: Sequence[Contrast]) -> str:
     made = how_words(contrasts)
-    return f"{FOREST}, by {made}." if made else f"{FOREST}, where there is one."
+    return f"{FOREST}, by {made}." if made else f"{FOREST}, if there is one."
 
 
 def ends(one: Contrast) -> tuple[float, float]:

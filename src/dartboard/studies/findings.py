@@ -150,7 +150,7 @@ def gap(pieces: Pieces, trained: Mapping[str, list[Row]], number: int, seed: int
 def cell_table(
     pieces: Pieces, trained: Mapping[str, list[Row]], found: Architecture, sizes: Mapping[str, int]
 ) -> list[Row]:
-    """Every cell that was scored or trained, changes of the found one aside: its motifs and accuracies."""
+    """The motifs and accuracies of every cell that was scored or trained, except changes of the found one."""
     rows = [cell_row("found", found, pieces["gap/recalibrated"]["accuracy"], trained.get("found", []), sizes)]
     for number, piece in pieces.under("sample/").items():
         name, architecture = f"random-{number}", read_architecture(piece["architecture"])
@@ -178,8 +178,8 @@ def read_architecture(content: Row) -> Architecture:
 
 
 def correlated(cells: Sequence[Row], seed: int) -> dict[str, list[Row]]:
-    """Motifs against accuracy: `shared` and `trained` over the random cells, since a cell that was looked for is no
-    draw and may not stand among them; `beside`, of trained accuracy, over the found cell and those put beside it."""
+    """Motifs against accuracy: `shared` and `trained` over the random cells, since the result of a search is not a
+    random draw; `beside`, of trained accuracy, over the found cell and those given with --beside."""
     drawn = [row for row in cells if row["name"].startswith("random-")]
     sets = {"shared": ("shared", drawn), "trained": ("trained", drawn)}
     sets["beside"] = ("trained", [row for row in cells if not row["name"].startswith("random-")])

@@ -25,14 +25,14 @@ from dartboard.training import from_scratch, loop
 TRAININGS = "trainings"
 
 
-def train_config(search: Search, wanted: Config) -> from_scratch.Config:
+def train_config(search: Search, settings: Config) -> from_scratch.Config:
     """The short protocol: augmentation and sizes as in the search, no drop path, no auxiliary classifier."""
     own = search.run.settings
     return from_scratch.Config(
-        channels=wanted.channels or own["channels"],
-        cells=wanted.cells or own["cells"],
-        epochs=wanted.epochs,
-        batch_size=min(wanted.batch_size or search.batch_size, len(search.data.train)),
+        channels=settings.channels or own["channels"],
+        cells=settings.cells or own["cells"],
+        epochs=settings.epochs,
+        batch_size=min(settings.batch_size or search.batch_size, len(search.data.train)),
         crop_padding=own["crop_padding"],
         flip=own["flip"],
         cutout=own["cutout"],
@@ -89,9 +89,9 @@ def opened(one: Study, config: from_scratch.Config, architecture: Architecture, 
         yield run
 
 
-def check_steps(search: Search, wanted: Config) -> None:
+def check_steps(search: Search, settings: Config) -> None:
     """Raises InputError if the first evaluation would be after the end of the training."""
-    config, few = train_config(search, wanted), wanted.few_steps
+    config, few = train_config(search, settings), settings.few_steps
     steps = config.epochs * -(-len(search.data.train) // config.batch_size)
     if few >= steps:
         raise InputError(f"--few-steps {few} is the complete training, {steps} steps; give fewer, or more --epochs")

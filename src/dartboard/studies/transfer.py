@@ -171,14 +171,12 @@ def check_checkpoints(run: Run) -> None:
 def check_same(study: Study, stage: Stage, run: Run) -> None:
     """Raises InputError if a stage was started with other settings than the study has."""
     config = study.config_of(stage)
-    wanted = {**flat(config), **flat(study.setup_of(stage))}
+    expected = {**flat(config), **flat(study.setup_of(stage))}
     known = {name: value for name, value in run.settings.items() if name in field_names(type(config))}
-    found = {
-        **flat(build(type(config), known)),
-        **flat(run.setup),
-    }  # a setting that the stage does not have is as it was then
-    for name in {**wanted, **found}:
-        value = wanted.get(name)
+    # A setting that is newer than the stage has the value of its default.
+    found = {**flat(build(type(config), known)), **flat(run.setup)}
+    for name in {**expected, **found}:
+        value = expected.get(name)
         if name not in SHARED and list_like(found.get(name)) != list_like(value):
             run.close()
             started = "made" if run.done else "started"

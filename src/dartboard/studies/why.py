@@ -55,8 +55,8 @@ def planned(
 ) -> Study:
     """The study with its random draws: the training images for recalibration, the val images for scoring."""
     order = torch.randperm(len(search.data.train), generator=search.run.generator("why-calibration"))
-    wanted = order[: config.batches * search.batch_size]
-    index = list(torch.split(wanted, search.batch_size))
+    chosen = order[: config.batches * search.batch_size]
+    index = list(torch.split(chosen, search.batch_size))
     index = [batch for batch in index if len(batch) > 1]
     return Study(
         search, config, folder, Pieces(folder), index, val_images(search, config), limits or Limits(), on_progress
