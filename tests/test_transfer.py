@@ -225,7 +225,7 @@ def test_words_and_page_name_what_made_an_interval_by_the_number_of_its_values()
     assert page is not None and "the line its 95 % interval, by the bootstrap" in page and "Student" not in page
     alone = compared(1)
     assert sentence(alone[0], names).endswith("+10.00 points (n = 1, no interval).")
-    assert "where there is one" in str(differences(Findings(0, 0, (), {}, tuple(alone), (), (), {}), names))
+    assert "if there is one" in str(differences(Findings(0, 0, (), {}, tuple(alone), (), (), {}), names))
 
 
 def test_differences_that_are_all_the_same_are_not_called_an_effect() -> None:
