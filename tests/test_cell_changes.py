@@ -13,7 +13,7 @@ from dartboard.analysis.edit_distance import compare, distance
 from dartboard.formats import published
 from dartboard.report import changes, write_report
 from dartboard.report.chain import chain_of, joined, swap_index
-from dartboard.report.change_page import change_section, claim_box, difference_picture, drift_plot, two_epochs
+from dartboard.report.change_page import CLAIM, change_section, claim_box, difference_picture, drift_plot, two_epochs
 from dartboard.report.facts import Epoch, Facts, read_facts, softmax
 from dartboard.report.strip import Frame, epoch_frames, layout, strip
 from dartboard.spaces import darts
@@ -71,8 +71,8 @@ def test_the_claim_is_answered_from_the_runs_own_epochs(tmp_path: Path) -> None:
     assert change is not None
     said = claim_box(facts)
     assert said is not None
-    assert "not so here" in said
-    assert f"at {change.times} of {change.moments} epochs, {change.inputs} inputs exchanged in all" in said
+    assert "not true for this search" in said
+    assert f"at {change.times} of {change.moments} epochs, with {change.inputs} inputs exchanged in total" in said
     assert f"differ in {change.apart} of {change.of} inputs" in said
     lines = [json.loads(line) for line in (facts.folder / "metrics.jsonl").read_text().splitlines()]
     for line in lines:
@@ -81,14 +81,15 @@ def test_the_claim_is_answered_from_the_runs_own_epochs(tmp_path: Path) -> None:
     (facts.folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     still = claim_box(read_facts(facts.folder))
     assert still is not None
-    assert "so it is here" in still
+    assert f"{CLAIM}: true for this search" in still
     assert "the same cell at all 10 epochs" in still
 
 
 def test_a_cell_that_settles_in_the_first_half_is_told_as_settled(tmp_path: Path) -> None:
     one, two = cell_of_sources(0, 1, 0, 1), cell_of_sources(0, 1, 0, 2)
     facts = facts_of(tmp_path, epochs=1)
-    for cells, told in (((one, two, two, two, two, two), "true here only after epoch 1"), ((one, one, two), "not so")):
+    early, late = (one, two, two, two, two, two), (one, one, two)
+    for cells, told in ((early, "true for this search only after epoch 1"), (late, "not true for this search")):
         said = claim_box(replace(facts, start=None, epochs=tuple(history_of(*cells))))
         assert said is not None
         assert told in said
@@ -96,15 +97,15 @@ def test_a_cell_that_settles_in_the_first_half_is_told_as_settled(tmp_path: Path
 
 def test_a_run_that_gives_an_earlier_epochs_cell_says_so(tmp_path: Path) -> None:
     facts = facts_of(tmp_path, epochs=4)
-    assert "not its last epoch's" not in str(claim_box(facts))
+    assert "not the cell of its last epoch" not in str(claim_box(facts))
     earlier = replace(facts, final=facts.epochs[0].architecture)
     assert facts.final is not None
     assert earlier.final is not None
-    told = f"not its last epoch&#x27;s: they are {distance(earlier.final, facts.final)} edits apart"
+    told = f"not the cell of its last epoch: their edit distance is {distance(earlier.final, facts.final)}."
     assert told in str(claim_box(earlier))
 
 
-def test_random_cells_of_the_space_are_the_yardstick() -> None:
+def test_random_cells_of_the_space_are_the_baseline() -> None:
     far = changes.random_distance("darts", "normal")
     assert far is not None
     assert 5 < far < 8
@@ -233,12 +234,13 @@ def test_the_page_of_a_chain_passes_through_both_runs_and_marks_the_swap(tmp_pat
     first, second = write_chain(tmp_path)
     page = write_report([second])
     said, text = words_of(page), page.read_text()
-    assert "on from another: below, epochs are counted through 2 runs, second (digits-inverted) from epoch 4 on" in said
+    through = "epochs are counted through 2 runs, with second (digits-inverted) from epoch 4 on"
+    assert f"continues another one: below, {through}" in said
     assert "From just before the swap to digits-inverted (epoch 4) to the end: " in said
     assert "epoch 3 (epoch 3 of first) → epoch 6 (epoch 2 of second)" in said
     assert "swap → digits-inverted" in said
     assert text.count('class="swap"') == 4
-    data = json.loads(re.search(r'class="walk-data">(.*?)</script>', text)[1])  # type: ignore[index]
+    data = json.loads(re.search(r'class="slider-data">(.*?)</script>', text)[1])  # type: ignore[index]
     assert data["swaps"] == [5]
     assert [frame["epoch"] for frame in data["frames"]] == [-1, 0, 1, 2, 3, 4, 5, 6]
     assert "epoch 4 · epoch 0 of second" in data["frames"][5]["readout"]
@@ -278,7 +280,7 @@ def test_a_page_of_cells_of_another_number_of_nodes_is_whole(tmp_path: Path, nod
     config = {"command": "search", "method": "darts", "data": "digits", "seed": 0}
     folder = write_folder(tmp_path / "run", config, {}, relaxed_lines(nodes, 3))
     said = words_of(write_report([folder]))
-    assert "so it is here" in said
+    assert f"{CLAIM}: true for this search" in said
     assert "The derived normal cell of every epoch" in said
 
 
@@ -307,7 +309,7 @@ def test_a_space_whose_edges_offer_unlike_operations_has_its_columns_told_apart(
     lines[0]["architecture"] = text.format(", ".join(["('skip_connect', 0), ('skip_connect', 1)"] * 4))
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     page = write_report([folder]).read_text()
-    data = json.loads(re.search(r'class="walk-data">(.*?)</script>', page)[1])  # type: ignore[index]
+    data = json.loads(re.search(r'class="slider-data">(.*?)</script>', page)[1])  # type: ignore[index]
     told = [[weight is not None for weight in row] for row in data["kinds"]["normal"]["weights"][0]]
     assert told == [[name in own for name in facts.operations] for own in mixed["normal"]]
     assert all(f"</svg>{name}</li>" in page for name in facts.operations)
@@ -317,7 +319,7 @@ def test_the_difference_of_isomorphic_cells_has_nothing_gone_or_new() -> None:
     one = darts.Cell((((SKIP, 0), (SKIP, 1)), ((SEP, 0), (SEP, 1))), (2, 3))
     other = darts.Cell((one.nodes[1], one.nodes[0]), (2, 3))
     drawn = difference_picture(one, other, "normal", "x")
-    assert "4 inputs kept, 0 gone, 0 new" in drawn
+    assert "4 inputs in both, 0 removed, 0 added" in drawn
     assert "3 as 2, 2 as 3" in drawn
     whole = two_epochs(*history_of(one, cell_of_sources(0, 1, 0, 1)), "x")
     assert "epoch 0 → epoch 1" in whole

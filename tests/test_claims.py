@@ -59,7 +59,7 @@ def test_of_many_that_try_at_once_exactly_one_has_it(tmp_path: Path) -> None:
 
 def test_a_claim_that_stands_still_is_taken_over_after_a_while_and_no_sooner(tmp_path: Path) -> None:
     now = [1000.0]
-    mine = Claims(tmp_path / "claims", clock=lambda: now[0])
+    mine = Claims(tmp_path / "claims", now=lambda: now[0])
     foreign(tmp_path / "claims" / "stage.json", beats=3)
     assert mine.take("stage", nothing) is None  # seen for the first time
     now[0] += claims.STALE_S - 1
@@ -138,7 +138,7 @@ def raised(error: BaseException) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\x00"])
 def test_a_claim_that_cannot_be_read_is_one_that_stands_still(text: str, tmp_path: Path) -> None:
     now = [0.0]
-    mine = Claims(tmp_path, clock=lambda: now[0])
+    mine = Claims(tmp_path, now=lambda: now[0])
     (tmp_path / "stage.json").write_text(text)
     assert mine.take("stage", nothing) is None
     now[0] += claims.STALE_S

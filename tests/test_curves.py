@@ -53,7 +53,7 @@ def test_no_name_beside_a_chart_is_cut() -> None:
     for drawn in (dots([(name, [0.1]) for name in names], "y" * 20), curves([Series(names[2], [0], [1])], "z" * 20)):
         assert "…" not in drawn
     told = re.sub("<[^>]*>", " ", dots([(name, [0.1, 0.2]) for name in names], "y" * 20, 0.1))
-    assert "".join("".join(names).split()) in "".join(told.split()) and "guessing" in told
+    assert "".join("".join(names).split()) in "".join(told.split()) and "chance" in told
     assert wrapped("x" * 130, 52).count("\n") == 2 and legend_rows(["x" * 130, "one"]) == (1, 4)
 
 

@@ -168,6 +168,6 @@ def test_every_colour_has_contrast_to_light_and_dark_paper(paper: str) -> None:
     def luminance(colour: str) -> float:
         return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear(colour), strict=True))
 
-    for colour in [*palette.COLOURS.values(), *palette.SPARE, palette.GONE, palette.NEW]:
+    for colour in [*palette.COLOURS.values(), *palette.SPARE, palette.REMOVED, palette.ADDED]:
         bright, dark = sorted((luminance(colour), luminance(paper)), reverse=True)
         assert (bright + 0.05) / (dark + 0.05) >= 2.95, colour

@@ -34,7 +34,7 @@ def policy(epoch: int) -> dict[str, Any]:
 
 
 def data_of(page: Path) -> dict[str, Any]:
-    found = re.search(r'class="walk-data">(.*?)</script>', page.read_text())
+    found = re.search(r'class="slider-data">(.*?)</script>', page.read_text())
     assert found is not None
     data: dict[str, Any] = json.loads(found[1])
     return data
@@ -43,7 +43,7 @@ def data_of(page: Path) -> dict[str, Any]:
 def test_tables_are_drawn_with_the_names_that_the_start_gives_or_else_with_numbers(tmp_path: Path) -> None:
     page = write_report([write_controller_search(tmp_path / "run", policy, LABELS, epochs=4)])
     said, text = words_of(page), page.read_text()
-    for words in ("How it came about", "Table policy", "Table advantage", "In percent", "normal.2.operation"):
+    for words in ("The search, epoch by epoch", "Table policy", "Table advantage", "In percent", "normal.2.operation"):
         assert words in said, words
     assert "Relaxed normal cell" not in said  # this search has no alpha
     policy_picture, advantage = re.findall(r'<svg class="grid heat free".*?</svg>', text)
@@ -96,7 +96,7 @@ def test_a_table_that_cannot_be_drawn_is_named_in_one_line_and_the_others_are_dr
     assert "Table policy" in said and f"Table {name}" not in said
     alone = write_controller_search(tmp_path / "alone", lambda epoch: {name: ODD[name](epoch)}, epochs=3)
     page = write_report([alone])
-    assert line in words_of(page) and 'class="walk"' not in page.read_text()
+    assert line in words_of(page) and 'class="epoch-slider"' not in page.read_text()
 
 
 def test_numbers_that_are_none_and_epochs_without_the_table_are_left_blank(tmp_path: Path) -> None:

@@ -110,11 +110,11 @@ def test_stages_of_studies_say_it_and_so_does_the_whole(monkeypatch, tmp_path, c
     before = metrics.read_text()
     metrics.write_text(re.sub(r'("event": "result".*"elapsed_s": )[^,}]*', r"\g<1>1000.0", before))
     monkeypatch.setattr(transfer, "LONG_S", 7000.0)
-    assert transfer.say_where_long(study, study.stages[1:], Limits())  # seven more searches, two of two epochs
-    assert "the rest of this study will take about 2.5 h here; Ctrl-C stops it resum" in capsys.readouterr().out
-    assert not transfer.say_where_long(study, study.stages[1:], Limits(seconds=60.0))
+    assert transfer.announce_length(study, study.stages[1:], Limits())  # seven more searches, two of two epochs
+    assert "the rest of this study will take about 2.5 h here; Ctrl-C saves and stops it" in capsys.readouterr().out
+    assert not transfer.announce_length(study, study.stages[1:], Limits(seconds=60.0))
     metrics.write_text(before)
-    assert not transfer.say_where_long(study, study.stages[1:], Limits())
+    assert not transfer.announce_length(study, study.stages[1:], Limits())
     assert capsys.readouterr().out == ""
 
 

@@ -112,7 +112,7 @@ def test_a_stopped_run_goes_on_from_its_weights_whatever_has_become_of_its_metri
     assert len(gaps) == lost == said.count("\n")
     assert not lost or (gaps[0]["until_step"] == STEPS[name] and "has a gap" in said)
     check_as_if_undisturbed(folder, runs / f"{name}-whole")
-    assert ("A gap of" in (folder / "report.html").read_text()) == lost
+    assert ("has a gap of" in (folder / "report.html").read_text()) == lost
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -79,7 +79,7 @@ def test_its_page_draws_the_cell_its_heat_map_and_its_curves_and_leaves_out_what
         assert f"e-{edge[0]}-{edge[1]}" in page and f"{space.node_name(edge[0])} → {space.node_name(edge[1])}" in page
     assert len(re.findall(r'data-edge="\d" data-operation="\d"', page)) == 6 * 5
     assert str(facts.architecture and space.to_string(facts.architecture)) in page
-    for words in ("reduction cell", "normal cell", 'id="close"', "dartboard why", "Closest win of an edge"):
+    for words in ("reduction cell", "normal cell", 'id="sensitivity"', "dartboard why", "Smallest margin of an edge"):
         assert words not in page
 
 

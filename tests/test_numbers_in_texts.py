@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 from dartboard import devices
 from dartboard.analysis.statistics import Interval
 from dartboard.commands import transfer, work
-from dartboard.report import close_page, search_page, train_page, transfer_page, transfer_words, walk, why_words, words
+from dartboard.report import (
+    epoch_slider,
+    search_page,
+    sensitivity_page,
+    train_page,
+    transfer_page,
+    transfer_words,
+    why_words,
+    words,
+)
 from dartboard.report.measures import spread
 from dartboard.search.stop_rules import score_words
 from dartboard.studies import headlines
@@ -134,8 +143,8 @@ def test_moves_are_mean_least_most_of_how_many_and_n() -> None:
 SHARES: dict[str, tuple[Callable[[float], str], int]] = {
     "percent": (words.percent, 1),
     "percent of many images": (lambda share: words.percent(share, 5000), 2),
-    "close calls": (close_page.share_words, 1),
-    "weights": (walk.points, 0),
+    "sensitivity": (sensitivity_page.share_words, 1),
+    "weights": (epoch_slider.points, 0),
     "held out": (lambda share: score_words({"held_out_accuracy": share}), 1),
     "progress": (lambda share: loop.in_words({"val_accuracy": share}), 1),
 }

@@ -92,7 +92,7 @@ def test_the_page_of_its_search_tells_when_the_architecture_changed_and_nothing_
     folder = write_run(tmp_path / "search", "search", lines)
     page = write_report([folder])
     said = words_of(page)
-    assert "The cell it would give last changed at epoch 2" in said and "Chain of blocks" in said
+    assert "The derived cell last changed at epoch 2" in said and "Chain of blocks" in said
     assert "Table policy" in said
     for words in ("Relaxed", "Does the cell change?", "collapse into", "normal cell"):
         assert words not in said, words

@@ -392,7 +392,8 @@ def test_a_table_of_another_space_is_refused(small_table: Path, tmp_path: Path) 
 def test_the_page_tells_the_trials_and_marks_the_front(small_table: Path, tmp_path: Path) -> None:
     result = search(tmp_path / "run", space=SMALL, truth=str(small_table), trials=30)
     page = write_report([tmp_path / "run"]).read_text()
-    for told in ("The best of 30 architectures", "Best so far over trials", "Score against multiply-adds", "The front"):
+    titles = ("Best so far over trials", "Score against multiply-adds", "Pareto front")
+    for told in ("The best of 30 architectures", *titles):
         assert told in page
     assert f"{100 * result.score.value:.2f} %" in page and nasbench201.to_string(result.architecture) in page
     assert "Finished: 30 trials" in page and "which the search did not see" in page

@@ -76,7 +76,7 @@ def test_damaged_files_are_named_in_one_line(tmp_path: Path, name: str, content:
 def test_a_missing_folder_and_a_folder_that_is_no_run_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no folder"):
         read_facts(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="no run folder"):
+    with pytest.raises(InputError, match="not a run folder"):
         read_facts(tmp_path)
 
 
@@ -110,9 +110,9 @@ def test_the_difference_of_cells_counts_an_input_used_twice_twice() -> None:
     one = darts.Cell(((("skip_connect", 0), ("skip_connect", 0)), (("sep_conv_3x3", 1), ("none", 2))), (2, 3))
     other = darts.Cell(((("skip_connect", 0), ("sep_conv_3x3", 0)), (("sep_conv_3x3", 1), ("none", 2))), (2, 3))
     change = difference(one, other)
-    assert change.kept == ((0, 2, "skip_connect"), (1, 3, "sep_conv_3x3"), (2, 3, "none"))
-    assert change.gone == ((0, 2, "skip_connect"),)
-    assert change.new == ((0, 2, "sep_conv_3x3"),)
+    assert change.shared == ((0, 2, "skip_connect"), (1, 3, "sep_conv_3x3"), (2, 3, "none"))
+    assert change.removed == ((0, 2, "skip_connect"),)
+    assert change.added == ((0, 2, "sep_conv_3x3"),)
     assert (num_skips(one), num_skips(other)) == (2, 1)
 
 

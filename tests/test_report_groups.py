@@ -60,7 +60,7 @@ def test_searches_of_both_orders_have_a_figure_each_and_none_over_both(tmp_path:
     assert f"{both} " not in text and "n = 6" not in text
     for order, mean in (("false", first), ("true", second)):
         assert f"mean (n = 3) second_order = {order} {mean} %" in text
-    assert "differ in second_order. Nothing is averaged over unlike settings." in text
+    assert "differ in second_order. Averages are only over runs with equal settings." in text
     assert text.count("settings data seed") == 1
     for order in range(2):
         assert text.count(f"order-{order}-s0 second_order = {'true' if order else 'false'} digits 0") == 1

@@ -123,7 +123,7 @@ def test_keys_and_buttons_move_the_slider(visit: Any) -> None:
     one.page.get_by_label("One epoch back").focus()
     one.page.keyboard.press("Enter")
     assert one.state() == before
-    one.page.get_by_label("One epoch on").click()
+    one.page.get_by_label("One epoch forward").click()
     assert one.state() == last
 
 

@@ -74,13 +74,13 @@ def test_the_page_of_a_search_lies_in_its_folder_and_tells_answer_story_and_cond
         "First-order DARTS",
         f"dartboard train '{folder}' --data digits",
         *("Normal cell", "Reduction cell", "Genotype(normal="),
-        *("How it came about", "Relaxed normal cell", "Alpha, reduction cell", "Supernet and cell cut out"),
+        *("The search, epoch by epoch", "Relaxed normal cell", "Alpha, reduction cell", "Supernet and cell cut out"),
         *(
             "Entropy of alpha",
             "Skip connections",
             "Derived normal cell",
             "last changed at epoch",
-            "Guessing gives 10 %",
+            "Chance level is 10 %",
         ),
         *("Conditions", "Imaginary CPU", "second_order", "Lindauer and Hutter"),
     ):
@@ -109,7 +109,7 @@ def test_the_numbers_in_the_page_are_those_of_the_files(tmp_path: Path) -> None:
     folder = write_search(tmp_path / "run", epochs=4)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     text = write_report([folder]).read_text()
-    data = json.loads(re.search(r'class="walk-data">(.*?)</script>', text)[1])  # type: ignore[index]
+    data = json.loads(re.search(r'class="slider-data">(.*?)</script>', text)[1])  # type: ignore[index]
     logged = [line for line in lines if line["event"] in ("start", "epoch")]
     assert [frame["genotype"] for frame in data["frames"]] == [line["architecture"] for line in logged]
     assert [frame["epoch"] for frame in data["frames"]] == [-1, 0, 1, 2, 3]
@@ -123,8 +123,8 @@ def test_the_numbers_in_the_page_are_those_of_the_files(tmp_path: Path) -> None:
 
 def test_a_collapsed_normal_cell_is_told_at_the_top_with_whose_threshold_it_is(tmp_path: Path) -> None:
     said = words_of(write_report([write_search(tmp_path / "run", epochs=30, skip_pull=0.2)]))
-    assert said.index("has collapsed") < said.index("How it came about")
-    assert "that line is this page's own" in said
+    assert said.index("has collapsed") < said.index("The search, epoch by epoch")
+    assert "is dartboard's own" in said
     assert "DARTS+" in said
     calm = words_of(write_report([write_search(tmp_path / "calm", epochs=30, skip_pull=-0.2)]))
     assert "has collapsed" not in calm
@@ -157,7 +157,7 @@ def test_the_page_of_a_training_tells_its_test_accuracy_and_links_its_search(tmp
     for part in (
         "right on images it never saw",
         "123,456",
-        "Drawn, used for nothing",
+        "which are only drawn and decide nothing",
         "test accuracy",
         "dartboard evaluate",
     ):
@@ -175,14 +175,15 @@ def test_a_search_and_its_training_are_told_as_one_story(tmp_path: Path) -> None
         "answer",
         "story",
         "change",
-        "close",
+        "sensitivity",
         "curves",
         "stability",
         "training",
         "conditions",
     ]
     said = words_of(out)
-    places = [said.index(part) for part in ("test accuracy", "Normal cell", "How it came about", "The training")]
+    parts = ("test accuracy", "Normal cell", "The search, epoch by epoch", "The training")
+    places = [said.index(part) for part in parts]
     assert places == sorted(places)
     assert "Not finished" not in said
     again = write_training(tmp_path / "again", parent=search, finished=False, config={"epochs": 9})
@@ -213,7 +214,7 @@ def test_several_runs_stand_side_by_side_with_their_spread_and_the_difference_of
         json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["test_accuracy"] for folder in trainings[:2]
     ]
     assert f"{100 * sum(values) / 2:.1f} %" in said
-    assert "inputs kept" in said
+    assert "inputs in both" in said
 
 
 def test_runs_of_other_settings_are_not_averaged_together(tmp_path: Path) -> None:
@@ -335,7 +336,7 @@ def test_the_headline_has_the_folders_name_and_the_figures_the_chance_level(tmp_
         assert ("my photos" in top[0]) == (len(folders) < 3)
         said = words_of(page)
         assert "chance 12.5 %" in said
-        assert re.search(r">guessing</text>|>guessing<", page.read_text()) or len(folders) == 3  # 8 classes beside 10
+        assert re.search(r">chance</text>|>chance<", page.read_text()) or len(folders) == 3  # 8 classes beside 10
 
 
 def test_every_panel_has_a_title_and_the_cell_cut_out_is_said_not_to_be_trained(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_the_page_tells_of_every_rule_what_it_would_have_kept(finished: bool, tm
         assert f'<th scope="row">{rule.text}</th>' in section
         assert one.why in section
     assert ("stopped/skips-2.json" in section) == finished
-    titles = ("The cells the rules keep", "Dominant eigenvalue", "Accuracy on the held-out part")
+    titles = ("The cells of the rules", "Dominant eigenvalue", "Accuracy on the held-out part")
     assert all(title in section for title in titles)
     page = write_report([folder]).read_text()
     assert page.count('id="stopping"') == 1
@@ -63,7 +63,7 @@ def test_a_finished_run_is_told_by_its_result(tmp_path: Path) -> None:
     rewrite(folder, lines)
     section = stopping_section(read_facts(folder))
     assert section is not None
-    assert "is the one that skips:2 keeps" in section
+    assert "is the cell of the rule skips:2" in section
     assert "&lt;b&gt;because" in section
     assert "<b>because" not in section
 

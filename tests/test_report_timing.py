@@ -47,11 +47,11 @@ def test_the_bar_is_as_wide_as_all_the_time(tmp_path: Path) -> None:
     assert sum(float(width) for width in re.findall(r' width="([\d.]+)" height="26"', bar)) == pytest.approx(
         640, abs=0.1
     )
-    assert "All epochs together: 30 s. 500 training images a second" in drawn
+    assert "All epochs together: 30 s. 500 training images per second" in drawn
 
 
 def test_a_run_from_before_these_times_has_its_page_without_the_bar(tmp_path: Path) -> None:
     run = run_with(tmp_path / "run", {})
     assert time_spent(read_facts(run)) is None
-    assert "Where the time went" not in write([run], None).read_text()
-    assert "Where the time went" in write([run_with(tmp_path / "new", TIMES)], None).read_text()
+    assert "Time by kind of work" not in write([run], None).read_text()
+    assert "Time by kind of work" in write([run_with(tmp_path / "new", TIMES)], None).read_text()

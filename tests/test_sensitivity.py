@@ -1,4 +1,4 @@
-"""Close calls: the cell under noise on alpha, held against the method's own derivation and against closed forms."""
+"""Sensitivity: the cell under noise on alpha, held against the method's own derivation and against closed forms."""
 
 import json
 import math
@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import tiny
-from dartboard.analysis.sensitivity import as_cell, close_cell, derive_many, num_nodes
+from dartboard.analysis.sensitivity import as_cell, cell_sensitivity, derive_many, num_nodes
 from dartboard.report import write_report
 from dartboard.report.changes import root_mean_square_step
-from dartboard.report.close_page import calls_of, close_section
 from dartboard.report.facts import read_facts, softmax
+from dartboard.report.sensitivity_page import sensitivity_of, sensitivity_section
 from dartboard.spaces import SPACES, darts
 from synthetic_runs import write_search
 from test_report_page import words_of
@@ -45,24 +45,24 @@ def test_an_operation_that_an_edge_does_not_offer_is_never_derived() -> None:
 
 def test_without_noise_everything_stays_and_nothing_rivals() -> None:
     table = np.random.default_rng(3).normal(size=(14, 8)).tolist()
-    found = close_cell(table, darts.OPERATIONS, 0.0, draws=20)
+    found = cell_sensitivity(table, darts.OPERATIONS, 0.0, draws=20)
     assert found.unchanged == 1.0
     assert len(found.inputs) == 8
-    assert all((one.edge, one.whole, one.rival) == (1.0, 1.0, None) for one in found.inputs)
+    assert all((one.edge, one.same_operation, one.rival) == (1.0, 1.0, None) for one in found.inputs)
 
 
 def test_the_share_of_one_choice_between_two_operations_is_that_of_the_normal_distribution() -> None:
     """Both edges of a cell of one node are kept whatever happens; its operation wins by a lead of 0.5 logits."""
     table = [[-9.0, 0.5, 0.0], [-9.0, 5.0, 0.0]]
-    found = close_cell(table, NAMES, 0.4, draws=20_000)
+    found = cell_sensitivity(table, NAMES, 0.4, draws=20_000)
     share = NormalDist().cdf(0.5 / (0.4 * math.sqrt(2)))
     first, second = found.inputs
-    assert first.whole == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / 20_000))
-    assert (first.edge, second.edge, second.whole) == (1.0, 1.0, 1.0)
+    assert first.same_operation == pytest.approx(share, abs=4 * math.sqrt(share * (1 - share) / 20_000))
+    assert (first.edge, second.edge, second.same_operation) == (1.0, 1.0, 1.0)
     assert first.rival is not None
     assert first.rival[:2] == ("sep_conv_3x3", 0)
-    assert first.rival[2] == pytest.approx(1 - first.whole)
-    assert found.unchanged == first.whole
+    assert first.rival[2] == pytest.approx(1 - first.same_operation)
+    assert found.unchanged == first.same_operation
 
 
 def test_the_edges_of_a_node_share_its_two_places() -> None:
@@ -72,11 +72,11 @@ def test_the_edges_of_a_node_share_its_two_places() -> None:
     for number in range(2, 6):
         assert ((drawn[:, first : first + number] >= 0).sum(axis=1) == 2).all()
         first += number
-    found = close_cell(table, darts.OPERATIONS, 0.1, draws=200)
+    found = cell_sensitivity(table, darts.OPERATIONS, 0.1, draws=200)
     for one in found.inputs:
         row = darts.edges().index((one.source, one.target))
         assert one.edge == (drawn[:, row] >= 0).mean()
-        assert one.whole == (drawn[:, row] == darts.OPERATIONS.index(one.operation)).mean()
+        assert one.same_operation == (drawn[:, row] == darts.OPERATIONS.index(one.operation)).mean()
         assert one.rival is not None
         assert one.rival[:2] not in {
             (each.operation, each.source) for each in found.inputs if each.target == one.target
@@ -85,16 +85,16 @@ def test_the_edges_of_a_node_share_its_two_places() -> None:
 
 def test_the_same_seed_draws_the_same_and_another_seed_other_noise() -> None:
     table = np.random.default_rng(1).normal(scale=0.05, size=(14, 8)).tolist()
-    one, again = (close_cell(table, darts.OPERATIONS, 0.1, draws=300) for _ in range(2))
-    other = close_cell(table, darts.OPERATIONS, 0.1, draws=300, seed=1)
+    one, again = (cell_sensitivity(table, darts.OPERATIONS, 0.1, draws=300) for _ in range(2))
+    other = cell_sensitivity(table, darts.OPERATIONS, 0.1, draws=300, seed=1)
     assert one == again != other
 
 
 def test_an_alpha_that_is_no_cells_is_refused() -> None:
     with pytest.raises(ValueError, match="not a number"):
-        close_cell([[math.nan] * 3] * 2, NAMES, 0.1)
+        cell_sensitivity([[math.nan] * 3] * 2, NAMES, 0.1)
     with pytest.raises(ValueError, match="no relaxed cell has 3 edges"):
-        close_cell([[0.0] * 3] * 3, NAMES, 0.1)
+        cell_sensitivity([[0.0] * 3] * 3, NAMES, 0.1)
     assert [num_nodes(edges) for edges in (2, 5, 9, 14)] == [1, 2, 3, 4]
 
 
@@ -104,19 +104,19 @@ def test_an_alpha_that_is_no_cells_is_refused() -> None:
 def test_the_page_states_the_noise_and_the_shares(tmp_path: Path) -> None:
     folder = write_search(tmp_path / "run", epochs=5)
     facts = read_facts(folder)
-    calls = calls_of(facts, "normal")
-    assert calls is not None
-    assert calls.scale == root_mean_square_step(facts.history, "normal")
+    found = sensitivity_of(facts, "normal")
+    assert found is not None
+    assert found.scale == root_mean_square_step(facts.history, "normal")
     said = words_of(write_report([folder]))
-    assert f"{calls.scale:.3f} (normal cell)" in said
+    assert f"{found.scale:.3f} (normal cell)" in said
     assert "1000 times (seed 0)" in said
-    assert f"The whole cell comes out the same in {100 * calls.unchanged:.1f} %" in said
-    section = close_section(facts)
+    assert f"The complete cell is the same in {100 * found.unchanged:.1f} % of them" in said
+    section = sensitivity_section(facts)
     assert section is not None
-    for one in calls.inputs:
-        assert f">{one.operation} &#160;{100 * one.whole:.0f} %</text>" in section
-    closest = min(calls.inputs, key=lambda one: one.whole)
-    assert f"<td>{100 * closest.whole:.1f} %</td>" in section
+    for one in found.inputs:
+        assert f">{one.operation} &#160;{100 * one.same_operation:.0f} %</text>" in section
+    closest = min(found.inputs, key=lambda one: one.same_operation)
+    assert f"<td>{100 * closest.same_operation:.1f} %</td>" in section
 
 
 def test_nothing_is_told_of_a_cell_that_was_derived_by_another_rule_or_of_an_alpha_that_stood_still(
@@ -128,19 +128,19 @@ def test_nothing_is_told_of_a_cell_that_was_derived_by_another_rule_or_of_an_alp
     kept = dict(epochs[-1])
     epochs[-1]["architecture"] = lines[0]["architecture"]
     rewrite(folder, lines)
-    assert close_section(read_facts(folder)) is None
+    assert sensitivity_section(read_facts(folder)) is None
     epochs[-1].update(kept, alpha_normal=epochs[0]["alpha_normal"], alpha_reduce=epochs[0]["alpha_reduce"])
     epochs[-1]["architecture"] = epochs[0]["architecture"]
     rewrite(folder, lines)
-    assert close_section(read_facts(folder)) is None
-    assert "Which choices were close?" not in words_of(write_report([folder]))
+    assert sensitivity_section(read_facts(folder)) is None
+    assert "How sensitive is the choice of the cell?" not in words_of(write_report([folder]))
 
 
 def rewrite(folder: Path, lines: list[dict[str, object]]) -> None:
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_a_page_of_a_search_over_operations_of_its_own_names_their_columns_and_has_their_close_calls(
+def test_a_page_of_a_search_over_operations_of_its_own_names_their_columns_and_has_their_sensitivity(
     tmp_path: Path,
 ) -> None:
     tiny.search(tmp_path / "run", space=tiny.FEW)
@@ -148,14 +148,14 @@ def test_a_page_of_a_search_over_operations_of_its_own_names_their_columns_and_h
     assert facts.operations == own
     page = write_report([tmp_path / "run"]).read_text()
     assert f'"operations":{json.dumps(own, separators=(",", ":"))}' in page.replace(", ", ",").replace(": ", ":")
-    assert 'id="close"' in page
+    assert 'id="sensitivity"' in page
 
 
-def test_a_run_that_does_not_tell_its_columns_has_no_close_calls_of_other_operations(tmp_path: Path) -> None:
+def test_a_run_that_does_not_tell_its_columns_has_no_sensitivity_of_other_operations(tmp_path: Path) -> None:
     """As runs over a space of their own were written before they noted what they mix."""
     tiny.search(tmp_path / "run", space=tiny.FEW)
     path = tmp_path / "run" / "metrics.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     del lines[0]["mixed"]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert 'id="close"' not in write_report([tmp_path / "run"]).read_text()
+    assert 'id="sensitivity"' not in write_report([tmp_path / "run"]).read_text()

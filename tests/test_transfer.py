@@ -218,14 +218,14 @@ def test_words_and_page_name_what_made_an_interval_by_the_number_of_its_values()
     assert "Welch's t, n = 3 and 3 cells" in sentence(few[1], names)
     page = differences(Findings(0, 0, (), {}, tuple(few), (), (), {}), names)
     assert page is not None and "bootstrap" not in page
-    assert "the line its 95 % interval, by Student&#x27;s t, and Welch&#x27;s t where nothing is paired." in page
+    assert "the line its 95 % interval, by Student&#x27;s t, and Welch&#x27;s t for unpaired differences." in page
     many = compared(10)
     assert "bootstrap, n = 10 pairs" in sentence(many[0], names)
     page = differences(Findings(0, 0, (), {}, tuple(many), (), (), {}), names)
     assert page is not None and "the line its 95 % interval, by the bootstrap" in page and "Student" not in page
     alone = compared(1)
     assert sentence(alone[0], names).endswith("+10.00 points (n = 1, no interval).")
-    assert "where there is one" in str(differences(Findings(0, 0, (), {}, tuple(alone), (), (), {}), names))
+    assert "if there is one" in str(differences(Findings(0, 0, (), {}, tuple(alone), (), (), {}), names))
 
 
 def test_differences_that_are_all_the_same_are_not_called_an_effect() -> None:
@@ -234,12 +234,12 @@ def test_differences_that_are_all_the_same_are_not_called_an_effect() -> None:
     one = contrast(cells, "swap", "ab", "bb", "b", 0)
     assert one is not None
     said = sentence(one, {"a": "one", "b": "other"})
-    assert "All values are the same" in said and "leaves zero out" not in said
+    assert "All values are equal" in said and "does not contain zero" not in said
 
 
 def test_the_page_says_how_wide_an_interval_of_so_few_seeds_is(tmp_path: Path) -> None:
     three, one = (str(caution(study(tmp_path / f"study{n}", seeds=n))) for n in (3, 1))
-    assert "is 0.25, and an interval by Student&#x27;s t is 2.5 standard deviations wide to each side" in three
+    assert "is 0.25, and an interval by Student&#x27;s t extends 2.5 standard deviations to each side" in three
     assert "there is no interval" in one and "bootstrap" not in three + one
     assert caution(study(tmp_path / "study", seeds=5)) is None
 
@@ -248,11 +248,11 @@ def test_the_page_says_how_wide_an_interval_of_so_few_seeds_is(tmp_path: Path) -
     ("shown", "apart", "said"),
     [
         ((False, False, False), True, "no effect that"),
-        ((True, False, False), False, "only where both"),
-        ((True, True, True), False, "no difference of the two"),
+        ((True, False, False), False, "only if both"),
+        ((True, True, True), False, "no difference between the two"),
         ((False, True, True), True, "they differ"),
         ((True, False, True), True, "The alphas carry"),
-        ((True, True, False), False, "cannot be ascribed"),
+        ((True, True, False), False, "cannot be attributed"),
     ],
 )
 def test_who_carries_the_effect_follows_from_the_intervals(shown: tuple[bool, ...], apart: bool, said: str) -> None:
@@ -282,7 +282,7 @@ def test_the_page_answers_with_matrix_protocol_and_every_stage(done: Study) -> N
     assert "1 seed can show little" in page and "every phase made 2 steps" in page
     figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
     assert figures and all("<h3>" in figure for figure in figures)
-    assert "test accuracy, n = 1; chance 10 %" in page and ">guessing<" in page.replace("> guessing", ">guessing")
+    assert "test accuracy, n = 1; chance 10 %" in page and ">chance<" in page.replace("> chance", ">chance")
     assert not re.search(r'(src|href)="(?!#|data:|stages/)', page)
 
 
@@ -454,7 +454,7 @@ def test_data_that_changed_between_two_stages_are_refused(done: Study, tmp_path:
     content = json.loads(file.read_text())
     content["data"]["fingerprint"] = "0" * 64
     file.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="train-bb-on-b-s0 are not those that search-b-s0 saw"):
+    with pytest.raises(InputError, match="train-bb-on-b-s0 are not those of search-b-s0"):
         transfer.work_on(again, Limits())
 
 

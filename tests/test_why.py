@@ -139,7 +139,7 @@ def test_the_soft_supernet_and_the_cell_score_as_the_search_said(searched: Searc
 def test_a_cell_put_beside_is_scored_as_the_found_one(found: Path, searched: Search, tmp_path: Path) -> None:
     one = a_study(searched, tmp_path, replace(SMALL, beside=(str(found), str(found / "architecture.json"))))
     cut_out = shared_weights.inherited(searched)
-    note = shared_weights.by_running_statistics(one, cut_out, anew=True)
+    note = shared_weights.by_running_statistics(one, cut_out, recalibrated=True)
     one.pieces.add("gap/recalibrated", accuracy=note.accuracy)
     shared_weights.score_beside(one)
     assert [name for name, _ in why.controls(one)] == ["found", "random-0", "random-1", "beside-0", "beside-1"]
@@ -166,7 +166,7 @@ def test_scoring_leaves_the_supernet_as_it_was(searched: Search, tmp_path: Path)
     before = {name: tensor.clone() for name, tensor in searched.supernet.state_dict().items()}
     one = a_study(searched, tmp_path)
     shared_weights.by_batch_statistics(one, shared_weights.one_hot(searched))
-    shared_weights.by_running_statistics(one, shared_weights.inherited(searched), anew=True)
+    shared_weights.by_running_statistics(one, shared_weights.inherited(searched), recalibrated=True)
     assert all(tensor.equal(before[name]) for name, tensor in searched.supernet.state_dict().items())
 
 
@@ -251,7 +251,7 @@ def test_the_command_a_second_time_does_nothing_again(
     monkeypatch.setattr(Pieces, "add", None)  # any work would call it
     assert main(["why", str(found), *FLAGS, "--out", str(folder)]) == 0
     text = capsys.readouterr().out
-    assert "- The input that is missed most" in text or "- No single input is surely missed" in text
+    assert "- The most important input is" in text or "- No single input is certain to matter" in text
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
@@ -379,8 +379,9 @@ def ends(low: float, high: float) -> dict[str, Any]:
 def test_the_words_say_no_more_than_the_intervals() -> None:
     sure = {"change": "removed", "kind": "normal", "node": 3, "before": ["skip_connect", 1], "drop": 0.05, "low": 0.01,
             "high": 0.09, "how": "bootstrap"}  # fmt: skip
-    assert "missed most is skip_connect from c[k-1] into node 3 of the normal cell" in headlines.edge_line([sure])
-    assert "No single input is surely missed" in headlines.edge_line([{**sure, "low": -0.01}])
+    most = "The most important input is skip_connect from c[k-1] into node 3 of the normal cell"
+    assert headlines.edge_line([sure]).startswith(most)
+    assert "No single input is certain to matter" in headlines.edge_line([{**sure, "low": -0.01}])
     assert "(no interval)" in headlines.edge_line([{**sure, "low": None, "high": None, "how": "none"}])
     rows = [
         {"name": "soft", "label": "soft", "accuracy": 0.5},
@@ -388,12 +389,12 @@ def test_the_words_say_no_more_than_the_intervals() -> None:
         {"name": "recalibrated", "label": "cell", "accuracy": 0.6, "step": 0.2, **ends(0.1, 0.3)},
         {"name": "retrained", "label": "trained", "accuracy": 0.3, "step": -0.3, **ends(-0.4, -0.2)},
     ]
-    fall = "greatest fall is at 'one-hot', −10.0 points (95 % interval −20.0 to −1.0, bootstrap)"
+    fall = "largest loss is at 'one-hot', −10.0 points (95 % interval −20.0 to −1.0, bootstrap)"
     assert fall in headlines.gap_line(rows)
-    assert "no step is a fall" in headlines.gap_line([rows[0], *rows[2:]])
+    assert "no step loses accuracy" in headlines.gap_line([rows[0], *rows[2:]])
     motif = {"motif": "normal.skips", "rho": -0.5, "n": 9, "p": 0.04, "p_holm": 0.4}
-    assert headlines.motif_line([motif]).startswith("No motif surely goes with")
-    assert headlines.motif_line([{**motif, "p_holm": 0.04}]).startswith("A motif goes with")
+    assert headlines.motif_line([motif]).startswith("No motif correlates significantly with")
+    assert headlines.motif_line([{**motif, "p_holm": 0.04}]).startswith("A motif correlates with")
     assert headlines.motif_line([]) == headlines.agreement_line({"tau": None}) == ""
 
 
@@ -490,7 +491,7 @@ def test_settings_out_of_range_are_refused(found: Path, tmp_path: Path, capsys: 
     assert "--beside DARTS_V2: the supernet has no" in told(capsys, str(found), *FLAGS, "--beside", "DARTS_V2")
     assert "unknown architecture" in told(capsys, str(found), *FLAGS, "--beside", "DARTS_V9")
     long = [*FLAGS[:-1], "--few-steps=100", "--out", str(tmp_path / "out")]
-    assert "--few-steps 100 is the whole training, 6 steps" in told(capsys, str(found), *long)
+    assert "--few-steps 100 is the complete training, 6 steps" in told(capsys, str(found), *long)
     assert not (tmp_path / "out").exists()
 
 
@@ -509,5 +510,5 @@ def test_cells_put_beside_are_drawn_as_such_and_each_kind_is_named_once() -> Non
     names = ("found", "random-0", "random-1", "beside-0", "beside-1")
     series = cell_lines({name: [0.5, 0.25] for name in names})
     assert [(line.name, line.colour) for line in series] == [
-        ("random", "--one"), ("_", "--one"), ("put beside", "--three"), ("_", "--three"), ("found", "--two")
+        ("random", "--one"), ("_", "--one"), ("given with --beside", "--three"), ("_", "--three"), ("found", "--two")
     ]  # fmt: skip

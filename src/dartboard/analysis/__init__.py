@@ -1,1 +1,1 @@
-"""Figures about cells and searches that are done."""
+"""Numbers about cells and finished searches."""

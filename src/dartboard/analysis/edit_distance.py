@@ -1,20 +1,20 @@
-"""How far apart two cells are: the number of inputs that have to be changed to make one of the other. No torch.
+"""The edit distance of two cells: the number of edits that turn one into the other. No torch.
 
 A cell is a labelled graph: its inputs (operation, predecessor) are the edges, and each of its nodes is in the concat or
-not. One edit replaces, adds or removes an input of a node, or takes a node into the concat or out of it; each costs 1.
-For two cells of the same numbering the cost is, with A_i and B_i the inputs of node i as multisets and C the concats,
+not. One edit replaces, adds or removes an input of a node, or adds a node to the concat or removes it; each costs 1.
+For two cells with the same numbering the cost is, with A_i and B_i the inputs of node i as multisets and C the concats,
 
     cost(A, B) = sum over nodes i of (max(|A_i|, |B_i|) - |A_i and B_i in common|) + |C_A xor C_B|                   (1)
 
-The numbers of intermediate nodes carry no meaning, so the distance is the least cost over all renumberings pi of them
+The numbers of intermediate nodes have no meaning: the distance is the least cost over all renumberings pi of them
 (the cell's two inputs keep their places; nodes that only one cell has are matched with empty ones):
 
     d(A, B) = min over pi of cost(pi A, B)                                                                           (2)
 
-(1) is a metric that a renumbering of both cells leaves alone, so (2) is a metric on cells up to isomorphism: symmetric,
-zero for isomorphic cells only, and it obeys the triangle inequality. It is a graph edit distance (A. Sanfeliu and
+(1) is a metric that does not change if both cells are renumbered, so (2) is a metric on cells up to isomorphism:
+symmetric, zero for isomorphic cells only, with the triangle inequality. It is a graph edit distance (A. Sanfeliu and
 K. S. Fu, IEEE Trans. SMC 13(3), 1983) with unit costs; isomorphic cells are counted as one, as in NAS-Bench-101
-(C. Ying et al., ICML 2019). With |A| the edits that build A from nothing, the share 2d / (|A| + |B| + d) lies in [0, 1]
+(C. Ying et al., ICML 2019). With |A| the edits that build A from nothing, the share 2d / (|A| + |B| + d) is in [0, 1]
 and is a metric as well (Li Yujian and Liu Bo, A Normalized Levenshtein Distance Metric, IEEE Trans. PAMI 29(6), 2007).
 """
 
@@ -28,7 +28,7 @@ from dartboard.errors import InputError
 from dartboard.spaces import darts
 from dartboard.spaces.search_space import Architecture
 
-MAX_MATCHED = 7  # nodes; 7! = 5040 renumberings. Larger cells are compared by the numbers that their nodes bear
+MAX_MATCHED = 7  # nodes; 7! = 5040 renumberings. Larger cells are compared with the numbers that their nodes have
 
 Inputs = tuple[darts.Edge, ...]
 COMPARED = ("darts",)  # the families whose architectures are pairs of such cells
@@ -45,7 +45,7 @@ class Comparison:
     """Two cells at their best matching.
 
     inputs: inputs to replace, add or remove; edges: those of them with another predecessor (the rest, `operations`,
-    keep it and change what it goes through); concat: nodes that only one of the two joins; of: inputs of the larger
+    keep it and change the operation); concat: nodes that only one of the two joins; of: inputs of the larger
     cell; matching: for each node of the first cell, from node 2 on, the number of its partner in the second.
     """
 
@@ -78,8 +78,8 @@ def inputs_changed(one: Architecture, other: Architecture) -> int:
 def share(one: Architecture, other: Architecture) -> float:
     """The distance as a metric in [0, 1]: 2 d / (|A| + |B| + d); 0 for isomorphic cells."""
     edits = distance(one, other)
-    whole = sum(size(darts.cell(each, kind)) for each in (one, other) for kind in darts.CELLS)
-    return 2 * edits / (whole + edits)
+    sizes = sum(size(darts.cell(each, kind)) for each in (one, other) for kind in darts.CELLS)
+    return 2 * edits / (sizes + edits)
 
 
 def size(cell: darts.Cell) -> int:
@@ -89,7 +89,7 @@ def size(cell: darts.Cell) -> int:
 
 @lru_cache(maxsize=8192)
 def compare(one: darts.Cell, other: darts.Cell) -> Comparison:
-    """The two cells at a matching of least cost (Eq. 2); of several the one nearest to the numbers as they are."""
+    """The two cells at a matching of least cost (Eq. 2); of several, the one nearest to the present numbers."""
     matching = best_matching(one, other)
     inputs = edges = concat = 0
     for node, partner in enumerate(matching):
@@ -106,18 +106,18 @@ def best_matching(one: darts.Cell, other: darts.Cell) -> tuple[int, ...]:
     """For each node of the first cell, counted from 0, its partner; the shorter cell is filled up with empty nodes.
 
     Node by node in the order of the first cell: a node's predecessors then have partners already, so its cost is known.
-    A branch is left where its cost, with the least that the nodes to come can add, reaches the best one's.
+    A branch is abandoned if its cost, with the least that the remaining nodes can add, reaches that of the best one.
     """
     number = max(len(one.nodes), len(other.nodes))
     best = tuple(range(number))
     if number > MAX_MATCHED:
         return best
     least = sum(node_cost(one, other, best[: node + 1]) for node in range(number))
-    to_come = least_to_come(one, other, number)
+    remaining = least_remaining(one, other, number)
     stack: list[tuple[tuple[int, ...], int]] = [((), 0)]
     while stack:
         matching, cost = stack.pop()
-        if cost + to_come[len(matching)] >= least:
+        if cost + remaining[len(matching)] >= least:
             continue
         if len(matching) == number:
             best, least = matching, cost
@@ -127,8 +127,8 @@ def best_matching(one: darts.Cell, other: darts.Cell) -> tuple[int, ...]:
     return best
 
 
-def least_to_come(one: darts.Cell, other: darts.Cell, number: int) -> list[int]:
-    """For each node, what it and those after it cost at least: with any partners, predecessors not looked at."""
+def least_remaining(one: darts.Cell, other: darts.Cell, number: int) -> list[int]:
+    """For each node, what it and those after it cost at least: with any partners, whatever their predecessors."""
     found = [0]
     for node in reversed(range(number)):
         own = [operation for operation, _ in inputs_of(one, node)]
@@ -138,7 +138,7 @@ def least_to_come(one: darts.Cell, other: darts.Cell, number: int) -> list[int]:
 
 
 def nearest_last(node: int, number: int) -> list[int]:
-    """Partners in the order in which the stack gives them back: the node's own number first, then the nearest."""
+    """Partners in the order in which the stack returns them: the node's own number first, then the nearest."""
     return sorted(range(number), key=lambda partner: (-abs(partner - node), -partner))
 
 
@@ -176,7 +176,7 @@ def renumber(source: int, matching: Sequence[int]) -> int:
 
 
 def isomorphic(one: darts.Cell, other: darts.Cell) -> bool:
-    """Whether a renumbering of the intermediate nodes makes one of the other; up to MAX_MATCHED nodes."""
+    """Whether a renumbering of the intermediate nodes turns one into the other; up to MAX_MATCHED nodes."""
     return compare(one, other).edits == 0
 
 
@@ -213,8 +213,8 @@ def relabel(cell: darts.Cell, places: Sequence[int]) -> darts.Cell:
 def aligned(one: darts.Cell, other: darts.Cell) -> darts.Cell:
     """The second cell with the numbers of the first at their best matching, for a picture of both.
 
-    Where the second has more nodes than the first, those without a partner take the numbers that are left. A node may
-    then read one of a higher number: what is returned is for drawing and counting, and no architecture.
+    If the second has more nodes than the first, those without a partner get the remaining numbers. A node may then read
+    one with a higher number: the returned cell is for drawing and counting, and is not an architecture.
     """
     matching = best_matching(one, other)
     places = {partner: node for node, partner in enumerate(matching)}

@@ -20,8 +20,8 @@ Note = Callable[[nn.Module, Gradients, Gradients], None]
 
 @dataclass(frozen=True)
 class EdgeFlow:
-    """An input of a node of one of the network's cells. arriving: norm of the loss's gradient in what the operation
-    gives; passed: norm of the part of the gradient in its source that comes back through this operation."""
+    """An input of a node of one of the network's cells. arriving: norm of the loss's gradient in the output of the
+    operation; passed: norm of the part of the gradient in its source that comes back through this operation."""
 
     cell: int
     kind: str
@@ -34,13 +34,13 @@ class EdgeFlow:
 
     @property
     def transmission(self) -> float:
-        """passed / arriving: 1 of a skip connection that keeps the map, 0 of `none`; 0 where nothing arrives."""
+        """passed / arriving: 1 for a skip connection at stride 1, 0 for `none`; 0 if nothing arrives."""
         return self.passed / self.arriving if self.arriving else 0.0
 
 
 @dataclass(frozen=True)
 class CellFlow:
-    """One cell of the network: norms of the gradient in its output map, and in its weights all together."""
+    """One cell of the network: norms of the gradient in its output map, and in all its weights."""
 
     cell: int
     kind: str
@@ -89,7 +89,7 @@ def flow(network: Network, x: Tensor, y: Tensor) -> Flow:
 
 
 def watching(module: nn.Module, note: Note) -> RemovableHandle:
-    """A hook that is told the gradients in the module's inputs and outputs, as a context manager."""
+    """A hook that receives the gradients in the module's inputs and outputs, as a context manager."""
     return module.register_full_backward_hook(note)
 
 

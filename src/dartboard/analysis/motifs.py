@@ -1,4 +1,4 @@
-"""What can be counted of a cell by looking at it, and how such counts go with accuracy. Nothing here imports torch.
+"""Properties of a cell that can be counted, and how such counts correlate with accuracy. Nothing here imports torch.
 
 Everything follows from the cell and from the recipes of its operations (spaces/darts.py). Depth and width are those of
 Shu, Wang and Cai, "Understanding Architectures Learnt by Cell-based Neural Architecture Search" (ICLR 2020).
@@ -15,15 +15,15 @@ from dartboard.spaces import darts
 from dartboard.spaces.search_space import Architecture
 
 WORD = re.compile(r"([a-z_]+?)(\d+)?(?:x(\d+))?(/)?")
-CONVOLUTIONS = ("depthwise", "dilated", "conv")  # that look at more than one pixel
+CONVOLUTIONS = ("depthwise", "dilated", "conv")  # whose kernels span more than one pixel
 
 
 @dataclass(frozen=True)
 class Motifs:
     """Counts of one cell.
 
-    depth: links on the longest way from an input of the cell to its output, the link into the concatenation included;
-    a link of `none` is no way. width: sum over the nodes of the share of their inputs that are inputs of the cell, in
+    depth: links on the longest path from an input of the cell to its output, with the link into the concatenation; a
+    link of `none` is not a path. width: sum over the nodes of the share of their inputs that are inputs of the cell, in
     widths of a node (3.5 of DARTS_V2's normal cell). longest_path: the most convolutions of more than a pixel in a row.
     receptive_field: side in pixels of what one pixel of the output can see of the cell's inputs. skips, pools,
     separable, dilated: inputs whose operation is a skip connection, a pool, a separable or a dilated convolution.
@@ -53,7 +53,7 @@ class Layer:
     weights: int  # of one channel, of the kernel alone
 
     @property
-    def looks_around(self) -> bool:
+    def spans_pixels(self) -> bool:
         return self.kind in CONVOLUTIONS
 
 
@@ -77,7 +77,7 @@ def layer(word: str, stride: int) -> Layer:
 
 
 def params(operation: str, channels: int, stride: int) -> int:
-    """Trainable numbers of an operation in a trained network, where BatchNorm has scale and shift."""
+    """Trainable numbers of an operation in a trained network, in which BatchNorm has scale and shift."""
     return sum(layer_params(one, channels) for one in layers(operation, stride))
 
 
@@ -129,7 +129,7 @@ def share_of_inputs(node: Sequence[darts.Edge]) -> Fraction:
 
 
 def depth(cell: darts.Cell) -> int:
-    """Links of the longest way from an input to the output; 0 where there is none."""
+    """Links of the longest path from an input to the output; 0 if there is none."""
     lengths: list[int | None] = [0, 0]
     for node in cell.nodes:
         ways = [found + 1 for name, pred in node if name != "none" and (found := lengths[pred]) is not None]
@@ -138,11 +138,11 @@ def depth(cell: darts.Cell) -> int:
 
 
 def longest_path(cell: darts.Cell) -> int:
-    """The most convolutions of more than one pixel in a row, on the ways from an input to the output."""
+    """The most convolutions of more than one pixel in a row, on the paths from an input to the output."""
     found: list[int | None] = [0, 0]
     for node in cell.nodes:
         ways = [
-            before + sum(one.looks_around for one in layers(name, 1))
+            before + sum(one.spans_pixels for one in layers(name, 1))
             for name, pred in node
             if name != "none" and (before := found[pred]) is not None
         ]
@@ -151,9 +151,9 @@ def longest_path(cell: darts.Cell) -> int:
 
 
 def receptive_field(cell: darts.Cell, kind: str) -> int:
-    """Side, in pixels of the cell's inputs, of what one pixel of the output sees on the way that sees most; 0: nothing.
+    """Side, in pixels of the cell's inputs, of what one pixel of the output sees on the widest path; 0: nothing.
 
-    A layer whose kernel spans k pixels, of a map whose neighbours lie j pixels apart, adds (k - 1) j.
+    A layer whose kernel spans k pixels, of a map whose neighbours are j pixels apart, adds (k - 1) j.
     """
     seen: list[tuple[int, int] | None] = [(1, 1), (1, 1)]
     for node in cell.nodes:
@@ -183,7 +183,7 @@ def of_architecture(
 ) -> dict[str, float]:
     """Both cells' counts as {"normal.depth": ..., "reduce.dilated": ...}, with `params` and `macs`.
 
-    params, macs: of the operations on the edges of all cells, in a network of these sizes; what architectures of the
+    params, macs: of the operations on the edges of all cells, in a network of these sizes; what architectures with the
     same number of nodes have in common (stem, 1x1 convolutions before each cell, classifier) is left out.
     """
     parts = {kind: darts.cell(architecture, kind) for kind in darts.CELLS}
@@ -212,9 +212,9 @@ def network_places(
 
 @dataclass(frozen=True)
 class Correlation:
-    """How a motif goes with a score over n cells: Spearman's rho, its permutation p-value, and the one of Holm.
+    """How a motif correlates with a score over n cells: Spearman's rho, its permutation p-value, and the one of Holm.
 
-    All three are None where the motif, or the score, is the same for all cells.
+    All three are None if the motif, or the score, is the same for all cells.
     """
 
     motif: str
@@ -227,9 +227,9 @@ class Correlation:
 def correlations(
     counts: Sequence[Mapping[str, float]], scores: Sequence[float], seed: int, *, draws: int = 10_000
 ) -> list[Correlation]:
-    """Every motif against the scores, p-values corrected for how many motifs were tried (those that vary).
+    """Every motif against the scores, p-values corrected for the number of motifs that vary.
 
-    counts: as of_architecture, one a cell. With fewer than three cells there is nothing to order: an empty list.
+    counts: as of_architecture, one for each cell. With fewer than three cells the list is empty.
     """
     if len(counts) < 3:
         return []

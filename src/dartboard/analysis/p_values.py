@@ -1,4 +1,4 @@
-"""p-values of what a few runs, cells or images show: permutations, flipped signs, McNemar's test, Holm. No torch.
+"""p-values for results from a few runs, cells or images: permutations, flipped signs, McNemar's test, Holm. No torch.
 
 Values are as in analysis/statistics.py. Everything random takes a seed.
 """
@@ -24,15 +24,15 @@ from dartboard.analysis.statistics import (
     stratum_numbers,
 )
 
-ALL_ORDERS = 50_000  # up to so many permutations, all are taken: n <= 8
+ALL_ORDERS = 50_000  # up to this number of permutations, all are taken: n <= 8
 
 
 def kendall_p(x: Sequence[float], y: Sequence[float], seed: int, *, draws: int = 10_000) -> float | None:
-    """Two-sided permutation p-value of tau-b; None where tau is.
+    """Two-sided permutation p-value of tau-b; None if tau is None.
 
-    The share of orders of y whose |C - D| is at least the one seen (the ties, and so the denominator, stay). All n!
-    orders where these are at most ALL_ORDERS, n <= 8; else (1 + b) / (1 + draws) with b of `draws` random orders as
-    extreme, which is never 0 (Phipson and Smyth 2010).
+    The share of orders of y whose |C - D| is at least the observed one (the ties, and so the denominator, do not
+    change). All n! orders if these are at most ALL_ORDERS, n <= 8; otherwise (1 + b) / (1 + draws) with b of `draws`
+    random orders as extreme, which is never 0 (Phipson and Smyth 2010).
     """
     return kendall_p_within(x, y, [0] * len(x), seed, draws=draws)
 
@@ -40,10 +40,10 @@ def kendall_p(x: Sequence[float], y: Sequence[float], seed: int, *, draws: int =
 def kendall_p_within(
     x: Sequence[float], y: Sequence[float], strata: Sequence[Hashable], seed: int, *, draws: int = 10_000
 ) -> float | None:
-    """Two-sided permutation p-value of `kendall_tau_within`; None where that is.
+    """Two-sided permutation p-value of `kendall_tau_within`; None if that is None.
 
     As `kendall_p`, but over the orders of y that leave every value in its stratum: only members of one stratum are
-    taken to be exchangeable. All of them where these are at most ALL_ORDERS, else random ones.
+    assumed to be exchangeable. All of them if these are at most ALL_ORDERS, otherwise random ones.
     """
     one, other = same_length(x, y, 2)
     if kendall_tau_within(x, y, strata) is None:
@@ -76,8 +76,8 @@ def permutation_p(
 ) -> float:
     """Share of the orders of `values` whose |statistic| is at least that of the order given.
 
-    statistic: rows (R, n) to (R,), zero where nothing is related; width: numbers it holds a row, to bound memory;
-    groups: the places that exchange their values among each other, all of them where not given.
+    statistic: rows (R, n) to (R,), zero without any relation; width: numbers that it needs per row, to bound memory;
+    groups: the places that exchange their values among each other, by default all of them.
     """
     array = checked(list(values))
     n, rows = len(array), max(1, PIECE // max(width, len(values)))
@@ -116,8 +116,8 @@ def random_orders(groups: Sequence[Indices], rows: int, draws: int, rng: np.rand
 def sign_flip_p(differences: Sequence[float], seed: int, *, draws: int = 10_000) -> float:
     """Two-sided p-value of paired differences being symmetric about zero (Fisher's randomisation test).
 
-    The share of the 2^n choices of signs whose |sum| is at least the one seen; all of them for n <= 15, else random
-    ones as in `kendall_p`. The least it can be is 2 / 2^n: 0.25 for 3 pairs, 0.031 for 6.
+    The share of the 2^n choices of signs whose |sum| is at least the observed one; all of them for n <= 15, otherwise
+    random ones as in `kendall_p`. The smallest possible value is 2 / 2^n: 0.25 for 3 pairs, 0.031 for 6.
     """
     array = checked(differences)
     n = len(array)
@@ -134,7 +134,7 @@ def sign_flip_p(differences: Sequence[float], seed: int, *, draws: int = 10_000)
 def mcnemar_p(lost: int, gained: int) -> float:
     """Two-sided exact p-value of McNemar's test of two networks on the same images (McNemar 1947; binomial form).
 
-    lost: images that only the first has right, gained: only the second; the others tell nothing. 2 P(X <= min) with
+    lost: images that only the first has right, gained: only the second; the others do not matter. 2 P(X <= min) with
     X binomial of lost + gained tosses of a fair coin, at most 1.
     """
     from scipy.stats import binomtest
@@ -145,11 +145,11 @@ def mcnemar_p(lost: int, gained: int) -> float:
 def holm(p_values: Sequence[float]) -> list[float]:
     """p-values adjusted for their number (Holm 1979): the k-th smallest is max_{j <= k} min(1, (m - j + 1) p_(j)).
 
-    Calling those at most a significant keeps the chance of any false call at a, however the tests depend.
+    Calling values of at most a significant bounds the chance of any false positive by a, however the tests depend.
     """
     array = checked(p_values, 0) if len(p_values) else np.zeros(0)
     if ((array < 0) | (array > 1)).any():
-        raise ValueError("a p-value lies outside of 0 to 1")
+        raise ValueError("a p-value is outside of 0 to 1")
     order = np.argsort(array, kind="stable")
     stepped = np.minimum(1.0, array[order] * np.arange(len(array), 0, -1))
     adjusted = np.empty_like(array)

@@ -1,7 +1,7 @@
-"""Figures over a few runs, cells or images: means, intervals, rank correlation. No torch.
+"""Statistics over a few runs, cells or images: means, intervals, rank correlation. No torch.
 
-Values are sequences of finite numbers; what is not is refused with ValueError. Everything random takes a seed. scipy
-takes 0.2 to 0.7 s to load, so only what calls it loads it.
+Values are sequences of finite numbers; anything else raises ValueError. Everything random takes a seed. scipy takes
+0.2 to 0.7 s to load, so only the functions that call it load it.
 """
 
 import math
@@ -16,9 +16,9 @@ Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
 How = Literal["Student's t", "Welch's t", "bootstrap", "none"]
 
-ENOUGH = 10  # values from which on means are resampled; with fewer the bootstrap is too narrow
-FEW_VALUES = 8  # where values repeat at least so often on average (an image is right or wrong), counts are drawn
-TOLERANCE = 1e-9  # two values of a statistic that differ by less are the same, but for rounding
+ENOUGH = 10  # values from which means are resampled; with fewer the bootstrap is too narrow
+FEW_VALUES = 8  # if values repeat at least this often on average (an image is right or wrong), counts are drawn
+TOLERANCE = 1e-9  # two values of a statistic that differ by less are equal up to rounding
 PIECE = 2_000_000  # numbers at once, to bound memory
 
 
@@ -26,8 +26,8 @@ PIECE = 2_000_000  # numbers at once, to bound memory
 class Interval:
     """An estimate with its interval.
 
-    low, high: None where there is none, since one value tells nothing of its spread. n: how many values it rests on;
-    how: what made it; level: the share of repetitions that the interval means to cover.
+    low, high: None if there is none, since one value says nothing about its spread. n: the number of values;
+    how: the method; level: the share of repetitions that the interval is meant to cover.
     """
 
     estimate: float
@@ -39,14 +39,14 @@ class Interval:
 
     @property
     def has_no_width(self) -> bool:
-        """Whether all values are the same, but for rounding: such an interval says nothing of values not seen."""
+        """Whether all values are equal up to rounding: such an interval says nothing about other values."""
         if self.low is None or self.high is None:
             return False
         return self.high - self.low <= TOLERANCE * max(1.0, abs(self.estimate))
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether zero lies outside; never where there is no interval, or one without width."""
+        """Whether zero is outside; never if there is no interval, or one without width."""
         if self.low is None or self.high is None or self.has_no_width:
             return False
         return self.low > 0 or self.high < 0
@@ -65,7 +65,7 @@ def checked(values: Sequence[float], least: int = 1) -> Floats:
 def same_length(x: Sequence[float], y: Sequence[float], least: int = 1) -> tuple[Floats, Floats]:
     one, other = checked(x, least), checked(y, least)
     if len(one) != len(other):
-        raise ValueError(f"{len(one)} values beside {len(other)}; pairs are needed")
+        raise ValueError(f"{len(one)} values and {len(other)}; pairs are needed")
     return one, other
 
 
@@ -87,7 +87,7 @@ def sample_spread(values: Sequence[float]) -> float | None:
 
 
 def mean_interval(values: Sequence[float], seed: int, *, level: float = 0.95, draws: int = 10_000) -> Interval:
-    """The mean with its interval: Student's t below ENOUGH values, the bootstrap from there on."""
+    """The mean with its interval: Student's t for fewer than ENOUGH values, otherwise the bootstrap."""
     if len(values) < ENOUGH:
         return student_mean(values, level=level)
     return bootstrap_mean(values, seed, level=level, draws=draws)
@@ -96,8 +96,7 @@ def mean_interval(values: Sequence[float], seed: int, *, level: float = 0.95, dr
 def student_mean(values: Sequence[float], *, level: float = 0.95) -> Interval:
     """mean -+ t s / sqrt(n), t the (1 + level) / 2 quantile of Student's distribution with n - 1 degrees of freedom.
 
-    It covers the true mean as often as it says where values are normal, however few they are (Student 1908). One
-    value has no interval.
+    Its coverage is exact for normal values, however few they are (Student 1908). One value has no interval.
     """
     array = checked(values)
     middle, n = mean(values), len(array)
@@ -108,7 +107,7 @@ def student_mean(values: Sequence[float], *, level: float = 0.95) -> Interval:
 
 
 def student_quantile(freedom: float, level: float) -> float:
-    """t with P(|T| <= t) = level, T of Student's distribution with so many degrees of freedom."""
+    """t with P(|T| <= t) = level, T of Student's distribution with `freedom` degrees of freedom."""
     from scipy.special import stdtrit
 
     return float(stdtrit(freedom, (1 + checked_level(level)) / 2))
@@ -117,11 +116,11 @@ def student_quantile(freedom: float, level: float) -> float:
 def bootstrap_mean(values: Sequence[float], seed: int, *, level: float = 0.95, draws: int = 10_000) -> Interval:
     """The mean with its percentile bootstrap interval (Efron and Tibshirani 1993, chapter 13).
 
-    The interval lies between the (1 - level) / 2 and (1 + level) / 2 quantiles of the mean over `draws` random
-    resamples of n values with replacement. It assumes no distribution, but knows no value outside of those seen: of
+    The interval is between the (1 - level) / 2 and (1 + level) / 2 quantiles of the mean over `draws` random
+    resamples of n values with replacement. It assumes no distribution, but knows no value beyond those observed: for
     normal values and level 0.95 it covers the true mean in some 90 of 100 repetitions at n = 10, in 84 at n = 5, in 75
-    at n = 3 (where it runs from the least to the greatest), and in 50 at n = 2. So `mean_interval` takes it from
-    ENOUGH values on.
+    at n = 3 (where it extends from the least to the greatest), and in 50 at n = 2. Therefore `mean_interval` uses it
+    from ENOUGH values on.
     """
     array = checked(values)
     low, high = percentiles(resampled_means(array, np.random.default_rng(seed), draws), level)
@@ -132,7 +131,7 @@ def resampled_means(array: Floats, rng: np.random.Generator, draws: int) -> Floa
     """Means of random resamples, (draws,)."""
     n = len(array)
     values, counts = np.unique(array, return_counts=True)
-    if FEW_VALUES * len(values) <= n:  # how often each value is drawn: the same distribution, n times cheaper
+    if FEW_VALUES * len(values) <= n:  # draws the count of each value: the same distribution, n times cheaper
         means: Floats = rng.multinomial(n, counts / n, draws) @ values / n
         return means
     rows = max(1, PIECE // n)
@@ -149,7 +148,7 @@ def percentiles(values: Floats, level: float) -> tuple[float, float]:
 
 def checked_level(level: float) -> float:
     if not 0 < level < 1:
-        raise ValueError(f"level {level}; it lies between 0 and 1")
+        raise ValueError(f"level {level}; it must be between 0 and 1")
     return level
 
 
@@ -158,7 +157,7 @@ def paired_difference(
 ) -> Interval:
     """mean(first_i - second_i) with its interval over the pairs, as `mean_interval`.
 
-    A pair is one seed, or one image, under two treatments. Of 0/1 values (an image right or wrong) it is the paired
+    A pair is one seed, or one image, under two treatments. For 0/1 values (an image right or wrong) it is the paired
     difference of two accuracies on the same images.
     """
     one, other = same_length(first, second)
@@ -170,7 +169,7 @@ def difference_of_means(
 ) -> Interval:
     """mean(first) - mean(second) of two groups that are not paired. n: of both together.
 
-    Welch's t where a group has fewer than ENOUGH values; else each group is resampled on its own.
+    Welch's t if a group has fewer than ENOUGH values; otherwise each group is resampled on its own.
     """
     one, other = checked(first), checked(second)
     if min(len(one), len(other)) < ENOUGH:
@@ -186,7 +185,7 @@ def welch_difference(first: Sequence[float], second: Sequence[float], *, level: 
 
     v, w: s^2 / n of each group; t has (v + w)^2 / (v^2 / (n - 1) + w^2 / (m - 1)) degrees of freedom. By simulation it
     covers the true difference in 93 to 97 of 100 repetitions with three values or more in each group, in 89 to 98 with
-    two in one. A group of one value has no variance that could be estimated, and gives no interval.
+    two in one. The variance of a group of one value cannot be estimated, so there is no interval.
     """
     parts = (checked(first), checked(second))
     estimate, n = mean(first) - mean(second), sum(map(len, parts))
@@ -213,7 +212,7 @@ def wilson(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
 
 
 def kendall_tau(x: Sequence[float], y: Sequence[float]) -> float | None:
-    """Kendall's tau-b (Kendall 1945): (C - D) / sqrt((N - T_x) (N - T_y)); None where x or y is constant.
+    """Kendall's tau-b (Kendall 1945): (C - D) / sqrt((N - T_x) (N - T_y)); None if x or y is constant.
 
     C, D: pairs in the same and in opposite order; N = n (n - 1) / 2; T_x, T_y: pairs tied in x, in y. Without ties
     it is (C - D) / N.
@@ -222,16 +221,16 @@ def kendall_tau(x: Sequence[float], y: Sequence[float]) -> float | None:
 
 
 def pair_signs(rows: Floats, pairs: tuple[Indices, Indices] | None = None) -> Floats:
-    """Signs of x_j - x_i, of each row: (R, n) to (R, P). pairs: (i, j), each (P,); all i < j where not given."""
+    """Signs of x_j - x_i, of each row: (R, n) to (R, P). pairs: (i, j), each (P,); by default all i < j."""
     i, j = np.triu_indices(rows.shape[1], 1) if pairs is None else pairs
     return np.sign(rows[:, j] - rows[:, i])
 
 
 def kendall_tau_within(x: Sequence[float], y: Sequence[float], strata: Sequence[Hashable]) -> float | None:
-    """Kendall's tau-b over the pairs of one stratum only; None where x or y is constant in every stratum.
+    """Kendall's tau-b over the pairs of one stratum only; None if x or y is constant in every stratum.
 
-    (C - D) / sqrt((N - T_x) (N - T_y)), each counted over the pairs whose two members share a stratum: what sets one
-    stratum above another has no part in it. With one stratum it is `kendall_tau`.
+    (C - D) / sqrt((N - T_x) (N - T_y)), each counted over the pairs whose two members share a stratum: differences
+    between strata have no influence. With one stratum it is `kendall_tau`.
     """
     one, other = same_length(x, y, 2)
     pairs = pairs_within(strata)
@@ -262,7 +261,7 @@ def ranks(values: Sequence[float]) -> Floats:
 
 
 def spearman(x: Sequence[float], y: Sequence[float]) -> float | None:
-    """Spearman's rho: Pearson's correlation of the ranks (ties share ranks); None where x or y is constant."""
+    """Spearman's rho: Pearson's correlation of the ranks (ties share ranks); None if x or y is constant."""
     same_length(x, y, 2)
     a, b = ranks(x), ranks(y)
     a, b = a - a.mean(), b - b.mean()

@@ -1,1 +1,1 @@
-"""Trained networks as files that load back."""
+"""Trained networks as files that can be loaded again."""

@@ -1,7 +1,7 @@
-"""Inference: BatchNorm folded into the convolution before it, and the fast form of what is left.
+"""Inference: BatchNorm folded into the convolution before it, and the fast form of the rest.
 
-In evaluation mode BatchNorm is a scale and a shift of each channel, known beforehand; a convolution that is followed by
-one computes both at once with its weights scaled and a bias. Exact up to rounding: 1e-10 in double, 1e-5 in float32.
+In evaluation mode BatchNorm is a constant scale and shift of each channel; a convolution that is followed by one
+computes both at once with scaled weights and a bias. Exact up to rounding: 1e-10 in double, 1e-5 in float32.
 """
 
 import copy
@@ -22,7 +22,7 @@ Module = TypeVar("Module", bound=nn.Module)
 def predictor(network: nn.Module, device: torch.device | str = "cpu") -> Callable[[Tensor], Tensor]:
     """The network as a function of images (B, C, H, W) to logits (B, classes), both on the device.
 
-    It computes folded, in its fast form, channels-last. Later changes of the network's weights do not reach it.
+    It is folded, in its fast form, in channels_last. Later changes of the network's weights do not affect it.
     """
     inference = folded(network).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     place = placed_like(inference)

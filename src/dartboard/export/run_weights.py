@@ -1,6 +1,6 @@
-"""The weights of a training's run: those of its end, or, where it is not finished, those of its newest checkpoint.
+"""The weights of a training's run: the final ones, or, if it is not finished, those of its newest checkpoint.
 
-A run is only read here, and may be at work at the same time. Importing this imports no torch.
+A run is only read here, and may still be running. Importing this imports no torch.
 """
 
 import os
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS = "weights.safetensors"
-OF_NETWORK = "network/"  # what the names of a network's tensors begin with in a checkpoint
+OF_NETWORK = "network/"  # the prefix of the names of a network's tensors in a checkpoint
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Where a training stood whose weights are those of its last checkpoint: so many of its epochs were over."""
+    """The progress of a training at its last checkpoint; epoch: the number of finished epochs."""
 
     epoch: int
     epochs: int
@@ -34,27 +34,27 @@ class Unfinished:
 
 
 def check_has_weights(run: Run) -> None:
-    """Raises InputError, with what to do, where a run has neither its last weights nor a training's checkpoint."""
+    """Raises InputError, with what to do, if a run has neither its final weights nor a training's checkpoint."""
     if os.path.lexists(run.folder / WEIGHTS):
         return check_file(run.folder / WEIGHTS)
     if run.command == "search":
         raise InputError(f"{shown(run.folder)} has no {WEIGHTS}; train what it found first")
     if not checkpoints(run.folder / CHECKPOINTS):
         text = f"{shown(run.folder)} has no {WEIGHTS} and no checkpoint yet"
-        raise InputError(f"{text}; wait for its first epoch, or go on with: {run.resume_command}")
+        raise InputError(f"{text}; wait for its first epoch, or resume with: {run.resume_command}")
 
 
 def weights_of(run: Run) -> "tuple[dict[str, Tensor], Unfinished | None]":
-    """The weights by name, and where the training stood if it is not finished.
+    """The weights by name, and the progress of the training if it is not finished.
 
-    Raises InputError where there are none, none that is intact, or those of another run.
+    Raises InputError if there are none, if none is intact, or if they are those of another run.
     """
     check_has_weights(run)
     if (run.folder / WEIGHTS).is_file():
         return formats.load_weights(run.folder / WEIGHTS), None
     checkpoint = newest(run.folder / CHECKPOINTS)
     if checkpoint is None:
-        raise InputError(f"{shown(run.folder)} has lost its checkpoints; go on with: {run.resume_command}")
+        raise InputError(f"{shown(run.folder)} has lost its checkpoints; resume with: {run.resume_command}")
     if checkpoint.place is not None:
         held_settings.check_own(run.environment, checkpoint.settings, checkpoint.place)
     found = checkpoint.tensors.items()

@@ -1,7 +1,7 @@
-"""Trained networks as files that load back: weights.safetensors beside description.json, both without code in them.
+"""Trained networks as files that can be loaded again: weights.safetensors and description.json, both without code.
 
 write_torch: a network, a training's run folder or an architecture -> such a folder; load_trained, load_network: such a
-folder or a training's run folder -> the network; load_foreign: a weight file alone, of ours or of the original code.
+folder or a training's run folder -> the network; load_foreign: a weight file of dartboard or of the original code.
 """
 
 import json
@@ -32,7 +32,7 @@ from dartboard.spaces.search_space import Architecture, quote
 from dartboard.training.from_scratch import write_weights
 
 DESCRIPTION = "description.json"
-# Names of tensors that only a supernet has: several operations an edge, and the weights of operations.
+# Names of tensors that only a supernet has: several operations per edge, and the weights of operations.
 OF_SUPERNET = re.compile(
     r"(?:^|\.)ops\.\d+\.(?:m_)?ops\.\d|(?:^|\.)edges\.\d<-\d\.\d|(?:^|\.)dag\.\d+\.\d+\.ops\.|(?:^|[._])(?:alphas?|betas?|arch_parameters)(?:[._]|$)"
 )
@@ -40,12 +40,12 @@ OF_SUPERNET = re.compile(
 
 @dataclass(frozen=True)
 class Description:
-    """What a weight file does not say. mean, std: of each channel, of pixels in [0, 1], by which images are normalised.
+    """What a weight file does not contain. mean, std: of each channel, of pixels in [0, 1], to normalise images.
 
-    value_range: what became 0 and 255 in images of more than 8 bits; None where the training had none.
-    mean, std, class_names: empty where they are not known; trained: False for weights that are merely drawn;
-    channels_last: the memory layout of the weights, which changes the last bits of the answers; unfinished: of a
-    training that has not come to its end, else None; learned_from: the training's data, None where it is not known.
+    value_range: what became 0 and 255 in images of more than 8 bits; None if the training had none.
+    mean, std, class_names: empty if they are not known; trained: False for random initial weights;
+    channels_last: the memory layout of the weights, which changes the last bits of the outputs; unfinished: of a
+    training that is not finished, otherwise None; learned_from: the training's data, None if it is not known.
     """
 
     architecture: Architecture
@@ -61,7 +61,7 @@ class Description:
 
     def __post_init__(self) -> None:
         if len(self.mean) != len(self.std) or len(self.mean) not in (0, self.sizes.in_channels):
-            raise InputError(f"mean and std have {len(self.mean)} and {len(self.std)} values; give one a channel")
+            raise InputError(f"mean and std have {len(self.mean)} and {len(self.std)} values; give one per channel")
         if len(self.class_names) not in (0, self.sizes.num_classes):
             raise InputError(f"{len(self.class_names)} class names for {self.sizes.num_classes} classes; give one each")
         check_range(self.value_range)
@@ -82,11 +82,11 @@ def write_torch(
 ) -> Path:
     """Writes weights.safetensors and description.json into the folder `out`, and returns it.
 
-    source: a Network; a training's run folder, which also knows image size, normalisation and class names; or an
+    source: a Network; a training's run folder, which also has image size, normalisation and class names; or an
     architecture (a value, a file, a published name), for a network of the official CIFAR sizes with weights drawn from
-    seed 0, described as not trained. Of an unfinished training the weights are those of its last checkpoint, which a
-    line on stderr and the description say. Raises InputError: a run without weights, another module, a folder that is
-    not empty or writable.
+    seed 0, described as not trained. For an unfinished training the weights are those of its last checkpoint, and a
+    line on stderr and the description say so. Raises InputError: a run without weights, another module, a folder that
+    is not empty or not writable.
     """
     family = networks.family_of(source)
     kinds = (Architecture, str, os.PathLike) if family is None else nn.Module
@@ -103,8 +103,8 @@ def write_torch(
         sizes = module.sizes_of(chosen.state_dict(), "the network") | {"cells": len(chosen.cells)}
         sizes |= {} if image_size is None else {"image_size": image_size}
         last = not next(chosen.parameters()).is_contiguous()
-        told = (mean, std, class_names, trained, last, value_range)
-        description = Description(chosen.architecture, build(module.Sizes, sizes), *told)
+        about = (mean, std, class_names, trained, last, value_range)
+        description = Description(chosen.architecture, build(module.Sizes, sizes), *about)
         network = chosen
     folder = Path(out)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -123,7 +123,7 @@ SOURCES = "a Network (of a supernet: what networks.darts.inherit cuts out), a tr
 def numbers(name: str, values: Any) -> tuple[float, ...]:
     try:
         return tuple(float(value) for value in values)
-    except (TypeError, ValueError, RuntimeError) as error:  # those of text, and of tensors of more than one number
+    except (TypeError, ValueError, RuntimeError) as error:  # errors of text, and of tensors with more than one number
         raise InputError(f"{name} is {quote(type(values).__name__)}; give one number for each channel") from error
 
 
@@ -134,7 +134,7 @@ def texts(name: str, values: Iterable[object]) -> tuple[str, ...]:
 
 
 def say_unfinished(folder: str | os.PathLike[str], description: Description) -> None:
-    """A line on stderr where the weights are those of a checkpoint."""
+    """Prints a line on stderr if the weights are those of a checkpoint."""
     if description.unfinished is not None:
         text = f"{shown(folder)} is {description.unfinished.in_words()}; these are the weights of its last checkpoint"
         print(text, file=sys.stderr, flush=True)
@@ -157,7 +157,7 @@ def drawn(source: Architecture | str | os.PathLike[str]) -> nn.Module:
 def load_network(folder: str | os.PathLike[str]) -> nn.Module:
     """The network in a folder of write_torch or of a training's run, in evaluation mode, on the CPU.
 
-    Of an unfinished training the weights are those of its last checkpoint; a line on stderr says so.
+    For an unfinished training the weights are those of its last checkpoint; a line on stderr says so.
     """
     network, description = load_trained(folder)
     say_unfinished(folder, description)
@@ -167,9 +167,9 @@ def load_network(folder: str | os.PathLike[str]) -> nn.Module:
 def load_trained(folder: str | os.PathLike[str]) -> tuple[nn.Module, Description]:
     """The network in a folder of write_torch or of a training's run, in evaluation mode, with its description.
 
-    Of an unfinished training the weights are those of its last checkpoint (`Description.unfinished`).
-    Raises InputError: neither of the two, damaged, weights of another architecture (names the first that differs), a
-    training that has saved nothing yet.
+    For an unfinished training the weights are those of its last checkpoint (`Description.unfinished`).
+    Raises InputError: neither of the two, damaged files, weights of another architecture (the message names the first
+    tensor that differs), a training that has saved nothing yet.
     """
     check_kind(folder, (str, os.PathLike), "a network is loaded from the path of a folder")
     path = Path(folder)
@@ -185,10 +185,10 @@ def load_trained(folder: str | os.PathLike[str]) -> tuple[nn.Module, Description
 
 
 def load_foreign(path: str | os.PathLike[str], architecture: Architecture) -> nn.Module:
-    """The network whose weights a file holds, in evaluation mode; its sizes are read off the tensors.
+    """The network whose weights a file holds, in evaluation mode; its sizes are those of the tensors.
 
-    Raises InputError: no weight file, weights of a search's supernet, or of another architecture (names the first
-    tensor that differs).
+    Raises InputError: not a weight file, weights of a search's supernet, or of another architecture (the message names
+    the first tensor that differs).
     """
     check_kind(architecture, Architecture, "load_foreign takes an architecture, such as formats.resolve(NAME)[0]")
     check_kind(path, (str, os.PathLike), "load_foreign takes the path of a weight file")
@@ -222,7 +222,7 @@ def read_description(path: Path) -> Description:
             learned_from=None if learned is None else build(LearnedFrom, learned),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{shown(path)} is damaged at {quote(str(error))}; export the network anew") from error
+        raise InputError(f"{shown(path)} is damaged at {quote(str(error))}; export the network again") from error
 
 
 def described(run: Run, tensors: Mapping[str, Tensor], unfinished: Unfinished | None) -> Description:
@@ -232,10 +232,10 @@ def described(run: Run, tensors: Mapping[str, Tensor], unfinished: Unfinished | 
         raise InputError(f"{shown(run.folder)} has no architecture.json; restore it from where the run was copied")
     family = networks.module(architecture.space)
     own = [name for name in ("channels", "cells", "stem") if name in field_names(family.Sizes)]
-    told: dict[str, Any] = {name: run.settings[name] for name in own if name in run.settings}
+    recorded: dict[str, Any] = {name: run.settings[name] for name in own if name in run.settings}
     if "image_size" in known:
-        told["image_size"] = known["image_size"]
-    sizes = build(family.Sizes, family.sizes_of(tensors, shown(run.folder / WEIGHTS)) | told)
+        recorded["image_size"] = known["image_size"]
+    sizes = build(family.Sizes, family.sizes_of(tensors, shown(run.folder / WEIGHTS)) | recorded)
     mean, std, names = (tuple(known.get(name, ())) for name in ("mean", "std", "class_names"))
     layout = bool(run.settings.get("channels_last", False))
     about_data = (mean, std, names, True, layout, as_range(known.get("value_range")))
@@ -243,13 +243,13 @@ def described(run: Run, tensors: Mapping[str, Tensor], unfinished: Unfinished | 
 
 
 def learned_from(run: Run, known: Mapping[str, Any]) -> LearnedFrom | None:
-    """What lets the data of a run be known again. known: that of its environment.json, which may lack it."""
+    """What identifies the data of a run. known: the record in its environment.json, which may lack it."""
     if any(name not in known for name in ("fingerprint", "train", "val", "test")):
         return None
     pool, setup = known["train"] + known["val"], run.setup
     counts = {"images": pool + known["test"], "val_fraction": known["val"] / pool}
-    told = {name: getattr(setup, name) for name in DIVISION}
-    return build(LearnedFrom, {"fingerprint": known["fingerprint"], **counts, **told})
+    division = {name: getattr(setup, name) for name in DIVISION}
+    return build(LearnedFrom, {"fingerprint": known["fingerprint"], **counts, **division})
 
 
 def as_range(found: Any) -> ValueRange | None:
@@ -274,18 +274,18 @@ def filled(description: Description, tensors: Mapping[str, Tensor], origin: str)
     return network.to(memory_format=layout).eval()  # type: ignore[call-overload, no-any-return]
 
 
-def check_same(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], origin: str) -> None:
+def check_same(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], origin: str) -> None:
     """Raises InputError unless there is a tensor of the right shape for each name, and no other.
 
     The counters of BatchNorm may be missing: torch before 0.4.1 had none.
     """
     other = f"{origin} holds weights of another architecture or size"
-    for name, tensor in wanted.items():
+    for name, tensor in expected.items():
         if name not in found and not name.endswith("num_batches_tracked"):
             raise InputError(f"{other}: it has no {name}")
         if name in found and found[name].shape != tensor.shape:
             raise InputError(f"{other}: {name} is {tuple(found[name].shape)}, not {tuple(tensor.shape)}")
         if name in found and found[name].is_floating_point() != tensor.is_floating_point():
             raise InputError(f"{other}: {name} is {found[name].dtype}, not {tensor.dtype}")
-    if extra := [name for name in found if name not in wanted]:
+    if extra := [name for name in found if name not in expected]:
         raise InputError(f"{other}: {quote(extra[0])} has no place in it")

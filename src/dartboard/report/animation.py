@@ -1,4 +1,4 @@
-"""The relaxed cells over the epochs as an animated GIF: one picture an epoch, every node always in its place."""
+"""The relaxed cells over the epochs as an animated GIF: one picture per epoch, each node always in the same place."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -11,14 +11,14 @@ from dartboard.errors import InputError
 from dartboard.report import grids, palette, words
 from dartboard.report.chain import swap_index
 from dartboard.report.drawing import EdgeLook, relaxed_png
+from dartboard.report.epoch_slider import known_inputs, relaxed_cell, thickness_scale
 from dartboard.report.facts import Epoch, Facts
 from dartboard.report.forms import TITLES, has_form
 from dartboard.report.measures import Scale, strongest
-from dartboard.report.walk import known_inputs, relaxed_cell, thickness_scale
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.targets import write_target
 
-FRAME_MS, SWAP_MS, LAST_MS = 420, 1600, 2600  # how long a picture stays; the last one before a swap; the last one
+FRAME_MS, SWAP_MS, LAST_MS = 420, 1600, 2600  # how long a picture is shown; the last one before a swap; the last one
 THINNEST, THICKEST = 1.0, 9.0
 HEAD, FOOT, EDGE, BETWEEN = 118, 74, 28, 36  # pixels above and below the cells, at the sides, between the cells
 SHADES = 9  # from the paper to each colour, for soft edges
@@ -27,14 +27,14 @@ SHADES = 9  # from the paper to each colour, for soft edges
 def write_gif(facts: Facts, path: Path, *, named: bool) -> Path:
     """Write the animation of a run, or of a chain of runs as `chain.joined` gives it, and return its path.
 
-    named: by a person, so that links are followed and devices written into.
-    Raises InputError where no epoch has alpha and cells that can be drawn, or the file cannot be written.
+    named: whether a person gave the path, so that links are followed and devices written into.
+    Raises InputError if no epoch has alpha and cells that can be drawn, or if the file cannot be written.
     """
     history = [epoch for epoch in facts.history if epoch.weights and has_form(epoch.architecture)]
     form, last = facts.form, history[-1].weights if history else {}
     kinds = [kind for kind in form.kinds if form.relaxed(kind, len(last.get(kind, ()))) is not None]
     if not kinds:
-        raise InputError(f"{str(facts.folder)!r} has no epoch with alpha; --gif draws searches that have")
+        raise InputError(f"{str(facts.folder)!r} has no epoch with alpha; --gif draws searches that have one")
     pictures = [picture(facts, history, index, kinds) for index in range(len(history))]
     swaps = {swap_index(history, swap) - 1 for swap in facts.swaps}
     stay = [SWAP_MS if index in swaps else FRAME_MS for index in range(len(history) - 1)] + [LAST_MS]
@@ -48,7 +48,7 @@ def write_gif(facts: Facts, path: Path, *, named: bool) -> Path:
 
 def shared_palette(operations: Sequence[str]) -> Image.Image:
     """One palette for all frames: shades from the paper to every colour that is drawn."""
-    drawn = [palette.INK, palette.LINE, palette.NEW, *map(palette.colour, operations)]
+    drawn = [palette.INK, palette.LINE, palette.ADDED, *map(palette.colour, operations)]
     table = [
         round(white + (part - white) * shade / SHADES)
         for colour in drawn
@@ -62,7 +62,7 @@ def shared_palette(operations: Sequence[str]) -> Image.Image:
 
 
 def picture(facts: Facts, history: Sequence[Epoch], index: int, kinds: Sequence[str]) -> Image.Image:
-    """One frame: the epoch's words, both cells, where in the history it is, and the colours of the operations."""
+    """One frame: the line about the epoch, both cells, its place in the history, and the colours of the operations."""
     epoch = history[index]
     cells = [relaxed_picture(facts, history, epoch, kind) for kind in kinds]
     width = 2 * EDGE + sum(cell.width for cell in cells) + BETWEEN * (len(cells) - 1)
@@ -85,43 +85,43 @@ def relaxed_picture(facts: Facts, history: Sequence[Epoch], epoch: Epoch, kind: 
 
 
 def looks(facts: Facts, history: Sequence[Epoch], epoch: Epoch, kind: str) -> list[EdgeLook]:
-    """Every edge with its operation in the cell or, outside it, its strongest one, as thick as that one's weight."""
+    """Every edge with its operation in the cell or else its strongest one, as thick as the weight of that operation."""
     table = epoch.weights[kind]
     edges = relaxed_cell(facts, epoch, kind).places
     scale, inputs = thickness_scale(facts, history, kind), known_inputs(facts, epoch, kind, edges)
-    kept = {(source, target): name for source, target, name in inputs if name != "none"}
+    derived = {(source, target): name for source, target, name in inputs if name != "none"}
     rows = zip(edges, table, strict=True)
-    return [edge_look(edge, row, facts.operations, kept.get(edge), scale) for edge, row in rows]
+    return [edge_look(edge, row, facts.operations, derived.get(edge), scale) for edge, row in rows]
 
 
 def edge_look(
-    edge: tuple[int, int], row: Sequence[float], operations: Sequence[str], kept: str | None, scale: Scale
+    edge: tuple[int, int], row: Sequence[float], operations: Sequence[str], derived: str | None, scale: Scale
 ) -> EdgeLook:
     best = strongest(row, operations)
-    name = kept or next((one for one, weight in zip(operations, row, strict=False) if weight == best), "none")
+    name = derived or next((one for one, weight in zip(operations, row, strict=False) if weight == best), "none")
     weight = row[operations.index(name)]
     thickness = THINNEST + (THICKEST - THINNEST) * (scale.share(weight) if weight == weight else 0.0)
-    return EdgeLook(*edge, name, thickness, kept is not None)
+    return EdgeLook(*edge, name, thickness, derived is not None)
 
 
 def epoch_words(epoch: Epoch) -> str:
     if epoch.epoch < 0:
         return "before the first step"
     accuracy = epoch.get("val_accuracy")
-    told = f"supernet {words.percent(accuracy)}" if accuracy is not None else ""
-    parts = [grids.epoch_word(epoch), epoch.place, told]
+    scored = f"supernet {words.percent(accuracy)}" if accuracy is not None else ""
+    parts = [grids.epoch_word(epoch), epoch.place, scored]
     return "  ·  ".join(part for part in parts if part)
 
 
 def progress(pen: ImageDraw.ImageDraw, facts: Facts, history: Sequence[Epoch], index: int, width: int) -> None:
-    """A bar from the first epoch to the last, filled up to this one; a mark with its words at every swap."""
+    """A bar from the first epoch to the last, filled up to this one; a labelled mark at every swap."""
     left, right, y = EDGE, width - EDGE, 62
 
     def place(at: float) -> float:
         return left + (right - left) * at / max(len(history) - 1, 1)
 
     pen.rectangle((left, y, right, y + 5), fill=palette.PANEL)
-    pen.rectangle((left, y, place(index), y + 5), fill=palette.NEW)
+    pen.rectangle((left, y, place(index), y + 5), fill=palette.ADDED)
     for swap in facts.swaps:
         at = place(swap_index(history, swap) - 0.5)
         pen.rectangle((at - 1, y - 8, at + 1, y + 13), fill=palette.INK)
@@ -138,5 +138,5 @@ def operations_row(pen: ImageDraw.ImageDraw, operations: Sequence[str], height: 
 
 
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """The font that matplotlib brings along: it is on every machine that draws."""
+    """The font that matplotlib includes, so that every machine that draws has it."""
     return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)

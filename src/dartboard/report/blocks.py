@@ -13,14 +13,14 @@ def section(identity: str, title: str, *children: object, lead: object = None) -
 
 
 def pair(*pictures: Html) -> Html:
-    """Pictures of cells side by side where they fit at a size that can be read, else one below the other."""
+    """Pictures of cells side by side if they fit at a readable size, otherwise one below the other."""
     naturals = [float(found) for one in pictures for found in re.findall(r"--natural:([\d.]+)pt", one)]
     need = 1.05 * max(naturals, default=300) + 42
     return tag("div", *pictures, class_="cells", style=f"--need:{need:.0f}px")
 
 
 def picture(svg: Html, caption: object, file_name: str, *, title: str, wide: bool = False) -> Html:
-    """A picture with a title, that can be saved. A wide one scrolls inside its box where the screen is narrow."""
+    """A picture with a title, which can be saved. A wide one scrolls inside its box if the screen is narrow."""
     box = tag("div", svg, class_="scroll", tabindex=0, role="group", aria_label=title) if wide else svg
     save = tag("button", "Save SVG", type="button", class_="save", data_name=f"{file_name}.svg")
     heading = tag("div", tag("h3", title), save, class_="picture-head")
@@ -43,7 +43,7 @@ def command(line: str, purpose: str) -> Html:
 
 
 def unbroken(words: str) -> Html:
-    """The text of a command, whose flags no line end divides at a hyphen."""
+    """The text of a command; no line break divides a flag at a hyphen."""
     parts = re.split(r"(?<!\S)(--[a-z][a-z-]*)", words)
     return join(tag("span", part, class_="flag") if number % 2 else part for number, part in enumerate(parts))
 
@@ -83,8 +83,8 @@ def table(
     )
     bottom = [row_of(row) for row in foot]
     low = tag("tfoot", *bottom) if bottom else None
-    whole = tag("table", tag("caption", caption), top, tag("tbody", *map(row_of, body)), low)
-    return tag("div", whole, class_="scroll table", tabindex=0, role="group", aria_label=caption)
+    complete = tag("table", tag("caption", caption), top, tag("tbody", *map(row_of, body)), low)
+    return tag("div", complete, class_="scroll table", tabindex=0, role="group", aria_label=caption)
 
 
 def row_of(cells: Sequence[object]) -> Html:
@@ -92,7 +92,7 @@ def row_of(cells: Sequence[object]) -> Html:
 
 
 def align(cell: object) -> str | None:
-    """Words stand left, numbers right."""
+    """Words are aligned left, numbers right."""
     return "word" if isinstance(cell, Html) or str(cell)[:1].isalpha() else None
 
 

@@ -35,9 +35,9 @@ def cells(architecture: Architecture | None, name: str) -> Html:
 
 
 def note(architecture: Architecture) -> Html | None:
-    """What its family says below its pictures."""
-    told = FAMILIES[architecture.space].note
-    return tag("p", told, class_="small") if told else None
+    """The note of its family below the pictures."""
+    words_below = FAMILIES[architecture.space].note
+    return tag("p", words_below, class_="small") if words_below else None
 
 
 def caption(one: Graph) -> str:
@@ -46,7 +46,7 @@ def caption(one: Graph) -> str:
 
 
 def genotype_text(architecture: Architecture) -> str:
-    """In the notation of its family; as JSON, which holds every architecture, where that cannot hold it."""
+    """In the notation of its family; as JSON, which can express every architecture, if that notation cannot."""
     try:
         return formats.write(architecture, FAMILIES[architecture.space].notation)
     except InputError:  # an imported cell, of nodes with one input or three
@@ -54,7 +54,7 @@ def genotype_text(architecture: Architecture) -> str:
 
 
 def collapse_box(facts: Facts) -> Html | None:
-    """Whether the normal cell has turned into skip connections, in three steps, and whose thresholds these are."""
+    """Whether the normal cell has turned into skip connections, in three steps, and the sources of the thresholds."""
     if facts.architecture is None or not has_form(facts.architecture):
         return None
     form = form_for(facts.architecture)
@@ -62,11 +62,11 @@ def collapse_box(facts: Facts) -> Html | None:
     operations = [operation for _, _, operation in form.inputs(facts.architecture, form.kinds[0])]
     skips, free = operations.count("skip_connect"), sum(operation in PARAMETER_FREE for operation in operations)
     verb = "is a skip connection" if skips == 1 else "are skip connections"
-    share = f"{skips} of the {len(operations)} inputs of the {title} {verb}, {free} in all have no weights."
+    share = f"{skips} of the {len(operations)} inputs of the {title} {verb}, {free} in total have no weights."
     if 2 * skips > len(operations) or free == len(operations):
         look = tag("code", f"dartboard show {quoted(facts.folder)} --epoch N")
-        advice = "Such cells train to poor networks. An earlier epoch may be better; this shows its cell: "
-        own = "More than half, or no weights at all: that line is this page's own."
+        advice = "Networks of such cells train poorly. An earlier epoch may be better; this command shows its cell: "
+        own = "The threshold of this warning, more than half or no weights at all, is dartboard's own."
         return box("warning", f"The {title} has collapsed", sentences(share, advice, look), f"{own} {rule(facts)}")
     if skips >= DARTS_PLUS_SKIPS and form.competing:
         return box("note", "Two skip connections or more", f"{share} {rule(facts)}")
@@ -74,7 +74,7 @@ def collapse_box(facts: Facts) -> Html | None:
 
 
 def rule(facts: Facts) -> str:
-    """The rule of DARTS+, when it would have stopped this search, and what it is worth."""
+    """The rule of DARTS+, when it would have stopped this search, and how far it applies."""
     if not facts.form.competing:
         return ""
     known = [epoch for epoch in facts.epochs if has_cells(epoch.architecture)]

@@ -1,4 +1,4 @@
-"""How the derived cell and alpha moved over the epochs of a search: pure functions of its history."""
+"""How the derived cell and alpha changed over the epochs of a search: pure functions of its history."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from dartboard.report.forms import Input, form_for, form_of, has_form
 from dartboard.report.measures import cell_of, strongest
 from dartboard.spaces import SPACES, darts
 
-YARDSTICK_PAIRS = 200  # pairs of random cells that a distance is held against
+BASELINE_PAIRS = 200  # pairs of random cells: the baseline of a distance
 
 Points = list[tuple[int, float]]  # (epoch, value)
 
@@ -25,7 +25,7 @@ def with_cells(history: Sequence[Epoch]) -> list[Epoch]:
 
 
 def apart(one: Epoch, other: Epoch, kind: str) -> Comparison:
-    """How far the derived cells of two epochs are apart; both have one."""
+    """The edit distance between the derived cells of two epochs, which both have one."""
     assert one.architecture is not None and other.architecture is not None
     return form_for(other.architecture).apart(one.architecture, other.architecture, kind)
 
@@ -44,12 +44,12 @@ def to_last(history: Sequence[Epoch], kind: str) -> Points:
 
 @dataclass(frozen=True)
 class Change:
-    """What became of one kind of derived cell over a history.
+    """How one kind of derived cell changed over a history.
 
-    times: at how many epochs it was another than at the one before; moments: at how many it could have been; inputs:
-    how many inputs were exchanged at them, added up; last: the epoch of the last change; apart: inputs that differ
-    between the first cell and the last; of: inputs of the last cell; renumbered: whether nodes of equal cells ever
-    changed their numbers, so that a drawing changed and the cell did not.
+    times: at how many epochs it differed from the one before; moments: at how many it could have differed; inputs: the
+    number of inputs that were exchanged at them, added up; last: the epoch of the last change; apart: inputs that
+    differ between the first cell and the last; of: inputs of the last cell; renumbered: whether nodes of equal cells
+    ever changed their numbers, so that a drawing changed and the cell did not.
     """
 
     times: int
@@ -62,7 +62,7 @@ class Change:
 
 
 def change_of(history: Sequence[Epoch], kind: str) -> Change | None:
-    """None where fewer than two epochs have a cell."""
+    """None if fewer than two epochs have a cell."""
     known = with_cells(history)
     if len(known) < 2:
         return None
@@ -89,7 +89,7 @@ def inputs_of(epoch: Epoch, kind: str) -> list[Input]:
 
 @lru_cache(maxsize=64)
 def random_distance(space: str, kind: str) -> float | None:
-    """Mean number of inputs by which two cells drawn at random from a space differ: YARDSTICK_PAIRS pairs, seed 0.
+    """Mean number of inputs by which two cells drawn at random from a space differ: BASELINE_PAIRS pairs, seed 0.
 
     None for a space that is not known.
     """
@@ -98,7 +98,7 @@ def random_distance(space: str, kind: str) -> float | None:
     if known is None or form is None:
         return None
     rng = Random(0)
-    drawn = [known.sample(rng) for _ in range(2 * YARDSTICK_PAIRS)]
+    drawn = [known.sample(rng) for _ in range(2 * BASELINE_PAIRS)]
     return fmean(form.apart(one, other, kind).inputs for one, other in zip(drawn[::2], drawn[1::2], strict=True))
 
 
@@ -106,16 +106,16 @@ def random_distance(space: str, kind: str) -> float | None:
 
 
 def operation_margins(epoch: Epoch, kind: str, operations: Sequence[str]) -> list[float]:
-    """For each edge of the derived cell: weight of its strongest operation less that of the next.
+    """For each edge of the derived cell: weight of its strongest operation minus that of the next.
 
-    `none` is left out, but where a cell may have it.
+    `none` is left out unless a cell may have it.
     """
     assert epoch.architecture is not None
     table, form = epoch.weights[kind], form_for(epoch.architecture)
     relaxed = form.relaxed(kind, len(table))
     edges = [] if relaxed is None else relaxed.places
-    kept = {(source, target) for source, target, _ in inputs_of(epoch, kind)}
-    rows = [row for edge, row in zip(edges, table, strict=False) if edge in kept]
+    own = {(source, target) for source, target, _ in inputs_of(epoch, kind)}
+    rows = [row for edge, row in zip(edges, table, strict=False) if edge in own]
     ranked = [ranks(row, operations) if form.competing else sorted(row, reverse=True) for row in rows]
     return [row[0] - row[1] for row in ranked if len(row) > 1]
 
@@ -126,7 +126,7 @@ def ranks(row: Sequence[float], operations: Sequence[str]) -> list[float]:
 
 
 def edge_margins(epoch: Epoch, kind: str, operations: Sequence[str]) -> list[float]:
-    """For each node that has a choice: strength of the weakest edge it keeps less that of the strongest it drops.
+    """For each node that has a choice: strength of its weakest edge in the cell minus that of the strongest not in it.
 
     An edge is as strong as its strongest operation besides `none`.
     """
@@ -135,17 +135,17 @@ def edge_margins(epoch: Epoch, kind: str, operations: Sequence[str]) -> list[flo
     for node, inputs in enumerate(cell_of(epoch, kind).nodes):
         rows = table[first : first + darts.NUM_INPUTS + node]
         first += len(rows)
-        kept = {source for _, source in inputs}
+        own = {source for _, source in inputs}
         strengths = [strongest(row, operations) for row in rows]
-        inside = [value for source, value in enumerate(strengths) if source in kept]
-        outside = [value for source, value in enumerate(strengths) if source not in kept]
+        inside = [value for source, value in enumerate(strengths) if source in own]
+        outside = [value for source, value in enumerate(strengths) if source not in own]
         if inside and outside:
             found.append(min(inside) - max(outside))
     return found
 
 
 def least(values: Sequence[float]) -> float:
-    """The least margin; NaN where one is not known."""
+    """The smallest margin; NaN if one is not known."""
     return min(values) if values and not any(map(math.isnan, values)) else math.nan
 
 
@@ -160,7 +160,7 @@ def norm_between(one: Table, other: Table) -> float:
 
 
 def drift_from_start(history: Sequence[Epoch], kind: str) -> Points:
-    """Norm of alpha's way from the first epoch of the history, as the crow flies."""
+    """Norm of the difference between alpha at each epoch and at the first epoch of the history."""
     known = [epoch for epoch in history if kind in epoch.alpha]
     return [(epoch.epoch, norm_between(known[0].alpha[kind], epoch.alpha[kind])) for epoch in known]
 
@@ -172,7 +172,7 @@ def drift_between_epochs(history: Sequence[Epoch], kind: str) -> Points:
 
 
 def root_mean_square_step(history: Sequence[Epoch], kind: str) -> float | None:
-    """Root mean square of an entry's step in the last epoch; None where two epochs with alpha are not known."""
+    """Root mean square of an entry's step in the last epoch; None if there are fewer than two epochs with alpha."""
     known = [epoch.alpha[kind] for epoch in history if kind in epoch.alpha][-2:]
     entries = sum(math.isfinite(value) for row in known[-1] for value in row) if known else 0
     return norm_between(*known) / math.sqrt(entries) if len(known) == 2 and entries else None

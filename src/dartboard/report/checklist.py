@@ -1,7 +1,7 @@
-"""Good practice of architecture search, asked of run folders and answered from their files.
+"""A checklist of good practice in architecture search, answered from the files of run folders.
 
 The questions follow M. Lindauer and F. Hutter, "Best Practices for Scientific Research on Neural Architecture Search",
-JMLR 21 (2020), in our own words. Where the files do not tell, the answer is "no" or "unknown", never "yes".
+JMLR 21 (2020), in dartboard's own words. If the files do not say, the answer is "no" or "unknown", never "yes".
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,11 +40,11 @@ def checklist(runs: Sequence[Facts]) -> list[Item]:
         over_time(runs),
         against_random(trainings),
         Item(
-            "Is it said how the hyper-parameters were chosen, and what that cost?",
+            "Is it stated how the hyper-parameters were chosen, and at what cost?",
             "no",
-            "A run folder does not know; say it where you publish.",
+            "A run folder does not contain this; state it in the publication.",
         ),
-        Item("Is there an ablation of the method's parts?", "no", "Not something that these runs contain."),
+        Item("Is there an ablation of the method's parts?", "no", "These runs do not contain one."),
     ]
 
 
@@ -54,8 +54,8 @@ def code(runs: Sequence[Facts]) -> Item:
     text = f"dartboard {listed(versions)}, commit {listed(short(commit) for commit in commits)}."
     if any(commit.endswith("+changes") for commit in commits):
         return Item("Is the code known that made this?", "partly", f"{text} Its files differed from that commit.")
-    whole = len(commits) == 1 and all(facts.environment.get("commit") for facts in runs)
-    return Item("Is the code known that made this?", "yes" if whole else "partly" if versions else "no", text)
+    complete = len(commits) == 1 and all(facts.environment.get("commit") for facts in runs)
+    return Item("Is the code known that made this?", "yes" if complete else "partly" if versions else "no", text)
 
 
 def short(commit: str) -> str:
@@ -77,13 +77,13 @@ def seeds(runs: Sequence[Facts]) -> Item:
 
 def repeated(searches: Sequence[Facts], trainings: Sequence[Facts]) -> Item:
     """Whether search and training were done several times with different seeds."""
-    told, enough = [], True
+    counts, enough = [], True
     for name, runs in (("search", searches), ("training", trainings)):
         if runs:
             number = max(len(group) for group in by_protocol(runs))
-            told.append(f"{name}: {words.plural(number, 'seed')}")
+            counts.append(f"{name}: {words.plural(number, 'seed')}")
             enough = enough and number > 1
-    text = f"Same settings, {'; '.join(told)}."
+    text = f"Same settings, {'; '.join(counts)}."
     return Item("Is it more than one run, with its spread?", "yes" if enough else "no", text)
 
 
@@ -93,7 +93,7 @@ def against_random(trainings: Sequence[Facts]) -> Item:
     random = [facts for facts in trainings if "drawn" in facts.environment]
     others = [facts for facts in trainings if "drawn" not in facts.environment]
     if not random or not others:
-        text = "None of these runs says that its architecture was drawn at random; a transfer study trains such cells."
+        text = "No run here has an architecture that was drawn at random; a transfer study trains such cells."
         return Item(question, "no", text)
     settings_ = {str(protocol_of(facts.config)) for facts in others}
     same = [facts for facts in random if str(protocol_of(facts.config)) in settings_]
@@ -115,13 +115,15 @@ def protocol_of(config: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def untouched(searches: Sequence[Facts]) -> Item:
     used = [facts.name for facts in searches if any(epoch.get("test_accuracy") is not None for epoch in facts.epochs)]
-    question = "Did the search keep away from the test images?"
+    question = "Did the search leave the test images unused?"
     if used:
         return Item(question, "no", f"metrics.jsonl of {listed(used)} has test accuracies.")
     if all("truth" in facts.environment for facts in searches):
-        return Item(question, "yes", "A table scored; the search saw one of its columns, its result shows another.")
-    kept = ", ".join(words.count(facts.data.get("test")) for facts in searches[:3])
-    text = f"All was chosen on train and val; {kept} test images were set aside, and the log scores none."
+        text = "Architectures were scored by a table: the search saw one column, and the result reports another."
+        return Item(question, "yes", text)
+    images = ", ".join(words.count(facts.data.get("test")) for facts in searches[:3])
+    aside = f"{images} test images were set aside, and the log has no score on them."
+    text = f"Everything was chosen on train and val. {aside}"
     return Item(question, "yes", text)
 
 
@@ -137,16 +139,16 @@ def last_epoch(trainings: Sequence[Facts]) -> Item:
 
 
 def no_training() -> Item:
-    text = "No training from scratch is part of this page; the search's own accuracies are no measure of a cell."
+    text = "This page has no training from scratch; the accuracies of the search do not measure the quality of a cell."
     return Item("Is the architecture trained from scratch and scored on test images?", "no", text)
 
 
 def data(runs: Sequence[Facts]) -> Item:
     prints = named(facts.data.get("fingerprint") for facts in runs)
     names = named(facts.data.get("name") for facts in runs)
-    whole = all(facts.data.get("fingerprint") for facts in runs)
+    complete = all(facts.data.get("fingerprint") for facts in runs)
     text = f"{listed(names)}; fingerprint of images, labels and split: {listed(each[:12] for each in prints)}."
-    return Item("Are data and split pinned down?", "yes" if whole else "no", text)
+    return Item("Are data and split recorded?", "yes" if complete else "no", text)
 
 
 def protocol(trainings: Sequence[Facts]) -> Item:
@@ -173,9 +175,9 @@ def time(searches: Sequence[Facts], trainings: Sequence[Facts]) -> Item:
     def total(runs: Sequence[Facts]) -> float:
         return sum(facts.number("elapsed_s") or 0 for facts in runs)
 
-    text = f"Search {words.duration(total(searches))}, training {words.duration(total(trainings))} in all."
-    whole = bool(searches and trainings)
-    return Item("Is the time told end to end, not of the search alone?", "yes" if whole else "partly", text)
+    text = f"Search {words.duration(total(searches))}, training {words.duration(total(trainings))} in total."
+    complete = bool(searches and trainings)
+    return Item("Is the total time reported, not only that of the search?", "yes" if complete else "partly", text)
 
 
 def over_time(runs: Sequence[Facts]) -> Item:

@@ -1,6 +1,6 @@
-"""The part of the page that puts several runs side by side: tables with spread, curves, differences of cells.
+"""The part of the page that shows several runs side by side: tables with spread, curves, differences of cells.
 
-Means and spreads are over runs of equal settings only (groups.py): repetitions that differ in nothing but the seed.
+Means and spreads are over runs of equal settings only (groups.py): repetitions that differ only in the seed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ from dartboard.spaces.search_space import Architecture
 
 MAX_DIFFERENCES, MAX_DRAWN, MAX_LINES, MAX_ROWS, MAX_TILES = 4, 8, 12, 30, 8
 COLOURS = ("--one", "--two", "--three", "--four")
-LOOKS = [(colour, dashed) for dashed in (False, True) for colour in COLOURS]  # a group of curves each
+LOOKS = [(colour, dashed) for dashed in (False, True) for colour in COLOURS]  # one for each group of curves
 Tile = tuple[str, str, object]  # what, number, remark
 LONGEST = 22  # letters of a name beside the dots
 
@@ -51,36 +51,39 @@ def training_tiles(groups: Sequence[Group]) -> list[Tile]:
 
 
 def search_tiles(groups: Sequence[Group]) -> list[Tile]:
-    """Accuracy and skips: a tile each where all runs are repetitions, else one a group."""
+    """Accuracy and skips: one tile each if all runs are repetitions, otherwise one per group."""
     found: list[Tile] = []
     for group in groups:
         accuracies = spread(facts.number("val_accuracy") for facts in group.runs)
         skips = spread(skips_of(facts) for facts in group.runs)
         mean_skips, n = f"{skips.mean:.1f}" if skips else words.UNKNOWN, accuracies.n if accuracies else 0
-        told = f"n = {n}{words.chance_words(common_chance(group.runs))}"
+        sample = f"n = {n}{words.chance_words(common_chance(group.runs))}"
         if len(groups) > 1 and accuracies is not None:
-            remark = f"supernets, validation, {told}; skips in the {main_cells(group.runs)} {mean_skips}"
+            remark = f"supernets, validation, {sample}; skips in the {main_cells(group.runs)} {mean_skips}"
             found.append((group.label, spread_words(accuracies), remark))
         elif len(groups) == 1:
-            found.append(("supernets, validation", spread_words(accuracies), told))
+            found.append(("supernets, validation", spread_words(accuracies), sample))
             found.append((f"skips, {main_cells(group.runs)}", mean_skips, "mean of the derived cells"))
     return found
 
 
-def story(searches: Sequence[Facts], trainings: Sequence[Facts], beside: Path) -> Html:
+def sections(searches: Sequence[Facts], trainings: Sequence[Facts], page_folder: Path) -> Html:
     """Tables, curves, cells and their differences."""
     return join(
         [
             section(
                 "trainings",
                 "Trainings side by side",
-                *training_tables(trained(trainings), beside),
+                *training_tables(trained(trainings), page_folder),
                 lead=unlike(trainings),
             )
             if trainings
             else None,
             section(
-                "searches", "Searches side by side", *search_tables(groups_of(searches), beside), lead=unlike(searches)
+                "searches",
+                "Searches side by side",
+                *search_tables(groups_of(searches), page_folder),
+                lead=unlike(searches),
             )
             if searches
             else None,
@@ -91,7 +94,7 @@ def story(searches: Sequence[Facts], trainings: Sequence[Facts], beside: Path) -
 
 
 def main_cells(runs: Sequence[Facts]) -> str:
-    """The cell whose skip connections count; several names where the runs are of several families."""
+    """The cell whose skip connections are counted; several names if the runs are of several families."""
     return " or ".join(dict.fromkeys(facts.form.family.main for facts in runs))
 
 
@@ -101,27 +104,28 @@ def skips_of(facts: Facts) -> float | None:
     return float(FAMILIES[facts.architecture.space].num_skips(facts.architecture))
 
 
-def run_link(facts: Facts, beside: Path) -> Html:
+def run_link(facts: Facts, page_folder: Path) -> Html:
     """The run's name, with a link to its own page if it has one."""
     page = facts.folder.resolve() / "report.html"
-    if not page.is_file() or page == (beside.resolve() / "report.html"):
+    if not page.is_file() or page == (page_folder.resolve() / "report.html"):
         return tag("code", facts.name)
-    return tag("a", facts.name, href=link_to(page, beside.resolve()))
+    return tag("a", facts.name, href=link_to(page, page_folder.resolve()))
 
 
 def unlike(runs: Sequence[Facts]) -> str | None:
-    """That settings differ, where they do, and in what."""
+    """A line that says in what the settings differ; None if they do not."""
     names = differences_of(runs)
-    return f"Their settings differ in {listed(names)}. Nothing is averaged over unlike settings." if names else None
+    different = f"Their settings differ in {listed(names)}. Averages are only over runs with equal settings."
+    return different if names else None
 
 
-def search_tables(groups: Sequence[Group], beside: Path) -> list[Html]:
+def search_tables(groups: Sequence[Group], page_folder: Path) -> list[Html]:
     several = len(groups) > 1
     head = ("run", *with_settings(several, "settings"), "data", "seed", "epochs", "supernet", words.CUT_OUT, "skips",
             "time", "state")  # fmt: skip
     rows = [
         (
-            run_link(facts, beside),
+            run_link(facts, page_folder),
             *with_settings(several, group.settings),
             words.short_data(facts.data.get("name", facts.config.get("data", ""))),
             facts.config.get("seed", ""),
@@ -149,18 +153,18 @@ def search_tables(groups: Sequence[Group], beside: Path) -> list[Html]:
         for name, pick in STATISTICS
     ]
     whose = main_cells([facts for group in groups for facts in group.runs])
-    caption = f"Validation accuracies; skips: of the {whose}'s inputs. Spread over runs of the same settings."
+    caption = f"Validation accuracies; skips: among the inputs of the {whose}. Spread over runs with the same settings."
     plot = overlay(lines_of(groups), "val_accuracy", "Validation accuracy of the supernets")
     return [table(head, rows, caption=caption, foot=foot), tag("div", plot, class_="duo")]
 
 
 def with_settings(several: bool, text: str) -> list[Html]:
-    """The cell of the column that says what sets groups apart, where there are several."""
+    """The cell of the column that says how groups differ, if there are several."""
     return [tag("span", text)] if several else []
 
 
 def lines_of(groups: Sequence[Group]) -> dict[str, Sequence[Facts]]:
-    """What has one colour: a group; where there is only one, each of a few runs."""
+    """What has one colour: a group; if there is only one, each of a few runs."""
     if len(groups) > 1:
         return {group.label: group.runs for group in groups}
     runs = [facts for group in groups for facts in group.runs]
@@ -174,7 +178,7 @@ def skips_words(facts: Facts) -> str:
     return words.UNKNOWN if skips is None else f"{skips:.0f}"
 
 
-def training_tables(groups: Sequence[tuple[str, Group]], beside: Path) -> list[Html]:
+def training_tables(groups: Sequence[tuple[str, Group]], page_folder: Path) -> list[Html]:
     """groups: as `trained`."""
     several = any(group.settings for _, group in groups)
     head: tuple[object, ...] = ("architecture", *with_settings(several, "settings"), "n", "mean", "std", "min", "max",
@@ -185,7 +189,7 @@ def training_tables(groups: Sequence[tuple[str, Group]], beside: Path) -> list[H
             "training accuracy", "time", "state")  # fmt: skip
     single = [
         (
-            run_link(facts, beside),
+            run_link(facts, page_folder),
             name,
             *with_settings(several, group.settings),
             words.short_data(facts.data.get("name", facts.config.get("data", ""))),
@@ -200,8 +204,8 @@ def training_tables(groups: Sequence[tuple[str, Group]], beside: Path) -> list[H
         for facts in group.runs
     ]
     named = {group.label: group.runs for _, group in groups}
-    plots = [dot_plot(named), overlay(named, "test_accuracy", "Test accuracy along the way")]
-    every = table(head, single, caption="Every training; the result is the last epoch's.")
+    plots = [dot_plot(named), overlay(named, "test_accuracy", "Test accuracy over epochs")]
+    every = table(head, single, caption="Every training; the result is that of the last epoch.")
     return [summary, tag("div", *plots, class_="duo"), every]
 
 
@@ -272,13 +276,13 @@ def architecture_name(facts: Facts) -> str:
 def published_name(architecture: Architecture | None) -> str | None:
     if architecture is None or not has_cells(architecture):
         return None
-    wanted = darts.canonical(architecture)
+    own = darts.canonical(architecture)
     entries = formats.published().items()
-    return next((name for name, entry in entries if darts.canonical(entry.architecture) == wanted), None)
+    return next((name for name, entry in entries if darts.canonical(entry.architecture) == own), None)
 
 
 def dot_plot(groups: Mapping[str, Sequence[Facts]]) -> Html | None:
-    """Test accuracies, a row an architecture."""
+    """Test accuracies, one row per architecture."""
     known = {
         name: [value for facts in group if (value := facts.number("test_accuracy")) is not None]
         for name, group in groups.items()
@@ -286,27 +290,27 @@ def dot_plot(groups: Mapping[str, Sequence[Facts]]) -> Html | None:
     rows = [(shortened(name), values) for name, values in known.items() if values][:MAX_ROWS]
     if len(rows) < 2:
         return None
-    told = "; ".join(f"{name}: {', '.join(percent(value) for value in values)}" for name, values in rows)
+    values_in_words = "; ".join(f"{name}: {', '.join(percent(value) for value in values)}" for name, values in rows)
     chance = common_chance([facts for group in groups.values() for facts in group])
-    svg = dots(rows, f"Test accuracy of every training, by architecture and settings. {told}", chance)
+    svg = dots(rows, f"Test accuracy of every training, by architecture and settings. {values_in_words}", chance)
     return picture(
-        svg, "A dot a training, a bar at the mean.", "test-accuracies", title="Test accuracy by architecture"
+        svg, "Each dot is a training; the bar is the mean.", "test-accuracies", title="Test accuracy by architecture"
     )
 
 
 def shortened(name: str) -> str:
-    """A long name without its middle: what sets groups apart stands at the end."""
+    """A long name without its middle: the difference between groups is at the end."""
     return name if len(name) <= LONGEST else f"{name[:9]}…{name[10 - LONGEST :]}"
 
 
 def common_chance(runs: Sequence[Facts]) -> float | None:
-    """What guessing gets right, where that is the same for all runs."""
+    """The chance level, if it is the same for all runs."""
     known = {facts.chance for facts in runs}
     return known.pop() if len(known) == 1 else None
 
 
 def overlay(groups: Mapping[str, Sequence[Facts]], field: str, title: str) -> Html | None:
-    """The same curve of every run in one frame; a colour a group, dashed where colours come again."""
+    """The same curve of every run in one frame; one colour per group, dashed if a colour is used again."""
     series: list[Series] = []
     for (name, group), (colour, dashed) in zip(groups.items(), LOOKS, strict=False):
         for facts in group[:MAX_LINES]:
@@ -316,16 +320,16 @@ def overlay(groups: Mapping[str, Sequence[Facts]], field: str, title: str) -> Ht
                 series.append(Series(shown, [x for x, _ in points], [y for _, y in points], colour, dashed))
     if not series:
         return None
-    what = "A line a run" if len(groups) == 1 else "A line a run; the legend says which colour is what"
+    what = "One line per run" if len(groups) == 1 else "One line per run; the legend names the group of each colour"
     caption = f"{what}." + (f" The first {len(LOOKS)} groups." if len(groups) > len(LOOKS) else "")
     chance = common_chance([facts for group in groups.values() for facts in group])
-    marks = [(chance, "guessing")] if chance is not None else []
+    marks = [(chance, "chance")] if chance is not None else []
     svg = curves(series, f"{title}: {len(series)} runs over epochs", percent=True, marks=marks)
     return picture(svg, caption, field, title=title)
 
 
 def differences(searches: Sequence[Facts]) -> Html | None:
-    """Cells of neighbouring searches laid over each other."""
+    """The differences between the cells of neighbouring searches."""
     known = [facts for facts in searches if facts.architecture is not None and has_cells(facts.architecture)]
     found = [one_difference(before, after) for before, after in list(pairwise(known))[:MAX_DIFFERENCES]]
     if not found:
@@ -359,7 +363,7 @@ def drawn(runs: Sequence[Facts]) -> Html | None:
         return None
     parts = [join([tag("h3", heading(facts)), cells(architecture, facts.name)]) for architecture, facts in shown]
     rest = len(found) - len(shown)
-    left = tag("p", f"{rest} more are in their runs' own pages.", class_="small") if rest else None
+    left = tag("p", f"{rest} more are on the pages of their runs.", class_="small") if rest else None
     return section("cells", "The cells", *parts, left)
 
 

@@ -1,4 +1,4 @@
-"""The part of the page that tells under what conditions the numbers hold."""
+"""The part of the page that lists the conditions under which the numbers were measured."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from dartboard.report.checklist import checklist
 from dartboard.report.facts import Facts
 from dartboard.report.markup import Html, join, tag
 
-TOLD_ELSEWHERE = ("data", "command_line", "settings", "settings_digest")  # of environment.json
+SHOWN_ELSEWHERE = ("data", "command_line", "settings", "settings_digest")  # of environment.json
 ANSWERS = {"yes": "yes", "no": "no", "partly": "partly", "unknown": "not known"}
 
 
@@ -21,11 +21,11 @@ def conditions(runs: Sequence[Facts]) -> Html:
 
 
 def run_conditions(facts: Facts, *, folded: bool) -> Html:
-    """One run; its tables are folded where there are many runs."""
-    environment = {key: value for key, value in facts.environment.items() if key not in TOLD_ELSEWHERE}
+    """One run; its tables are folded if there are many runs."""
+    environment = {key: value for key, value in facts.environment.items() if key not in SHOWN_ELSEWHERE}
     blocks = [block("Settings", facts.config), block("Data", facts.data), block("Environment", environment)]
     unreadable = f"{words.plural(facts.unreadable, 'line')} of metrics.jsonl could not be read and were left out."
-    gap = f"A gap of {facts.gap} bytes in metrics.jsonl: those lines were lost; the run went on from its weights."
+    gap = f"metrics.jsonl has a gap of {facts.gap} bytes: these lines were lost, and the run resumed from its weights."
     return tag(
         "div",
         tag("h3", "Run ", tag("code", str(facts.folder))),
@@ -45,7 +45,7 @@ def state_words(facts: Facts) -> str:
     if facts.done:
         return f"Finished: {done} in {took}."
     of = f" of {planned}" if isinstance(planned, int) else ""
-    return f"Not finished: {done}{of} so far, {took}. Go on with: dartboard resume {facts.folder}"
+    return f"Not finished: {done}{of} so far, {took}. Resume with: dartboard resume {facts.folder}"
 
 
 def block(title: str, values: Mapping[str, Any]) -> Html:
@@ -75,8 +75,8 @@ def practice(runs: Sequence[Facts]) -> Html:
     ]
     source = (
         "After Lindauer and Hutter, Best Practices for Scientific Research on Neural Architecture Search (JMLR 2020), "
-        "in our own words, answered from the files of these runs alone. A “no” is no fault of a run; it says what a "
-        "paper would still need."
+        "in dartboard's own words, answered from the files of these runs alone. A “no” is not a fault of a run; it "
+        "says what a paper would still need."
     )
-    heading = tag("h3", "Good practice, asked and answered")
+    heading = tag("h3", "Checklist of good practice")
     return tag("div", heading, tag("p", source, class_="prose"), tag("ul", *items, class_="practice"))

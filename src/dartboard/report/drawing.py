@@ -1,6 +1,6 @@
 """Architectures as pictures, laid out by Graphviz: files (SVG, PNG, PDF) and SVG elements for the page.
 
-What a picture shows is a `Graph`, the same plain data for every family. Nodes bear the names that it gives them.
+What a picture shows is a `Graph`, the same plain data for every family. Nodes have the names that it gives them.
 """
 
 import os
@@ -54,7 +54,7 @@ PILL = {
 }
 EDGE = {"penwidth": "2.4", "arrowsize": "0.65"}
 CONCAT = {"class": "concat", "color": palette.LINE, "penwidth": "1.1", "arrowsize": "0.5"}
-# Colours of a file of its own, which cannot know the page that shows it.
+# Colours of a separate file, which cannot use those of the page that shows it.
 FILE_STYLE = f"""<style>
 text {{ fill: {palette.INK} }}
 @media (prefers-color-scheme: dark) {{
@@ -71,7 +71,7 @@ Look = tuple[str, Mapping[str, str]]  # of an edge: the word on it, and how its 
 
 
 def draw(architecture: Architecture, path: Path | str, *, title: str | None = None) -> Path:
-    """Draw the architecture with a legend into a file; the suffix (.svg, .png or .pdf) tells the format.
+    """Draw the architecture with a legend into a file; the suffix (.svg, .png or .pdf) decides the format.
 
     Returns the path. Raises InputError for another suffix, a place that cannot be written, and an unknown family.
     """
@@ -80,7 +80,7 @@ def draw(architecture: Architecture, path: Path | str, *, title: str | None = No
 
 
 def graphs_of(architecture: Architecture) -> tuple[Graph, ...]:
-    """What is drawn of it. Raises InputError where its family is not known."""
+    """The graphs that are drawn of it. Raises InputError if its family is not known."""
     if architecture.space not in FAMILIES:
         known = ", ".join(FAMILIES)
         raise InputError(f"cannot draw an architecture of the space {architecture.space!r}; give one of {known}")
@@ -88,7 +88,7 @@ def graphs_of(architecture: Architecture) -> tuple[Graph, ...]:
 
 
 def suffix_of(path: Path | str) -> str:
-    """The ending that tells the format. Raises InputError for another one."""
+    """The suffix that decides the format. Raises InputError for any other."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"cannot draw {str(path)!r}: give a file name that ends in {', '.join(SUFFIXES)}")
@@ -112,8 +112,8 @@ def graph_svg(one: Graph) -> Html:
     return element(drawing, describe(one))
 
 
-def survival_svg(one: Graph, shares: Mapping[tuple[int, int], float]) -> Html:
-    """A graph whose edges bear a share in percent, and are the fainter the less it is.
+def shares_svg(one: Graph, shares: Mapping[tuple[int, int], float]) -> Html:
+    """A graph whose edges have a share in percent; the smaller the share, the fainter the edge.
 
     shares: by (source, target), as places in its nodes, in [0, 1].
     """
@@ -125,8 +125,8 @@ def survival_svg(one: Graph, shares: Mapping[tuple[int, int], float]) -> Html:
         looks.append((f"{operation}  {100 * share:.0f} %", look))
     add_graph(drawing, one, looks=looks)
     names = {place: f"{one.nodes[place[0]]} to {one.nodes[place[1]]}" for place in shares}
-    told = ", ".join(f"{names[place]} {100 * share:.0f} %" for place, share in shares.items())
-    return element(drawing, f"The {one.title}, with the share of draws in which each input stays: {told}")
+    percents = ", ".join(f"{names[place]} {100 * share:.0f} %" for place, share in shares.items())
+    return element(drawing, f"The {one.title}, with the share of draws in which each input remains: {percents}")
 
 
 def relaxed_svg(one: Graph) -> Html:
@@ -142,7 +142,7 @@ def relaxed_svg(one: Graph) -> Html:
 
 @dataclass(frozen=True)
 class EdgeLook:
-    """How an edge of the relaxed cell is drawn: in its operation's colour; full where lit, else faint."""
+    """How an edge of the relaxed cell is drawn: in the colour of its operation; full if lit, otherwise faint."""
 
     source: int
     target: int
@@ -152,7 +152,7 @@ class EdgeLook:
 
 
 def relaxed_png(one: Graph, edges: Sequence[EdgeLook]) -> bytes:
-    """A relaxed cell as a PNG on white paper; nodes and edges lie where they lie in every other one of its size."""
+    """A relaxed cell as a PNG on white paper; nodes and edges have the same places in all cells of this size."""
     drawing = new_graph(nodesep="0.3", ranksep="0.5", bgcolor=palette.PAPER, dpi="110")
     add_nodes(drawing, one, "")
     for edge in edges:
@@ -168,10 +168,10 @@ def describe(one: Graph) -> str:
     adds: dict[str, list[str]] = {}
     for source, target, operation in one.edges:
         adds.setdefault(target, []).append(f"{operation} of {source}")
-    told = [f"node {target} adds {' and '.join(terms)}" for target, terms in adds.items()]
+    sentences = [f"node {target} adds {' and '.join(terms)}" for target, terms in adds.items()]
     if one.joined:
-        told.append(f"the output joins {', '.join(one.joined)}")
-    return f"The {one.title}: {'; '.join(told) or 'no operation'}."
+        sentences.append(f"the output joins {', '.join(one.joined)}")
+    return f"The {one.title}: {'; '.join(sentences) or 'no operation'}."
 
 
 def node_label(name: str) -> str:
@@ -188,7 +188,7 @@ def new_graph(**attributes: str) -> pygraphviz.AGraph:
 
 
 def add_graph(drawing: pygraphviz.AGraph, one: Graph, prefix: str = "", looks: Sequence[Look] | None = None) -> None:
-    """Its nodes, its edges with their operations, and what it joins. looks: of its edges, where not the usual ones."""
+    """Its nodes, its edges with their operations, and what it joins. looks: of its edges, if not the default ones."""
     add_nodes(drawing, one, prefix)
     dressed = [plain_look(operation) for _, _, operation in one.edges] if looks is None else looks
     before: dict[str, int] = {}  # edges into a node so far
@@ -204,7 +204,7 @@ def plain_look(operation: str) -> Look:
 
 
 def add_nodes(drawing: pygraphviz.AGraph, one: Graph, prefix: str) -> None:
-    """The nodes of a graph; its inputs, where there are several, stand one below the other."""
+    """The nodes of a graph; several inputs are placed one below the other."""
     for name in one.nodes:
         look = PORT if name in one.ports else STATE
         drawing.add_node(prefix + name, label=node_label(name), **{"class": "state", **look})
@@ -212,13 +212,13 @@ def add_nodes(drawing: pygraphviz.AGraph, one: Graph, prefix: str) -> None:
     if len(inputs) > 1:
         drawing.add_subgraph(inputs, rank="same")
     for upper, lower in pairwise(reversed(inputs) if prefix else inputs):  # in a frame, Graphviz turns the order round
-        drawing.add_edge(upper, lower, style="invis")  # keeps the older input above
+        drawing.add_edge(upper, lower, style="invis")  # places the older input above
 
 
 def add_input(
     graph: pygraphviz.AGraph, source: str, target: str, label: str, mark: str, look: Mapping[str, str]
 ) -> None:
-    """An edge whose label is a pill in its middle, so that no line runs through a word. `mark` tells twins apart."""
+    """An edge whose label is a pill in its middle, so that no line runs through a word. `mark` separates twins."""
     pill = f"{mark}{source} to {target}: {label}"
     graph.add_node(pill, label=label, **{**PILL, "class": f"pill {look['class']}", "color": look["color"]})
     graph.add_edge(source, pill, arrowhead="none", headport="w", **look)
@@ -241,18 +241,18 @@ def framed_graphs(graphs: Sequence[Graph], title: str | None, paper: bool) -> py
 
 
 def framed_graph(legend: str, title: str | None, paper: bool) -> pygraphviz.AGraph:
-    """An empty graph with a legend below and, where given, a frame with a title; paper: white and fine, no SVG."""
+    """An empty graph with a legend below and, if given, a frame with a title; paper: white and fine, not SVG."""
     graph = new_graph(label=legend, labelloc="b", newrank="true", fontname=FONT, fontsize="11", fontcolor=palette.INK)
     if paper:
         graph.graph_attr.update(bgcolor=palette.PAPER, dpi="144")
     if title:
-        shown = title.encode(errors="backslashreplace").decode().replace("\\", "\\\\")  # as it stands: no escapes
+        shown = title.encode(errors="backslashreplace").decode().replace("\\", "\\\\")  # literally: no escapes
         graph.add_subgraph(name=TITLE_FRAME, label=shown, labelloc="t", fontsize="17", color="transparent")
     return graph
 
 
 def add_frame(drawing: pygraphviz.AGraph, one: Graph, title: str | None) -> pygraphviz.AGraph:
-    """The frame of one graph, inside that of the title where there is one."""
+    """The frame of one graph, inside that of the title if there is one."""
     look = {"label": one.title, "labeljust": "l", "labelloc": "t", "color": "transparent", "fontsize": "14"}
     around = drawing.get_subgraph(TITLE_FRAME) if title else drawing
     return around.add_subgraph(name=f"cluster_{one.kind}", margin="6", **look)
@@ -272,15 +272,15 @@ def legend_label(operations: Sequence[str]) -> str:
 
 @contextmanager
 def silent_fontconfig() -> Iterator[None]:
-    """Hides what the fontconfig in the wheel says of newer systems' files; Graphviz's own errors are raised."""
+    """Hides the warnings of the wheel's fontconfig about newer systems' files; Graphviz's own errors are raised."""
     sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        os.dup2(saved, 2)
+        os.close(saved)
         os.close(nowhere)
 
 

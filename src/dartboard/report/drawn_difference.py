@@ -1,6 +1,6 @@
-"""Two cells in one picture: kept inputs grey, those of the first alone dashed, those of the second alone thick.
+"""Two cells in one picture: shared inputs grey, those of the first alone dashed, those of the second alone thick.
 
-Signs (−, +), dashes and thickness tell them apart without colour.
+Signs (−, +), dashes and thickness distinguish them without colour.
 """
 
 from pathlib import Path
@@ -25,24 +25,24 @@ from dartboard.report.measures import Difference, difference
 from dartboard.spaces import darts
 from dartboard.spaces.search_space import Architecture
 
-KEPT = {"class": "kept", "color": palette.LINE, "penwidth": "1.5", "style": "solid"}
-GONE = {"class": "gone", "color": palette.GONE, "penwidth": "2", "style": "dashed"}
-NEW = {"class": "new", "color": palette.NEW, "penwidth": "3", "style": "solid"}
+SHARED = {"class": "kept", "color": palette.LINE, "penwidth": "1.5", "style": "solid"}
+REMOVED = {"class": "gone", "color": palette.REMOVED, "penwidth": "2", "style": "dashed"}
+ADDED = {"class": "new", "color": palette.ADDED, "penwidth": "3", "style": "solid"}
 
 
 def difference_svg(one: darts.Cell, other: darts.Cell, kind: str) -> Html:
-    """Both cells, by the numbers that their nodes bear, as an <svg> element; `aligned` gives them their best match."""
+    """Both cells, with the numbers of their nodes, as an <svg> element; `aligned` gives them their best match."""
     drawing = new_graph()
     change = add_difference(drawing, one, other, kind, "")
-    counts = f"{len(change.kept)} inputs kept, {len(change.gone)} gone, {len(change.new)} new"
+    counts = f"{len(change.shared)} inputs in both, {len(change.removed)} removed, {len(change.added)} added"
     return element(drawing, f"Difference of two {darts.TITLES[kind]}s: {counts}")
 
 
 def draw_difference(one: Architecture, other: Architecture, path: Path | str, *, title: str | None = None) -> Path:
-    """Draw what the second architecture keeps of the first, drops and adds, nodes at their best match.
+    """Draw the inputs that two architectures share, and those that only one of them has, nodes at their best match.
 
-    The suffix (.svg, .png or .pdf) tells the format. Returns the path. Raises InputError for another suffix, a place
-    that cannot be written, and an architecture that is no pair of cells.
+    The suffix (.svg, .png or .pdf) decides the format. Returns the path. Raises InputError for another suffix, a place
+    that cannot be written, and an architecture that is not a pair of cells.
     """
     suffix = suffix_of(path)
     for architecture in (one, other):
@@ -58,11 +58,12 @@ def draw_difference(one: Architecture, other: Architecture, path: Path | str, *,
 def add_difference(
     drawing: pygraphviz.AGraph, one: darts.Cell, other: darts.Cell, kind: str, prefix: str
 ) -> Difference:
-    """Nodes, inputs and concats of both cells; returns what was kept, gone and new."""
+    """Nodes, inputs and concats of both cells; returns the shared, removed and added inputs."""
     larger = darts.graph(max(one, other, key=lambda cell: len(cell.nodes)), kind)
     add_nodes(drawing, larger, prefix)
     change = difference(one, other)
-    for inputs, sign, look in ((change.kept, "", KEPT), (change.gone, "− ", GONE), (change.new, "+ ", NEW)):
+    looks = ((change.shared, "", SHARED), (change.removed, "− ", REMOVED), (change.added, "+ ", ADDED))
+    for inputs, sign, look in looks:
         for number, (source, target, operation) in enumerate(inputs):
             names = (prefix + larger.nodes[source], prefix + larger.nodes[target])
             add_input(drawing, *names, f"{sign}{operation}", f"{prefix}{look['class']} {number} ", look)
@@ -75,9 +76,9 @@ def legend_label() -> str:
     rows = [
         f'<TD><FONT COLOR="{look["color"]}"><B>{sign}</B></FONT></TD><TD ALIGN="LEFT">{words}   </TD>'
         for sign, words, look in (
-            ("──", "in both", KEPT),
-            ("− −", "in the first alone", GONE),
-            ("+ ━━", "in the second alone", NEW),
+            ("──", "in both", SHARED),
+            ("− −", "in the first alone", REMOVED),
+            ("+ ━━", "in the second alone", ADDED),
         )
     ]
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="3"><TR>{"".join(rows)}</TR></TABLE>>'

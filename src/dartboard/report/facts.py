@@ -1,6 +1,6 @@
-"""What config.toml, environment.json, metrics.jsonl and architecture.json of a run folder say, as frozen values.
+"""The contents of config.toml, environment.json, metrics.jsonl and architecture.json of a run folder, as frozen values.
 
-Loads no torch. A torn last line of metrics.jsonl is what a killed process leaves behind: it is left out. Any other line
+Loads no torch. A killed process may leave an incomplete last line in metrics.jsonl, which is ignored. Any other line
 that is not a JSON object is counted in `unreadable`, and the page says so.
 """
 
@@ -34,7 +34,7 @@ class Epoch:
     """One line of metrics.jsonl of the event "start" (epoch -1), "step" or "epoch".
 
     numbers: those of NUMBERS that the line has and that are finite; accuracies in [0, 1], times in seconds.
-    weights: {kind of cell: softmax of alpha, edges x operations}, empty where the line has no alpha; alpha: the
+    weights: {kind of cell: softmax of alpha, edges x operations}, empty if the line has no alpha; alpha: the
     logits themselves. architecture: the architecture that would be derived at this moment. place: in a chain of runs,
     the run and its own epoch, "epoch 1 of swap-s0". tables: every other list of the line, as it stands there.
     """
@@ -54,7 +54,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Swap:
-    """Where a chain of runs goes on with another run: before its epoch `epoch`, counted through the whole chain."""
+    """Where a chain of runs continues with another run: before epoch `epoch`, counted through the chain."""
 
     epoch: int
     run: str
@@ -65,8 +65,8 @@ class Swap:
 class Facts:
     """One run folder. `history` is the start (if logged) and the epochs; `result` is empty until the run is done.
 
-    swaps: empty, but for what `chain.joined` makes of several runs; gap: bytes that metrics.jsonl has lost; mixed: what
-    each edge of the relaxed cells mixes, empty where neither the run's space nor the run tells.
+    swaps: empty unless `chain.joined` made the value from several runs; gap: bytes missing in metrics.jsonl; mixed:
+    what each edge of the relaxed cells mixes, empty if neither the run's space nor the run says so.
     """
 
     folder: Path
@@ -84,11 +84,11 @@ class Facts:
     gap: int = 0
     mixed: Mixed = field(default_factory=dict)
     trials: tuple[Mapping[str, Any], ...] = ()  # lines of the event "trial", of a search that scores one by one
-    labels: Mapping[str, Any] = field(default_factory=dict)  # names of the rows and columns of tables, as the run says
+    labels: Mapping[str, Any] = field(default_factory=dict)  # names of the rows and columns of tables, from the run
 
     @property
     def form(self) -> Form:
-        """How the cells of the run's space lie on the page."""
+        """How the cells of the run's space are drawn on the page."""
         known = (epoch.architecture for epoch in reversed(self.history))
         return next((form_for(one) for one in (*known, self.final) if one), Form(FAMILIES["darts"]))
 
@@ -111,7 +111,7 @@ class Facts:
 
     @property
     def architecture(self) -> Architecture | None:
-        """What the run found or trained; while a search is unfinished, what it would give now."""
+        """What the run found or trained; of an unfinished search, the cell derived at its last epoch."""
         if self.final is not None or not self.epochs:
             return self.final
         return self.epochs[-1].architecture
@@ -124,7 +124,7 @@ class Facts:
 
     @property
     def chance(self) -> float | None:
-        """The share that guessing gets right: one by the number of classes."""
+        """The chance level: one divided by the number of classes."""
         classes = self.data.get("num_classes")
         return 1 / classes if isinstance(classes, int) and classes > 0 else None
 
@@ -137,7 +137,7 @@ class Facts:
 
 
 def parent_of(facts: Facts) -> Path | None:
-    """The folder of the run that this one names as its parent, wherever it is found."""
+    """The folder of the run that this one names as its parent; None if it is not found."""
     named = facts.environment.get("parent")
     if not isinstance(named, str) or not named:
         return None
@@ -149,12 +149,12 @@ def parent_of(facts: Facts) -> Path | None:
 
 
 def read_facts(folder: Path) -> Facts:
-    """Read one run folder. Raises InputError where it is missing, no run, or a file of it cannot be read."""
+    """Read one run folder. Raises InputError if it is missing or not a run, or if a file of it cannot be read."""
     if not folder.is_dir():
         raise InputError(f"no folder {str(folder)!r}; give a run folder, such as runs/demo/search")
     if not (folder / "config.toml").is_file():
         raise InputError(
-            f"{str(folder)!r} is no run folder (it has no config.toml); give the folder of a search or a training"
+            f"{str(folder)!r} is not a run folder (it has no config.toml); give the folder of a search or a training"
         )
     config = read_config(folder / "config.toml")
     lines, unreadable = read_lines(folder / "metrics.jsonl")
@@ -177,7 +177,7 @@ def read_facts(folder: Path) -> Facts:
         unreadable=unreadable,
         trials=tuple(line for line in lines if line.get("event") == "trial"),
         labels=labels_of(lines),
-        gap=sum(whole(line.get("bytes"), 0) for line in lines if line.get("event") == "gap"),
+        gap=sum(int_or(line.get("bytes"), 0) for line in lines if line.get("event") == "gap"),
         mixed=mixed,
     )
 
@@ -206,7 +206,7 @@ def read_architecture(path: Path) -> Architecture | None:
 
 
 def read_lines(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The JSON objects of metrics.jsonl, and how many lines before the last were something else."""
+    """The JSON objects of metrics.jsonl, and the number of other lines before the last."""
     if not os.path.lexists(path):
         return [], 0
     lines = ordinary_bytes(path).split(b"\n")
@@ -225,7 +225,7 @@ def to_object(line: bytes) -> dict[str, Any] | None:
 
 
 def labels_of(lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """{table: {"rows": names, "columns": names of each row}} of the last start that has them, as it stands there."""
+    """{table: {"rows": names, "columns": names of each row}} of the last start that has them, unchecked."""
     starts = [line for line in lines if line.get("event") == "start"]
     return next((line["labels"] for line in reversed(starts) if isinstance(line.get("labels"), dict)), {})
 
@@ -238,7 +238,7 @@ def mixed_of(space: str) -> Mixed:
 
 
 def noted(lines: Sequence[Mapping[str, Any]]) -> Mixed:
-    """What the edges mix as a run over a space of its own says at its start; {} where none does, or not in our form."""
+    """What the edges mix, as a run over a space of its own logs it at its start; {} if missing or malformed."""
     found = next((line["mixed"] for line in lines if line.get("event") == "start" and "mixed" in line), None)
     if not isinstance(found, dict) or not any(found.keys() == family.kinds.keys() for family in FAMILIES.values()):
         return {}
@@ -248,18 +248,18 @@ def noted(lines: Sequence[Mapping[str, Any]]) -> Mixed:
 
 
 def are_unlike(mixed: Mixed) -> bool:
-    """Whether the edges do not all mix the same, so that a column stands for another operation on each."""
+    """Whether the edges mix different operations, so that a column has another meaning on each."""
     return len({tuple(row) for rows in mixed.values() for row in rows}) > 1
 
 
 def spread_out(row: Sequence[float], own: Sequence[str], operations: Sequence[str]) -> tuple[float, ...]:
-    """An edge's logits in the columns of all operations, minus infinity where the edge does not offer one."""
+    """An edge's logits in the columns of all operations, minus infinity if the edge does not offer one."""
     known = dict(zip(own, row, strict=True))
     return tuple(known.get(name, -math.inf) for name in operations)
 
 
 def in_columns(table: Table, own: Sequence[Sequence[str]], operations: Sequence[str]) -> Table:
-    """The table with one column an operation; as it is where it has not the form that the space gives it."""
+    """The table with one column per operation; unchanged if it does not have the form of the space."""
     if [len(row) for row in table] != [len(names) for names in own]:
         return table
     return tuple(spread_out(row, names, operations) for row, names in zip(table, own, strict=True))
@@ -278,8 +278,8 @@ def to_epoch(line: Mapping[str, Any], where: str, mixed: Mixed) -> Epoch:
     tables = {name: rows for name, rows in line.items() if isinstance(rows, list) and name not in known}
     first = -1 if line.get("event") == "start" else 0
     return Epoch(
-        whole(line.get("epoch"), first),
-        whole(line.get("step"), 0),
+        int_or(line.get("epoch"), first),
+        int_or(line.get("step"), 0),
         numbers,
         {kind: tuple(softmax(row) for row in rows) for kind, rows in alpha.items()},
         to_architecture(line.get("architecture")),
@@ -304,7 +304,7 @@ def to_table(value: object, where: str) -> Table:
 
 
 def softmax(logits: Sequence[float]) -> tuple[float, ...]:
-    """Shares that add up to 1, 0 for a logit of minus infinity; NaN where one is no number or none is finite."""
+    """Shares that add up to 1, 0 for a logit of minus infinity; NaN if one is not a number or none is finite."""
     peak = max(logits)
     if any(math.isnan(logit) for logit in logits) or not math.isfinite(peak):
         return tuple(math.nan for _ in logits)
@@ -318,5 +318,5 @@ def finite(value: object) -> float | None:
     return float(value)
 
 
-def whole(value: object, default: int) -> int:
+def int_or(value: object, default: int) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else default

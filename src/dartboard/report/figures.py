@@ -1,6 +1,6 @@
 """Curves as <svg> elements, drawn by matplotlib without its global state.
 
-Colours are written as stand-ins and then replaced by CSS variables, so that one picture serves light, dark and print.
+Colours are written as stand-ins and then replaced by CSS variables, so that one picture works in light, dark and print.
 """
 
 import hashlib
@@ -58,15 +58,15 @@ def curves(
     label: str,
     *,
     percent: bool = False,
-    whole: bool = False,
+    integers: bool = False,
     marks: Sequence[tuple[float, str]] = (),
     x_label: str = "epoch",
     gap: bool = False,
     swaps: Sequence[float] = (),
 ) -> Html:
-    """The lines in one frame as an <svg> element; `label` says in words what is seen.
+    """The lines in one frame as an <svg> element; `label` describes it in words.
 
-    percent: y in [0, 1] is written as percent; whole: y counts things; marks: horizontal lines (y, word);
+    percent: y in [0, 1] is written as percent; integers: y counts things; marks: horizontal lines (y, word);
     gap: the space between the first two series is tinted; swaps: vertical lines at these x, where the data change.
     """
     with matplotlib.rc_context(SETTINGS):
@@ -83,7 +83,7 @@ def curves(
             axes.fill_between(series[0].x, series[0].y, series[1].y, color=STAND_INS["--one"], alpha=0.1, linewidth=0)
         for x in swaps:
             axes.axvline(x, color=STAND_INS["--ink"], linewidth=1.1, linestyle=(0, (1, 1.5)), zorder=1)
-        dress(axes, x_label, percent, whole)
+        dress(axes, x_label, percent, integers)
         frame = place_of(figure, axes)
         return element(written(figure), label, frame, height)
 
@@ -105,7 +105,7 @@ def legend_rows(names: Sequence[str]) -> tuple[int, int]:
 
 
 def wrapped(name: str, width: int) -> str:
-    """A name in lines of so many letters at most, broken inside a word only where that is longer: nothing is cut.
+    """A name in lines of at most `width` letters, broken inside a word only if the word is longer: nothing is cut.
 
     A byte of it that is not UTF-8, which no font has, is written \\udcXX.
     """
@@ -114,9 +114,9 @@ def wrapped(name: str, width: int) -> str:
 
 
 def dots(groups: Sequence[tuple[str, Sequence[float]]], label: str, chance: float | None = None) -> Html:
-    """A row a group, a dot a value, a bar at the mean; the values are shares and written as percent.
+    """One row per group, one dot per value, a bar at the mean; the values are shares and written as percent.
 
-    chance: a share where a dotted line stands.
+    chance: a share at which a dotted line is drawn.
     """
     with matplotlib.rc_context(SETTINGS):
         names = [wrapped(name, DOTS_NAME) for name, _ in groups]
@@ -131,11 +131,11 @@ def dots(groups: Sequence[tuple[str, Sequence[float]]], label: str, chance: floa
         if chance is not None:
             axes.axvline(chance, color=STAND_INS["--muted"], linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
             at_the_foot = axes.get_xaxis_transform()
-            axes.text(chance, 0.01, " guessing", transform=at_the_foot, color=STAND_INS["--muted"], fontsize=7.5)
+            axes.text(chance, 0.01, " chance", transform=at_the_foot, color=STAND_INS["--muted"], fontsize=7.5)
         least, most = axes.get_xlim()
         if most - least < NARROWEST:
             axes.set_xlim((least + most - NARROWEST) / 2, (least + most + NARROWEST) / 2)
-        dress(axes, "", percent=False, whole=False, ticks=False)
+        dress(axes, "", percent=False, integers=False, ticks=False)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
         axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None, symbol="%"))
         return element(written(figure), label, {}, height)
@@ -168,11 +168,11 @@ def add_mark(axes: Axes, height: float, word: str) -> None:
 def thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
     """At most MAX_POINTS points, the last one among them."""
     stride = -(-len(x) // MAX_POINTS) or 1
-    kept = sorted({*range(0, len(x), stride), *([len(x) - 1] if len(x) else [])})
-    return [x[index] for index in kept], [y[index] for index in kept]
+    shown_points = sorted({*range(0, len(x), stride), *([len(x) - 1] if len(x) else [])})
+    return [x[index] for index in shown_points], [y[index] for index in shown_points]
 
 
-def dress(axes: Axes, x_label: str, percent: bool, whole: bool, *, ticks: bool = True) -> None:
+def dress(axes: Axes, x_label: str, percent: bool, integers: bool, *, ticks: bool = True) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(STAND_INS["--rule"])
@@ -181,7 +181,7 @@ def dress(axes: Axes, x_label: str, percent: bool, whole: bool, *, ticks: bool =
     axes.tick_params(length=0, colors=STAND_INS["--muted"], pad=4)
     if ticks:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=whole, min_n_ticks=3))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=integers, min_n_ticks=3))
     if percent:
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None, symbol="%"))
     axes.set_xlabel(x_label, color=STAND_INS["--muted"], loc="right", labelpad=1)
@@ -203,7 +203,7 @@ def dress(axes: Axes, x_label: str, percent: bool, whole: bool, *, ticks: bool =
 
 
 def place_of(figure: Figure, axes: Axes) -> dict[str, float]:
-    """Where epochs 0 and 1 and the frame lie, in the units of the picture: for the line that follows the slider."""
+    """The places of epochs 0 and 1 and of the frame, in units of the picture: for the line that follows the slider."""
     height = figure.get_figheight() * 72
     scale = 72 / figure.dpi
     (x0, _), (x1, _) = axes.transData.transform([(0, axes.get_ylim()[0]), (1, axes.get_ylim()[0])])
@@ -227,7 +227,7 @@ def written(figure: Figure) -> str:
 
 
 def element(file: str, label: str, frame: dict[str, float], height_in: float) -> Html:
-    """matplotlib's file as an <svg> element of the page: no prolog, fonts of the page, ids that cannot meet others."""
+    """matplotlib's file as an <svg> element of the page: no prolog, fonts of the page, ids that cannot clash."""
     picture = file[file.index("<svg") :]
     picture = re.sub(r"<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>", "", picture, flags=re.DOTALL)
     picture = re.sub(r"<title>.*?</title>", "", picture, flags=re.DOTALL)
@@ -247,7 +247,7 @@ def element(file: str, label: str, frame: dict[str, float], height_in: float) ->
 
 
 def own_ids(picture: str, mark: str) -> str:
-    """Ids that something refers to get a mark of this picture, so that they cannot meet others; the rest go."""
+    """Ids that something refers to get a mark of this picture, so that they cannot clash; the others are removed."""
     used = set(re.findall(r'href="#([^"]*)"', picture))
     picture = re.sub(r' id="([^"]*)"', lambda found: f' id="{mark}-{found[1]}"' if found[1] in used else "", picture)
     return re.sub(r'href="#([^"]*)"', rf'href="#{mark}-\1"', picture)

@@ -1,4 +1,4 @@
-"""How the cells of a family lie in grids and pictures: its record in spaces/families.py, as the pages read it."""
+"""How the cells of a family are drawn in grids and pictures: its record in spaces/families.py, as the pages read it."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ TITLES = {kind: title for family in FAMILIES.values() for kind, title in family.
 
 @dataclass(frozen=True)
 class Form:
-    """A family with a relaxed form, or one of which nothing is drawn but its architectures."""
+    """A family with a relaxed form, or one of which only the architectures are drawn."""
 
     family: Family
 
@@ -29,7 +29,7 @@ class Form:
         return self.family.rivals is not None
 
     def relaxed(self, kind: str, num_rows: int) -> Graph | None:
-        """The relaxed cell whose table has so many rows; None where no cell has so many."""
+        """The relaxed cell whose table has this number of rows; None if no cell has."""
         return self.family.relaxed(kind, num_rows) if self.family.relaxed is not None else None
 
     def graph(self, architecture: Architecture, kind: str) -> Graph:
@@ -37,7 +37,7 @@ class Form:
         return next(one for one in self.family.graphs(architecture) if one.kind == kind)
 
     def inputs(self, architecture: Architecture, kind: str) -> list[Input]:
-        """All that a kind of cell adds up, `none` where an edge carries nothing."""
+        """All inputs that a kind of cell adds up; `none` for an edge without an operation."""
         one = self.graph(architecture, kind)
         found = [(*place, operation) for place, (_, _, operation) in zip(one.places, one.edges, strict=True)]
         if not one.vacant:
@@ -46,7 +46,7 @@ class Form:
         return sorted(found, key=lambda edge: (edge[1], edge[0]))
 
     def apart(self, one: Architecture, other: Architecture, kind: str) -> Comparison:
-        """How far two cells are apart; where every edge has its place, how many carry another operation."""
+        """The edit distance of two cells; if every edge has its place, the number with another operation."""
         if one.space in COMPARED:
             return compare(darts.cell(one, kind), darts.cell(other, kind))
         before, after = self.inputs(one, kind), self.inputs(other, kind)
@@ -54,12 +54,12 @@ class Form:
 
 
 def has_form(architecture: Architecture | None) -> bool:
-    """Whether the page can draw how its cells came about."""
+    """Whether the page can draw the relaxed cells of its family."""
     return architecture is not None and form_of(architecture.space) is not None
 
 
 def form_of(family: str) -> Form | None:
-    """None where the family is not known, or has no relaxed form."""
+    """None if the family is not known or has no relaxed form."""
     known = FAMILIES.get(family)
     return Form(known) if known is not None and known.relaxed is not None else None
 

@@ -16,7 +16,7 @@ HISTORY_WIDTH, BAR_HEIGHT, FOOT_HEIGHT = 560, 15, 20
 
 
 def edge_words(source: str, target: str) -> Html:
-    """The edge's name in a sentence or a table: the index of an input set low."""
+    """The edge's name in a sentence or a table: the index of an input is a subscript."""
     return join([node_words(source), " → ", node_words(target)])
 
 
@@ -31,7 +31,7 @@ def edge_name(one: Graph, edge: tuple[int, int]) -> str:
 
 
 def typeset_edge(one: Graph, edge: tuple[int, int]) -> Html:
-    """The edge's name in a picture: an index set low, and what follows it back on the line."""
+    """The edge's name in a picture: an index is a subscript, and what follows it is on the line again."""
     parts: list[object] = []
     for before, name in zip(("", " → "), (one.nodes[edge[0]], one.nodes[edge[1]]), strict=True):
         base, index = name_and_index(name)
@@ -42,12 +42,12 @@ def typeset_edge(one: Graph, edge: tuple[int, int]) -> Html:
 
 
 def row_tops(edges: Sequence[tuple[int, int]], height: int) -> list[int]:
-    """Upper side of each edge's row: rows of one target node stand together."""
+    """Upper side of each edge's row: rows of one target node are grouped."""
     return [row * height + (target - edges[0][1]) * GAP for row, (_, target) in enumerate(edges)]
 
 
 def heat_map(table: Table, one: Graph, operations: Sequence[str], scale: Scale) -> Html:
-    """Weights, edges of a relaxed cell x operations, in percent. Boxes bear data-edge and data-operation."""
+    """Weights, edges of a relaxed cell x operations, in percent. Boxes have data-edge and data-operation."""
     edges = one.places
     tops, middle = row_tops(edges, BOX_HEIGHT), HEAD_HEIGHT + BOX_HEIGHT / 2
     heads = [head(column, operation) for column, operation in enumerate(operations)]
@@ -92,10 +92,10 @@ def boxes(row: int, weights: Sequence[float], top: int, scale: Scale) -> list[Ht
 
 
 def history(epochs: Sequence[Epoch], one: Graph, form: Form, swaps: Sequence[int] = ()) -> Html:
-    """What would have been derived: a row an edge, a column an epoch, coloured where the edge is in the cell.
+    """The derived cells: one row per edge, one column per epoch, coloured if the edge is in the cell.
 
     one: the cell with the most nodes, which has a row for every pair of them; swaps: indices of the epochs before which
-    the data change; a dotted line stands there.
+    the data change; a dotted line marks them.
     """
     columns = [set(in_cell(epoch, one.kind, form)) for epoch in epochs]
     edges = every_pair(one)
@@ -123,20 +123,20 @@ def history(epochs: Sequence[Epoch], one: Graph, form: Form, swaps: Sequence[int
         data_left=LABEL_WIDTH,
         data_step=f"{step:.4f}",
     )
-    label = f"The derived {one.title} at every epoch: which edges it keeps, coloured by their operation"
+    label = f"The derived {one.title} at every epoch: its edges, coloured by their operation"
     width, height = LABEL_WIDTH + HISTORY_WIDTH + 4, bottom + FOOT_HEIGHT
     marks = [swap_line(LABEL_WIDTH + step * index, bottom) for index in swaps if index < len(epochs)]
     return frame(width, height, label, "history", *rows, *ticks(epochs, step, bottom), *marks, cursor)
 
 
 def every_pair(one: Graph) -> list[tuple[int, int]]:
-    """(source, target) of all that could add up, by target, then source; an output that joins nodes adds up nothing."""
+    """(source, target) of all that could add up, by target, then source; an output that joins nodes adds nothing."""
     last = len(one.nodes) - 1 if one.joined else len(one.nodes)
     return [(source, target) for target in range(one.num_inputs, last) for source in range(target)]
 
 
 def in_cell(epoch: Epoch, kind: str, form: Form) -> list[Input]:
-    """What the epoch's cell adds up; `none` adds nothing."""
+    """The inputs of the epoch's cell, without `none`."""
     if not has_form(epoch.architecture) or epoch.architecture is None:
         return []
     return [one for one in form.inputs(epoch.architecture, kind) if one[2] != "none"]
@@ -154,7 +154,7 @@ def bars(
     step: float,
     top: int,
 ) -> list[Html]:
-    """One rectangle for each run of epochs in which the edge keeps its operation."""
+    """One rectangle for each run of epochs in which the edge has the same operation."""
     chosen = ["+".join(sorted(op for source, target, op in column if (source, target) == edge)) for column in columns]
     found, start = [], 0
     for operation, run in groupby(chosen):

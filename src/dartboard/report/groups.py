@@ -1,4 +1,4 @@
-"""Runs in groups of equal settings: what may be averaged, and what sets one group apart from the others. No torch."""
+"""Runs in groups of equal settings: what may be averaged, and how one group differs from the others. No torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from dartboard.report.checklist import protocol_of
 from dartboard.report.facts import Facts, parent_of, read_facts
 
 FIRST, LAST = ("command", "method", "space", "data"), ("state",)  # in the order in which settings are named
-NAMED = 3  # settings that a label names; the table has all
+NAMED = 3  # settings that a label names; the table has all of them
 Settings = Mapping[str, object]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that repeat each other: equal settings, equal data, equally far; seeds and paths aside.
+    """Runs that repeat each other: equal settings, data and progress, apart from seeds and paths.
 
-    settings: all that sets groups apart, such as "second_order = true, epochs = 50"; empty where there is only one.
-    label: what sets this one apart from most, cut short, and the label of no other group.
+    settings: all in which groups differ, such as "second_order = true, epochs = 50"; empty if there is only one group.
+    label: how this group differs from most, shortened, and different from the labels of all others.
     """
 
     runs: tuple[Facts, ...]
@@ -33,16 +33,17 @@ def groups_of(runs: Sequence[Facts]) -> list[Group]:
     found = alike(runs)
     names = differing(found)
     shared = [name for name in names if all(name in settings for settings, _ in found)]
-    texts = [told(settings, shared) for settings, _ in found]
+    texts = [settings_in_words(settings, shared) for settings, _ in found]
     if len(set(texts)) < len(texts):  # groups that differ in what only some of them have at all
         shared = names
-        texts = [told(settings, shared) for settings, _ in found]
-    labels = numbered([told(settings, unusual(settings, shared, found), NAMED) for settings, _ in found])
+        texts = [settings_in_words(settings, shared) for settings, _ in found]
+    unusual_of = [(settings, unusual(settings, shared, found)) for settings, _ in found]
+    labels = numbered([settings_in_words(settings, own, NAMED) for settings, own in unusual_of])
     return [Group(tuple(own), text, label) for (_, own), text, label in zip(found, texts, labels, strict=True)]
 
 
 def unusual(settings: Settings, names: Sequence[str], groups: Sequence[tuple[Settings, Sequence[Facts]]]) -> list[str]:
-    """Of these settings those that are not as in more than half of the groups; all of them where every one is."""
+    """The settings that differ from those of more than half of the groups; all settings if there are none."""
 
     def usual(name: str) -> bool:
         own = repr(settings.get(name))
@@ -52,7 +53,7 @@ def unusual(settings: Settings, names: Sequence[str], groups: Sequence[tuple[Set
 
 
 def differing(groups: Sequence[tuple[Settings, Sequence[Facts]]]) -> list[str]:
-    """The settings in which groups differ, what decides most first."""
+    """The settings in which groups differ, the most decisive first."""
     known = dict.fromkeys(name for settings, _ in groups for name in settings)
     found = [name for name in known if len({repr(settings.get(name)) for settings, _ in groups}) > 1]
     first, last = ([name for name in order if name in found] for order in (FIRST, LAST))
@@ -60,12 +61,12 @@ def differing(groups: Sequence[tuple[Settings, Sequence[Facts]]]) -> list[str]:
 
 
 def differences_of(runs: Sequence[Facts]) -> list[str]:
-    """The settings in which these runs differ, seeds and paths aside."""
+    """The settings in which these runs differ, apart from seeds and paths."""
     return differing(alike(runs))
 
 
 def alike(runs: Sequence[Facts]) -> list[tuple[Settings, list[Facts]]]:
-    """Runs of equal settings together. Where one seed has seen two data sets, runs of other fingerprints are apart."""
+    """Runs grouped by equal settings. If one seed has used two data sets, runs are also grouped by fingerprint."""
     groups: dict[str, tuple[Settings, list[Facts]]] = {}
     for facts in runs:
         settings = settings_of(facts)
@@ -84,9 +85,9 @@ def alike(runs: Sequence[Facts]) -> list[tuple[Settings, list[Facts]]]:
 
 
 def settings_of(facts: Facts, seen: frozenset[Path] = frozenset()) -> Settings:
-    """All that decides a run's numbers but its seed: its config, the sizes of its data, and how far it came.
+    """All that decides a run's numbers except its seed: its config, the sizes of its data, and its progress.
 
-    seen: folders of the runs that go on from this one.
+    seen: folders of the runs that continue this one.
     """
     data = facts.data
     sizes = tuple(data.get(name) for name in ("train", "val", "test"))
@@ -100,7 +101,7 @@ def settings_of(facts: Facts, seen: frozenset[Path] = frozenset()) -> Settings:
 
 
 def origin(facts: Facts, seen: frozenset[Path]) -> object:
-    """What a search goes on from: the settings of that run, so that one of another seed is the same; else its path."""
+    """The run that a search continues: its settings, so that one of another seed is equal; otherwise its path."""
     named = facts.config.get("from")
     parent = parent_of(facts) if named else None
     if parent is None or parent.resolve() in seen:
@@ -115,7 +116,7 @@ def state(facts: Facts) -> str:
     return "finished" if facts.done else f"stopped after {words.plural(len(facts.epochs), 'epoch')}"
 
 
-def told(settings: Settings, names: Sequence[str], most: int | None = None) -> str:
+def settings_in_words(settings: Settings, names: Sequence[str], most: int | None = None) -> str:
     """ "second_order = true, epochs = 50 and 2 more"."""
     found = ", ".join(
         setting_words(name, settings[name]) if name in settings else f"{name} not recorded" for name in names[:most]
@@ -137,7 +138,7 @@ def setting_words(name: str, value: object) -> str:
 
 
 def numbered(labels: Sequence[str]) -> list[str]:
-    """The labels, with a number after one that was there before."""
+    """The labels, with a number after each that was used before."""
     found: list[str] = []
     for label in labels:
         tries = (f"{label} ({number})" for number in count(2))

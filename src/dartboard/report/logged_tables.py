@@ -1,7 +1,7 @@
 """The tables that a search logs with its epochs besides alpha, such as a controller's probabilities, as heat maps.
 
-A table has any name, any rows, and columns that may be other ones, and of another number, in each row. The slider moves
-them. A table that cannot be drawn is named in a line.
+A table has any name and any rows, and the columns may differ from row to row, in their names and in their number. The
+epoch slider moves them. A line names each table that cannot be drawn.
 """
 
 import math
@@ -19,12 +19,12 @@ MOST_NUMBERS = 2000  # of a table that is drawn
 CLOSE_TO_ONE = 1e-3  # the sum of a row of probabilities
 BOX_HEIGHT, BOX_WIDTH, NAMED_HEIGHT, NAMED_WIDTH = 22, 42, 36, 82  # of a number alone, of one with its column's name
 HEAD_HEIGHT, FLAT_HEAD, LETTER, ROOM, MOST_LABEL = 84, 24, 6.3, 16, 200  # pixels
-LONGEST_FLAT, LONGEST_HEAD, LONGEST_OPTION, LONGEST_ROW = 5, 15, 14, 28  # letters of names that are written in full
+LONGEST_FLAT, LONGEST_HEAD, LONGEST_OPTION, LONGEST_ROW = 5, 15, 14, 28  # letters of names that are not shortened
 
 
 @dataclass(frozen=True)
 class Logged:
-    """A table over the epochs that the slider passes through, None where an epoch has none.
+    """A table over the epochs of the slider, None if an epoch has none.
 
     rows: their names; columns: their names, of each row. percent: whether every row is a set of probabilities.
     unit, decimals: how the numbers are written, divided by the unit.
@@ -41,7 +41,7 @@ class Logged:
 
     @property
     def have_heads(self) -> bool:
-        """Whether the columns are the same in all rows, so that their names stand above them."""
+        """Whether the columns are the same in all rows, so that their names are above them."""
         return len(set(self.columns)) == 1
 
     def written(self, value: float) -> str:
@@ -67,28 +67,28 @@ def names_of(facts: Facts) -> list[str]:
 
 
 def fault_of(facts: Facts, name: str) -> str | None:
-    """What keeps a table from being drawn; None where nothing does."""
+    """The reason why a table cannot be drawn; None if it can."""
     size = None
     for epoch in facts.history:
         if name not in epoch.tables:
             continue
         table, when = numbers(epoch.tables[name]), grids.epoch_word(epoch)
         if table is None:
-            return f"it holds something other than numbers ({when})"
+            return f"it contains something other than numbers ({when})"
         if not any(table):
             return f"it is empty ({when})"
         found = tuple(map(len, table))
         if size is not None and found != size:
-            return f"its rows or columns are not as many as before ({when})"
+            return f"its number of rows or columns changed ({when})"
         size = found
     if sum(size or ()) > MOST_NUMBERS:
         return f"it has {words.count(sum(size or ()))} numbers, more than {words.count(MOST_NUMBERS)}"
     tables = [numbers(epoch.tables[name]) or () for epoch in facts.history if name in epoch.tables]
-    return None if any(math.isfinite(value) for value in values_of(tables)) else "it holds no number"
+    return None if any(math.isfinite(value) for value in values_of(tables)) else "it contains no number"
 
 
 def numbers(value: Sequence[Any]) -> Table | None:
-    """The rows of a table, or the one row; null is no number yet. None where other things are in it."""
+    """The rows of a table, or the one row; null is a number not known yet. None if it contains anything else."""
     rows = value if any(isinstance(row, list) for row in value) else [value]
     if not all(isinstance(row, list) and all(is_number(item) for item in row) for row in rows):
         return None
@@ -96,7 +96,7 @@ def numbers(value: Sequence[Any]) -> Table | None:
 
 
 def is_number(item: object) -> bool:
-    """Or none yet; a whole number too large for a float is none."""
+    """Whether it is a number, or None for one that is not known yet; an integer too large for a float is not."""
     return item is None or isinstance(item, float) or (type(item) is int and abs(item) < 10**300)
 
 
@@ -124,7 +124,7 @@ def is_shares(table: Table) -> bool:
 
 
 def unit_of(largest: float) -> tuple[float, int]:
-    """By what numbers up to this one are divided, and how many decimals they then have: three digits in all."""
+    """The divisor of numbers up to this one, and the number of decimals after the division: three digits in total."""
     power = math.floor(math.log10(largest)) if largest > 0 else 0
     if -2 <= power < 4:
         return 1.0, max(0, min(2 - power, 3))
@@ -132,7 +132,7 @@ def unit_of(largest: float) -> tuple[float, int]:
 
 
 def labels_of(found: object, size: Sequence[int]) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Names of the rows, and of the columns of each, as the run gives them; numbers from 0 where it gives none."""
+    """Names of the rows, and of the columns of each, as the run gives them; numbers from 0 if it gives none."""
     given = found if isinstance(found, dict) else {}
     rows = names(given.get("rows"), len(size))
     columns = given.get("columns")
@@ -141,7 +141,7 @@ def labels_of(found: object, size: Sequence[int]) -> tuple[tuple[str, ...], tupl
 
 
 def names(found: object, count: int) -> tuple[str, ...]:
-    """So many names; numbers from 0 where they are not as many."""
+    """This number of names; numbers from 0 if their number is another."""
     if isinstance(found, list) and len(found) == count and all(isinstance(name, str) for name in found):
         return tuple(found)
     return tuple(map(str, range(count)))
@@ -151,7 +151,7 @@ def names(found: object, count: int) -> tuple[str, ...]:
 
 
 def table_pictures(facts: Facts, tables: Sequence[Logged]) -> Html | None:
-    """The tables as figures of the page; None where there are none."""
+    """The tables as figures of the page; None if there are none."""
     if not tables:
         return None
     return tag("div", *(table_picture(facts, one, place) for place, one in enumerate(tables)), class_="tables")
@@ -159,14 +159,14 @@ def table_pictures(facts: Facts, tables: Sequence[Logged]) -> Html | None:
 
 def table_picture(facts: Facts, one: Logged, place: int) -> Html:
     low, high = one.written(one.scale.low), one.written(one.scale.high)
-    told = "In percent" if one.percent else "As logged" if one.unit == 1.0 else f"In units of {one.unit:g}"
-    caption = f"{told}, the fuller the colour from {low} to {high}."
+    unit = "In percent" if one.percent else "As logged" if one.unit == 1.0 else f"In units of {one.unit:g}"
+    caption = f"{unit}; the colour deepens from {low} to {high}."
     figure = picture(heat_map(one), caption, f"{facts.name}-table-{place}", title=f"Table {one.name}", wide=True)
     return tag("div", figure, class_="logged", data_table=place)
 
 
 def heat_map(one: Logged) -> Html:
-    """The last frame that there is. Boxes bear data-edge, their row, and data-operation, their column."""
+    """The last frame that there is. Boxes have data-edge, their row, and data-operation, their column."""
     frame = next((table for table in reversed(one.frames) if table is not None), ())
     wide, high = (BOX_WIDTH, BOX_HEIGHT) if one.have_heads else (NAMED_WIDTH, NAMED_HEIGHT)
     left = min(max((len(name) for name in one.rows), default=0) * LETTER + ROOM, MOST_LABEL)
@@ -193,7 +193,7 @@ def head(name: str, middle: float, bottom: int, flat: bool) -> Html:
 
 
 def box(one: Logged, place: tuple[int, int], value: float, option: str, at: tuple[float, float, int, int]) -> Html:
-    """A number in its box; option: the name of its column, where it stands in the box."""
+    """A number in its box; option: the name of its column, if it is in the box."""
     x, y, wide, high = at
     share = one.scale.share(value) if math.isfinite(value) else 0.0
     size = {"x": f"{x + 1:g}", "y": y + 1, "width": wide - 2, "height": high - 2, "rx": 3}
@@ -206,7 +206,7 @@ def box(one: Logged, place: tuple[int, int], value: float, option: str, at: tupl
 
 
 def cut(element: str, name: str, longest: int, **attributes: object) -> Html:
-    """A name, cut where it is longer; whole where the reader points at it."""
+    """A name, shortened if it is longer; complete when the reader points at it."""
     if len(name) <= longest:
         return tag(element, name, **attributes)
     return tag(element, tag("title", name), f"{name[: longest - 1]}…", **attributes)
@@ -224,5 +224,5 @@ def table_data(one: Logged) -> dict[str, object]:
 
 
 def rounded(value: float) -> float | None:
-    """Six digits; None where it is no number."""
+    """Six digits; None if it is not a number."""
     return float(f"{value:.6g}") if math.isfinite(value) else None

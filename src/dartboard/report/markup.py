@@ -13,7 +13,7 @@ class Html(str):
 
 
 def text(value: object) -> Html:
-    """The value as HTML: unchanged if it is Html, else escaped."""
+    """The value as HTML: unchanged if it is Html, otherwise escaped."""
     return value if isinstance(value, Html) else Html(escape(str(value), quote=True))
 
 

@@ -1,4 +1,4 @@
-"""Numbers that the page tells and the run folder does not hold: pure functions of facts."""
+"""Numbers of the page that the run folder does not contain: pure functions of facts."""
 
 import math
 from collections import Counter
@@ -36,7 +36,7 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 def entropy_bits(table: Table) -> float:
     """Mean over the edges of the entropy of the operations' weights, in bits: 3 for eight equal weights, 0 for one.
 
-    NaN where a weight is NaN.
+    NaN if a weight is NaN.
     """
     if any(math.isnan(weight) for row in table for weight in row):
         return math.nan
@@ -57,9 +57,9 @@ def has_cells(architecture: Architecture | None) -> bool:
 
 
 def last_change(history: Sequence[Epoch], kind: str | None = None) -> int | None:
-    """Epoch at which the derived cell (of one kind, or of any) last became another; None if it never did.
+    """Epoch at which the derived cell (of one kind, or of any) last changed; None if it never did.
 
-    A cell of DARTS whose nodes have only changed their numbers is the same.
+    A DARTS cell counts as unchanged if only the numbers of its nodes changed.
     """
     changed = None
     known = [(epoch, epoch.architecture) for epoch in history if epoch.architecture]
@@ -79,7 +79,7 @@ def cell_of(epoch: Epoch, kind: str) -> darts.Cell:
 
 @dataclass(frozen=True)
 class Scale:
-    """From the least weight of a whole run (share 0) to its greatest (share 1)."""
+    """From the smallest weight of a complete run (share 0) to its largest (share 1)."""
 
     low: float
     high: float
@@ -88,7 +88,7 @@ class Scale:
         return min(max((weight - self.low) / (self.high - self.low), 0.0), 1.0)
 
 
-NARROWEST_SCALE = 0.02  # two points of weight: less than that is not drawn as a difference from light to dark
+NARROWEST_SCALE = 0.02  # two points of weight: a smaller range is not drawn from light to dark
 
 
 def scale_of(weights: Iterable[float]) -> Scale:
@@ -99,7 +99,7 @@ def scale_of(weights: Iterable[float]) -> Scale:
 
 
 def offered(weight: float) -> bool:
-    """Whether a weight can be told: it is a number, and not the 0 of an operation that the edge does not offer."""
+    """Whether a weight can be shown: it is a number, and not the 0 of an operation that the edge does not offer."""
     return weight > 0.0
 
 
@@ -112,16 +112,15 @@ def strongest(row: Sequence[float], operations: Sequence[str]) -> float:
 class Difference:
     """Inputs (source, target, operation) that two cells share, that only the first has, that only the second has."""
 
-    kept: tuple[tuple[int, int, str], ...]
-    gone: tuple[tuple[int, int, str], ...]
-    new: tuple[tuple[int, int, str], ...]
+    shared: tuple[tuple[int, int, str], ...]
+    removed: tuple[tuple[int, int, str], ...]
+    added: tuple[tuple[int, int, str], ...]
 
 
 def difference(one: darts.Cell, other: darts.Cell) -> Difference:
     before, after = counted(one), counted(other)
     parts = (before & after, before - after, after - before)
-    kept, gone, new = (tuple(sorted(part.elements(), key=lambda edge: (edge[1], edge[0], edge[2]))) for part in parts)
-    return Difference(kept, gone, new)
+    return Difference(*(tuple(sorted(one.elements(), key=lambda edge: (edge[1], edge[0], edge[2]))) for one in parts))
 
 
 def counted(cell: darts.Cell) -> Counter[tuple[int, int, str]]:

@@ -1,4 +1,4 @@
-"""The command that trains what a search has found: with the search's data, at sizes that its machine can finish.
+"""The command that trains the result of a search: with its data, at sizes that its machine can finish.
 
 The sizes are those of training.json, which a search writes at its end. Loads no torch.
 """
@@ -14,7 +14,7 @@ from dartboard.runs.json_files import read_json
 from dartboard.runs.pace import seconds_in_words
 
 TRAINING = "training.json"
-# Settings of a search that its training shares where they are not the usual ones: the images, and where to compute.
+# Settings of a search that its training shares unless they have their usual values: the images, and where to compute.
 USUAL = {
     "data_dir": None, "image_size": None, "max_images": None, "max_classes": None, "official_split": False,
     "stream": "auto", "device": "auto", "threads": None, "precision": "float32", "seed": 0,
@@ -23,7 +23,7 @@ USUAL = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large a training is; takes_s: what it would take where the search ran."""
+    """How large a training is; takes_s: its time on the machine of the search."""
 
     channels: int
     cells: int
@@ -39,7 +39,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class NextTraining:
-    """flags: those that go with any size; recipe: the data set's; smaller: one to begin with, where that takes long."""
+    """flags: those that go with any size; recipe: the data set's; smaller: one to start with, if that takes long."""
 
     flags: tuple[str, ...] = ()
     recipe: Sizes | None = None
@@ -51,7 +51,7 @@ class NextTraining:
 
 
 def read(folder: Path) -> NextTraining:
-    """What a search has written; nothing but the data's flags where it has not, or the file is not ours."""
+    """What a search has written; without sizes if it has not, or if the file has another form."""
     path = folder / TRAINING
     if not path.is_file():
         return NextTraining()
@@ -72,7 +72,7 @@ def flag(name: str, value: object) -> list[str]:
 
 
 def shared_flags(config: Mapping[str, Any]) -> list[str]:
-    """The data of a run, and where it computed."""
+    """The flags for the data of a run, and for the device on which it ran."""
     found = flag("data", config.get("data", "digits"))
     for name, usual in USUAL.items():
         value = config.get(name)
@@ -84,21 +84,23 @@ def shared_flags(config: Mapping[str, Any]) -> list[str]:
 def command(folder: Path, config: Mapping[str, Any]) -> str:
     """The command itself, at sizes that can be finished, for a shell."""
     plan = read(folder)
-    return " ".join(map(quoted, begin(folder, config, plan.flags) + (plan.smaller.flags() if plan.smaller else [])))
+    return " ".join(
+        map(quoted, train_words(folder, config, plan.flags) + (plan.smaller.flags() if plan.smaller else []))
+    )
 
 
-def begin(folder: Path, config: Mapping[str, Any], flags: Sequence[str]) -> list[str]:
+def train_words(folder: Path, config: Mapping[str, Any], flags: Sequence[str]) -> list[str]:
     return ["dartboard", "train", str(folder), *shared_flags(config), *flags]
 
 
 def remark(folder: Path, config: Mapping[str, Any]) -> str:
-    """How long the command takes, and the recipe's own beside it; empty where the command is the recipe's."""
+    """How long the command takes, with the recipe's own command; empty if the two are the same."""
     plan = read(folder)
     if plan.smaller is None or plan.recipe is None:
         return ""
-    whole = " ".join(map(quoted, begin(folder, config, plan.flags)))
+    full = " ".join(map(quoted, train_words(folder, config, plan.flags)))
     here, recipe = (seconds_in_words(one.takes_s) for one in (plan.smaller, plan.recipe))
     return (
-        f"{plan.smaller.words()}, in about {here} where the search ran. The recipe, {plan.recipe.words()}, takes about "
-        f"{recipe} there: {whole}"
+        f"{plan.smaller.words()}, in about {here} on the machine of the search. The recipe, {plan.recipe.words()}, "
+        f"takes about {recipe} there: {full}"
     )

@@ -1,5 +1,5 @@
 "use strict";
-// The slider over the epochs, and the small buttons. All numbers come from the JSON beside the pictures.
+// The epoch slider, and the small buttons. All numbers come from the JSON beside the pictures.
 
 const SAVED_STYLES = [
   "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap",
@@ -60,12 +60,12 @@ function drawHeat(svg, kind, data, index) {
   svg.setAttribute("aria-label", `${kind.label ?? `Heat map of alpha, ${kind.title}`}, ${data.frames[index].label}`);
 }
 
-// Weights of operations in percent; the numbers of another table as it says.
+// Weights of operations in percent; the numbers of another table in its own unit.
 function written(value, { unit, decimals }) {
   return unit === undefined ? Math.round(100 * value) : (value / unit).toFixed(decimals);
 }
 
-// A strip of cells in as many columns as its box has room for, at most as many as it was written with.
+// A strip of cells in as many columns as fit into its box, at most the number that it was written with.
 function fitStrip(svg) {
   const thumbs = [...svg.querySelectorAll(".thumb")], frame = thumbs[0].querySelector(".frame");
   const across = Number(frame.getAttribute("width")) + STRIP_GAP, down = Number(frame.getAttribute("height")) + STRIP_GAP;
@@ -98,26 +98,26 @@ function followHistory(svg, index) {
   cursor.setAttribute("x", Number(cursor.dataset.left) + index * Number(cursor.dataset.step));
 }
 
-function beginWalk(walk) {
-  const data = JSON.parse(walk.querySelector(".walk-data").textContent);
-  const slider = walk.querySelector(".slider"), play = walk.querySelector(".play");
-  const halves = [...walk.querySelectorAll(".half")].map((half) => ({
+function startSlider(part) {
+  const data = JSON.parse(part.querySelector(".slider-data").textContent);
+  const slider = part.querySelector(".slider"), play = part.querySelector(".play");
+  const halves = [...part.querySelectorAll(".half")].map((half) => ({
     kind: data.kinds[half.dataset.kind],
     relaxed: half.querySelector("svg.cell"),
     heat: half.querySelector("svg.heat"),
   }));
-  const logged = [...walk.querySelectorAll(".logged")].map((part) => ({
-    table: data.tables[part.dataset.table],
-    heat: part.querySelector("svg.heat"),
+  const logged = [...part.querySelectorAll(".logged")].map((logged) => ({
+    table: data.tables[logged.dataset.table],
+    heat: logged.querySelector("svg.heat"),
   }));
-  const genotype = walk.querySelector(".now"); // none where no epoch has an architecture
+  const genotype = part.querySelector(".now"); // null if no epoch has an architecture
   let timer = 0;
 
   function show(index) {
     const frame = data.frames[index];
     slider.value = index;
     slider.setAttribute("aria-valuetext", frame.label);
-    walk.querySelector(".readout").textContent = frame.readout;
+    part.querySelector(".readout").textContent = frame.readout;
     if (genotype) genotype.textContent = frame.genotype;
     halves.forEach(({ kind, relaxed, heat }) => {
       drawRelaxed(relaxed, kind, data, index);
@@ -143,14 +143,14 @@ function beginWalk(walk) {
     show(next);
   }
 
-  // One epoch on; longer at the last one before a swap, so that it is seen.
+  // One epoch further; the last one before a swap is shown for longer.
   function playOn() {
     move(1);
     if (timer) timer = setTimeout(playOn, data.swaps.includes(Number(slider.value) + 1) ? SWAP_MS : PLAY_MS);
   }
 
   slider.addEventListener("input", () => { stop(); show(Number(slider.value)); });
-  walk.querySelectorAll(".step").forEach((button) =>
+  part.querySelectorAll(".step").forEach((button) =>
     button.addEventListener("click", () => { stop(); move(Number(button.dataset.by)); }));
   play.addEventListener("click", () => {
     if (timer) return stop();
@@ -207,6 +207,6 @@ addEventListener("beforeprint", () => document.querySelectorAll("details").forEa
 const fitStrips = () => document.querySelectorAll("svg.strip").forEach(fitStrip);
 addEventListener("resize", fitStrips);
 fitStrips();
-document.querySelectorAll(".walk").forEach(beginWalk);
+document.querySelectorAll(".epoch-slider").forEach(startSlider);
 document.querySelectorAll(".save").forEach((button) => button.addEventListener("click", () => save(button)));
 document.querySelectorAll(".copy").forEach((button) => button.addEventListener("click", () => copy(button)));

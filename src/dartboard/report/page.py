@@ -16,22 +16,22 @@ from dartboard.report.blocks import command, tiles
 from dartboard.report.cells import cells
 from dartboard.report.chain import chain_of, joined
 from dartboard.report.conditions import conditions, state_words
+from dartboard.report.epoch_slider import slider_section
 from dartboard.report.facts import Facts, parent_of, read_facts
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells
-from dartboard.report.walk import story_section
 from dartboard.runs.atomic_files import as_bytes
 from dartboard.runs.targets import write_target
 from dartboard.spaces import darts
 from dartboard.spaces.search_space import Architecture
 
-# Sections that the navigation leads to: the element's id, its word.
+# Sections that the navigation links to: the id of the element, its word.
 PLACES = (
     ("answer", "Answer"),
-    ("story", "Story"),
+    ("story", "Epochs"),
     ("trials", "Trials"),
     ("change", "Change"),
-    ("close", "Close calls"),
+    ("sensitivity", "Sensitivity"),
     ("training", "Training"),
     ("trainings", "Trainings"),
     ("searches", "Searches"),
@@ -42,13 +42,13 @@ PLACES = (
 
 @dataclass(frozen=True)
 class Page:
-    """What differs between the kinds of page: words at the top, the answer, the story."""
+    """What differs between the kinds of page: words at the top, the answer, the sections."""
 
     eyebrow: str
     title: str
     lede: str
     answer: Html
-    story: Html
+    sections: Html
 
 
 def write(folders: Sequence[Path], out: Path | None) -> Path:
@@ -62,14 +62,14 @@ def write(folders: Sequence[Path], out: Path | None) -> Path:
 
 
 def common_folder(folders: Sequence[Path]) -> Path:
-    """The folder itself, or the innermost one that holds them all, in the words they were given in."""
+    """The folder itself, as it was given, or the innermost folder that contains them all."""
     return (
         folders[0] if len(folders) == 1 else Path(os.path.commonpath([os.path.abspath(folder) for folder in folders]))
     )
 
 
 def put(text: str, path: Path, *, named: bool) -> None:
-    """Writes a page: where a person named its file, through links and into devices. Raises as `write_target`."""
+    """Writes a page; if a person named its file, through links and into devices. Raises as `write_target`."""
     if not named:
         return replace_text(path, text)
     try:
@@ -80,7 +80,7 @@ def put(text: str, path: Path, *, named: bool) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Writes beside and renames, so that a reader never sees half a page. Raises InputError."""
+    """Writes a temporary file and renames it, so that a reader never sees half a page. Raises InputError."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(as_bytes(text))
@@ -92,18 +92,18 @@ def replace_text(path: Path, text: str) -> None:
         ) from None
 
 
-def page_html(runs: Sequence[Facts], beside: Path) -> str:
-    """The whole file. `beside`: the folder it will lie in, to which links are relative."""
+def page_html(runs: Sequence[Facts], page_folder: Path) -> str:
+    """The complete file. `page_folder`: the folder of the page, to which links are relative."""
     files_ = "config.toml, environment.json, metrics.jsonl and architecture.json of the runs"
-    return document(page_of(runs, beside), PLACES, [conditions(runs)], files_)
+    return document(page_of(runs, page_folder), PLACES, [conditions(runs)], files_)
 
 
 def document(page: Page, places: Sequence[tuple[str, str]], more: Sequence[Html | None], source: str) -> str:
-    """A whole file: the page, then more sections. places: (id, word) of what the navigation leads to, if it is there.
+    """A complete file: the page, then more sections. places: (id, word) of what the navigation links to.
 
-    source: the files it was written from, in words.
+    source: the files from which it was written, in words.
     """
-    main = tag("main", opening(page), page.story, *more)
+    main = tag("main", opening(page), page.sections, *more)
     there = [tag("a", word, href=f"#{name}") for name, word in places if f'id="{name}"' in main]
     body = [
         tag("a", "To the content", href="#answer", class_="skip"),
@@ -155,18 +155,18 @@ def opening(page: Page) -> Html:
     )
 
 
-def page_of(runs: Sequence[Facts], beside: Path) -> Page:
-    """Which kind of page these runs make."""
+def page_of(runs: Sequence[Facts], page_folder: Path) -> Page:
+    """The page of these runs, of the kind that fits them."""
     searches = [facts for facts in runs if facts.command == "search"]
     trainings = [facts for facts in runs if facts.command != "search"]
     if len(runs) == 1:
-        return single(runs[0], beside)
+        return single(runs[0], page_folder)
     if len(searches) == len(trainings) == 1 and belong(searches[0], trainings[0]) and trainings[0].epochs:
-        return journey(searches[0], trainings[0], beside)
-    return comparison(searches, trainings, beside)
+        return search_and_training(searches[0], trainings[0], page_folder)
+    return comparison(searches, trainings, page_folder)
 
 
-def single(facts: Facts, beside: Path) -> Page:
+def single(facts: Facts, page_folder: Path) -> Page:
     if facts.trials:
         return by_trials(facts)
     if not facts.epochs:
@@ -176,13 +176,13 @@ def single(facts: Facts, beside: Path) -> Page:
         took = words.duration(facts.number("elapsed_s"))
         title = f"A cell for {data_name(facts)}, {'found in' if facts.done else 'after'} {took}"
         eyebrow = f"Architecture search · {facts.method or ''} · seed {facts.config.get('seed', words.UNKNOWN)}{state}"
-        whole = joined(chain_of(facts))
+        chain = joined(chain_of(facts))
         return Page(
             eyebrow,
             title,
-            search_page.lede(facts) + chain_words(whole),
+            search_page.lede(facts) + chain_words(chain),
             with_state(facts, search_page.answer(facts)),
-            search_page.story(whole),
+            search_page.sections(chain),
         )
     share = words.percent(facts.number("test_accuracy"), facts.data.get("test"))
     known = compare_page.published_name(facts.architecture)
@@ -190,7 +190,8 @@ def single(facts: Facts, beside: Path) -> Page:
     eyebrow = f"Training from scratch · {data_name(facts)} · seed {facts.config.get('seed', words.UNKNOWN)}{state}"
     use = command(words.evaluate_command(facts.folder), "Score these weights again:")
     answer = join([train_page.answer(facts), use if facts.done else None])
-    return Page(eyebrow, title, train_page.lede(facts), with_state(facts, answer), train_page.story(facts, beside))
+    sections = train_page.sections(facts, page_folder)
+    return Page(eyebrow, title, train_page.lede(facts), with_state(facts, answer), sections)
 
 
 def by_trials(facts: Facts) -> Page:
@@ -198,33 +199,33 @@ def by_trials(facts: Facts) -> Page:
     state = "" if facts.done else " · not finished"
     eyebrow = f"Architecture search · {facts.method or ''} · seed {facts.config.get('seed', words.UNKNOWN)}{state}"
     answer = with_state(facts, trials_page.answer(facts))
-    story = join([trials_page.story(facts), story_section(facts)])
-    return Page(eyebrow, trials_page.title(facts), trials_page.lede(facts), answer, story)
+    sections = join([trials_page.sections(facts), slider_section(facts)])
+    return Page(eyebrow, trials_page.title(facts), trials_page.lede(facts), answer, sections)
 
 
 def chain_words(facts: Facts) -> str:
-    """That the run goes on from others, where it does."""
+    """A sentence that says from which runs this one continues; empty for a single run."""
     if not facts.swaps:
         return ""
-    told = ", ".join(f"{swap.run} ({swap.data}) from epoch {swap.epoch}" for swap in facts.swaps)
+    swaps = ", ".join(f"{swap.run} ({swap.data}) from epoch {swap.epoch} on" for swap in facts.swaps)
     runs = words.plural(len(facts.swaps) + 1, "run")
-    return f" The search goes on from another: below, epochs are counted through {runs}, {told} on."
+    return f" The search continues another one: below, epochs are counted through {runs}, with {swaps}."
 
 
 def with_state(facts: Facts, answer: Html) -> Html:
-    """An unfinished run says so before anything else."""
+    """The page of an unfinished run says so first."""
     return answer if facts.done else join([tag("p", state_words(facts), class_="box-note state"), answer])
 
 
 def empty(facts: Facts) -> Page:
     what = "search" if facts.command == "search" else "training"
     lede = "No epoch has finished yet, so there is nothing to show but the conditions below."
-    line = command(f"dartboard resume {quoted(facts.folder)}", "Go on with it, exactly where it stopped:")
+    line = command(f"dartboard resume {quoted(facts.folder)}", "Resume it exactly where it stopped:")
     return Page(f"A {what} · {data_name(facts)}", f"This {what} has not finished an epoch", lede, line, Html(""))
 
 
-def journey(search: Facts, training: Facts, beside: Path) -> Page:
-    """A search and the training of what it found, told as one."""
+def search_and_training(search: Facts, training: Facts, page_folder: Path) -> Page:
+    """A search and the training of what it found, on one page."""
     share = words.percent(training.number("test_accuracy"), training.data.get("test"))
     title = f"A cell for {data_name(search)}: {share} right on images it never saw"
     eyebrow = f"Search and training · {search.method or ''} · {data_name(search)}"
@@ -232,33 +233,34 @@ def journey(search: Facts, training: Facts, beside: Path) -> Page:
     use = search_page.train_block(search, "Train this architecture again, or on other data:")
     answer = join([figures, search_page.alarm(search), cells(training.architecture, search.name), use])
     answer = with_state(search, with_state(training, answer))
-    whole = joined(chain_of(search))
-    lede = f"{search_page.lede(search)}{chain_words(whole)} {train_page.lede(training)}"
-    return Page(eyebrow, title, lede, answer, join([search_page.story(whole), train_page.story(training, beside)]))
+    chain = joined(chain_of(search))
+    lede = f"{search_page.lede(search)}{chain_words(chain)} {train_page.lede(training)}"
+    sections = join([search_page.sections(chain), train_page.sections(training, page_folder)])
+    return Page(eyebrow, title, lede, answer, sections)
 
 
 def times(search: Facts, training: Facts) -> list[tuple[str, str, object]]:
     parts = [facts.number("elapsed_s") for facts in (search, training)]
-    whole = sum(part for part in parts if part is not None)
+    total = sum(part for part in parts if part is not None)
     remark = (
         f"search {words.duration(parts[0])}, training {words.duration(parts[1])}; {search_page.device_word(training)}"
     )
-    return [("time in all", words.duration(whole), remark)]
+    return [("total time", words.duration(total), remark)]
 
 
-def comparison(searches: Sequence[Facts], trainings: Sequence[Facts], beside: Path) -> Page:
+def comparison(searches: Sequence[Facts], trainings: Sequence[Facts], page_folder: Path) -> Page:
     counts = [words.plural(len(searches), "search").replace("searchs", "searches")] if searches else []
     counts += [words.plural(len(trainings), "training")] if trainings else []
     names = list(dict.fromkeys(data_name(facts) for facts in [*searches, *trainings]))
     title = f"{' and '.join(counts)}, side by side"
-    lede = "Each number with its spread. Runs are repetitions only where their settings differ in nothing but the seed."
+    lede = "Each number with its spread. Runs count as repetitions only if their settings differ in the seed alone."
     waiting = [facts.name for facts in [*searches, *trainings] if not facts.done]
     if waiting:
         lede += f" Not finished: {', '.join(waiting)}."
     trained = [facts for facts in searches if not facts.trials]
     answer = compare_page.answer(trained, trainings)
-    story = join([trials_page.side_by_side(searches), compare_page.story(trained, trainings, beside)])
-    return Page(f"Comparison · {', '.join(names)}", title, lede, answer, story)
+    sections = join([trials_page.side_by_side(searches), compare_page.sections(trained, trainings, page_folder)])
+    return Page(f"Comparison · {', '.join(names)}", title, lede, answer, sections)
 
 
 def belong(search: Facts, training: Facts) -> bool:
@@ -276,7 +278,7 @@ def same(one: Architecture | None, other: Architecture | None) -> bool:
 
 
 def data_name(facts: Facts) -> str:
-    """The images in a word; where a table scores, its file."""
+    """The data set in a word; if a table gives the scores, its file."""
     if facts.trials and "truth" in facts.config:
         return trials_page.table_name(facts)
     return words.short_data(facts.data.get("name") or facts.config.get("data") or "unknown data")

@@ -1,4 +1,4 @@
-"""One colour an operation, the same in every picture.
+"""One colour per operation, the same in every picture.
 
 Each colour has a contrast of at least 3 to white and to the dark page, so one value serves both. The seven operations
 of the DARTS space differ from each other by at least 10 (OKLab distance x 100) for normal sight and for simulated
@@ -25,7 +25,7 @@ COLOURS = {
     "noise": "#6b7a8a",
 }
 SPARE = ("#b0703a", "#7c7fae", "#5d8a66", "#b86a7d", "#4f8a9e")  # for operations that are not listed
-# Graphviz words for line styles; solid where not listed.
+# Graphviz words for line styles; those not listed are solid.
 STYLES = {
     "max_pool_3x3": "dashed",
     "avg_pool_3x3": "dashed",
@@ -36,7 +36,7 @@ STYLES = {
 
 INK, MUTED, LINE, PAPER, PANEL = "#1b1d23", "#5c6270", "#a3a8b3", "#ffffff", "#eef0f4"
 DARK_INK, DARK_MUTED, DARK_LINE, DARK_PAPER, DARK_PANEL = "#eceae4", "#a2a7b3", "#6b717e", "#15171c", "#2a2e37"
-GONE, NEW = "#d55e00", "#0072b2"
+REMOVED, ADDED = "#d55e00", "#0072b2"
 
 
 def colour(operation: str) -> str:

@@ -18,11 +18,11 @@ def line(facts: Facts, field: str, name: str, colour: str, *, dashed: bool = Fal
 
 
 def step_line(facts: Facts, field: str, colour: str) -> list[Series]:
-    """The field over the steps, faint; an epoch's steps end where the epoch's point stands."""
+    """The field over the steps, faint; the steps of an epoch end at the point of the epoch."""
     if not facts.epochs or facts.epochs[0].step <= 0:
         return []
     ends = [(0, -1), *((epoch.step, epoch.epoch) for epoch in facts.epochs)]  # (steps done, epoch that they end)
-    ends.append((2 * ends[-1][0] - ends[-2][0], ends[-1][1] + 1))  # the epoch at work
+    ends.append((2 * ends[-1][0] - ends[-2][0], ends[-1][1] + 1))  # the current epoch
     steps, epochs = zip(*ends, strict=True)
     found = [(step.step, value) for step in facts.steps if (value := step.get(field)) is not None]
     points = [(float(np.interp(step, steps, epochs)), value) for step, value in found]
@@ -37,26 +37,26 @@ def plot(
     *,
     percent: bool = False,
     gap: bool = False,
-    whole: bool = False,
+    integers: bool = False,
     marks: Sequence[tuple[float, str]] = (),
     chance: bool = False,
 ) -> Html | None:
-    """A titled picture of curves, with first and last values in its description; None where there is no curve.
+    """A titled picture of curves, with first and last values in its description; None if there is no curve.
 
-    A dotted vertical line stands at each swap of the chain; chance: a dotted horizontal one at what guessing gets.
+    A dotted vertical line stands at each swap of the chain; chance: a dotted horizontal one at chance level.
     """
     if not series:
         return None
-    told = [
+    ends = [
         f"{one.name} from {number(one.y[0], percent)} to {number(one.y[-1], percent)}"
         for one in series
         if not one.faint
     ]
-    label = f"{title} over epochs: {', '.join(told)}"
+    label = f"{title} over epochs: {', '.join(ends)}"
     swaps = [swap.epoch - 0.5 for swap in facts.swaps]
     if chance and facts.chance is not None:
-        marks, label = [*marks, (facts.chance, "guessing")], f"{label}; guessing {number(facts.chance, percent)}"
-    svg = curves(series, label, percent=percent, gap=gap, whole=whole, marks=marks, swaps=swaps)
+        marks, label = [*marks, (facts.chance, "chance")], f"{label}; chance {number(facts.chance, percent)}"
+    svg = curves(series, label, percent=percent, gap=gap, integers=integers, marks=marks, swaps=swaps)
     return picture(svg, caption, f"{facts.name}-{title.lower().replace(' ', '-')}", title=title)
 
 

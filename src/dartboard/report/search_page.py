@@ -1,4 +1,4 @@
-"""The part of the page that tells a search: what it found, and how that came about."""
+"""The part of the page about a search: what it found, and how the result developed."""
 
 from dartboard.analysis.edit_distance import COMPARED
 from dartboard.methods import METHODS
@@ -7,15 +7,15 @@ from dartboard.report import next_training, words
 from dartboard.report.blocks import command, section, tiles, unbroken
 from dartboard.report.cells import cells, collapse_box
 from dartboard.report.change_page import change_section
-from dartboard.report.close_page import close_section
+from dartboard.report.epoch_slider import slider_section
 from dartboard.report.facts import Facts
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import last_change
 from dartboard.report.plots import line, plot, step_line
+from dartboard.report.sensitivity_page import sensitivity_section
 from dartboard.report.stability import settled
 from dartboard.report.stopping import stopping_section
 from dartboard.report.timing import time_spent
-from dartboard.report.walk import story_section
 
 
 def order_word(facts: Facts) -> str:
@@ -40,9 +40,9 @@ def lede(facts: Facts) -> str:
     first += f" on {images}" if data else ""
     changed = last_change(facts.history)
     second = (
-        "The cell it would give never changed after the start."
+        "The derived cell did not change after the start."
         if changed is None
-        else (f"The cell it would give last changed at epoch {changed} (epochs count from 0).")
+        else (f"The derived cell last changed at epoch {changed} (epochs count from 0).")
     )
     return f"{first}. {second}"
 
@@ -65,7 +65,7 @@ def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
 
 
 def alarm(facts: Facts) -> Html | None:
-    """A collapsed cell is told at the top, where nobody can miss it."""
+    """A warning at the top of the page if the cell has collapsed."""
     found = collapse_box(facts)
     if found is None or "box-warning" not in found:
         return None
@@ -94,8 +94,8 @@ def answer(facts: Facts) -> Html:
             tiles(answer_tiles(facts)),
             alarm(facts),
             cells(facts.architecture, facts.name),
-            train if facts.done else command(resume, "Go on with it, exactly where it stopped:"),
-            command(f"dartboard why {quoted(facts.folder)}", "Ask why it performs so:")
+            train if facts.done else command(resume, "Resume it exactly where it stopped:"),
+            command(f"dartboard why {quoted(facts.folder)}", "Study why it performs as it does:")
             if facts.done and facts.architecture is not None and facts.architecture.space in COMPARED
             else None,
         ]
@@ -103,22 +103,22 @@ def answer(facts: Facts) -> Html:
 
 
 def train_block(facts: Facts, purpose: str) -> Html:
-    """The command that trains what a search found; below it the recipe, where that takes long."""
+    """The command that trains what a search found; below it the recipe, if that takes long."""
     line = command(next_training.command(facts.folder, facts.config), purpose)
     remark = next_training.remark(facts.folder, facts.config)
     return join([line, tag("p", unbroken(f"This trains {remark}"), class_="small") if remark else None])
 
 
-def story(facts: Facts) -> Html:
-    """How the search came about: the slider with the relaxed cells, whether the cell changes, and the curves.
+def sections(facts: Facts) -> Html:
+    """The course of the search: the epoch slider with the relaxed cells, whether the cell changes, and the curves.
 
     facts: of a run, or of a chain of runs as `chain.joined` gives them.
     """
     return join(
         [
-            story_section(facts),
+            slider_section(facts),
             change_section(facts),
-            close_section(facts),
+            sensitivity_section(facts),
             section(
                 "curves",
                 "The search in curves",
@@ -127,7 +127,7 @@ def story(facts: Facts) -> Html:
                 time_spent(facts),
             ),
             stopping_section(facts),
-            section("stability", "Did it settle, did it collapse?", collapse_box(facts), *settled(facts)),
+            section("stability", "Did the search converge or collapse?", collapse_box(facts), *settled(facts)),
         ]
     )
 
@@ -165,22 +165,22 @@ def search_curves(facts: Facts) -> list[Html]:
             gap=True,
             chance=True,
         ),
-        plot(facts, "Learning rate", rate, "Of the weights; that of alpha is constant."),
+        plot(facts, "Learning rate", rate, "Learning rate of the weights; that of alpha is constant."),
     ]
     return [one for one in found if one is not None]
 
 
 def gap_words(facts: Facts) -> Html | None:
     """The gap between the supernet and the cell cut out of it, in words."""
-    whole, cut = facts.number("val_accuracy"), facts.number("derived_val_accuracy")
-    if whole is None or cut is None:
+    mixed, cut = facts.number("val_accuracy"), facts.number("derived_val_accuracy")
+    if mixed is None or cut is None:
         return None
     when = "At the end" if facts.done else f"After epoch {facts.epochs[-1].epoch}"
-    chance = f" Guessing gives {100 * facts.chance:.3g} %." if facts.chance is not None else ""
+    chance = f" Chance level is {100 * facts.chance:.3g} %." if facts.chance is not None else ""
     return tag(
         "p",
-        f"{when} the supernet is right on {words.percent(whole)} of the validation images, the cell cut out of it, "
-        f"with the same weights, on {words.percent(cut)}: a gap of {100 * (whole - cut):.1f} points.{chance} Neither "
-        "number says how good the cell becomes when it is trained from scratch; that is what the training is for.",
+        f"{when} the supernet classifies {words.percent(mixed)} of the validation images correctly, and the cell cut "
+        f"out of it, with the same weights, {words.percent(cut)}: a gap of {100 * (mixed - cut):.1f} points.{chance} "
+        "Neither number says how good the cell is after training from scratch; only the training measures that.",
         class_="prose",
     )

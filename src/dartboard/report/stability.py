@@ -1,4 +1,4 @@
-"""Whether a search settled: entropy of alpha, and skip connections."""
+"""Whether a search converged: entropy of alpha, and skip connections."""
 
 import math
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def entropy_plot(facts: Facts) -> Html | None:
     first = next((epoch.weights for epoch in facts.history if epoch.weights), {})
     choices = max((sum(weight > 0 for weight in row) for table in first.values() for row in table), default=1) or 1
     most = math.log2(choices)
-    caption = f"Mean over the edges, in bits: {most:.3g} is undecided between {choices} operations, 0 has decided."
+    caption = f"Mean over the edges, in bits: {most:.3g} is undecided between {choices} operations, 0 is decided."
     return plot(facts, "Entropy of alpha", lines, caption, marks=[(most, "undecided")])
 
 
@@ -43,9 +43,9 @@ def skips_plot(facts: Facts, known: Sequence[Epoch]) -> Html | None:
     ]
     caption = "Inputs of the derived cell that are skip connections."
     if not facts.form.competing:
-        return plot(facts, "Skip connections", lines, caption, whole=True)
-    caption += " Dotted: where DARTS+ would stop (normal cell)."
-    return plot(facts, "Skip connections", lines, caption, whole=True, marks=[(DARTS_PLUS_SKIPS, "DARTS+")])
+        return plot(facts, "Skip connections", lines, caption, integers=True)
+    caption += " Dotted: the number at which DARTS+ would stop (normal cell)."
+    return plot(facts, "Skip connections", lines, caption, integers=True, marks=[(DARTS_PLUS_SKIPS, "DARTS+")])
 
 
 def skips_of(epoch: Epoch, kind: str) -> int:

@@ -1,4 +1,4 @@
-"""Where the stopping rules of a search fired, and which cell each keeps: a table, and marks on the curves they read."""
+"""When the stopping rules of a search fired, and which cell each selects: a table, and marks on their curves."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,17 +20,18 @@ COLOURS = ("--one", "--three", "--four", "--muted", "--ink")
 
 
 def stopping_section(facts: Facts) -> Html | None:
-    """None where the search had no rules; in a chain of runs each has a page of its own for them."""
+    """None if the search had no rules; in a chain of runs each run has a page of its own for them."""
     found = {} if facts.swaps else stopped(facts)
     if not found:
         return None
     plots = [cut_out_plot(facts, found), eigenvalue_plot(facts, found), held_out_plot(facts, found)]
     known = tag("div", *(one for one in plots if one is not None), class_="duo")
-    return section("stopping", "Where it would have stopped", rules_table(facts, found), known, lead=lead(facts))
+    title = "Where the search would have stopped"
+    return section("stopping", title, rules_table(facts, found), known, lead=lead(facts))
 
 
 def stopped(facts: Facts) -> dict[Rule, Stopped]:
-    """What each rule says: as the result has it, else of the epochs so far. Empty where no rule can be told."""
+    """The outcome of each rule: from the result, or from the epochs so far. Empty if no rule can be read."""
     try:
         rules = stop_rules.parse(str(facts.config.get("stop", "")))
         if "stopped" in facts.result:
@@ -52,17 +53,18 @@ def stopped_of(entry: Mapping[str, Any]) -> Stopped:
 def lead(facts: Facts) -> str:
     by = facts.result.get("stopped_by")
     if by:
-        return f"The cell of this search is the one that {by} keeps."
+        return f"The result of this search is the cell of the rule {by}."
     if facts.config.get("stop_mode") == "report":
-        return "The search went on to its end; its cell is the last epoch's. Each rule would have kept another."
-    return "No rule has ended the search; its cell is the last epoch's."
+        result = "The search ran to its end, and its result is the cell of the last epoch."
+        return f"{result} The table has the cell of each rule."
+    return "No rule has ended the search; its result is the cell of the last epoch."
 
 
 def rules_table(facts: Facts, found: Mapping[Rule, Stopped]) -> Html:
     head = (
         "rule",
         "fired after epoch",
-        "keeps epoch",
+        "cell of epoch",
         f"skips, {facts.form.family.main}",
         f"{words.CUT_OUT} (validation)",
         "file",
@@ -85,8 +87,8 @@ def value_at(facts: Facts, epoch: int, field: str) -> float | None:
     return next((one.get(field) for one in facts.epochs if one.epoch == epoch), None)
 
 
-def kept_points(facts: Facts, found: Mapping[Rule, Stopped], field: str, names: Sequence[str]) -> list[Series]:
-    """A dot a rule, at the epoch whose cell it keeps."""
+def rule_points(facts: Facts, found: Mapping[Rule, Stopped], field: str, names: Sequence[str]) -> list[Series]:
+    """One dot per rule, at the epoch whose cell it selects."""
     dots = []
     for (rule, one), colour in zip(found.items(), COLOURS * len(found), strict=False):
         value = value_at(facts, one.kept, field)
@@ -96,10 +98,12 @@ def kept_points(facts: Facts, found: Mapping[Rule, Stopped], field: str, names: 
 
 
 def cut_out_plot(facts: Facts, found: Mapping[Rule, Stopped]) -> Html | None:
-    whole = line(facts, "derived_val_accuracy", words.CUT_OUT, "--two")
-    dots = kept_points(facts, found, "derived_val_accuracy", list(stop_rules.RULES))
-    caption = "Accuracy of each epoch's cell on validation images, with the supernet's weights. Dots: the cells kept."
-    return plot(facts, "The cells the rules keep", whole + dots, caption, percent=True, chance=True) if whole else None
+    lines = line(facts, "derived_val_accuracy", words.CUT_OUT, "--two")
+    dots = rule_points(facts, found, "derived_val_accuracy", list(stop_rules.RULES))
+    caption = (
+        "Accuracy of each epoch's cell on validation images, with the supernet's weights. Dots: cells of the rules."
+    )
+    return plot(facts, "The cells of the rules", lines + dots, caption, percent=True, chance=True) if lines else None
 
 
 def eigenvalue_plot(facts: Facts, found: Mapping[Rule, Stopped]) -> Html | None:
@@ -115,18 +119,18 @@ def eigenvalue_plot(facts: Facts, found: Mapping[Rule, Stopped]) -> Html | None:
         lines.append(Series(f"mean of {stop_rules.WINDOW}", list(known), list(known.values()), "--one", dashed=True))
     if one.epoch is not None and one.kept in known:
         middle = one.epoch - stop_rules.WINDOW // 2 * every
-        lines.append(Series("kept", [one.kept], [known[one.kept]], "--three"))
+        lines.append(Series("cell of the rule", [one.kept], [known[one.kept]], "--three"))
         lines.append(Series("compared with it", [middle], [known[middle]], "--four"))
     caption = f"Largest eigenvalue of the Hessian in alpha. Dots: the averages that {rule.text} compared."
     return plot(facts, "Dominant eigenvalue", lines, caption)
 
 
 def held_out_plot(facts: Facts, found: Mapping[Rule, Stopped]) -> Html | None:
-    whole = line(facts, "held_out_accuracy", "supernet", "--two")
-    dots = kept_points(facts, found, "held_out_accuracy", ["held-out"])
-    caption = "Of the supernet, on images of train that neither weights nor alpha saw. Dot: the cell kept."
+    lines = line(facts, "held_out_accuracy", "supernet", "--two")
+    dots = rule_points(facts, found, "held_out_accuracy", ["held-out"])
+    caption = "Of the supernet, on training images that neither the weights nor alpha saw. Dot: the cell of the rule."
     return (
-        plot(facts, "Accuracy on the held-out part", whole + dots, caption, percent=True, chance=True)
-        if whole
+        plot(facts, "Accuracy on the held-out part", lines + dots, caption, percent=True, chance=True)
+        if lines
         else None
     )

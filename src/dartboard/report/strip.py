@@ -1,4 +1,4 @@
-"""Cells as a strip of small pictures: every node in the same place in each, so that the eye finds what changed."""
+"""Cells as a strip of small pictures: each node in the same place in all, so that changes are easy to see."""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ THIN, THICK, ROOM = 5, 10, 12  # lines, and the room around the nodes, in the un
 
 @dataclass(frozen=True)
 class Layout:
-    """Where Graphviz puts the nodes and edges of the relaxed cell: the box of them all, and the place of each."""
+    """The places that Graphviz gives the nodes and edges of the relaxed cell, and the box around them all."""
 
     left: float
     top: float
@@ -41,7 +41,7 @@ def layout(num_nodes: int) -> Layout:
     assert one is not None
     drawn = relaxed_svg(one)
     found = re.findall(r'e-(\d+)-(\d+)">.*?<path [^>]*d="([^"]*)"', drawn, flags=re.DOTALL)
-    paths = {(int(source), int(target)): whole(path) for source, target, path in found}
+    paths = {(int(source), int(target)): rounded(path) for source, target, path in found}
     nodes = {number: node_place(drawn, name) for number, name in enumerate(one.nodes[:-1])}
     corners = [tuple(map(float, pair)) for path in paths.values() for pair in re.findall(r"(-?\d+),(-?\d+)", path)]
     xs, ys = zip(*corners, *nodes.values(), strict=True)
@@ -49,13 +49,13 @@ def layout(num_nodes: int) -> Layout:
     return Layout(min(xs) - ROOM, min(ys) - ROOM, *size, nodes, paths)
 
 
-def whole(path: str) -> str:
-    """The path in whole points: a small picture shows no finer ones."""
+def rounded(path: str) -> str:
+    """The path in integer points: a small picture shows no finer ones."""
     return re.sub(r"-?\d+\.\d+", lambda found: str(round(float(found[0]))), path)
 
 
 def node_place(drawn: str, name: str) -> tuple[float, float]:
-    """The middle of the node's circle, or of its name where it is a box."""
+    """The middle of the node's circle, or of its box if it is an input."""
     written = re.escape(name).replace(r"\-", "(?:-|&#45;)")
     group = re.search(rf'<g class="node state">\s*<title>{written}</title>(.*?)</g>', drawn, flags=re.DOTALL)
     assert group is not None
@@ -68,9 +68,9 @@ def node_place(drawn: str, name: str) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Frame:
-    """A small picture: words above it, the cell, and what a reader is told of it; before: the cell it is held against.
+    """A small picture: words above it, and the cell; before: the cell with which it is compared.
 
-    index: the frame of the slider that it stands for; swap: the words of a swap just before it.
+    index: its frame of the epoch slider; swap: the words of a swap just before it.
     """
 
     words: str
@@ -81,7 +81,7 @@ class Frame:
 
 
 def strip(frames: Sequence[Frame], kind: str, columns: int = COLUMNS) -> Html:
-    """The frames row by row as one <svg> element; thick: inputs that the cell before has not."""
+    """The frames row by row as one <svg> element; thick: inputs that the cell before does not have."""
     most = max(len(frame.cell.nodes) for frame in frames)
     place = layout(most)
     head = HEAD + (SWAP_HEAD if any(frame.swap for frame in frames) else 0)
@@ -94,8 +94,8 @@ def strip(frames: Sequence[Frame], kind: str, columns: int = COLUMNS) -> Html:
         drawn.append(tag("g", *small(frame, place, head, height), class_="thumb", **where))
     rows = -(-len(frames) // columns)
     total = ((WIDTH + GAP) * columns - GAP + 2 * EDGE, round((height + GAP) * rows - GAP) + 2 * EDGE)
-    told = "; ".join(f"{frame.words}: {change_words(frame)}" for frame in frames if frame.before is not None)
-    label = f"{len(frames)} small pictures of the derived {TITLES[kind]}. {told}"
+    changes = "; ".join(f"{frame.words}: {change_words(frame)}" for frame in frames if frame.before is not None)
+    label = f"{len(frames)} small pictures of the derived {TITLES[kind]}. {changes}"
     return grids.frame(*total, label, "strip", *drawn)
 
 
@@ -117,14 +117,14 @@ def small(frame: Frame, place: Layout, head: float, height: float) -> list[Html]
 
 
 def swap_words(swap: str) -> Html:
-    """The words of a swap on a line of their own, pressed together where they are longer."""
+    """The words of a swap on a line of their own, condensed if they are longer."""
     room = WIDTH - 2 * MARGIN
     tight = {"textLength": room, "lengthAdjust": "spacingAndGlyphs"} if SWAP_LETTER * len(swap) > room else {}
     return tag("text", swap, x=MARGIN, y=28 + SWAP_HEAD, class_="swap-words", **tight)
 
 
 def change_words(frame: Frame) -> str:
-    """How many inputs are new, counted at the best matching of nodes."""
+    """The number of new inputs, at the best matching of nodes."""
     if frame.before is None:
         return ""
     found = compare(frame.before, frame.cell)
@@ -132,9 +132,9 @@ def change_words(frame: Frame) -> str:
 
 
 def lines(frame: Frame, place: Layout) -> list[Html]:
-    """An edge an input, in the colour and the dash of its operation; the same edge again beside the first."""
+    """One edge per input, in the colour and the dash of its operation; a second one on an edge is beside the first."""
     before = aligned(frame.cell, frame.before) if frame.before is not None else frame.cell
-    new = set(difference(before, frame.cell).new)
+    new = set(difference(before, frame.cell).added)
     found, drawn = [], dict.fromkeys(place.paths, 0)
     for target, inputs in enumerate(frame.cell.nodes, start=darts.NUM_INPUTS):
         for operation, source in inputs:
@@ -160,7 +160,7 @@ def dots(frame: Frame, place: Layout) -> list[Html]:
 
 
 def epoch_frames(facts: Facts, history: Sequence[Epoch], kind: str) -> list[Frame]:
-    """A frame an epoch, each held against the one before; the first after a swap says so."""
+    """One frame per epoch, each compared with the one before; the first after a swap says so."""
     swaps = {swap_index(history, swap): f"→ {swap.data}" for swap in facts.swaps}
     cells = [cell_of(epoch, kind) for epoch in history]
     on_slider = [id(epoch) for epoch in history if epoch.weights]

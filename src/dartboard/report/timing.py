@@ -1,4 +1,4 @@
-"""Where the time of a run went, as a bar and in words, from the times in the lines of its epochs."""
+"""The time of a run by kind of work, as a bar and in words, from the times in the lines of its epochs."""
 
 from collections.abc import Sequence
 
@@ -26,14 +26,14 @@ Part = tuple[str, float, str, float]  # words, seconds, colour, opacity
 
 
 def time_spent(facts: Facts) -> Html | None:
-    """The bar with its legend and the images a second; None for a run that did not note its times."""
+    """The bar with its legend and the images per second; None for a run that did not log its times."""
     parts = parts_of(facts)
     if not parts:
         return None
-    whole = sum(seconds for _, seconds, _, _ in parts)
-    told = ", ".join(f"{name} {words.percent(seconds / whole)}" for name, seconds, _, _ in parts)
-    bar = tag("div", drawn(parts, whole, f"Where the time went: {told}"), legend(parts, whole))
-    return picture(bar, caption(facts, whole), f"{facts.name}-time", title="Where the time went")
+    all_s = sum(seconds for _, seconds, _, _ in parts)
+    shares = ", ".join(f"{name} {words.percent(seconds / all_s)}" for name, seconds, _, _ in parts)
+    bar = tag("div", drawn(parts, all_s, f"Time by kind of work: {shares}"), legend(parts, all_s))
+    return picture(bar, caption(facts, all_s), f"{facts.name}-time", title="Time by kind of work")
 
 
 def total(facts: Facts, field: str) -> float:
@@ -41,7 +41,7 @@ def total(facts: Facts, field: str) -> float:
 
 
 def parts_of(facts: Facts) -> list[Part]:
-    """What all epochs spent, with what no part accounts for at the end."""
+    """The time of all epochs by part, and at the end the time that belongs to no part."""
     inside = bool(facts.epochs) and all(epoch.get("forward_s") is not None for epoch in facts.epochs)
     fields = (*BEFORE, *(INSIDE_STEPS if inside else WHOLE_STEPS), *AFTER)
     found = [(name, total(facts, field), colour, opacity) for field, name, colour, opacity in fields]
@@ -52,10 +52,10 @@ def parts_of(facts: Facts) -> list[Part]:
     return [part for part in (*found, ("the rest", rest, "--four", 0.5)) if part[1] > 0.0]
 
 
-def drawn(parts: Sequence[Part], whole: float, label: str) -> Html:
+def drawn(parts: Sequence[Part], all_s: float, label: str) -> Html:
     boxes, left = [], 0.0
     for name, seconds, colour, opacity in parts:
-        width = WIDTH * seconds / whole
+        width = WIDTH * seconds / all_s
         title = tag("title", f"{name}: {words.duration(seconds)}")
         style = f"fill:var({colour});fill-opacity:{opacity}"
         boxes.append(tag("rect", title, x=f"{left:.2f}", y=0, width=f"{width:.2f}", height=HEIGHT, style=style))
@@ -64,17 +64,17 @@ def drawn(parts: Sequence[Part], whole: float, label: str) -> Html:
     return tag("svg", *boxes, role="img", aria_label=label, **size)
 
 
-def legend(parts: Sequence[Part], whole: float) -> Html:
+def legend(parts: Sequence[Part], all_s: float) -> Html:
     items = []
     for name, seconds, colour, opacity in parts:
         box = tag("rect", width=12, height=12, style=f"fill:var({colour});fill-opacity:{opacity}")
         swatch = tag("svg", box, viewBox="0 0 12 12", width=12, height=12, aria_hidden="true")
-        items.append(tag("li", swatch, f"{name} {words.duration(seconds)}, {words.percent(seconds / whole)}"))
+        items.append(tag("li", swatch, f"{name} {words.duration(seconds)}, {words.percent(seconds / all_s)}"))
     return tag("ul", *items, class_="legend")
 
 
-def caption(facts: Facts, whole: float) -> Html:
+def caption(facts: Facts, all_s: float) -> Html:
     rates = sorted(rate for epoch in facts.epochs if (rate := epoch.get("images_per_s")) is not None)
     middle = rates[len(rates) // 2] if rates else None
-    speed = f" {words.count(middle)} training images a second in the median epoch." if middle is not None else ""
-    return join([f"All epochs together: {words.duration(whole)}.{speed}"])
+    speed = f" {words.count(middle)} training images per second in the median epoch." if middle is not None else ""
+    return join([f"All epochs together: {words.duration(all_s)}.{speed}"])

@@ -1,4 +1,4 @@
-"""The part of the page that tells a training from scratch: what it reached, and its curves."""
+"""The part of the page about a training from scratch: what it reached, and its curves."""
 
 import math
 from pathlib import Path
@@ -22,7 +22,8 @@ def lede(facts: Facts) -> str:
     epochs = words.plural(len(facts.epochs), "epoch")
     return (
         f"A network of {size} was trained from scratch for {epochs}{seen}, then scored "
-        f"on {words.count(data.get('test'))} test images that nothing before had used. The result is the last epoch's."
+        f"on {words.count(data.get('test'))} test images that neither the search nor the training had used. The result "
+        "is that of the last epoch."
     )
 
 
@@ -38,7 +39,7 @@ def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
         ),
     ]
     if macs is not None:
-        found.append(("multiply-adds", words.short_count(macs), exact(macs, "an image; one is two FLOPs")))
+        found.append(("multiply-adds", words.short_count(macs), exact(macs, "per image; one is two FLOPs")))
     return [*found, ("training", words.duration(facts.number("elapsed_s")), device_word(facts))]
 
 
@@ -47,7 +48,7 @@ def exact(value: object, remark: str) -> str:
 
 
 def sampling_words(facts: Facts) -> str:
-    """How far the choice of so many images moves a share: one binomial standard error."""
+    """The sampling error of a share over this number of images: one binomial standard error."""
     share, images = facts.number("test_accuracy"), facts.data.get("test")
     if share is None or not isinstance(images, int) or images < 1:
         return f"on the test images{words.chance_words(facts.chance)}"
@@ -59,15 +60,16 @@ def answer(facts: Facts) -> Html:
     return join([tiles(answer_tiles(facts)), cells(facts.architecture, facts.name)])
 
 
-def story(facts: Facts, beside: Path) -> Html:
-    """Curves, and the search that the architecture comes from; `beside` is the folder the page lies in."""
+def sections(facts: Facts, page_folder: Path) -> Html:
+    """Curves, and the search that the architecture comes from; `page_folder`: the folder of the page."""
     return section(
         "training",
         "The training",
         tag("div", *training_curves(facts), class_="trio"),
         time_spent(facts),
-        parent_words(facts, beside),
-        lead="Weights drawn anew; training and validation images together; the test images only to draw a curve.",
+        parent_words(facts, page_folder),
+        lead="Trained from new random weights on the training and validation images together; the test images are only "
+        "used to draw a curve.",
     )
 
 
@@ -75,10 +77,10 @@ def training_curves(facts: Facts) -> list[Html]:
     loss = line(facts, "train_loss", "training", "--one") + line(facts, "test_loss", "test", "--three", dashed=True)
     accuracy = line(facts, "train_accuracy", "training", "--one")
     accuracy += line(facts, "test_accuracy", "test", "--three", dashed=True)
-    told = "Dashed: test images. Drawn, used for nothing."
+    dashed = "Dashed: test images, which are only drawn and decide nothing."
     found = [
-        plot(facts, "Training accuracy", accuracy, told, percent=True, chance=True),
-        plot(facts, "Training loss", loss, f"Cross entropy. {told}"),
+        plot(facts, "Training accuracy", accuracy, dashed, percent=True, chance=True),
+        plot(facts, "Training loss", loss, f"Cross entropy. {dashed}"),
         plot(facts, "Training learning rate", line(facts, "lr", "learning rate", "--four"), "Of the weights."),
     ]
     if any(value > 0 for epoch in facts.epochs if (value := epoch.get("drop_path")) is not None):
@@ -87,14 +89,14 @@ def training_curves(facts: Facts) -> list[Html]:
     return [one for one in found if one is not None]
 
 
-def parent_words(facts: Facts, beside: Path) -> Html | None:
+def parent_words(facts: Facts, page_folder: Path) -> Html | None:
     named = facts.environment.get("parent")
     if not named:
         return None
     parent = parent_of(facts)
     page = parent / "report.html" if parent is not None else None
-    if page is not None and page.is_file() and page.resolve() != (beside / "report.html").resolve():
-        target = link_to(page.resolve(), beside.resolve())
+    if page is not None and page.is_file() and page.resolve() != (page_folder / "report.html").resolve():
+        target = link_to(page.resolve(), page_folder.resolve())
         return tag(
             "p", "The architecture comes from the search ", tag("a", str(named), href=target), ".", class_="prose"
         )

@@ -1,4 +1,4 @@
-"""Pictures of a transfer study: how its stages hang together, and its differences with their intervals."""
+"""Pictures of a transfer study: the paths of its searches, and its differences with their intervals."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,10 @@ COLOURS = {"a": "--one", "b": "--two"}
 
 
 def forest(rows: Sequence[tuple[str, float, float, float, Sequence[float]]], label: str) -> Html:
-    """A row a difference: a dot a pair, the mean with its interval. rows: (name, mean, low, high, pairs), as shares."""
+    """One row per difference: a dot for each pair, the mean with its interval.
+
+    rows: (name, mean, low, high, pairs), as shares.
+    """
     with matplotlib.rc_context(SETTINGS):
         labels = [wrapped(row[0], 36) for row in rows]
         height = 0.75 + 0.27 * len(rows) + LINE_IN * max(label.count("\n") for label in labels) * len(rows)
@@ -29,14 +32,14 @@ def forest(rows: Sequence[tuple[str, float, float, float, Sequence[float]]], lab
         axes.set_yticks(range(len(rows)), labels)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.margins(x=0.08)
-        dress(axes, "difference of test accuracy, points", percent=False, whole=False, ticks=False)
+        dress(axes, "difference of test accuracy, points", percent=False, integers=False, ticks=False)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
         return element(written(figure), label, {}, height)
 
 
 def paths(rows: Sequence[tuple[str, Sequence[tuple[str, str]]]], label: str) -> Html:
-    """A row a path through the data sets: boxes joined by arrows. rows: (name, ((side, words), ...))."""
+    """One row per path through the data sets: boxes joined by arrows. rows: (name, ((side, words), ...))."""
     box_width = max([BOX_W, *(16 + LETTER_W * len(words) for _, steps in rows for _, words in steps)])
     width = LEFT + 190 + 2 * (box_width + GAP) + 10
     height = ROW * len(rows) + 8

@@ -1,4 +1,4 @@
-"""The page of a transfer study: the answer with its error bars, and all that it rests on. Needs no torch."""
+"""The page of a transfer study: the answer with its error bars, and the evidence for it. Needs no torch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -46,8 +46,8 @@ PLACES = (
     ("protocol", "Protocol"),
     ("conditions", "Conditions"),
 )
-FOREST = "A dot is a seed's difference, the diamond their mean, the line its 95 % interval"
-FEW = 5  # with fewer seeds than that, the page says how little they can show
+FOREST = "A dot is the difference of one seed, the diamond their mean, the line its 95 % interval"
+FEW = 5  # with fewer seeds, the page says how little they can show
 
 
 def write(study: Study, out: Path | None = None) -> Path:
@@ -58,7 +58,7 @@ def write(study: Study, out: Path | None = None) -> Path:
 
 
 def page_html(study: Study) -> str:
-    """The whole file."""
+    """The complete file."""
     found = findings(study)
     names: dict[Side, str] = {"a": short(study.protocol.a), "b": short(study.protocol.b)}
     if names["a"] == names["b"]:
@@ -84,31 +84,31 @@ def eyebrow(study: Study, found: Findings) -> str:
 def title(study: Study, names: Mapping[Side, str]) -> str:
     if study.protocol.proxy:
         return f"Is a part of {names['a']} enough to search on?"
-    return f"Does a cell travel between {names['a']} and {names['b']}?"
+    return f"Does a cell transfer between {names['a']} and {names['b']}?"
 
 
 def lede(study: Study, found: Findings) -> str:
     protocol = study.protocol
-    budget = f"{protocol.budget} a phase, as epochs" if protocol.budget else words.plural(protocol.epochs, "epoch")
+    budget = f"{protocol.budget}, as epochs" if protocol.budget else words.plural(protocol.epochs, "epoch")
     if not protocol.budget and protocol.epochs != protocol.epochs_b:
         budget += f" on A, {protocol.epochs_b} on B"
     return (
-        "Every cell was trained from scratch on both data sets by one protocol and scored on test images that no "
+        "Every cell was trained from scratch on both data sets with one protocol and scored on test images that no "
         f"search saw. A phase is {budget}; {words.plural(protocol.seeds, 'seed')}, "
         f"{found.done} of {found.total} runs done."
     )
 
 
 def answer(study: Study, found: Findings, names: Mapping[Side, str]) -> Html:
-    told = [sentence(one, names) for one in found.contrasts if one.key in ("transfer", "swap", "proxy", "found")]
-    told += [verdict for side in SIDES if (verdict := carry_verdict(found.contrasts, side, names))]
-    if not told:
-        return box("note", "Nothing to compare yet", "No pair of trained cells is there; go on with the study.")
+    lines = [sentence(one, names) for one in found.contrasts if one.key in ("transfer", "swap", "proxy", "found")]
+    lines += [verdict for side in SIDES if (verdict := carry_verdict(found.contrasts, side, names))]
+    if not lines:
+        return box("note", "Nothing to compare yet", "There is no pair of trained cells yet; resume the study.")
     return join(
         [
             tiles(answer_tiles(found, names, chances(study))),
             caution(study),
-            tag("ul", *(tag("li", one) for one in told)),
+            tag("ul", *(tag("li", one) for one in lines)),
         ]
     )
 
@@ -119,21 +119,21 @@ def caution(study: Study) -> Html | None:
         return None
     least = 2 / 2**n if n > 1 else 1.0
     wide = (
-        f"an interval by Student's t is {student_quantile(n - 1, 0.95) / n**0.5:.1f} standard deviations wide to each "
-        "side, and right only as far as differences over seeds are normal"
+        f"an interval by Student's t extends {student_quantile(n - 1, 0.95) / n**0.5:.1f} standard deviations to each "
+        "side, and is correct only if differences over seeds are normal"
         if n > 1
         else "there is no interval"
     )
     return box(
         "note",
         f"{words.plural(n, 'seed')} can show little",
-        f"With n = {n} the smallest p-value that flipping the signs of the differences can give is {least:g}, and "
-        f"{wide}. What follows are differences that were seen, not laws.",
+        f"With n = {n} the smallest possible p-value of a sign-flip test is {least:g}, and {wide}. The differences "
+        "below are observations in these runs, not general results.",
     )
 
 
 def chances(study: Study) -> dict[Side, float | None]:
-    """What guessing gets right on each side, as the first run on it knows."""
+    """The chance level on each side, from the first run on it."""
     found: dict[Side, float | None] = dict.fromkeys(SIDES)
     for stage in study.stages:
         if found[stage.side] is None and study.is_done(stage):
@@ -170,19 +170,21 @@ def plan(study: Study, names: Mapping[Side, str]) -> Html:
         for group, path in paths_of(study).items()
     ]
     svg = transfer_figures.paths(rows, "The paths of the searches through the data sets")
-    caption = "Each box is one phase. What goes along an arrow: " + ", ".join(
+    caption = "Each box is one phase. An arrow carries over: " + ", ".join(
         CARRIES[suffix].replace(",", " and ") for suffix in study.protocol.suffixes
     )
     schedule = (
-        "; learning rate and optimizers begin anew" if study.protocol.restart_schedule else "; the schedule goes on"
+        "; the learning rate and the optimizers restart"
+        if study.protocol.restart_schedule
+        else "; the schedule continues"
     )
     lead = (
-        "Swap and stay pass through the same hand-over (a new classifier, the same schedule), so that only the data "
-        "differ. One phase alone on a data set is phase 1 there: it is both the start of a swap and its control."
+        "Swap and stay have the same warm start (a new classifier, the same schedule), so that only the data differ. A "
+        "search of one phase on a data set is phase 1 itself: it is both the start of a swap and its control."
     )
     if study.protocol.proxy:
-        caption, schedule = "Each search sees all of A, or a part of it", ""
-        lead = "The same number of epochs each; every cell is then trained on both data sets."
+        caption, schedule = "Each search uses all of A or a part of it", ""
+        lead = "Each search has the same number of epochs; every cell is then trained on both data sets."
     return section(
         "study",
         "What was done",
@@ -192,7 +194,7 @@ def plan(study: Study, names: Mapping[Side, str]) -> Html:
 
 
 def narrow(figure: Html) -> Html:
-    """A figure no wider than it is easy to read."""
+    """A figure of limited width, so that it is easy to read."""
     return tag("div", figure, style="max-width:44rem")
 
 
@@ -201,8 +203,8 @@ def paths_of(study: Study) -> dict[str, str]:
     found = {}
     for stage in study.stages:
         if stage.command == "search":
-            whole = 2 * stage.side if stage.group.endswith("-whole") else stage.side
-            found[stage.group] = f"{stage.group[0]}{stage.side}" if stage.before else whole
+            alone = 2 * stage.side if stage.group.endswith("-whole") else stage.side
+            found[stage.group] = f"{stage.group[0]}{stage.side}" if stage.before else alone
     return found
 
 
@@ -235,8 +237,8 @@ def matrix(found: Findings, names: Mapping[Side, str], chances: Mapping[Side, fl
         for side in SIDES
         if any(found.matrix[group, side].values for group in found.groups)
     ]  # fmt: skip
-    told = table(head, rows, caption="Test accuracy: mean ± sample standard deviation over seeds")
-    return section("matrix", "The transfer matrix", told, pair(*pictures) if pictures else None)
+    accuracies = table(head, rows, caption="Test accuracy: mean ± sample standard deviation over seeds")
+    return section("matrix", "The transfer matrix", accuracies, pair(*pictures) if pictures else None)
 
 
 def counted(found: Findings, group: str) -> str:
@@ -271,14 +273,14 @@ def differences(found: Findings, names: Mapping[Side, str]) -> Html | None:
         "differences",
         "What made a difference",
         narrow(picture(svg, forest_caption(found.contrasts), "differences", title="Differences of test accuracy")),
-        table(head, rows, caption="Differences of test accuracy, in points; p by flipping the signs of all pairs"),
+        table(head, rows, caption="Differences of test accuracy, in points; p of a sign-flip test over all pairs"),
         lead="Each row subtracts a control. Differences are paired by seed: same split, order and initial weights.",
     )
 
 
 def forest_caption(contrasts: Sequence[Contrast]) -> str:
     made = how_words(contrasts)
-    return f"{FOREST}, by {made}." if made else f"{FOREST}, where there is one."
+    return f"{FOREST}, by {made}." if made else f"{FOREST}, if there is one."
 
 
 def ends(one: Contrast) -> tuple[float, float]:
@@ -291,7 +293,7 @@ def ends(one: Contrast) -> tuple[float, float]:
 
 
 def change(found: Findings, names: Mapping[Side, str]) -> Html | None:
-    """How far phase 2 moved the cells, and the first seed's before and after."""
+    """How much phase 2 changed the cells, and the cells of the first seed before and after it."""
     if not found.moves:
         return None
     groups = list(dict.fromkeys(move.group for move in found.moves))
@@ -303,13 +305,13 @@ def change(found: Findings, names: Mapping[Side, str]) -> Html | None:
     head = ("searched on", "inputs that changed in phase 2, mean", "lowest", "highest", "of", "n")
     note = (
         "Inputs (operation and predecessor) of both cells that differ from those of phase 1, at the best matching of "
-        "nodes: renamed nodes are no change"
+        "nodes: renumbered nodes do not count"
     )
     return section("change", "Did the cell change?", table(head, rows, caption=note), *pictures)
 
 
 def stayed(group: str) -> bool:
-    """Whether phase 2 went on with phase 1's data."""
+    """Whether phase 2 continued with the data of phase 1."""
     return group[0] == group[1]
 
 
@@ -330,12 +332,12 @@ def before_and_after(found: Findings, group: str, names: Mapping[Side, str]) -> 
 
 
 def ranks(found: Findings, names: Mapping[Side, str]) -> Html:
-    """Whether one score ranks cells as another does."""
+    """Whether two scores rank the cells in the same order."""
     rows = [(rank_words(one, names), *tau_words(one)) for one in found.ranks]
     note = "Kendall's tau-b: 1 the same order, 0 none, −1 the opposite; p by permutation among the cells compared."
     lead = (
-        "Over all cells, and only among cells of like searches (other seeds) or of one seed: a supernet that was "
-        "trained for longer scores higher whatever its cell is worth, and cells of one seed share their split."
+        "Over all cells, and within cells of the same kind of search (over seeds) or of the same seed: a supernet that "
+        "was trained for longer scores higher however good its cell is, and cells of one seed share their split."
     )
     head = ("scores", "compared", "tau", "p", "n cells")
     return section("ranks", "Do the scores agree?", table(head, rows, caption=note), lead=lead)

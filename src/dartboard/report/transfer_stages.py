@@ -1,4 +1,4 @@
-"""What the page of a transfer study rests on: its stages, the protocol, the conditions of its runs."""
+"""The evidence on the page of a transfer study: its stages, the protocol, the conditions of its runs."""
 
 from dartboard.config import parse_budget
 from dartboard.report import words
@@ -15,7 +15,7 @@ from dartboard.studies.study import STAGES, Study
 
 
 def stages(study: Study, found: Findings) -> Html:
-    """Every run, with its page, and whether the budgets were equal."""
+    """Every run with its page, and whether the budgets were equal."""
     by_name = {(cell.group, cell.seed): cell for cell in found.cells}
     rows = []
     for stage in study.stages:
@@ -64,13 +64,13 @@ def equal_words(study: Study, found: Findings) -> str:
 
 
 def protocol(study: Study) -> Html:
-    """Everything that decides the numbers."""
+    """Everything that determines the numbers."""
     fields = {name: getattr(study.protocol, name) for name in study.protocol.__dataclass_fields__}
     blocks = [block("Protocol", fields), block("Every search", study.search), block("Every training", study.train)]
     return section("protocol", "Protocol", *blocks, block("Where", study.setup))
 
 
 def first_conditions(study: Study) -> Html | None:
-    """The conditions of the first finished run; the others have theirs on their own pages."""
+    """The conditions of the first finished run; the pages of the others have theirs."""
     first = next((stage for stage in study.stages if study.is_done(stage)), None)
     return None if first is None else conditions([read_facts(study.place(first))])

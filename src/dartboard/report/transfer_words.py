@@ -1,4 +1,4 @@
-"""What the page of a transfer study calls things, and its sentences."""
+"""The names and the sentences on the page of a transfer study."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,24 +11,24 @@ from dartboard.studies.protocol import CARRIES, SIDES, Side
 QUESTIONS = {
     "transfer": "the cell found on the other data set − the one found on this",
     "swap": "swapped to this data set − stayed on it",
-    "gain": "after going on with this data set − before",
+    "gain": "after continuing on this data set − before",
     "fresh": "swapped to this data set − searched on it alone, one phase",
-    "whole": "swapped to this data set − searched on it alone, both phases' budget",
+    "whole": "swapped to this data set − searched on it alone, with the budget of both phases",
     "found": "found on this data set − drawn at random",
     "proxy": "searched on a part of A − on all of it",
-    "carry": "swapped − stayed, against the same with something else carried over",
+    "carry": "swapped − stayed, compared with the same for another choice of what is carried over",
 }
 NAMES = {
     "transfer": "other's cell − own",
     "swap": "swap − stay",
     "gain": "after − before swap",
     "fresh": "swap − alone",
-    "whole": "swap − alone, whole",
+    "whole": "swap − alone, both budgets",
     "found": "found − random",
 }
 
 
-SAME = "All values are the same, so that the interval has no width and says nothing of other seeds."
+SAME = "All values are equal, so the interval has no width and says nothing about other seeds."
 
 
 def sentence(one: Contrast, names: Mapping[Side, str]) -> str:
@@ -37,19 +37,19 @@ def sentence(one: Contrast, names: Mapping[Side, str]) -> str:
     how = {"swap": f"swapped ({first}) against stayed ({second})", "found": f"found on {first} against random cells"}
     how["carry"] = f"swapped − stayed with {carried_words(one.first)}, against {carried_words(one.second)}"
     what = how.get(one.key, f"found on {first} against found on {second}")
-    told = f"Trained on {names[one.side]}, {what}: {100 * one.interval.estimate:+.2f} points"
+    found = f"Trained on {names[one.side]}, {what}: {100 * one.interval.estimate:+.2f} points"
     if not one.has_interval:
-        return f"{told} (n = {size_words(one)}, no interval)."
+        return f"{found} (n = {size_words(one)}, no interval)."
     kind = f"n = {size_words(one)} pairs" if one.paired else f"n = {size_words(one)}"
-    told += f" (95 % interval {interval(one)}, {one.interval.how}, {kind}). "
+    found += f" (95 % interval {interval(one)}, {one.interval.how}, {kind}). "
     if one.interval.low == one.interval.high == 0.0:
-        return told + "No difference at all."
+        return found + "No difference at all."
     if one.interval.has_no_width:
-        return told + SAME
-    return told + (
-        "The interval leaves zero out."
+        return found + SAME
+    return found + (
+        "The interval does not contain zero."
         if one.interval.excludes_zero
-        else "The interval holds zero: no difference is shown."
+        else "The interval contains zero: no difference is shown."
     )
 
 
@@ -64,12 +64,12 @@ def interval(one: Contrast) -> str:
 
 
 def how_words(contrasts: Sequence[Contrast]) -> str:
-    """What made the intervals: "Student's t, and Welch's t where nothing is paired"."""
+    """How the intervals were computed: "Student's t, and Welch's t for unpaired differences"."""
     paired, other = (
         " or ".join(dict.fromkeys(one.interval.how for one in contrasts if one.has_interval and one.paired is pairs))
         for pairs in (True, False)
     )
-    made = f"{paired}, and {other} where nothing is paired" if paired and other else paired or other
+    made = f"{paired}, and {other} for unpaired differences" if paired and other else paired or other
     return made.replace("bootstrap", "the bootstrap")
 
 
@@ -80,7 +80,7 @@ def entry_words(entry: Entry | None) -> str:
 
 
 def carried(one: Contrast) -> str:
-    """What a row compares, where the question does not say it."""
+    """What a row compares, if the question does not say it."""
     if one.key == "carry":
         return f" ({carried_words(one.first)} − {carried_words(one.second)})"
     if one.first[2:] in ("-weights", "-alphas"):
@@ -98,11 +98,11 @@ def forest_name(one: Contrast, names: Mapping[Side, str]) -> str:
     if one.key == "carry":
         left, right = (CARRIES[group[2:]].replace(",", "+") for group in (one.first, one.second))
         return f"{names[one.side]}: {left} − {right}"
-    told = NAMES.get(one.key, f"{one.first} − whole")
+    name = NAMES.get(one.key, f"{one.first} − all of A")
     if one.key == "found" and one.first not in SIDES:
-        told = f"{one.first} − random"
+        name = f"{one.first} − random"
     suffix = f" ({one.first[3:]})" if one.first[2:] in ("-weights", "-alphas") else ""
-    return f"{names[one.side]}: {told}{suffix}"
+    return f"{names[one.side]}: {name}{suffix}"
 
 
 def move_words(moves: Sequence[Move]) -> tuple[object, ...]:
@@ -110,7 +110,7 @@ def move_words(moves: Sequence[Move]) -> tuple[object, ...]:
     return f"{sum(numbers) / len(numbers):.1f}", min(numbers), max(numbers), moves[0].of, len(numbers)
 
 
-WITHIN = {"": "all cells", "search": "cells of like searches", "seed": "cells of one seed"}
+WITHIN = {"": "all cells", "search": "cells of the same kind of search", "seed": "cells of one seed"}
 
 
 def rank_words(one: Rank, names: Mapping[Side, str]) -> str:
@@ -127,51 +127,54 @@ def tau_words(one: Rank) -> tuple[object, ...]:
 
 
 def carry_verdict(contrasts: Sequence[Contrast], side: Side, names: Mapping[Side, str]) -> str:
-    """Which of what is carried over makes the difference between swap and stay, as far as the intervals tell.
+    """Which of what is carried over makes the difference between swap and stay, as far as the intervals show.
 
-    Empty where not every way to carry over was taken, or some interval is missing.
+    Empty unless every way to carry over was taken and has an interval.
     """
     swaps = {one.first[2:]: one for one in contrasts if one.key == "swap" and one.side == side}
     between = {(one.first[2:], one.second[2:]): one for one in contrasts if one.key == "carry" and one.side == side}
     if set(swaps) != set(CARRIES) or not all(one.has_interval for one in swaps.values()):
         return ""
-    told = "; ".join(
+    effects = "; ".join(
         f"{carried_words(one.first)} {100 * one.interval.estimate:+.2f} ({interval(one)})" for one in swaps.values()
     )
     if any(one.interval.has_no_width and one.interval.low != 0.0 for one in swaps.values()):
-        return f"Trained on {names[side]}, swapped − stayed in points: {told}. In one of them: {SAME.lower()}"
+        return f"Trained on {names[side]}, swapped − stayed in points: {effects}. In one of them: {SAME.lower()}"
     shown = {suffix: one.interval.excludes_zero for suffix, one in swaps.items()}
     apart = between["-weights", "-alphas"].interval.excludes_zero
-    return f"Trained on {names[side]}, swapped − stayed in points: {told}. {who_carries(shown, apart)}"
+    return f"Trained on {names[side]}, swapped − stayed in points: {effects}. {who_carries(shown, apart)}"
 
 
 def who_carries(shown: Mapping[str, bool], apart: bool) -> str:
-    """shown: whether the effect's interval leaves zero out, by suffix; apart: whether weights − alphas does."""
+    """shown: whether the interval of the effect excludes zero, by suffix; apart: whether weights − alphas does."""
     if not any(shown.values()):
-        return "No interval leaves zero out: there is no effect that weights or alphas could carry."
+        return "Every interval contains zero: there is no effect that weights or alphas could carry."
     if shown["-weights"] and shown["-alphas"]:
-        return "Either alone shows an effect" + ("; they differ." if apart else "; no difference of the two is shown.")
+        return "Either alone shows an effect" + (
+            "; they differ." if apart else "; no difference between the two is shown."
+        )
     if not (shown["-weights"] or shown["-alphas"]):
-        return "An effect shows only where both are carried over."
+        return "An effect appears only if both are carried over."
     which, other = ("weights", "alphas") if shown["-weights"] else ("alphas", "weights")
     if apart:
-        return f"The {which} carry the effect: alone they show it, the {other} do not, and the two differ."
+        alone = f"it appears with them alone and not with the {other} alone, and the two differ"
+        return f"The {which} carry the effect: {alone}."
     return (
-        f"The effect shows with the {which} alone and not with the {other} alone, but the interval of their "
-        "difference holds zero: it cannot be ascribed to one of the two."
+        f"The effect appears with the {which} alone and not with the {other} alone, but the interval of their "
+        "difference contains zero, so the effect cannot be attributed to one of the two."
     )
 
 
 def path_name(group: str) -> str:
     if group.endswith("-whole"):
-        return "alone, whole budget"
+        return "alone, both budgets"
     stem = group[:2]
     suffix = CARRIES.get(group[2:], "")
-    told = f" ({suffix} only)" if group[2:] in ("-weights", "-alphas") else ""
+    only = f" ({suffix} only)" if group[2:] in ("-weights", "-alphas") else ""
     if stem in ("ab", "ba"):
-        return f"swap{told}"
+        return f"swap{only}"
     if stem in ("aa", "bb"):
-        return f"stay{told}"
+        return f"stay{only}"
     return "phase 1, and alone" if group in SIDES else group
 
 

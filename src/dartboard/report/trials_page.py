@@ -1,4 +1,4 @@
-"""The part of the page that tells a search by trials: the best so far, and accuracy against cost."""
+"""The part of the page about a search by trials: the best score so far, and accuracy against cost."""
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -44,7 +44,7 @@ def table_name(facts: Facts) -> str:
 
 
 def score_words(facts: Facts, line: Line | None) -> str:
-    """The score in percent; two decimals where a table carries them."""
+    """The score in percent; with two decimals if a table has them."""
     value = finite(line.get("score")) if line is not None else None
     return words.percent(value, 5000 if "truth" in facts.config else facts.data.get("val"))
 
@@ -67,7 +67,7 @@ def lede(facts: Facts) -> str:
 def answer(facts: Facts) -> Html:
     """Key figures, the best architecture, and what to do next."""
     found = architecture_of(facts)
-    resume = command(f"dartboard resume {quoted(facts.folder)}", "Go on with it, exactly where it stopped:")
+    resume = command(f"dartboard resume {quoted(facts.folder)}", "Resume it exactly where it stopped:")
     train = command(
         next_training.command(facts.folder, facts.config),
         "Train this architecture from scratch, and score it on the test images:",
@@ -90,14 +90,15 @@ def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
     return found
 
 
-def story(facts: Facts) -> Html:
-    """The best so far over trials and seconds, and accuracy against cost."""
+def sections(facts: Facts) -> Html:
+    """The best score so far over trials and seconds, and accuracy against cost."""
     lines = scored(facts)
     if not lines:
         return Html("")
     pictures = [over_trials(facts, lines), over_seconds(facts, lines), *(against(facts, lines, name) for name in COSTS)]
     drawn = [one for one in pictures if one is not None]
-    lead = "Each trial is one architecture. The line is the best so far: what the search would have given there."
+    line = "The line is the best score so far, which is the result if the search stops there."
+    lead = f"Each trial is one architecture. {line}"
     return section("trials", "The trials", tag("div", *drawn, class_="trio"), front_table(facts, lines), lead=lead)
 
 
@@ -112,7 +113,7 @@ def over_trials(facts: Facts, lines: Sequence[Line]) -> Html:
 
 
 def over_seconds(facts: Facts, lines: Sequence[Line]) -> Html | None:
-    """None where a line has no time."""
+    """None if a line has no time."""
     seconds = [finite(line.get("elapsed_s")) for line in lines]
     known = [value for value in seconds if value is not None]
     if len(known) < len(lines):
@@ -130,13 +131,13 @@ def best_picture(
 
 
 def in_steps(name: str, x: Sequence[float], y: Sequence[float]) -> Series:
-    """A line that keeps its height until the next point."""
+    """A line that stays level until the next point."""
     twice = [value for value in x for _ in range(2)][1:]
     return Series(name, twice, [value for value in y for _ in range(2)][:-1])
 
 
 def against(facts: Facts, lines: Sequence[Line], name: str) -> Html | None:
-    """Score against a cost, with the front; None where a trial has no such count, or all have the same."""
+    """Score against a cost, with the Pareto front; None if a trial has no such count, or all have the same."""
     costs = [finite(line.get(name)) for line in lines]
     known = [cost for cost in costs if cost is not None]
     if len(known) < len(lines) or len(set(known)) < 2:
@@ -146,10 +147,10 @@ def against(facts: Facts, lines: Sequence[Line], name: str) -> Html | None:
     places = front(x, y)
     edge = [x[place] for place in places], [y[place] for place in places]
     title = f"Score against {COSTS[name]}"
-    label = f"{title} of {words.plural(len(lines), 'trial')}; {len(places)} on the front"
-    parts = [Series("trials", x, y, "--muted", points=True), Series("front", *edge, "--two")]
+    label = f"{title} of {words.plural(len(lines), 'trial')}; {len(places)} on the Pareto front"
+    parts = [Series("trials", x, y, "--muted", points=True), Series("Pareto front", *edge, "--two")]
     svg = curves(parts, label, percent=True, x_label=f"{unit}{COSTS[name]}")
-    caption = "On the front: no other trial has a higher score at no higher cost."
+    caption = "Pareto front: no other trial has a higher score at no higher cost."
     return picture(svg, caption, file_name(facts, title), title=title)
 
 
@@ -158,7 +159,7 @@ def file_name(facts: Facts, title: str) -> str:
 
 
 def front_table(facts: Facts, lines: Sequence[Line]) -> Html | None:
-    """The trials on the front of score against multiply-adds, from cheap to dear."""
+    """The trials on the Pareto front of score against multiply-adds, the cheapest first."""
     costs = [finite(line.get("macs")) for line in lines]
     known = [cost for cost in costs if cost is not None]
     if len(known) < len(lines):
@@ -170,11 +171,11 @@ def front_table(facts: Facts, lines: Sequence[Line]) -> Html | None:
         for line in chosen
     ]  # fmt: skip
     head = ("trial", "score", "multiply-adds", "parameters", "architecture")
-    return table(head, rows, caption="The front: no other trial has a higher score at no higher cost")
+    return table(head, rows, caption="Pareto front: no other trial has a higher score at no higher cost")
 
 
 def side_by_side(searches: Sequence[Facts]) -> Html | None:
-    """The searches by trials among several runs; None where there are none."""
+    """The searches by trials among several runs; None if there are none."""
     rows = [
         (
             facts.name,

@@ -17,11 +17,11 @@ from dartboard.spaces import darts
 
 Row = Mapping[str, Any]
 THINNEST, THICKEST = 1.2, 9.0
-NARROWEST = 0.02  # a difference of two points is drawn no wider than this share of the greatest
+NARROWEST = 0.02  # the thickest line stands for at least this drop: two points
 
 
 def waterfall(rows: Sequence[Row], chance: float | None = None) -> Html:
-    """Accuracy after each step: the first and the last as whole bars, the steps between as what they take or give."""
+    """Accuracy after each step: the first and the last as full bars, the steps between as their loss or gain."""
     with matplotlib.rc_context(SETTINGS):
         height = 3.1
         figure = Figure(figsize=(WIDTH_IN, height), facecolor="none")
@@ -33,11 +33,11 @@ def waterfall(rows: Sequence[Row], chance: float | None = None) -> Html:
         )
         axes.set_ylim(0, 1.08)
         if chance is not None:
-            add_mark(axes, chance, "guessing")
-        dress(axes, "", percent=True, whole=False, ticks=False)
+            add_mark(axes, chance, "chance")
+        dress(axes, "", percent=True, integers=False, ticks=False)
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None, symbol="%"))
-        told = ", ".join(f"{row['label']} {100 * row['accuracy']:.1f} %" for row in rows)
-        return element(written(figure), f"Accuracy on the val images, step by step: {told}", {}, height)
+        steps = ", ".join(f"{row['label']} {100 * row['accuracy']:.1f} %" for row in rows)
+        return element(written(figure), f"Accuracy on the val images, step by step: {steps}", {}, height)
 
 
 def add_step(axes: Axes, place: int, row: Row, before: float, total: bool) -> None:
@@ -56,12 +56,12 @@ def add_step(axes: Axes, place: int, row: Row, before: float, total: bool) -> No
 
 
 def bounds(row: Row, estimate: float) -> tuple[float, float]:
-    """The ends of the row's interval; the estimate itself where it has none."""
+    """The ends of the row's interval; the estimate itself if it has none."""
     return (estimate, estimate) if row["low"] is None else (row["low"], row["high"])
 
 
 def drops(groups: Sequence[tuple[str, Row, Sequence[Row]]], label: str) -> Html:
-    """A row an input: what is lost without it, with its interval, and by each of its other changes."""
+    """One row per input: the loss without it, with its interval, and the loss by each of its other changes."""
     with matplotlib.rc_context(SETTINGS):
         height = 0.75 + 0.215 * len(groups)
         figure = Figure(figsize=(WIDTH_IN, height), facecolor="none")
@@ -78,14 +78,14 @@ def drops(groups: Sequence[tuple[str, Row, Sequence[Row]]], label: str) -> Html:
         axes.axvline(0, color=STAND_INS["--muted"], linewidth=0.9, zorder=1)
         axes.set_yticks(range(len(groups)), [name for name, _, _ in groups])
         axes.set_ylim(len(groups) - 0.4, -0.6)
-        dress(axes, "drop in accuracy, points", percent=False, whole=False, ticks=False)
+        dress(axes, "drop in accuracy, points", percent=False, integers=False, ticks=False)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
         return element(written(figure), label, {}, height)
 
 
 def scatter(cells: Sequence[Row], x: str, y: str, axes_names: tuple[str, str], label: str) -> Html:
-    """A dot a cell with its number of skips beside it; the found one in another colour."""
+    """One dot per cell with its number of skips beside it; the found one in another colour."""
     with matplotlib.rc_context(SETTINGS):
         height = 2.9
         figure = Figure(figsize=(WIDTH_IN, height), facecolor="none")
@@ -95,7 +95,7 @@ def scatter(cells: Sequence[Row], x: str, y: str, axes_names: tuple[str, str], l
             axes.plot([row[x]], [row[y]], "o", color=colour, markersize=7 if row["name"] == "found" else 5, zorder=3)
             axes.annotate(f"{row['skips']:g}", (row[x], row[y]), (5, 3), textcoords="offset points", fontsize=7.5,
                           color=STAND_INS["--muted"])  # fmt: skip
-        dress(axes, axes_names[0], percent=False, whole=False, ticks=False)
+        dress(axes, axes_names[0], percent=False, integers=False, ticks=False)
         axes.set_title(axes_names[1], loc="left", fontsize=8.5, color=STAND_INS["--muted"])
         axes.margins(0.12)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
@@ -103,7 +103,7 @@ def scatter(cells: Sequence[Row], x: str, y: str, axes_names: tuple[str, str], l
 
 
 def weighted_cell(cell: darts.Cell, kind: str, weights: Mapping[tuple[int, int], float]) -> Html:
-    """A cell whose inputs are as thick as their weight; the number stands beside the operation.
+    """A cell whose inputs are as thick as their weight; the number is beside the operation.
 
     weights: drop in accuracy without the input, by (node, input); negative ones are drawn thinnest.
     """
@@ -116,8 +116,8 @@ def weighted_cell(cell: darts.Cell, kind: str, weights: Mapping[tuple[int, int],
         looks.append((f"{operation}  {100 * weight:+.1f}", {**plain_look(operation)[1], "penwidth": f"{width:.2f}"}))
     drawing = new_graph()
     add_graph(drawing, one, looks=looks)
-    told = ", ".join(
+    losses = ", ".join(
         f"{operation} of {source} into {target}: {100 * weight:.1f}"
         for (source, target, operation), weight in zip(one.edges, own, strict=True)
     )
-    return cell_element(drawing, f"The {one.title}, points of accuracy lost without each input: {told}")
+    return cell_element(drawing, f"The {one.title}, points of accuracy lost without each input: {losses}")

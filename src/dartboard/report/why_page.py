@@ -1,4 +1,4 @@
-"""The page of a `why` study: what its numbers say of the found cell, with pictures. Needs no torch."""
+"""The page of a `why` study: what its numbers say about the found cell, with pictures. Needs no torch."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ def write(found: Row, folder: Path, out: Path) -> Path:
 
 
 def page_html(found: Row, folder: Path) -> str:
-    """The whole file."""
+    """The complete file."""
     facts = read_facts(folder)
     name = page.data_name(facts)
     top = page.Page(
@@ -52,8 +52,8 @@ def page_html(found: Row, folder: Path) -> str:
 
 def lede(found: Row) -> str:
     return (
-        f"Every accuracy is of the same {words.count(found['images'])} val images of the search; every network has "
-        "learned from its train images alone. The test images were not read."
+        f"Every accuracy is measured on the same {words.count(found['images'])} val images of the search; every "
+        "network was trained on its train images alone. The test images were not read."
     )
 
 
@@ -77,7 +77,7 @@ def answer(found: Row, chance: float | None) -> Html:
             words.percent(steps[-1]["accuracy"]),
             f"mean of n = {len(steps[-1]['seeds'])}, short protocol",
         ),
-        ("greatest drop", f"{100 * removed[0]['drop']:.1f} points", f"one input removed; {interval(removed[0])}"),
+        ("largest drop", f"{100 * removed[0]['drop']:.1f} points", f"one input removed; {interval(removed[0])}"),
     ]
     return join([tiles(items), tag("ul", *(tag("li", line) for line in found["headlines"]), class_="findings")])
 
@@ -88,14 +88,14 @@ def answer(found: Row, chance: float | None) -> Html:
 def ablation(found: Row) -> Html:
     rows = found["ablation"]
     lead = (
-        "Every input of the cell without its operation, with every other operation, and with the same operation from "
-        "another node. Shared weights; BatchNorm statistics made anew for every change."
+        "Each input of the cell is removed, given every other operation, and connected to another node with the same "
+        "operation. Scores use shared weights and recalibrated BatchNorm statistics."
     )
     ranked = change_table(rows[:MAX_ROWS], f"The {min(MAX_ROWS, len(rows))} most harmful of {len(rows)} changes")
     rest = [tag("summary", "All changes"), change_table(rows, f"All {len(rows)} changes, the most harmful first")]
     return section(
         "ablation",
-        "What each part is worth",
+        "Contribution of each input",
         weighted_cells(found),
         drop_picture(rows),
         ranked,
@@ -106,7 +106,7 @@ def ablation(found: Row) -> Html:
 
 
 def weighted_cells(found: Row) -> Html:
-    """Both cells, every input as thick as what is lost without it."""
+    """Both cells; the thickness of an input is the accuracy that is lost without it."""
     architecture = formats.read(found["genotype"])[0]
     pictures, used = [], []
     for kind in darts.CELLS:
@@ -128,11 +128,11 @@ def drop_picture(rows: Sequence[Row]) -> Html:
     groups = [
         (input_words(row), row, [one for one in rows if same_input(one, row) and one is not row]) for row in removed
     ]
-    told = "; ".join(f"{name} {points(row['drop'])}" for name, row, _ in groups)
-    svg = why_figures.drops(groups, f"Drop in accuracy by input: {told}")
+    values = "; ".join(f"{name} {points(row['drop'])}" for name, row, _ in groups)
+    svg = why_figures.drops(groups, f"Drop in accuracy by input: {values}")
     caption = (
-        f"Orange: the input removed, with its 95 % interval (paired over the images, by {how_words(removed)}). Blue: "
-        "the operation replaced, or taken from another node. Left of zero the cell is better so."
+        f"Orange: the input is removed, with the 95 % interval (paired over the images, by {how_words(removed)}). "
+        "Blue: the operation is replaced, or reads another node. Left of zero the changed cell is better."
     )
     return tag("div", picture(svg, caption, "why-drops", title="Drop by input"), class_="solo")
 
@@ -162,8 +162,8 @@ def change_table(rows: Sequence[Row], caption: str) -> Html:
         )
         for row in rows
     ]  # fmt: skip
-    told = f"{caption}. Drop in points; lost, gained: images that only the found cell, only the changed one has right"
-    return table(head, body, caption=f"{told}; p of McNemar's exact test, corrected for all changes (Holm).")
+    what = f"{caption}. Drop in points; lost, gained: images that only the found, only the changed cell has right"
+    return table(head, body, caption=f"{what}; p of McNemar's exact test, corrected for all changes (Holm).")
 
 
 def trained_changes(found: Row) -> Html | None:
@@ -186,7 +186,7 @@ def trained_changes(found: Row) -> Html | None:
     caption = "The most harmful changes trained from scratch, against the found cell under the same seeds; " + (
         f"95 % interval of the mean over the seeds, by {how}." if how else "one seed has no interval."
     )
-    return join([tag("h3", "And after training?"), table(head, body, caption=caption)])
+    return join([tag("h3", "The changes after training"), table(head, body, caption=caption)])
 
 
 # --- Discretisation gap ----------------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def gap(found: Row, chance: float | None) -> Html:
         ),
         table(head, body, caption=gap_caption(rows)),
         tag("p", note, class_="small"),
-        lead="Where accuracy is lost on the way from the relaxed network, which the search improved, to one cell.",
+        lead="Where accuracy is lost between the relaxed network, which the search trains, and the single cell.",
     )
 
 
@@ -245,9 +245,9 @@ def motifs(found: Row) -> Html:
     else:
         parts.append(box("note", "Too few random cells", "Fewer than three were scored: give --samples 24 or more."))
     if beside := found["motifs"]["beside"]:
-        summary = f"Over the found cell and those beside it (n {beside[0]['n']}), trained"
+        summary = f"Over the found cell and the cells given with --beside (n {beside[0]['n']}), trained"
         parts.append(tag("details", tag("summary", summary), beside_table(beside)))
-    lead = "What can be counted of a cell, and whether random cells with more of it score better."
+    lead = "Properties of a cell that can be counted, and their rank correlation with accuracy over random cells."
     return section("motifs", "Motifs", *parts, cells_table(found), lead=lead)
 
 
@@ -265,8 +265,8 @@ def motif_table(own: Row, shared: Sequence[Row], trained: Sequence[Row]) -> Html
         body.append(line)
     tried = sum(row["p"] is not None for row in shared)
     caption = (
-        f"Spearman's rho of {tried} motifs with accuracy over random cells, p of permuting the accuracies, corrected "
-        "for the number of motifs (Holm). Depth and width as in Shu, Wang and Cai (ICLR 2020)."
+        f"Spearman's rho of {tried} motifs with accuracy over random cells, p by permutation of the accuracies, "
+        "corrected for the number of motifs (Holm). Depth and width as in Shu, Wang and Cai (ICLR 2020)."
     )
     return table(head, body, caption=caption)
 
@@ -319,15 +319,15 @@ def cell_line(row: Row) -> list[object]:
 
 
 def protocol(found: Row) -> Html:
-    """The settings of the study, and what its words mean."""
+    """The settings of the study, and the meaning of its terms."""
     values = {**found["config"], **found["sizes"]}
     sizes = [(name.replace("_", " "), tag("code", setting(name, value))) for name, value in values.items()]
     text = sentences(
         "Recalibrated: BatchNorm's running mean and variance are the plain means, over these training batches, of each "
         "batch's mean and (unbiased) variance, images not augmented.",
-        "Removed: the operation is `none`, its node adds the other input alone.",
-        "A training learns from the train images with the search's augmentation, without drop path or second "
-        "classifier; it is scored on the val images after recalibration.",
+        "Removed: the operation is `none`, so its node has only the other input.",
+        "A training uses the train images with the search's augmentation, without drop path or auxiliary classifier; "
+        "it is scored on the val images after recalibration.",
         "The changes to be trained, and their order, come from the shared weights; the val images are those by which "
         "the search chose its cell, so its own score on them is not that of fresh images.",
     )

@@ -1,4 +1,4 @@
-"""The part of the page of a `why` study that tells of its trainings: how fast they learn, how gradients flow."""
+"""The part of the page of a `why` study about its trainings: how fast they learn, and how gradients flow."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,19 +8,19 @@ from dartboard.report.figures import Series, curves
 from dartboard.report.markup import Html, tag
 from dartboard.report.why_words import Row, edge_words, row_look, tau_words
 
-COLOURS = "Orange: the found cell. Blue: random cells. Green: cells put beside it, if any."
+COLOURS = "Orange: the found cell. Blue: random cells. Green: cells given with --beside, if any."
 
 
 def convergence(found: Row) -> Html:
     content = found["convergence"]
     cells, steps = content["cells"], found["config"]["few_steps"]
-    told = ", ".join(f"{row['name']} {row['early_loss']:.3g} then {row['final_loss']:.3g}" for row in cells)
+    losses = ", ".join(f"{row['name']} {row['early_loss']:.3g} then {row['final_loss']:.3g}" for row in cells)
     dots = why_figures.scatter(
         cells,
         "early_loss",
         "final_loss",
         (f"loss after {steps} steps", "loss at the end"),
-        f"Early and final loss: {told}",
+        f"Early and final loss: {losses}",
     )
     lines_of = {row["name"]: row["losses"] for row in cells}
     series = cell_lines(lines_of)
@@ -35,7 +35,7 @@ def convergence(found: Row) -> Html:
     note = f"{COLOURS} The number at a dot counts the skips of both cells."
     return section(
         "convergence",
-        "Fast at first, or good at the end",
+        "Fast learning against final loss",
         tag(
             "div",
             picture(dots, f"{note} Losses of val images.", "why-early-final", title="Early and final loss"),
@@ -43,12 +43,13 @@ def convergence(found: Row) -> Html:
             class_="duo",
         ),
         tag("div", tag("h4", "Kendall's tau over these cells"), taus, class_="block"),
-        lead="Cells with many skips are said to learn fast and end worse, which would mislead a search. Do they here?",
+        lead="Cells with many skip connections are reported to learn fast and end worse, which would mislead a search. "
+        "The figures show whether they do so here.",
     )
 
 
 def cell_lines(values: Mapping[str, Sequence[float]]) -> list[Series]:
-    """A line a cell, by its name, the found one on top; the legend names each kind once."""
+    """One line per cell, by its name, the found one on top; the legend names each kind once."""
     series, named = [], {"_"}
     for name in sorted(values, key=lambda name: name == "found"):
         kind, colour = row_look(name)
@@ -67,7 +68,7 @@ def gradient(found: Row) -> Html:
         tag("div", *pictures, class_="duo"),
         transmission_table(found["gradient"]),
         tag("details", tag("summary", "Every input of the found cell"), edge_table(found["gradient"])),
-        lead="The gradient of one batch of training images, the same for all cells and at every look.",
+        lead="The gradient of one batch of training images, the same batch for all cells and at both times.",
     )
 
 
@@ -85,7 +86,7 @@ def transmission_table(content: Row) -> Html:
         after = f"{later['transmission']:.2f}" if later else words.UNKNOWN
         body.append((row["operation"], row["stride"], f"{row['transmission']:.2f}", after, row["n"]))
     caption = (
-        "How much of the gradient that arrives an operation passes back to its source (1: all of it), the mean over "
+        "The share of the arriving gradient that an operation passes back to its source (1: all of it), the mean over "
         "all inputs of the found and the random cells."
     )
     return table(("operation", "stride", "at the start", "after few steps", "inputs"), body, caption=caption)

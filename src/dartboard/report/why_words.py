@@ -18,7 +18,7 @@ def interval(row: Row, prefix: str = "") -> str:
 
 
 def how_words(rows: Iterable[Row], prefix: str = "") -> str:
-    """What made the intervals of these rows, in words; empty where there are none."""
+    """How the intervals of these rows were computed, in words; empty if there are none."""
     made = dict.fromkeys(row[f"{prefix}how"] for row in rows if f"{prefix}how" in row)
     return " or ".join(how for how in made if how != "none").replace("bootstrap", "the bootstrap")
 
@@ -43,7 +43,7 @@ def row_look(name: str) -> tuple[str, str]:
     """(what the legend calls a cell of that name, its colour)."""
     if name == "found":
         return "found", "--two"
-    return ("put beside", "--three") if name.startswith("beside-") else ("random", "--one")
+    return ("given with --beside", "--three") if name.startswith("beside-") else ("random", "--one")
 
 
 def edge_words(source: int, target: int) -> str:

@@ -10,18 +10,18 @@ CUT_OUT = "cell cut out, not trained"
 
 
 def short_data(name: object) -> str:
-    """The name of a data set; of a folder of images the folder's own name, without what is before it."""
+    """The name of a data set; of a folder of images its own name, without the path."""
     path = Path(str(name).removeprefix("images:"))
     return path.name or str(name) if str(name).startswith("images:") else str(name)
 
 
 def chance_words(chance: float | None) -> str:
-    """ "; chance 10 %", to go after a remark; empty where the number of classes is not known."""
+    """ "; chance 10 %", to append to a remark; empty if the number of classes is not known."""
     return f"; chance {100 * chance:.3g} %" if chance is not None else ""
 
 
 def percent(share: float | None, images: object = None) -> str:
-    """0.9312 as "93.1 %"; two decimals where at least 5000 images carry them."""
+    """0.9312 as "93.1 %"; two decimals if at least 5000 images justify them."""
     if share is None:
         return UNKNOWN
     decimals = 2 if isinstance(images, int) and images >= 5000 else 1
@@ -34,14 +34,14 @@ def duration(seconds: float | None) -> str:
         return UNKNOWN
     if seconds < 10:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+    total_s = round(seconds)
+    if total_s < 60:
+        return f"{total_s} s"
+    if total_s < 3600:
+        return f"{total_s // 60} min {total_s % 60:02d} s"
+    if total_s < 86400:
+        return f"{total_s // 3600} h {total_s % 3600 // 60:02d} min"
+    return f"{total_s // 86400} d {total_s % 86400 // 3600} h"
 
 
 def count(value: object) -> str:
@@ -76,5 +76,5 @@ def command_words(command: object) -> str:
 
 
 def evaluate_command(folder: Path) -> str:
-    """A run knows its own data."""
+    """The command that scores a run again; the run knows its data."""
     return f"dartboard evaluate {quoted(folder)}"

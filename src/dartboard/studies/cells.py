@@ -1,4 +1,4 @@
-"""The cells of a transfer study, found or drawn, with what they scored: read from its run folders. Needs no torch."""
+"""The cells of a transfer study, found or random, with their scores: read from its run folders. Needs no torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ RANDOM = "random"
 
 @dataclass(frozen=True)
 class Cell:
-    """One found or drawn cell, with the test accuracy it reached by the data set it was trained on.
+    """One found or random cell, with its test accuracy by the data set on which it was trained.
 
-    side: the data set its search ended on; before: the search that one went on from; supernet, derived: accuracies on
-    val by shared weights, of the mixture and of the cell cut out; elapsed_s, steps: of the search.
+    side: the data set of the last phase of its search; before: the search that this one continued; supernet, derived:
+    accuracies on val by shared weights, of the mixture and of the cell cut out; elapsed_s, steps: of the search.
     """
 
     group: str
@@ -32,17 +32,17 @@ class Cell:
 
 
 def kind(cell: Cell) -> str:
-    """The group of a cell, all random ones together."""
+    """The group of a cell; all random cells are one group."""
     return RANDOM if cell.group.startswith(RANDOM) else cell.group
 
 
 def read_results(study: Study) -> dict[str, dict[str, float]]:
-    """The numbers of every stage's result by its name, empty for one that is not done. Raises InputError."""
+    """The numbers of every stage's result by its name, empty for a stage that is not done. Raises InputError."""
     return {stage.name: result_of(study, stage) for stage in study.stages}
 
 
 def read_cells(study: Study, results: Mapping[str, dict[str, float]]) -> tuple[Cell, ...]:
-    """The cells of all groups and seeds, in the order of the stages; those without any finished run are left out."""
+    """The cells of all groups and seeds, in the order of the stages, without those that have no finished run."""
     found = []
     for group, seed in dict.fromkeys((stage.group, stage.seed) for stage in study.stages):
         own = [stage for stage in study.stages if (stage.group, stage.seed) == (group, seed)]
@@ -73,7 +73,7 @@ def cell_of(study: Study, stage: Stage, trained: dict[Side, float], result: dict
 
 
 def result_of(study: Study, stage: Stage) -> dict[str, float]:
-    """The numbers of a stage's result, with the steps it made; empty while it is not done."""
+    """The numbers of a stage's result, with its number of steps; empty if it is not done."""
     if not study.is_done(stage):
         return {}
     lines = Run.open(study.place(stage)).metrics()

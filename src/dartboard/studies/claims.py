@@ -1,8 +1,9 @@
-"""Who works on what, where several processes or machines share a folder: claims with a heartbeat.
+"""Which process works on which stage, if several processes or machines share a folder: claims with a heartbeat.
 
-A claim is a small file made by whoever comes first. Its owner writes a higher number into it every few seconds. It is
-taken over when its owner is gone: at once where the owner was a process of this machine that no longer exists, else
-when the number has stood still for STALE_S, by the watcher's own clock. Clocks of different machines are not compared.
+A claim is a small file that the first process creates. Its owner writes a higher number into it every few seconds. It
+is taken over if its owner has ended: at once if the owner was a process of this machine that no longer exists,
+otherwise when the number has not changed for STALE_S, by the watcher's own clock. Clocks of different machines are not
+compared.
 """
 
 import json
@@ -24,7 +25,7 @@ BEAT_S, STALE_S, SETTLE_S = 10.0, 60.0, 0.2
 
 
 def machine() -> str:
-    """This machine since it was started, and this space of process numbers: pids mean the same where it is equal."""
+    """This machine since its start, with its namespace of process ids: pids are comparable if it is equal."""
     try:
         system = [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.readlink("/proc/self/ns/pid")]
     except OSError:  # not Linux
@@ -33,14 +34,14 @@ def machine() -> str:
 
 
 class Claim:
-    """A claim that is held; a context manager that gives it free. lost: called where another has taken it over."""
+    """A claim of this process; a context manager that releases it. on_lost: called if another has taken it over."""
 
-    def __init__(self, path: Path, owner: str, lost: Callable[[], None]) -> None:
+    def __init__(self, path: Path, owner: str, on_lost: Callable[[], None]) -> None:
         """Use `Claims.take`."""
-        self.path, self.owner, self.lost = path, owner, lost
+        self.path, self.owner, self.on_lost = path, owner, on_lost
         self.beats = 0
         self.ended = threading.Event()
-        self.thread = threading.Thread(target=self.keep, daemon=True)
+        self.thread = threading.Thread(target=self.beat, daemon=True)
         self.thread.start()
 
     def __enter__(self) -> Self:
@@ -52,64 +53,66 @@ class Claim:
         if read_claim(self.path).get("owner") == self.owner:
             self.path.unlink(missing_ok=True)
 
-    def keep(self) -> None:
-        """Beats until the end, or until the claim is another's."""
+    def beat(self) -> None:
+        """Beats until the end, or until another process owns the claim."""
         while not self.ended.wait(BEAT_S):
             owner = read_claim(self.path).get("owner")
             if owner is None and self.path.exists():
-                continue  # it cannot be read now: a drive that is away for a moment, or somebody is writing
+                continue  # it cannot be read now: the drive is not available, or another process is writing
             if owner != self.owner:
-                return self.lost()
+                return self.on_lost()
             self.beats += 1
             try:
                 replace_file(self.path, content(self.owner, self.beats))
             except (InputError, CannotContinueError, OSError):
-                continue  # the work itself will tell; without beats somebody else may take over
+                continue  # the work itself will report it; without beats another process may take over
 
 
 class Claims:
     """The claims in a folder, as one process sees them over time."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self.folder, self.clock = folder, clock
+    def __init__(self, folder: Path, now: Callable[[], float] = time.monotonic) -> None:
+        self.folder, self.now = folder, now
         self.owner = uuid.uuid4().hex
-        self.seen: dict[str, tuple[str, float]] = {}  # of each claim of others: its text, and since when it is so
+        self.seen: dict[
+            str, tuple[str, float]
+        ] = {}  # of each claim of others: its text, and the time since which it has not changed
 
-    def take(self, name: str, lost: Callable[[], None]) -> Claim | None:
-        """The claim of that name, or None where a living owner has it. Raises as `durable.writing`."""
+    def take(self, name: str, on_lost: Callable[[], None]) -> Claim | None:
+        """The claim of that name, or None if another owner is alive. Raises as `atomic_files.writing`."""
         path = self.folder / f"{name}.json"
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             try:
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
             except FileExistsError:
-                return self.take_over(name, path, lost)
+                return self.take_over(name, path, on_lost)
             with os.fdopen(descriptor, "w") as file:
                 file.write(content(self.owner, 0))
-        return Claim(path, self.owner, lost)
+        return Claim(path, self.owner, on_lost)
 
-    def take_over(self, name: str, path: Path, lost: Callable[[], None]) -> Claim | None:
-        """The claim of an owner that is gone. Of several that try, the last to write has it."""
-        if not self.is_gone(name, path):
+    def take_over(self, name: str, path: Path, on_lost: Callable[[], None]) -> Claim | None:
+        """The claim of an owner that has ended. Of several processes that try, the last to write has it."""
+        if not self.has_ended(name, path):
             return None
         try:
             replace_file(path, content(self.owner, 0))
-        except FileNotFoundError:  # another that tries as well was faster
+        except FileNotFoundError:  # another process was faster
             return None
         time.sleep(SETTLE_S)
-        return Claim(path, self.owner, lost) if read_claim(path).get("owner") == self.owner else None
+        return Claim(path, self.owner, on_lost) if read_claim(path).get("owner") == self.owner else None
 
-    def is_gone(self, name: str, path: Path) -> bool:
-        """Whether the owner's process has ended, or its claim has stood still for so long."""
+    def has_ended(self, name: str, path: Path) -> bool:
+        """Whether the owner's process has ended, or its claim has not changed for STALE_S."""
         found = read_claim(path)
         if found.get("machine") == machine() and isinstance(found.get("pid"), int) and not is_alive(found["pid"]):
             return True
         text = json.dumps(found)
         before = self.seen.get(name)
         if before is None or before[0] != text:
-            self.seen[name] = (text, self.clock())
+            self.seen[name] = (text, self.now())
             return False
-        return self.clock() - before[1] >= STALE_S
+        return self.now() - before[1] >= STALE_S
 
 
 def content(owner: str, beats: int) -> str:
@@ -117,7 +120,7 @@ def content(owner: str, beats: int) -> str:
 
 
 def read_claim(path: Path) -> dict[str, Any]:
-    """What a claim says; nothing where it is gone or just being written."""
+    """The contents of a claim; empty if it is removed or just being written."""
     try:
         found = json.loads(ordinary_bytes(path))
     except (InputError, ValueError, RecursionError):
@@ -126,7 +129,7 @@ def read_claim(path: Path) -> dict[str, Any]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this machine is there; one that has ended and was not waited for yet is not."""
+    """Whether a process of this machine is running; one that has ended and was not waited for yet is not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -135,5 +138,5 @@ def is_alive(pid: int) -> bool:
         return True
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):  # not Linux, or gone meanwhile
+    except (OSError, IndexError):  # not Linux, or it has ended meanwhile
         return True

@@ -1,4 +1,4 @@
-"""What the cells of a transfer study say against each other: paired differences, rank correlations, moves. No torch."""
+"""Comparisons of the cells of a transfer study: paired differences, rank correlations, moves. No torch."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from dartboard.studies.protocol import SIDES, Protocol, Side, proxy_searches
 class Contrast:
     """A difference of two groups on one data set.
 
-    sizes: cells of each; pairs: the differences by seed, where it is paired, and seeds: these; p: by flipping signs.
+    sizes: cells of each; pairs: the differences by seed, if it is paired, and seeds: of these; p: of a sign-flip test.
     """
 
     key: str
@@ -35,16 +35,16 @@ class Contrast:
 
     @property
     def has_interval(self) -> bool:
-        """Whether there is a spread that an interval could rest on: two cells at least on each side."""
+        """Whether there is a spread from which to compute an interval: at least two cells on each side."""
         return self.interval.low is not None
 
 
 @dataclass(frozen=True)
 class Rank:
-    """Kendall's tau-b of two scores over n cells, with its permutation p-value; None where it is not defined.
+    """Kendall's tau-b of two scores over n cells, with its permutation p-value; None if it is not defined.
 
-    within: what the compared cells share, and exchange their scores in: "search" (searches of one kind, other seeds),
-    "seed", or nothing.
+    within: what the compared cells, which exchange their scores, have in common: "search" (searches of one kind, other
+    seeds), "seed", or nothing.
     """
 
     what: str
@@ -56,7 +56,7 @@ class Rank:
 
 @dataclass(frozen=True)
 class Move:
-    """How far phase 2 moved a cell: inputs of both cells that differ, of all there are."""
+    """How much phase 2 changed a cell: inputs of both cells that differ, of all inputs."""
 
     group: str
     seed: int
@@ -87,9 +87,9 @@ def proxy_groups(protocol: Protocol) -> list[str]:
 
 
 def contrast(cells: Sequence[Cell], key: str, first: str, second: str, side: Side, seed: int) -> Contrast | None:
-    """mean(first) - mean(second), paired by seed, with its interval; None where nothing is there yet.
+    """mean(first) - mean(second), paired by seed, with its interval; None if there is no cell yet.
 
-    Random cells are no pairs of anything: there the groups are compared as they are.
+    Random cells have no pairs: for them the groups are compared unpaired.
     """
     one, other = by_seed(cells, first, side), by_seed(cells, second, side)
     if RANDOM in (first, second):
@@ -110,9 +110,9 @@ def contrast(cells: Sequence[Cell], key: str, first: str, second: str, side: Sid
 
 
 def carry_contrasts(contrasts: Sequence[Contrast], protocol: Protocol, seed: int) -> list[Contrast]:
-    """What one way to carry over makes of the swap against another: (swap - stay) - (swap - stay), paired by seed.
+    """The swap effects of two ways to carry over, compared: (swap - stay) - (swap - stay), paired by seed.
 
-    first, second: the swaps of both ways. Nothing where only one way was taken.
+    first, second: the swaps of both ways. The list is empty if only one way was taken.
     """
     found = []
     for side in SIDES:
@@ -139,10 +139,10 @@ def by_seed(cells: Sequence[Cell], group: str, side: Side) -> dict[int, list[flo
 
 
 def ranks(cells: Sequence[Cell], seed: int) -> tuple[Rank, ...]:
-    """Do shared weights rank cells as training does; does one data set rank them as the other?
+    """Whether shared weights rank cells as training does, and whether one data set ranks them as the other.
 
-    Each over all cells, and within what makes cells alike: supernets that were trained longer, or on a part of the
-    data, score higher or lower than others whatever their cells are worth, and cells of one seed share their split.
+    Each over all cells, and within cells of one kind: supernets that were trained for longer, or on a part of the data,
+    score higher or lower than others however good their cells are, and cells of one seed share their split.
     """
     found = []
     for side in SIDES:
@@ -169,7 +169,7 @@ def rank(what: str, within: str, scores: Sequence[tuple[float, float]], strata: 
 
 
 def moves(cells: Sequence[Cell]) -> tuple[Move, ...]:
-    """From the cell of phase 1 to that of phase 2, as `cell_distance` counts: isomorphic cells are the same."""
+    """From the cell of phase 1 to that of phase 2, as `inputs_changed` counts: isomorphic cells are equal."""
     known = {(cell.group, cell.seed): cell.architecture for cell in cells}
     found = []
     for cell in cells:

@@ -1,4 +1,4 @@
-"""What the pieces of a `why` study say: tables with intervals. Needs no torch."""
+"""The findings from the pieces of a `why` study: tables with intervals. Needs no torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 def bits(text: str, number: int) -> list[float]:
-    """0.0 or 1.0 for each of so many images, of the hexadecimal digits of a piece."""
+    """0.0 or 1.0 for each image, from the hexadecimal digits of a piece; number: of images."""
     return [float(bit) for bit in np.unpackbits(np.frombuffer(bytes.fromhex(text), np.uint8))[:number]]
 
 
@@ -58,8 +58,8 @@ def gathered(
 def ablation(pieces: Pieces, changes: Sequence[Variant], number: int, seed: int) -> list[Row]:
     """Every change of the cell, the most harmful first: drop in accuracy by shared weights, recalibrated.
 
-    drop, low, high: paired over the images, by what how names (statistics.mean_interval); p: McNemar's exact test;
-    p_holm: for how many were tried.
+    drop, low, high: paired over the images, by the method that how names (statistics.mean_interval); p: McNemar's exact
+    test; p_holm: corrected for the number of changes.
     """
     base = bits(pieces["gap/recalibrated"]["right"], number)
     rows = [change_row(variant, pieces[f"variant/{variant.key}"], base, seed) for variant in changes]
@@ -82,7 +82,7 @@ def change_row(variant: Variant, piece: Row, base: list[float], seed: int) -> Ro
 
 
 def ends(interval: statistics.Interval, prefix: str = "") -> Row:
-    """Both ends of an interval, null where there is none, and how: what made it."""
+    """Both ends of an interval, null if there is none, and how: its method."""
     return {f"{prefix}low": interval.low, f"{prefix}high": interval.high, f"{prefix}how": interval.how}
 
 
@@ -103,7 +103,7 @@ def accuracies(runs: Sequence[Row]) -> list[float]:
 
 
 def trained_changes(trained: Mapping[str, list[Row]], rows: Sequence[Row], seed: int) -> list[Row]:
-    """The changes that were trained: drop against the found cell, paired by seed, beside that by shared weights."""
+    """The changes that were trained: drop against the found cell, paired by seed, with the drop by shared weights."""
     found, base = [], accuracies(trained["found"])
     for row in rows:
         if row["key"] in trained:
@@ -122,8 +122,8 @@ def gap(pieces: Pieces, trained: Mapping[str, list[Row]], number: int, seed: int
     """Accuracy at every step from the relaxed supernet to the trained cell, and its change from the step before.
 
     low, high: the interval of one network's accuracy, Wilson's; step_low, step_high: of its change, paired over the
-    images, by what step_how names. Of the retrained cell an image counts by the share of the trainings that have it
-    right.
+    images, by the method that step_how names. For the retrained cell an image counts by the share of the trainings that
+    classify it correctly.
     """
     right = {name: bits(pieces[f"gap/{name}"]["right"], number) for name in GAP if name != "retrained"}
     runs = [run["end"]["bits"] for run in trained["found"]]
@@ -150,7 +150,7 @@ def gap(pieces: Pieces, trained: Mapping[str, list[Row]], number: int, seed: int
 def cell_table(
     pieces: Pieces, trained: Mapping[str, list[Row]], found: Architecture, sizes: Mapping[str, int]
 ) -> list[Row]:
-    """Every cell that was scored or trained, changes of the found one aside: its motifs and accuracies."""
+    """The motifs and accuracies of every cell that was scored or trained, except changes of the found one."""
     rows = [cell_row("found", found, pieces["gap/recalibrated"]["accuracy"], trained.get("found", []), sizes)]
     for number, piece in pieces.under("sample/").items():
         name, architecture = f"random-{number}", read_architecture(piece["architecture"])
@@ -178,8 +178,8 @@ def read_architecture(content: Row) -> Architecture:
 
 
 def correlated(cells: Sequence[Row], seed: int) -> dict[str, list[Row]]:
-    """Motifs against accuracy: `shared` and `trained` over the random cells, since a cell that was looked for is no
-    draw and may not stand among them; `beside`, of trained accuracy, over the found cell and those put beside it."""
+    """Motifs against accuracy: `shared` and `trained` over the random cells, since the result of a search is not a
+    random draw; `beside`, of trained accuracy, over the found cell and those given with --beside."""
     drawn = [row for row in cells if row["name"].startswith("random-")]
     sets = {"shared": ("shared", drawn), "trained": ("trained", drawn)}
     sets["beside"] = ("trained", [row for row in cells if not row["name"].startswith("random-")])
@@ -198,7 +198,7 @@ def agreement(cells: Sequence[Row], seed: int) -> Row:
 
 
 def paired_tau(x: Sequence[float], y: Sequence[float], seed: int) -> Row:
-    """Kendall's tau-b with its permutation p-value and n; None where fewer than three pairs tell nothing."""
+    """Kendall's tau-b with its permutation p-value and n; None for fewer than three pairs, which show nothing."""
     if len(x) < 3:
         return {"tau": None, "p": None, "n": len(x)}
     return {"tau": statistics.kendall_tau(x, y), "p": p_values.kendall_p(x, y, seed), "n": len(x)}

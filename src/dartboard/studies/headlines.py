@@ -10,7 +10,7 @@ NODES = {0: "c[k-2]", 1: "c[k-1]"}
 
 
 def headlines(content: Row) -> list[str]:
-    """One line a finding; content: what findings.gathered puts together."""
+    """One line per finding; content: as of findings.gathered."""
     lines = [edge_line(content["ablation"]), changes_line(content["ablation"]), gap_line(content["gap"])]
     lines += [trained_line(content["cells"]), agreement_line(content["agreement"])]
     lines += [motif_line(content["motifs"]["shared"]), convergence_line(content["convergence"])]
@@ -42,8 +42,10 @@ def edge_line(rows: Sequence[Row]) -> str:
     row = next(row for row in rows if row["change"] == "removed")  # rows: the most harmful change first
     drop = f"{points(row['drop'])} points"
     if row["low"] is None or row["low"] <= 0:
-        return f"No single input is surely missed: without {edge_words(row)} accuracy falls by {drop} ({span(row)})."
-    return f"The input that is missed most is {edge_words(row)}: without it accuracy falls by {drop} ({span(row)})."
+        return (
+            f"No single input is certain to matter: without {edge_words(row)} accuracy falls by {drop} ({span(row)})."
+        )
+    return f"The most important input is {edge_words(row)}: without it accuracy falls by {drop} ({span(row)})."
 
 
 def changes_line(rows: Sequence[Row]) -> str:
@@ -51,7 +53,7 @@ def changes_line(rows: Sequence[Row]) -> str:
     worse, better = sum(row["drop"] > 0 for row in certain), sum(row["drop"] < 0 for row in certain)
     return (
         f"Of {len(rows)} single changes, scored by shared weights, {worse} make the cell worse and {better} better, "
-        f"each at the {100 * SIGNIFICANT:.0f} % level for all of them together (McNemar's test, Holm's correction)."
+        f"each significant at the {100 * SIGNIFICANT:.0f} % level for all together (McNemar's test, Holm's correction)."
     )
 
 
@@ -59,10 +61,10 @@ def gap_line(rows: Sequence[Row]) -> str:
     steps = [row for row in rows if "step" in row and row["name"] != "retrained"]
     deepest = min(steps, key=lambda row: row["step"])
     change = f"'{deepest['label']}', {points(deepest['step'])} points ({span(deepest, 'step_')})"
-    fall = f"the greatest fall is at {change}" if deepest["step"] < 0 else "no step is a fall"
+    fall = f"the largest loss is at {change}" if deepest["step"] < 0 else "no step loses accuracy"
     return (
-        f"From {points(rows[0]['accuracy'])} % with soft alpha {fall}. Recalibrated the cell has "
-        f"{points(rows[-2]['accuracy'])} %, retrained {points(rows[-1]['accuracy'])} %."
+        f"From {points(rows[0]['accuracy'])} % with soft alpha {fall}. The recalibrated cell has "
+        f"{points(rows[-2]['accuracy'])} %, the retrained one {points(rows[-1]['accuracy'])} %."
     )
 
 
@@ -72,15 +74,15 @@ def trained_line(cells: Sequence[Row]) -> str:
     if not random:
         return ""
     return (
-        f"Trained alike, the found cell ({points(own)} %) is better than {sum(value < own for value in random)} of "
-        f"{len(random)} random cells (their mean {points(fmean(random))} %)."
+        f"Trained with the same protocol, the found cell ({points(own)} %) is better than "
+        f"{sum(value < own for value in random)} of {len(random)} random cells (their mean {points(fmean(random))} %)."
     )
 
 
 def agreement_line(found: Row) -> str:
     if found["tau"] is None:
         return ""
-    return f"Scores by shared weights and trained accuracies order the cells alike by {tau_words(found)}."
+    return f"Rank correlation of the scores by shared weights with the trained accuracies: {tau_words(found)}."
 
 
 def tau_words(found: Row) -> str:
@@ -93,9 +95,9 @@ def motif_line(table: Sequence[Row]) -> str:
         return ""
     best = min(known, key=lambda row: row["p"])
     verdict = (
-        "A motif goes with accuracy by shared weights"
+        "A motif correlates with accuracy by shared weights"
         if best["p_holm"] <= SIGNIFICANT
-        else "No motif surely goes with accuracy by shared weights; the nearest"
+        else "No motif correlates significantly with accuracy by shared weights; the strongest correlation"
     )
     rho = f"Spearman's rho {signed(best['rho'])} over {best['n']} random cells, p {best['p']:.2g}"
     return f"{verdict}: {best['motif']}, {rho}, corrected for {len(known)} motifs {best['p_holm']:.2g}."
@@ -104,6 +106,4 @@ def motif_line(table: Sequence[Row]) -> str:
 def convergence_line(found: Row) -> str:
     if found["early_final"]["tau"] is None:
         return ""
-    return (
-        f"The loss after few steps orders the cells as the loss at the end does by {tau_words(found['early_final'])}."
-    )
+    return f"Rank correlation of the loss after few steps with the loss at the end: {tau_words(found['early_final'])}."

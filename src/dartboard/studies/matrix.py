@@ -1,6 +1,6 @@
-"""What a transfer study found: the transfer matrix, paired differences with intervals, rank correlations. No torch.
+"""The findings of a transfer study: its matrix, paired differences with intervals, rank correlations. No torch.
 
-Everything is computed from the run folders of the study's stages, as far as they are done.
+Everything is computed from the run folders of the stages that are done.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Findings:
-    """All of it. done, total: stages; seconds: of each stage that is done, by its name."""
+    """All findings. done, total: stages; seconds: of each stage that is done, by its name."""
 
     done: int
     total: int
@@ -50,7 +50,7 @@ class Findings:
 
 
 def findings(study: Study) -> Findings:
-    """What the finished stages of a study say. Raises InputError where a file of one is damaged."""
+    """The findings from the finished stages of a study. Raises InputError if a file of one is damaged."""
     results = read_results(study)
     found = read_cells(study, results)
     matrix = {

@@ -1,7 +1,7 @@
-"""What a study has done so far: one JSON object a line, each under a key, so that a study gone on with repeats nothing.
+"""The finished work of a study: one JSON object per line, each with a key, so that a resumed study repeats nothing.
 
-A line is brought to the disk before the next piece of work begins. A last line that is not whole is what a killed
-process left: it is cut away, and its piece is done again.
+A line is synced to the disk before the next piece of work starts. A killed process may leave an incomplete last line:
+it is removed, and its piece is done again.
 """
 
 import json
@@ -21,16 +21,16 @@ class Pieces:
     """The pieces in a folder; `done[key]` are the fields of one, in the order they were made."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises InputError where a line that is whole is no piece."""
+        """Raises InputError if a complete line is not a piece."""
         self.path = folder / PIECES
         self.done: dict[str, dict[str, Any]] = {}
         content = ordinary_bytes(self.path) if os.path.lexists(self.path) else b""
-        whole = content[: content.rfind(b"\n") + 1]
-        for number, line in enumerate(whole.splitlines(), start=1):
+        complete = content[: content.rfind(b"\n") + 1]
+        for number, line in enumerate(complete.splitlines(), start=1):
             self.read(line, number)
-        if len(whole) < len(content):
+        if len(complete) < len(content):
             with writing(folder):
-                os.truncate(self.path, len(whole))
+                os.truncate(self.path, len(complete))
 
     def read(self, line: bytes, number: int) -> None:
         try:
@@ -48,11 +48,11 @@ class Pieces:
         return self.done[key]
 
     def under(self, prefix: str) -> dict[str, dict[str, Any]]:
-        """The pieces whose key begins so, by the rest of their key."""
+        """The pieces whose key has this prefix, by the rest of their key."""
         return {key.removeprefix(prefix): fields for key, fields in self.done.items() if key.startswith(prefix)}
 
     def add(self, key: str, **fields: Any) -> dict[str, Any]:
-        """Writes a piece, and returns its fields as they are read back."""
+        """Writes a piece, and returns its fields as they are when read again."""
         line = json.dumps({"key": key, **finite(fields)}) + "\n"
         with writing(self.path.parent), about(self.path), open(self.path, "ab") as file:
             file.write(line.encode())

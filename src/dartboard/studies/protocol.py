@@ -1,7 +1,7 @@
-"""What a transfer study does: its settings, and the stages that follow from them. Needs no torch.
+"""The settings of a transfer study, and the stages that follow from them. Needs no torch.
 
-The question is that of the data: does a cell found on one data set serve another, and does a search that has learned on
-one and goes on with the other find a better one? Every comparison has its control (docs/transfer.md).
+The question is about the data: does a cell found on one data set work on another, and does a search that has learned on
+one and continues on the other find a better one? Every comparison has its control (docs/transfer.md).
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ SIDES: tuple[Side, Side] = ("a", "b")
 
 @dataclass(frozen=True)
 class Protocol:
-    """The protocol of a study; everything that decides its numbers."""
+    """The protocol of a study: everything that determines its numbers."""
 
     a: str
     """data set A: a name of `dartboard list data`, or images:DIR"""
@@ -35,27 +35,27 @@ class Protocol:
     seed: int = 0
     """the first seed"""
     seeds: int = 3
-    """so many seeds, each a whole set of searches and trainings"""
+    """number of seeds, each with all searches and trainings"""
     epochs: int = 50
-    """epochs of a phase on A; on B as many as make the same number of steps"""
+    """epochs of a phase on A; on B the number that gives the same number of steps"""
     epochs_b: int = 50
     """epochs of a phase on B"""
     carry: str = "weights,alphas"
     """what phase 2 takes from phase 1: weights, alphas, weights,alphas, or each: all three, one after the other"""
     restart_schedule: bool = True
-    """phase 2 begins with a new learning rate schedule and new optimizers, or goes on with those of phase 1"""
+    """phase 2 starts with a new learning rate schedule and new optimizers, or continues those of phase 1"""
     random: int = 6
     """cells drawn from the space, each choice uniform, as a control"""
     proxy: str = ""
-    """in place of the swap: searches on parts of A, such as classes:0.5,images:0.25,size:0.5,channels:0.5"""
+    """instead of the swap: searches on parts of A, such as classes:0.5,images:0.25,size:0.5,channels:0.5"""
     images_a: int | None = None
     """training images of A; none: all"""
     images_b: int | None = None
     """training images of B; none: all"""
     image_size: int | None = None
-    """height and width in pixels that the images of both are brought to; none: as they are"""
+    """height and width in pixels to which the images of both are resized; none: those of the data set"""
     budget: str = ""
-    """the time of a phase that the epochs were computed from; empty: the epochs were given"""
+    """the time of a phase from which the epochs were computed; empty: the epochs were given"""
     train_epochs: int = 600
     """epochs of every training from scratch"""
 
@@ -74,13 +74,13 @@ class Protocol:
         parse_proxies(self.proxy)
         if not self.restart_schedule and self.epochs != self.epochs_b and not self.proxy:
             raise InputError(
-                f"a schedule that goes on would jump: a phase is {self.epochs} epochs on A and {self.epochs_b} on B; "
+                f"a continued schedule would jump: a phase is {self.epochs} epochs on A and {self.epochs_b} on B; "
                 "give --restart-schedule, or --epochs and --equal-images"
             )
 
     @property
     def suffixes(self) -> list[str]:
-        """Of the names of phase 2's stages: one for each way to carry over."""
+        """The suffixes of the names of phase 2's stages: one for each way to carry over."""
         return [suffix for suffix, carry in CARRIES.items() if self.carry in (carry, "each")]
 
 
@@ -88,8 +88,8 @@ class Protocol:
 class Stage:
     """One run of a study: a search or a training, in stages/NAME.
 
-    group: what it belongs to in the tables, such as "ab"; side: the data set it works on; before: the search it goes on
-    from, or whose cell it trains; draw: the number of the random cell it trains; proxy: the part of A it sees.
+    group: its group in the tables, such as "ab"; side: its data set; before: the search that it continues, or whose
+    cell it trains; draw: the number of the random cell that it trains; proxy: the part of A that it uses.
     """
 
     name: str
@@ -106,7 +106,7 @@ class Stage:
 
 
 def stages(protocol: Protocol) -> list[Stage]:
-    """All stages, each after those it needs; seed by seed, so that what is done first can be compared first."""
+    """All stages, each after those that it needs; seed by seed, so that the first seeds can be compared early."""
     found: list[Stage] = []
     for seed in range(protocol.seed, protocol.seed + protocol.seeds):
         searches = list(proxy_searches(protocol, seed) if protocol.proxy else swap_searches(protocol, seed))
@@ -120,7 +120,7 @@ def stages(protocol: Protocol) -> list[Stage]:
 
 
 def swap_searches(protocol: Protocol, seed: int) -> Iterator[Stage]:
-    """Phase 1 on A and on B; phase 2 of each on the other's data (swap) and its own (stay); the whole budget alone."""
+    """Phase 1 on A and on B; phase 2 of each on the other's data (swap) and its own (stay); both budgets alone."""
     epochs = {"a": protocol.epochs, "b": protocol.epochs_b}
     for side in SIDES:
         both = None if protocol.restart_schedule else 2 * epochs[side]
@@ -136,7 +136,7 @@ def swap_searches(protocol: Protocol, seed: int) -> Iterator[Stage]:
 
 
 def proxy_searches(protocol: Protocol, seed: int) -> Iterator[Stage]:
-    """A search on A whole, and one on each part of it, as many epochs each: a proxy is there to save work."""
+    """A search on all of A, and one on each part of it, with equal numbers of epochs: a proxy is meant to save work."""
     for proxy in ("", *parse_proxies(protocol.proxy)):
         group = proxy.replace(":", "") or "a"
         yield Stage(f"search-{group}-s{seed}", "search", group, "a", seed, protocol.epochs, proxy=proxy)
@@ -145,7 +145,7 @@ def proxy_searches(protocol: Protocol, seed: int) -> Iterator[Stage]:
 def trainings(
     protocol: Protocol, group: str, seed: int, *, before: str | None = None, draw: int | None = None
 ) -> Iterator[Stage]:
-    """A cell trained from scratch on A and on B, by one protocol."""
+    """A cell trained from scratch on A and on B, with one protocol."""
     for side in SIDES:
         name = f"train-{group}-on-{side}-s{seed}"
         yield Stage(name, "train", group, side, seed, protocol.train_epochs, before=before, draw=draw)

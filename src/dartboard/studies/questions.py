@@ -1,4 +1,4 @@
-"""How thoroughly `dartboard why` asks: its settings. Needs no torch."""
+"""The settings of `dartboard why`: how thorough the study is. Needs no torch."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ from dartboard.errors import InputError
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the study of one search. Sizes that are not given are those of the search."""
+    """Settings of the study of one search. By default sizes are those of the search."""
 
     images: int | None = None
-    """Score by shared weights on so many of the val images (drawn once); all where not given."""
+    """Score by shared weights on this number of val images (drawn once); by default all."""
     batches: int = 20
-    """Training batches that BatchNorm is recalibrated on."""
+    """Training batches on which BatchNorm is recalibrated."""
     samples: int = 24
     """Random cells that are scored by shared weights."""
     random: int = 4
     """Random cells that are trained: the first of those that are scored."""
     top: int = 3
-    """Changes of the found cell that are trained: the most harmful one of so many inputs."""
+    """Changes of the found cell that are trained: the most harmful change of each of this number of inputs."""
     seeds: int = 2
-    """Trainings of every cell, with the run's seed and those after it."""
+    """Trainings of every cell, with the seed of the run and the next ones."""
     epochs: int = 10
     """Epochs of a training."""
     channels: int | None = None
@@ -29,11 +29,11 @@ class Config:
     cells: int | None = None
     """Cells of the trained networks."""
     batch_size: int | None = None
-    """Images a batch of a training."""
+    """Images per batch of a training."""
     few_steps: int = 10
-    """Steps after which a training is looked at for the first time."""
+    """Steps after which a training is first evaluated."""
     beside: tuple[str, ...] = ()
-    """Other cells to score and train beside the found one: run folders, files, names of published ones."""
+    """Other cells to score and train with the found one: run folders, files, names of published ones."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -41,4 +41,4 @@ class Config:
         check_ranges(self, top="[0, 1000]", seeds="[1, 100]", epochs="[1, 1e5]", channels="[1, 4096]")
         check_ranges(self, cells="[3, 1000]", batch_size="[1, inf)", few_steps="[1, inf)")
         if self.random > self.samples:
-            raise InputError(f"--random {self.random} is more than --samples {self.samples}; give as many or fewer")
+            raise InputError(f"--random {self.random} is more than --samples {self.samples}; give at most that number")

@@ -13,7 +13,7 @@ from dartboard.networks.layers import Zero
 from dartboard.scoring.evaluate import Answers, answers, calibration_images, kept_buffers, recalibrate
 from dartboard.spaces import darts as cells_space
 from dartboard.spaces.search_space import Architecture
-from dartboard.studies.subject import Search, Study, note_answers
+from dartboard.studies.subject import Search, Study, record_answers
 from dartboard.studies.variants import Variant, variants
 from dartboard.tasks.images import placed_like
 
@@ -27,15 +27,15 @@ def discretisation(one: Study) -> None:
         "soft": lambda: by_batch_statistics(one, search.weights),
         "one-hot": lambda: by_batch_statistics(one, hard),
         "cell": lambda: by_batch_statistics(one, search.architecture),
-        "inherited": lambda: by_running_statistics(one, cut_out, anew=False),
-        "recalibrated": lambda: by_running_statistics(one, cut_out, anew=True),
+        "inherited": lambda: by_running_statistics(one, cut_out, recalibrated=False),
+        "recalibrated": lambda: by_running_statistics(one, cut_out, recalibrated=True),
     }
     for name, answer in steps.items():
-        note_answers(one, f"gap/{name}", answer)
+        record_answers(one, f"gap/{name}", answer)
 
 
 def one_hot(search: Search) -> dict[str, Tensor]:
-    """The mixture in which every edge has only its strongest operation other than `none`; all edges stay."""
+    """The mixture in which every edge has only its strongest operation other than `none`; all edges remain."""
     mixed, found = cells_space.mixed(search.space), {}
     for kind, rows in search.weights.items():
         hard = torch.zeros_like(rows)
@@ -47,7 +47,7 @@ def one_hot(search: Search) -> dict[str, Tensor]:
 
 
 def by_batch_statistics(one: Study, choice: Any) -> Answers:
-    """A choice in the supernet, each batch normalised by its own mean and variance, as the search scores it."""
+    """A choice in the supernet, each batch normalised by its own mean and variance, as in the search."""
     supernet = one.search.supernet
     place = placed_like(supernet)
     was_training = supernet.training
@@ -58,14 +58,14 @@ def by_batch_statistics(one: Study, choice: Any) -> Answers:
     return found
 
 
-def by_running_statistics(one: Study, network: Network, *, anew: bool) -> Answers:
-    """A network in evaluation mode: with the running statistics it has, or with new ones from training images."""
+def by_running_statistics(one: Study, network: Network, *, recalibrated: bool) -> Answers:
+    """A network in evaluation mode: with its own running statistics, or with new ones from training images."""
     data, place = one.search.data, placed_like(network)
 
     def predict(x: Tensor) -> Tensor:
         return network.logits(place(x), form="fast")[0]
 
-    if anew:
+    if recalibrated:
         recalibrate(network, predict, calibration_images(network, data.train, data, one.index))
     was_training = network.training
     network.eval()
@@ -75,13 +75,13 @@ def by_running_statistics(one: Study, network: Network, *, anew: bool) -> Answer
 
 
 def inherited(search: Search, architecture: Architecture | None = None) -> Network:
-    """A cell cut out of the supernet; the found one where none is named. Draws nothing from the global generator."""
+    """A cell cut out of the supernet; by default the found one. Draws nothing from the global generator."""
     with torch.random.fork_rng():
         return inherit(search.supernet, architecture or search.architecture)
 
 
 def cut(search: Search, variant: Variant) -> Network:
-    """The network of a variant, with the supernet's weights; a removed operation need not be one of the supernet's."""
+    """The network of a variant, with the supernet's weights; a removed operation need not be in the supernet."""
     if variant.change != "removed":
         return inherited(search, variant.architecture)
     network = inherited(search)
@@ -98,13 +98,13 @@ def score_variants(one: Study) -> None:
     """Every single change of the found cell, by shared weights and recalibrated statistics."""
     found = list(all_variants(one.search))
     for number, variant in enumerate(found):
-        note_answers(
+        record_answers(
             one,
             f"variant/{variant.key}",
-            lambda variant=variant: by_running_statistics(one, cut(one.search, variant), anew=True),  # type: ignore[misc]
+            lambda variant=variant: by_running_statistics(one, cut(one.search, variant), recalibrated=True),  # type: ignore[misc]
         )
         if (number + 1) % 20 == 0 or number + 1 == len(found):
-            one.tell(f"scored {number + 1} of {len(found)} changes of the cell")
+            one.on_progress(f"scored {number + 1} of {len(found)} changes of the cell")
 
 
 def all_variants(search: Search) -> Iterator[Variant]:
@@ -114,21 +114,21 @@ def all_variants(search: Search) -> Iterator[Variant]:
 def score_samples(one: Study) -> None:
     """Random cells of the space, by shared weights and recalibrated statistics."""
     for number, architecture in enumerate(sampled(one.search, one.config.samples)):
-        note_answers(
+        record_answers(
             one,
             f"sample/{number}",
-            lambda drawn=architecture: by_running_statistics(one, inherited(one.search, drawn), anew=True),  # type: ignore[misc]
+            lambda drawn=architecture: by_running_statistics(one, inherited(one.search, drawn), recalibrated=True),  # type: ignore[misc]
             architecture=architecture.to_json(),
         )
 
 
 def score_beside(one: Study) -> None:
-    """The cells that the person put beside the found one, by shared weights and recalibrated statistics."""
+    """The cells given with --beside, by shared weights and recalibrated statistics."""
     for number, (label, architecture) in enumerate(others(one.config.beside)):
-        note_answers(
+        record_answers(
             one,
             f"beside/{number}",
-            lambda other=architecture: by_running_statistics(one, inherited(one.search, other), anew=True),  # type: ignore[misc]
+            lambda other=architecture: by_running_statistics(one, inherited(one.search, other), recalibrated=True),  # type: ignore[misc]
             architecture=architecture.to_json(),
             label=label,
         )

@@ -1,4 +1,4 @@
-"""Short trainings from scratch, looked at before the first step, after a few, and at the end."""
+"""Short trainings from scratch, evaluated before the first step, after a few, and at the end."""
 
 import hashlib
 from collections.abc import Iterator
@@ -19,20 +19,20 @@ from dartboard.scoring.evaluate import Answers, calibration_images, kept_buffers
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies.questions import Config
 from dartboard.studies.shared_weights import by_running_statistics
-from dartboard.studies.subject import Search, Study, heed, packed
+from dartboard.studies.subject import Search, Study, check_limits, packed
 from dartboard.training import from_scratch, loop
 
 TRAININGS = "trainings"
 
 
-def train_config(search: Search, wanted: Config) -> from_scratch.Config:
-    """The short protocol: augmentation and sizes as in the search, no drop path, no second classifier."""
+def train_config(search: Search, settings: Config) -> from_scratch.Config:
+    """The short protocol: augmentation and sizes as in the search, no drop path, no auxiliary classifier."""
     own = search.run.settings
     return from_scratch.Config(
-        channels=wanted.channels or own["channels"],
-        cells=wanted.cells or own["cells"],
-        epochs=wanted.epochs,
-        batch_size=min(wanted.batch_size or search.batch_size, len(search.data.train)),
+        channels=settings.channels or own["channels"],
+        cells=settings.cells or own["cells"],
+        epochs=settings.epochs,
+        batch_size=min(settings.batch_size or search.batch_size, len(search.data.train)),
         crop_padding=own["crop_padding"],
         flip=own["flip"],
         cutout=own["cutout"],
@@ -41,7 +41,7 @@ def train_config(search: Search, wanted: Config) -> from_scratch.Config:
     )
 
 
-def held_in(data: Data) -> Data:
+def val_as_test(data: Data) -> Data:
     """The search's train images to train on, and its val images in the place of the test images."""
     nothing = picked(data.train, np.arange(0))
     mark = hashlib.sha256(f"train to learn, val to score: {data.fingerprint}".encode()).hexdigest()
@@ -50,32 +50,32 @@ def held_in(data: Data) -> Data:
 
 
 def train_one(one: Study, name: str, architecture: Architecture, number: int) -> None:
-    """One training from scratch by `fit`, looked at before its first step, after a few, and at its end."""
+    """One training from scratch by `fit`, evaluated before its first step, after a few, and at its end."""
     key = f"training/{name}/{number}"
     if f"{key}/end" in one.pieces:
         return
-    heed(one)
-    config, data = train_config(one.search, one.config), held_in(one.search.data)
+    check_limits(one)
+    config, data = train_config(one.search, one.config), val_as_test(one.search.data)
     network = sized(architecture, config, data)
     with opened(one, config, architecture, f"{name}-s{number}") as run:
         if f"{key}/start" not in one.pieces:
             from_scratch.begin(config, network, run, *loop.prepare(run))
-            one.pieces.add(f"{key}/start", **looked_at(one, network, data), architecture=architecture.to_json())
+            one.pieces.add(f"{key}/start", **gradients_of(one, network, data), architecture=architecture.to_json())
         if f"{key}/early" not in one.pieces:
             stop_after(one, config, network, data, run)
-            first = one_more_look(one, network)
-            one.pieces.add(f"{key}/early", **looked_at(one, network, data), accuracy=first.accuracy, loss=first.loss)
+            first = val_answers(one, network)
+            one.pieces.add(f"{key}/early", **gradients_of(one, network, data), accuracy=first.accuracy, loss=first.loss)
         fit(one, config, network, data, run, Limits(one.limits.seconds, started=one.limits.started))
         losses = [line["train_loss"] for line in run.metrics() if line["event"] == "epoch"]
-        last = one_more_look(one, network)
+        last = val_answers(one, network)
         numbers = {"accuracy": last.accuracy, "loss": last.loss, "right": packed(last.right), "losses": losses}
-        one.pieces.add(f"{key}/end", **looked_at(one, network, data), **numbers)
-        one.tell(f"trained {name}, seed {run.seed}: {100 * last.accuracy:.1f} % of the val images right")
+        one.pieces.add(f"{key}/end", **gradients_of(one, network, data), **numbers)
+        one.on_progress(f"trained {name}, seed {run.seed}: {100 * last.accuracy:.1f} % of the val images right")
 
 
 @contextmanager
 def opened(one: Study, config: from_scratch.Config, architecture: Architecture, name: str) -> Iterator[Run]:
-    """The run of one training, new or gone on with."""
+    """The run of one training, new or resumed."""
     folder, number = one.folder / TRAININGS / name, int(name.rpartition("-s")[2])
     parent = one.search.run
     if (folder / "config.toml").exists():
@@ -89,12 +89,12 @@ def opened(one: Study, config: from_scratch.Config, architecture: Architecture, 
         yield run
 
 
-def check_steps(search: Search, wanted: Config) -> None:
-    """Raises InputError where the first look would come when the training is over."""
-    config, few = train_config(search, wanted), wanted.few_steps
+def check_steps(search: Search, settings: Config) -> None:
+    """Raises InputError if the first evaluation would be after the end of the training."""
+    config, few = train_config(search, settings), settings.few_steps
     steps = config.epochs * -(-len(search.data.train) // config.batch_size)
     if few >= steps:
-        raise InputError(f"--few-steps {few} is the whole training, {steps} steps; give fewer, or more --epochs")
+        raise InputError(f"--few-steps {few} is the complete training, {steps} steps; give fewer, or more --epochs")
 
 
 def stop_after(one: Study, config: from_scratch.Config, network: Network, data: Data, run: Run) -> None:
@@ -113,7 +113,7 @@ def stop_after(one: Study, config: from_scratch.Config, network: Network, data: 
 
 
 def fit(one: Study, config: from_scratch.Config, network: Network, data: Data, run: Run, limits: Limits) -> None:
-    """The shared verb, which takes note of signals itself while it works; one that it has noted is handed on."""
+    """The shared verb, which catches signals itself while it works; a signal that it caught is passed on."""
     limits.caught = one.limits.caught
     run.limits = limits
     try:
@@ -122,8 +122,8 @@ def fit(one: Study, config: from_scratch.Config, network: Network, data: Data, r
         one.limits.caught = limits.caught
 
 
-def looked_at(one: Study, network: Network, data: Data) -> dict[str, Any]:
-    """The gradient of one batch of training images, the same at every look, and the loss on it."""
+def gradients_of(one: Study, network: Network, data: Data) -> dict[str, Any]:
+    """The gradient of one batch of training images, the same at every evaluation, and the loss on it."""
     device = next(network.parameters()).device
     x = next(calibration_images(network, data.train, data, one.index[:1]))
     found: Flow = flow(network, x, data.train.labels[one.index[0].to(data.train.labels.device)].to(device))
@@ -135,8 +135,8 @@ def listed(found: Flow) -> dict[str, Any]:
     return {"cells": [asdict(cell) for cell in found.cells], "edges": edges}
 
 
-def one_more_look(one: Study, network: Network) -> Answers:
-    """The val images, with statistics made anew and then put back: after a short training the running ones still
-    remember weights that are gone."""
+def val_answers(one: Study, network: Network) -> Answers:
+    """The val images, with recalibrated statistics that are then restored: after a short training the running
+    statistics still contain earlier weights."""
     with kept_buffers(network):
-        return by_running_statistics(one, network, anew=True)
+        return by_running_statistics(one, network, recalibrated=True)

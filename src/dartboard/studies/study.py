@@ -1,4 +1,4 @@
-"""A study in a folder: study.toml, which says all that decides its numbers, and a run for each stage."""
+"""A study in a folder: study.toml, which has everything that determines its numbers, and a run for each stage."""
 
 import tomllib
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dartboard.data import Data
 
 STUDY, STAGES = "study.toml", "stages"
-# What every stage shares of its Setup: where to compute, and where the data are.
+# The fields of Setup that all stages share: where to compute, and where the data are.
 SHARED = ("data_dir", "download", "device", "threads", "precision", "save_every", "stream")
 
 
@@ -48,9 +48,9 @@ class Study:
         *,
         exist_ok: bool = True,
     ) -> "Study":
-        """A new study in a folder that is empty or not there; with exist_ok=False only in one that is not there.
+        """A new study in a folder that is empty or does not exist; with exist_ok=False only in one that does not exist.
 
-        Raises TakenError where the folder is another's, InputError where it cannot be written.
+        Raises TakenError if the folder belongs to another study or run, InputError if it cannot be written.
         """
         tables = {"setup": shared(setup), "search": dict(search), "train": dict(train)}
         text = to_toml({"command": "transfer", **flat(protocol), **tables})
@@ -62,22 +62,22 @@ class Study:
         return cls.open(folder)
 
     def check_settings(self) -> bool:
-        """Whether the study knows the settings it began with. Raises EditedSettingsError where its file has others."""
+        """Whether the study has a record of its settings. Raises EditedSettingsError if its file has others."""
         if not (self.folder / ENVIRONMENT).exists():
             return False
-        new = "begin a new study with another --out"
+        new = "start a new study with another --out"
         path = self.folder / STUDY
         return held_settings.check(read_json(self.folder / ENVIRONMENT), read_study(path), path, new)
 
     @classmethod
     def open(cls, folder: Path) -> "Study":
-        """The study in a folder. Raises InputError: none there, or its file damaged."""
+        """The study in a folder. Raises InputError: there is none, or its file is damaged."""
         table = read_study(folder / STUDY)
         parts = {name: table.pop(name, {}) for name in ("setup", "search", "train")}
         if table.pop("command", None) != "transfer" or not all(isinstance(part, dict) for part in parts.values()):
-            raise InputError(f"{folder / STUDY} is damaged; restore it or begin a new study")
+            raise InputError(f"{folder / STUDY} is damaged; restore it or start a new study")
         if not {"a", "b"} <= table.keys():
-            raise InputError(f"{folder / STUDY} names no two data sets; restore it or begin a new study")
+            raise InputError(f"{folder / STUDY} does not name two data sets; restore it or start a new study")
         protocol = build(Protocol, table)
         return cls(folder, protocol, parts["search"], parts["train"], parts["setup"], stages(protocol))
 
@@ -100,7 +100,7 @@ class Study:
         return build(Setup, values)
 
     def part_of_data(self, kind: str, share: float, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What a proxy changes in a Setup: so much of the classes, the images, the pixels of a side."""
+        """The changes of a proxy in a Setup: a share of the classes, of the images, or of the pixels of a side."""
         if kind == "channels":
             return {}
         data = load(build(Setup, values))
@@ -128,7 +128,7 @@ class Study:
         return build(method_of(self.protocol).Config, values)
 
     def is_done(self, stage: Stage | str) -> bool:
-        """Whether a stage has its result; one that cannot be read has not."""
+        """Whether a stage has its result; False if it cannot be read."""
         try:
             return Run.open(self.place(stage)).done
         except InputError:
@@ -136,10 +136,10 @@ class Study:
 
 
 def images_of(data: "Data", classes: int, setup: Setup) -> int:
-    """How many training images `data` has of the classes that a part of so many classes holds."""
-    kept = set(load(replace(setup, max_classes=classes)).class_names)
+    """The number of training images in `data` of the classes in a part with this number of classes."""
+    selected = set(load(replace(setup, max_classes=classes)).class_names)
     labels = data.train_and_val().labels.tolist()
-    return sum(data.class_names[label] in kept for label in labels)
+    return sum(data.class_names[label] in selected for label in labels)
 
 
 def shared(setup: Setup) -> dict[str, Any]:
@@ -162,7 +162,7 @@ def read_study(path: Path) -> dict[str, Any]:
     try:
         return dict(restored(tomllib.loads(ordinary_bytes(path).decode())))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is damaged: it is not TOML; restore it or begin a new study") from error
+        raise InputError(f"{path} is damaged: it is not TOML; restore it or start a new study") from error
 
 
 def method_of(protocol: Protocol) -> Any:

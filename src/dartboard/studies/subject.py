@@ -1,4 +1,4 @@
-"""The search under study, the study of it, and how a piece of its work is noted."""
+"""The search under study, the study of it, and how a piece of its work is recorded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from dartboard.studies.questions import Config
 
 @dataclass(frozen=True)
 class Search:
-    """A search as the study sees it. weights: the softmax of alpha, (E, O) by kind; architecture: what it found."""
+    """A search under study. weights: the softmax of alpha, (E, O) by kind; architecture: what it found."""
 
     run: Run
     space: SearchSpace
@@ -37,8 +37,8 @@ class Search:
 
 @dataclass
 class Study:
-    """The study of one search, in one folder. index: the training images to recalibrate on, batch by batch; val: the
-    images that are scored on; limits: takes note of a signal; tell: prints a line."""
+    """The study of one search, in one folder. index: the training images for recalibration, batch by batch; val: the
+    images for scoring; limits: the record of a signal; on_progress: prints a line."""
 
     search: Search
     config: Config
@@ -47,13 +47,13 @@ class Study:
     index: list[Tensor]
     val: Split
     limits: Limits
-    tell: Callable[[str], None]
+    on_progress: Callable[[str], None]
 
 
 def supernet_of(module: nn.Module) -> Supernet:
-    """Raises InputError for a module of a person's own, which has no operations to take away."""
+    """Raises InputError for a module that is not dartboard's, of which no operation can be removed."""
     if family_of(module, "Supernet") is None:
-        raise InputError("the search used a supernet of its own; `why` can only take the space's apart")
+        raise InputError("the search used a supernet of its own; `why` can only study that of the space")
     return cast(Supernet, module)
 
 
@@ -65,17 +65,17 @@ def val_images(search: Search, config: Config) -> Split:
     return picked(val, np.sort(order[: config.images].numpy()))
 
 
-def heed(one: Study) -> None:
-    """Between two pieces of work. Raises InterruptedRunError where a signal was noted."""
+def check_limits(one: Study) -> None:
+    """Between two pieces of work. Raises InterruptedRunError after a signal or at a limit."""
     reason = one.limits.reason()
     if reason:
         raise InterruptedRunError(f"stopped by {reason[0]}, saved", reason[1])
 
 
-def note_answers(one: Study, key: str, answer: Callable[[], Answers], **fields: Any) -> None:
+def record_answers(one: Study, key: str, answer: Callable[[], Answers], **fields: Any) -> None:
     if key in one.pieces:
         return
-    heed(one)
+    check_limits(one)
     found = answer()
     one.pieces.add(key, accuracy=found.accuracy, loss=found.loss, right=packed(found.right), **fields)
 

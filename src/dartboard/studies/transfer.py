@@ -1,11 +1,11 @@
 """The transfer study: two searches swap their data (in the spirit of NASTransfer, Panda et al., AAAI 2021).
 
-For each seed: a search on A and one on B (phase 1); each goes on with the other's data (swap) and with its own (stay),
-through the same hand-over (phase 2); each of both data sets alone for the whole budget. Then every cell, and as many
-random ones as asked for, is trained from scratch on A and on B by one protocol. `protocol.stages` lists it all.
+For each seed: a search on A and one on B (phase 1); each continues on the other data set (swap) and on its own (stay),
+with the same warm start (phase 2); and a search on each data set alone has the budget of both phases. Then every cell,
+and `random` random cells, are trained from scratch on A and on B with one protocol. `protocol.stages` lists all stages.
 
-A study is a folder of runs. Any number of processes and machines may work on it; each stage is a run that goes on
-exactly where it was stopped. What the study found is computed from the files alone, by `matrix.py`.
+A study is a folder of runs. Any number of processes and machines may work on it; each stage is a run that resumes
+exactly where it was stopped. `matrix.py` computes the findings of the study from the files alone.
 """
 
 import os
@@ -34,27 +34,27 @@ if TYPE_CHECKING:
     from dartboard.data import Data
 
 CLAIMS = "claims"
-LOOK_EVERY_S = 2.0  # between looks at stages that other processes work on
+LOOK_EVERY_S = 2.0  # between checks of stages on which other processes work
 
 
 def work_on(study: Study, limits: Limits) -> None:
-    """Does what is left to do, beside any other process that does the same; returns when every stage is done.
+    """Does the remaining work, together with other processes that do the same; returns when every stage is done.
 
     Raises InterruptedRunError (a signal, a time limit; all is saved), CannotContinueError, InputError.
     """
-    claims, said = Claims(study.folder / CLAIMS), False
+    claims, announced = Claims(study.folder / CLAIMS), False
     check_done(study)
     while open_stages := [stage for stage in study.stages if not study.is_done(stage)]:
         done = {stage.name for stage in study.stages} - {stage.name for stage in open_stages}
         ready = [stage for stage in open_stages if stage.before is None or stage.before in done]
         check_limits(study, limits)
-        said = said or say_where_long(study, open_stages, limits)
-        if not any(attempt(study, stage, claims, limits, said) for stage in ready):
-            time.sleep(LOOK_EVERY_S)  # others work on all that could be done now
+        announced = announced or announce_length(study, open_stages, limits)
+        if not any(attempt(study, stage, claims, limits, announced) for stage in ready):
+            time.sleep(LOOK_EVERY_S)  # other processes work on all stages that could be done now
 
 
-def say_where_long(study: Study, open_stages: Sequence[Stage], limits: Limits) -> bool:
-    """Says that what is left of a study takes more than an hour, as far as its finished stages tell; whether it did."""
+def announce_length(study: Study, open_stages: Sequence[Stage], limits: Limits) -> bool:
+    """Prints that the rest of a study takes more than an hour, by its finished stages; returns whether it does."""
     epochs, seconds = {"search": 0, "train": 0}, {"search": 0.0, "train": 0.0}
     for stage in study.stages:
         if study.is_done(stage):
@@ -63,13 +63,13 @@ def say_where_long(study: Study, open_stages: Sequence[Stage], limits: Limits) -
     left_s = sum(stage.epochs * seconds[stage.command] / (epochs[stage.command] or 1) for stage in open_stages)
     left_s = min(left_s, limits.seconds - (time.monotonic() - limits.started))
     if left_s > LONG_S:
-        advice = "Ctrl-C stops it resumably, and other processes may join"
+        advice = "Ctrl-C saves and stops it, and other processes may join"
         print(long_words("the rest of this study", left_s, advice), flush=True)
     return left_s > LONG_S
 
 
-def attempt(study: Study, stage: Stage, claims: Claims, limits: Limits, said_long: bool = False) -> bool:
-    """Whether this process could take the stage; then it is done now. said_long: of the whole study."""
+def attempt(study: Study, stage: Stage, claims: Claims, limits: Limits, length_announced: bool = False) -> bool:
+    """Whether this process could take the stage; then it is done now. length_announced: of the whole study."""
     claim = claims.take(stage.name, lambda: setattr(limits, "lost", f"{stage.name} was taken over by another process"))
     if claim is None:
         return False
@@ -77,7 +77,7 @@ def attempt(study: Study, stage: Stage, claims: Claims, limits: Limits, said_lon
         if study.is_done(stage):
             return True
         try:
-            run_stage(study, stage, limits, said_long)
+            run_stage(study, stage, limits, length_announced)
             return True
         except DamagedParentError as error:
             why = str(error)
@@ -85,7 +85,7 @@ def attempt(study: Study, stage: Stage, claims: Claims, limits: Limits, said_lon
 
 
 class DamagedParentError(InputError):
-    """The search that a stage needs is done, and what it left cannot be read."""
+    """The search that a stage needs is done, and its files cannot be read."""
 
 
 def parent_aside(study: Study, stage: Stage, claims: Claims, why: str) -> bool:
@@ -100,7 +100,7 @@ def parent_aside(study: Study, stage: Stage, claims: Claims, why: str) -> bool:
 
 
 def check_done(study: Study) -> None:
-    """Raises InputError where a stage was done with other settings than the study has now."""
+    """Raises InputError if a stage was done with other settings than the study has now."""
     for stage in study.stages:
         if study.is_done(stage):
             check_same(study, stage, Run.open(study.place(stage)))
@@ -110,14 +110,14 @@ def check_limits(study: Study, limits: Limits) -> None:
     """Raises InterruptedRunError after a signal or at a time limit."""
     reason = limits.reason()
     if reason:
-        raise InterruptedRunError(f"stopped by {reason[0]}; go on with: {study.resume_command}", reason[1])
+        raise InterruptedRunError(f"stopped by {reason[0]}; resume with: {study.resume_command}", reason[1])
 
 
-def run_stage(study: Study, stage: Stage, limits: Limits, said_long: bool = False) -> None:
-    """One stage, from its beginning or from where it was stopped."""
-    tell(study, stage)
+def run_stage(study: Study, stage: Stage, limits: Limits, length_announced: bool = False) -> None:
+    """One stage, from its start or from where it was stopped."""
+    print_stage(study, stage)
     with stage_run(study, stage) as run:
-        run.limits, run.resumed_by, run.said_long = limits, study.folder, said_long
+        run.limits, run.resumed_by, run.said_long = limits, study.folder, length_announced
         data = load(run.setup)
         check_same_data(study, stage, data.fingerprint)
         if stage.command == "search":
@@ -137,16 +137,16 @@ def train_cell(study: Study, stage: Stage, run: Run, data: "Data") -> None:
 
 
 def stage_run(study: Study, stage: Stage) -> Run:
-    """The stage's run, open for writing: a new one, or the one that was begun. One that is broken is begun anew."""
+    """The stage's run, open for writing: a new one, or the one that was started. A damaged one is restarted."""
     folder = study.place(stage)
     if not (folder / "config.toml").is_file():
-        return begin(study, stage)
+        return start_stage(study, stage)
     try:
         run = Run.open(folder, write=True)
     except (InUseError, EditedSettingsError):
         raise
     except InputError as error:
-        return begin_anew(study, stage, str(error))
+        return restart(study, stage, str(error))
     try:
         run.metrics()
         run.environment  # noqa: B018  (reads the file)
@@ -156,45 +156,46 @@ def stage_run(study: Study, stage: Stage) -> Run:
         start_of(run)
     except InputError as error:
         run.close()
-        return begin_anew(study, stage, str(error))
+        return restart(study, stage, str(error))
     check_same(study, stage, run)
     return run
 
 
 def check_checkpoints(run: Run) -> None:
-    """Raises InputError where there are checkpoints and none is intact, or none of a run that is done."""
+    """Raises InputError if there are checkpoints and none is intact, or if a finished run has none."""
     found = checkpoints(run.folder / "checkpoint")
     if (found or run.done) and all(read_checkpoint(path) is None for path in reversed(found)):
         raise InputError(f"no checkpoint of {run.folder} is intact")
 
 
 def check_same(study: Study, stage: Stage, run: Run) -> None:
-    """Raises InputError where a stage was begun with other settings than the study has."""
+    """Raises InputError if a stage was started with other settings than the study has."""
     config = study.config_of(stage)
-    wanted = {**flat(config), **flat(study.setup_of(stage))}
+    expected = {**flat(config), **flat(study.setup_of(stage))}
     known = {name: value for name, value in run.settings.items() if name in field_names(type(config))}
-    found = {**flat(build(type(config), known)), **flat(run.setup)}  # what a stage knew nothing of is as it was then
-    for name in {**wanted, **found}:
-        value = wanted.get(name)
+    # A setting that is newer than the stage has the value of its default.
+    found = {**flat(build(type(config), known)), **flat(run.setup)}
+    for name in {**expected, **found}:
+        value = expected.get(name)
         if name not in SHARED and list_like(found.get(name)) != list_like(value):
             run.close()
-            begun = "made" if run.done else "begun"
+            started = "made" if run.done else "started"
             raise InputError(
-                f"stage {stage.name} was {begun} with {name} = {found.get(name)}, the study says {value}; "
-                f"restore {study.folder / STUDY}, or take {run.folder} away to run the stage again"
+                f"stage {stage.name} was {started} with {name} = {found.get(name)}, the study says {value}; "
+                f"restore {study.folder / STUDY}, or remove {run.folder} to run the stage again"
             )
 
 
 def check_same_data(study: Study, stage: Stage, fingerprint: str) -> None:
-    """Raises InputError where a stage of the same data, part and seed saw other images, labels or splits."""
+    """Raises InputError if a stage with the same data, part and seed used other images, labels or splits."""
     for other in study.stages:
         if (other.side, other.seed, other.proxy) != (stage.side, stage.seed, stage.proxy) or not study.is_done(other):
             continue
         known = Run.open(study.place(other)).environment.get("data", {})
         if known.get("fingerprint", fingerprint) != fingerprint:
             raise InputError(
-                f"the data of {stage.name} are not those that {other.name} saw: images, labels or splits of "
-                f"{known.get('name')} have changed; bring them back, or begin a new study"
+                f"the data of {stage.name} are not those of {other.name}: images, labels or splits of "
+                f"{known.get('name')} have changed; restore them, or start a new study"
             )
 
 
@@ -202,14 +203,14 @@ def list_like(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def begin_anew(study: Study, stage: Stage, why: str) -> Run:
-    """A broken stage is moved aside and begun again, with a word."""
+def restart(study: Study, stage: Stage, why: str) -> Run:
+    """Moves a damaged stage aside and starts it again, with a notice."""
     move_aside(study, stage.name, why)
-    return begin(study, stage)
+    return start_stage(study, stage)
 
 
 def move_aside(study: Study, name: str, why: str) -> None:
-    """Puts the folder of a broken stage beside, where nothing looks for it, and says so."""
+    """Renames the folder of a damaged stage, so that nothing reads it, and says so."""
     folder, again = study.place(name), 1
     while (aside := folder.with_name(f"{folder.name}.damaged-{again}")).exists():
         again += 1
@@ -218,7 +219,7 @@ def move_aside(study: Study, name: str, why: str) -> None:
     print(f"stage {name} is run again ({why}); what was there is now {aside}", file=sys.stderr, flush=True)
 
 
-def begin(study: Study, stage: Stage) -> Run:
+def start_stage(study: Study, stage: Stage) -> Run:
     """A new run of a stage. Raises DamagedParentError."""
     setup, config, folder = study.setup_of(stage), study.config_of(stage), study.place(stage)
     if stage.command == "train":
@@ -242,7 +243,7 @@ def begin(study: Study, stage: Stage) -> Run:
 
 
 def cell_of(study: Study, stage: Stage) -> tuple[Architecture, Path | None]:
-    """The cell a stage trains, and the search it comes from. Raises DamagedParentError where that has none."""
+    """The cell that a stage trains, and its search. Raises DamagedParentError if the search has none."""
     if stage.draw is not None:
         return drawn(study.protocol, stage.draw), None
     parent = study.place(str(stage.before))
@@ -255,8 +256,8 @@ def cell_of(study: Study, stage: Stage) -> tuple[Architecture, Path | None]:
     return found, parent
 
 
-def tell(study: Study, stage: Stage) -> None:
-    """Says which stage begins, and how many are done."""
+def print_stage(study: Study, stage: Stage) -> None:
+    """Prints which stage starts, and how many are done."""
     number = sum(study.is_done(other) for other in study.stages)
     what = "search" if stage.command == "search" else "train"
     data = {"a": study.protocol.a, "b": study.protocol.b}[stage.side]

@@ -15,8 +15,8 @@ class Variant:
     """The architecture with one input changed.
 
     kind, node, input: where, as in the genotype; before, after: (operation, predecessor) there. removed: the operation
-    is `none`, nothing comes through; replaced: another operation on the same edge; rewired: the same operation on the
-    edge from another node, one that the node does not read yet.
+    is `none`; replaced: another operation on the same edge; rewired: the same operation on the
+    edge from another node that the node does not read yet.
     """
 
     kind: str
@@ -50,7 +50,7 @@ def variants(architecture: Architecture, offered: darts.Mixed) -> Iterator[Varia
 def changes(
     inputs: tuple[darts.Edge, ...], position: int, offered: Sequence[Sequence[str]]
 ) -> Iterator[tuple[Change, darts.Edge]]:
-    """What one input of a node can become. offered: the operations of the node's edges, by predecessor."""
+    """The possible changes of one input of a node. offered: the operations of the node's edges, by predecessor."""
     operation, pred = inputs[position]
     if operation != "none":
         yield "removed", ("none", pred)
@@ -64,7 +64,7 @@ def changes(
 
 
 def with_input(architecture: Architecture, kind: str, node: int, position: int, after: darts.Edge) -> Architecture:
-    """The architecture with one input of one node replaced; everything else, order included, stays."""
+    """The architecture with one input of one node replaced; everything else, including the order, is unchanged."""
     name = f"{kind}.{node}"
     inputs = architecture[name]
     changed = (*inputs[:position], after, *inputs[position + 1 :])

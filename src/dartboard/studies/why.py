@@ -1,7 +1,7 @@
 """Why does the found cell perform as it does? The work: scores by shared weights, short trainings, gradients.
 
-Every number is one of val images, and every network has learned from the train images alone: the search's two splits.
-The test images are not read. What the numbers say is put together in findings.py.
+Every number is measured on val images, and every network is trained on the train images alone: the two splits of the
+search. The test images are not read. findings.py computes the findings from the numbers.
 """
 
 from collections.abc import Callable, Iterator
@@ -32,13 +32,13 @@ from dartboard.studies.variants import Variant
 
 
 def study(
-    search: Search, config: Config, folder: Path, tell: Callable[[str], None], limits: Limits | None = None
+    search: Search, config: Config, folder: Path, on_progress: Callable[[str], None], limits: Limits | None = None
 ) -> dict[str, Any]:
-    """Does all the work that is not done yet, and returns what it says (findings.gathered). tell: prints a line.
+    """Does all the work that is not done yet, and returns the findings (findings.gathered). on_progress: prints a line.
 
-    Raises InputError, CannotContinueError, and InterruptedRunError after a signal or at a limit; what is done is kept.
+    Raises InputError, CannotContinueError, and InterruptedRunError after a signal or at a limit; its work is saved.
     """
-    one = planned(search, config, folder, tell, limits)
+    one = planned(search, config, folder, on_progress, limits)
     with signals_noted(one.limits):
         discretisation(one)
         score_variants(one)
@@ -47,22 +47,24 @@ def study(
         for name, architecture in to_train(one):
             for number in range(config.seeds):
                 train_one(one, name, architecture, number)
-    return told(one)
+    return results_of(one)
 
 
 def planned(
-    search: Search, config: Config, folder: Path, tell: Callable[[str], None], limits: Limits | None = None
+    search: Search, config: Config, folder: Path, on_progress: Callable[[str], None], limits: Limits | None = None
 ) -> Study:
-    """The study with what it draws: the training images to recalibrate on, the val images to score on."""
+    """The study with its random draws: the training images for recalibration, the val images for scoring."""
     order = torch.randperm(len(search.data.train), generator=search.run.generator("why-calibration"))
-    wanted = order[: config.batches * search.batch_size]
-    index = list(torch.split(wanted, search.batch_size))
+    chosen = order[: config.batches * search.batch_size]
+    index = list(torch.split(chosen, search.batch_size))
     index = [batch for batch in index if len(batch) > 1]
-    return Study(search, config, folder, Pieces(folder), index, val_images(search, config), limits or Limits(), tell)
+    return Study(
+        search, config, folder, Pieces(folder), index, val_images(search, config), limits or Limits(), on_progress
+    )
 
 
-def told(one: Study) -> dict[str, Any]:
-    """The tables, with what they are of."""
+def results_of(one: Study) -> dict[str, Any]:
+    """The tables, with the run and the data that they describe."""
     search, small = one.search, train_config(one.search, one.config)
     sizes = {"channels": small.channels, "cells": small.cells, "image_size": search.data.image_size}
     changes = list(all_variants(search))

@@ -1,4 +1,4 @@
-"""The slider over the epochs of a search: relaxed cells and heat maps, with the JSON that page.js moves them by."""
+"""The epoch slider of a search with the relaxed cells and heat maps, and the JSON from which page.js redraws them."""
 
 from collections.abc import Sequence
 
@@ -14,30 +14,33 @@ from dartboard.report.markup import Html, embedded_json, tag
 from dartboard.report.measures import Scale, offered, scale_of, strongest
 from dartboard.spaces.graph import Graph
 
-ALPHA_LEAD = "Every edge begins as a mixture of all operations. Move through the epochs and watch it decide."
-TABLES_LEAD = "What the search went by, as it logged it. Move through the epochs and watch it change."
+ALPHA_LEAD = (
+    "Every edge starts as a mixture of all operations. Move the slider to see how the weights change over the epochs."
+)
+TABLES_LEAD = "The tables that the search logged. Move the slider to see how they change over the epochs."
 
 
-def story_section(facts: Facts) -> Html | None:
-    """The slider with what it moves, and the tables that cannot be drawn by name; None where nothing was logged."""
+def slider_section(facts: Facts) -> Html | None:
+    """The slider with its pictures, and the names of tables that cannot be drawn; None if nothing was logged."""
     history = [epoch for epoch in facts.history if epoch.weights and has_form(epoch.architecture)]
     lead = ALPHA_LEAD if history else TABLES_LEAD
     if not history and any(epoch.tables for epoch in facts.history):
         history = [epoch for epoch in facts.history if epoch.tables or epoch.epoch >= 0]
     if not history:
         return None
-    moved = lead == ALPHA_LEAD or logged_tables(facts, history)
+    has_pictures = lead == ALPHA_LEAD or logged_tables(facts, history)
     lines = [tag("p", line, class_="small") for line in faults(facts)]
-    return section("story", "How it came about", walk(facts, history) if moved else None, *lines, lead=lead)
+    pictures = slider_with_pictures(facts, history) if has_pictures else None
+    return section("story", "The search, epoch by epoch", pictures, *lines, lead=lead)
 
 
-def walk(facts: Facts, history: Sequence[Epoch]) -> Html:
-    """The slider, the relaxed cells and the heat maps, at the last epoch until somebody moves it."""
+def slider_with_pictures(facts: Facts, history: Sequence[Epoch]) -> Html:
+    """The epoch slider with the relaxed cells and the heat maps; it starts at the last epoch."""
     last = history[-1]
     controls = tag(
         "div",
         tag("button", "◀", type="button", class_="step", data_by=-1, aria_label="One epoch back"),
-        tag("button", "▶", type="button", class_="step", data_by=1, aria_label="One epoch on"),
+        tag("button", "▶", type="button", class_="step", data_by=1, aria_label="One epoch forward"),
         tag("button", "Play", type="button", class_="play"),
         slider(facts, history),
         tag("output", readout(last), class_="readout"),
@@ -47,7 +50,7 @@ def walk(facts: Facts, history: Sequence[Epoch]) -> Html:
     kinds = [kind for kind in form.kinds if form.relaxed(kind, len(last.weights.get(kind, ()))) is not None]
     halves = [half(facts, history, kind) for kind in kinds]
     genotype = tag("pre", tag("code", genotype_of(last), class_="now"), tabindex=0, class_="genotype")
-    moved = {"tables": [table_data(one) for one in tables]} if tables else {}
+    more = {"tables": [table_data(one) for one in tables]} if tables else {}
     return tag(
         "div",
         controls,
@@ -55,8 +58,8 @@ def walk(facts: Facts, history: Sequence[Epoch]) -> Html:
         legend(name for name in facts.operations if name != "none") if halves else None,
         table_pictures(facts, tables),
         genotype if any(epoch.architecture for epoch in history) else None,
-        embedded_json({**walk_data(facts, history, kinds), **moved}, class_="walk-data"),
-        class_="walk",
+        embedded_json({**slider_data(facts, history, kinds), **more}, class_="slider-data"),
+        class_="epoch-slider",
     )
 
 
@@ -78,7 +81,7 @@ def slider(facts: Facts, history: Sequence[Epoch]) -> Html:
 
 
 def swap_mark(facts: Facts, history: Sequence[Epoch], swap: Swap) -> Html | None:
-    """A mark on the slider; its thumb's middle keeps 8 px from either end."""
+    """A mark on the slider; the middle of its thumb stays 8 px from either end."""
     index = swap_index(history, swap)
     if not 0 < index < len(history):
         return None
@@ -95,10 +98,10 @@ def half(facts: Facts, history: Sequence[Epoch], kind: str) -> Html:
     grid = grids.heat_map(table, one, facts.operations[: len(table[0])], heat)
     relaxed = (
         "Colour: an edge's strongest operation other than none. Thickness: its weight, from "
-        f"{points(thick.low)} to {points(thick.high)}. Full colour: in the cell that would be derived."
+        f"{points(thick.low)} to {points(thick.high)}. Full colour: in the derived cell."
     )
-    heated = f"Softmax of alpha in percent, the fuller the colour from {points(heat.low)} to {points(heat.high)}. "
-    heated += "Framed: derived."
+    heated = f"Softmax of alpha in percent; the colour deepens from {points(heat.low)} to {points(heat.high)}. "
+    heated += "Framed: in the derived cell."
     drawn = relaxed_svg(one)
     return tag(
         "div",
@@ -130,7 +133,7 @@ def thickness_scale(facts: Facts, history: Sequence[Epoch], kind: str) -> Scale:
     return scale_of(strongest(row, facts.operations) for epoch in history for row in epoch.weights.get(kind, ()))
 
 
-def walk_data(facts: Facts, history: Sequence[Epoch], kinds: Sequence[str]) -> dict[str, object]:
+def slider_data(facts: Facts, history: Sequence[Epoch], kinds: Sequence[str]) -> dict[str, object]:
     """What page.js needs: per frame the weights (rounded to 1e-6), the derived inputs and the words."""
     return {
         "operations": list(facts.operations),
@@ -152,7 +155,7 @@ def walk_data(facts: Facts, history: Sequence[Epoch], kinds: Sequence[str]) -> d
 def kind_data(facts: Facts, history: Sequence[Epoch], kind: str) -> dict[str, object]:
     one = relaxed_cell(facts, history[-1], kind)
     edges = one.places
-    kept = [
+    derived = [
         [
             [edges.index((source, target)), facts.operations.index(operation)]
             for source, target, operation in known_inputs(facts, epoch, kind, edges)
@@ -166,7 +169,7 @@ def kind_data(facts: Facts, history: Sequence[Epoch], kind: str) -> dict[str, ob
         "heat": scale_data(heat_scale(history, kind)),
         "thickness": scale_data(thickness_scale(facts, history, kind)),
         "weights": [rounded(epoch.weights.get(kind, ())) for epoch in history],
-        "kept": kept,
+        "kept": derived,
     }
 
 
@@ -188,8 +191,8 @@ def readout(epoch: Epoch) -> str:
     if epoch.epoch < 0:
         return "before the first step"
     numbers = [("supernet", epoch.get("val_accuracy")), (words.CUT_OUT, epoch.get("derived_val_accuracy"))]
-    said = [f"{name} {words.percent(value)}" for name, value in numbers if value is not None]
-    return " · ".join([f"epoch {epoch.epoch}", *([epoch.place] if epoch.place else []), *said])
+    parts = [f"{name} {words.percent(value)}" for name, value in numbers if value is not None]
+    return " · ".join([f"epoch {epoch.epoch}", *([epoch.place] if epoch.place else []), *parts])
 
 
 def genotype_of(epoch: Epoch) -> str:
