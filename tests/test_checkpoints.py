@@ -115,7 +115,7 @@ def test_a_checkpoint_cut_at_any_byte_falls_back_to_the_one_before(
         (tmp_path / "metrics.jsonl").write_bytes(metrics)
         assert reopened(tmp_path) == (2, [1, 2])
         said = capsys.readouterr().err
-        assert said.count("\n") == 1 and "step-000000005 is torn" in said
+        assert said.count("\n") == 1 and "step-000000005 is damaged" in said
 
 
 @pytest.mark.parametrize("name", ["state.json", "tensors.safetensors"])

@@ -88,7 +88,7 @@ def test_the_whole_is_steps_scores_and_saves_of_every_epoch() -> None:
     job = replace(search_job(epochs=10, batch_size=16), data=load_data("digits"))
     seconds = dry_run.Seconds(2.0, (5.0, 0.5, 0.5), 0.25, 100, 0.125)
     line = dryrun.time_line(job, seconds, 45, "cpu")
-    assert "0.500 s a step (0.500 to 5.000, n = 3)" in line and "1.80 s to score" in line
+    assert "0.500 s per step (0.500 to 5.000, n = 3)" in line and "1.80 s to score" in line
     whole = 2.0 + 10 * (45 * 0.5 + 0.25 * 719 / 100 + 0.125)
     assert whole > 90 and f"about {whole / 60:.0f} min in all" in line
 
@@ -197,7 +197,7 @@ def test_hours_elsewhere_are_steps_of_every_stage_by_the_formula_a_seed(tmp_path
             steps, passes = of_32_images if stage.command == "search" else of_64_images
             hours[stage.command] += stage.epochs * steps * passes * 15 * seconds[stage.side] / 3600
         told = estimate.elsewhere_line(study, jobs, device)
-        wanted = f"about {hours['search'] / 2:.1f} h of searches and {hours['train'] / 2:.1f} h of trainings a seed"
+        wanted = f"about {hours['search'] / 2:.1f} h of searches and {hours['train'] / 2:.1f} h of trainings per seed"
         assert told == f"on one made up, computed and not measured: {wanted}" and hours["train"] > 1
 
 
@@ -264,7 +264,7 @@ def test_memory_that_ends_in_the_middle_exits_3_says_what_to_change_and_can_be_r
         capsys.readouterr()
         assert main([*words, "--out", "run"]) == 3
     out, err = capsys.readouterr()
-    assert "out of memory, the last checkpoint is step-000000002; begin a new run" in err and err.count("\n") == 1
+    assert "out of memory, the last checkpoint is step-000000002; start a new run" in err and err.count("\n") == 1
     assert "smaller --batch-size (8 in place of 16)" in err and out.splitlines()[-1] == "dartboard resume run"
     assert main(["resume", "run"]) == 0
     assert tiny.history(Path("run"))[-1] == tiny.history(Path("whole"))[-1]

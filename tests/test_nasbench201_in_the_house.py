@@ -239,10 +239,10 @@ def test_weights_of_another_family_cell_or_size_are_refused_in_one_line(
     file = trained[0] / "weights.safetensors"
     with pytest.raises(InputError, match="weights of another architecture or size"):
         load_foreign(file, space.SPACE.largest())
-    with pytest.raises(InputError, match="holds no weights of a network of cells"):
+    with pytest.raises(InputError, match="has no weights of a network of cells"):
         load_foreign(file, tiny.SPACE.sample(Random(0)))
     tiny.fit(tmp_path / "darts", tiny.SPACE.sample(Random(0)), epochs=1)
-    with pytest.raises(InputError, match="holds no weights of a network of nasbench201"):
+    with pytest.raises(InputError, match="has no weights of a network of nasbench201"):
         load_foreign(tmp_path / "darts" / "weights.safetensors", CELL)
 
 

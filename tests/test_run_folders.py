@@ -173,7 +173,7 @@ def test_the_same_data_is_taken_and_changed_data_refused(tmp_path: Path) -> None
     run.check_data(digits())
     run.check_data(digits())
     assert run.environment["data"]["train"] == 20
-    with pytest.raises(InputError, match="has changed: it began with other images"):
+    with pytest.raises(InputError, match="has changed: it started with other images"):
         run.check_data(digits(seed=1))
 
 

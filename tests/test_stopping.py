@@ -121,7 +121,7 @@ def test_a_loop_works_outside_of_the_main_thread(tmp_path: Path) -> None:
 @pytest.mark.parametrize("limit", [{"budget": "7steps"}, {"budget": "0.05s"}, {"until": "0.05s"}])
 def test_a_limit_stops_saved_with_exit_code_0_and_the_words_to_go_on(tmp_path: Path, limit: dict[str, str]) -> None:
     run = plain_loop.begin(tmp_path / "run", Setup(device="cpu", **limit))
-    with pytest.raises(InterruptedRunError, match="go on with: dartboard resume") as caught:
+    with pytest.raises(InterruptedRunError, match="resume with: dartboard resume") as caught:
         plain_loop.go_on(run, 0.002)
     assert caught.value.exit_code == 0
     if "steps" in str(limit):
@@ -201,6 +201,6 @@ def test_an_error_that_stops_the_work_always_tells_how_to_go_on(tmp_path: Path) 
     run = plain_loop.begin(tmp_path / "a folder")
     with pytest.raises(CannotContinueError) as caught, run.guarded():
         raise CannotContinueError("train_loss is nan at step 3")
-    assert str(caught.value) == f"train_loss is nan at step 3; then go on with: dartboard resume '{tmp_path}/a folder'"
+    assert str(caught.value) == f"train_loss is nan at step 3; then resume with: dartboard resume '{tmp_path}/a folder'"
     assert "\n" not in str(caught.value)
     assert sys.exc_info() == (None, None, None)

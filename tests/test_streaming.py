@@ -150,7 +150,7 @@ def test_a_file_that_is_gone_in_the_middle_stops_the_work_by_name(pets):
 
 
 def test_data_without_files_say_that_they_make_no_use_of_it():
-    assert "digits makes no use of stream" in load_data("digits", stream="always").notes
+    assert "digits does not use stream" in load_data("digits", stream="always").notes
 
 
 SEARCH = ("--channels", "2", "--cells", "3", "--batch-size", "8", "--image-size", "8", "--epochs", "1")

@@ -143,7 +143,7 @@ def test_no_folder_for_temporary_files_is_one_line(
     assert said.count("\n") == 1 and "set TMPDIR" in said
     monkeypatch.setattr("dartboard.commands.listing.lines", lambda kind: 1 / 0)
     assert main(["list", "data"]) == 1
-    assert "no file could be made for the traceback" in capsys.readouterr().err
+    assert "the traceback could not be written to a file" in capsys.readouterr().err
 
 
 # --- Names that are not UTF-8 ----------------------------------------------------------------------------------------

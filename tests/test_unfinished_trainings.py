@@ -138,7 +138,7 @@ def test_without_a_checkpoint_the_line_says_what_to_do(
     assert main(command.format("run").split()) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "no checkpoint yet; wait for its first epoch" in said
-    assert "go on with: dartboard resume run" in said and not Path("out").exists()
+    assert "resume with: dartboard resume run" in said and not Path("out").exists()
 
 
 def test_a_finished_training_and_what_was_exported_of_old_say_nothing_of_it(

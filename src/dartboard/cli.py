@@ -18,10 +18,10 @@ from dartboard.runs.limits import Terminated
 # command -> (its file in commands/, what it does)
 COMMANDS = {
     "search": ("search", "search an architecture:  dartboard search darts --data digits"),
-    "resume": ("resume", "go on with a stopped run:  dartboard resume RUN"),
+    "resume": ("resume", "resume a stopped run:  dartboard resume RUN"),
     "train": ("train", "train an architecture from scratch:  dartboard train RUN_OR_FILE_OR_NAME --data digits"),
     "evaluate": ("evaluate", "score trained weights on the test images:  dartboard evaluate RUN_OR_WEIGHTS"),
-    "transfer": ("transfer", "does a cell found on A serve B:  dartboard transfer --a digits --b digits-rotated"),
+    "transfer": ("transfer", "does a cell found on A work on B:  dartboard transfer --a digits --b digits-rotated"),
     "show": ("show", "a cell as text, picture and counts:  dartboard show DARTS_V2 --image cell.svg"),
     "why": ("why", "why a search's cell performs as it does:  dartboard why RUN"),
     "report": ("report", "write the page over one run or several:  dartboard report RUN..."),
@@ -95,7 +95,7 @@ def run_command(words: Sequence[str]) -> int:
             raise
         if (reason := surroundings(error)) is not None:
             return tell(f"dartboard: {reason}", 2)
-        return tell(f"dartboard: a defect of ours, {type(error).__name__}: {error}; {where_noted(error)}", 1)
+        return tell(f"dartboard: a defect of dartboard, {type(error).__name__}: {error}; {where_noted(error)}", 1)
 
 
 def surroundings(error: Exception) -> str | None:
@@ -105,7 +105,7 @@ def surroundings(error: Exception) -> str | None:
     try:
         os.getcwd()
     except OSError:
-        return "the folder that you are in is gone; cd to one that is there"
+        return "the current folder no longer exists; cd to one that does"
     try:
         tempfile.gettempdir()
     except OSError:
@@ -116,7 +116,7 @@ def surroundings(error: Exception) -> str | None:
 def dispatch(words: Sequence[str]) -> None:
     """Runs the command that the first word names."""
     if any("\0" in word for word in words):
-        raise InputError("a word holds a NUL character, which no name can; give it without")
+        raise InputError("a word contains a NUL character, which no name may contain; remove it")
     if not words:
         return print(first_steps())
     if words[0] in ("--help", "-h", "help"):
@@ -160,14 +160,14 @@ def where_noted(error: BaseException) -> str:
         with tempfile.NamedTemporaryFile(prefix="dartboard-traceback-", suffix=".txt", delete=False) as file:
             file.write(text)
     except OSError as failure:
-        return f"no file could be made for the traceback ({failure.strerror})"
+        return f"the traceback could not be written to a file ({failure.strerror})"
     return f"traceback in {file.name}"
 
 
 def first_steps() -> str:
     return """Nothing to do yet. Type one of these first:
 
-  dartboard search darts --data digits      find a cell on 1,797 small images that are shipped here; minutes
+  dartboard search darts --data digits      find a cell on 1,797 small images that come with dartboard; minutes
   dartboard show DARTS_V2                   look at a published cell
   dartboard --help                          all commands"""
 
@@ -180,8 +180,9 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "dartboard COMMAND --help tells a command's flags; dartboard --version the versions.",
-            "Exit codes: 0 done, 2 wrong input, 3 could not go on, 130 and 143 stopped and saved, 1 a defect of ours.",
+            "dartboard COMMAND --help lists a command's flags, dartboard --version the versions.",
+            "Exit codes: 0 done, 2 wrong input, 3 could not continue, 130 and 143 stopped and saved, "
+            "1 a defect of dartboard.",
         ]
     )
 

@@ -24,7 +24,7 @@ def pick_device(name: str) -> "torch.device":
     if name == "auto":
         return torch.device(next(device for device, is_there in there.items() if is_there))
     if not there.get(name, False):
-        raise InputError(f"--device {name} is not there; use --device cpu, or install a torch that knows your device")
+        raise InputError(f"--device {name} is not available; use --device cpu, or install a torch for your device")
     return torch.device(name)
 
 

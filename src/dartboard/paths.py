@@ -29,7 +29,7 @@ def check_path(path: str, name: str) -> None:
     if not path.strip():
         raise InputError(f"{name} is empty; give a file or a folder")
     if "\0" in path:
-        raise InputError(f"{name} holds a NUL character, which no file name can; give another")
+        raise InputError(f"{name} contains a NUL character, which no file name may contain; give another")
     longest = max(len(os.fsencode(part)) for part in path.split(os.sep))
     if longest > MAX_NAME_BYTES or len(os.fsencode(path)) > MAX_PATH_BYTES:
         most = f"a name has at most {MAX_NAME_BYTES} bytes, a path {MAX_PATH_BYTES}"

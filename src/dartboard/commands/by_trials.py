@@ -61,7 +61,7 @@ def refuse(flags: Any, method: str, words: list[str]) -> None:
 
     how = (flags.carry, flags.restart_schedule)
     if flags.from_ is not None or how != (WarmStart.carry, WarmStart.restart_schedule):
-        raise InputError(f"{method} carries nothing over from another search; leave out --from and its flags")
+        raise InputError(f"{method} takes nothing from another search; leave out --from and its flags")
     if flags.together:
         raise InputError(f"--together is for searches that train a supernet; {method} takes --seeds alone")
     trained = field_names(Config)
@@ -77,7 +77,7 @@ def refuse_useless(words: Sequence[str], names: Iterable[str], why: str) -> None
     typed = {word.split("=")[0].replace("_", "-") for word in words if word.startswith("--")}
     for name in names:
         if typed & {flag(name), flag(f"no_{name}")}:
-            raise InputError(f"{flag(name)} changes nothing where {why}; leave it out")
+            raise InputError(f"{flag(name)} has no effect if {why}; leave it out")
 
 
 def settled(setup: Setup, config: Any, space: str) -> tuple[Setup, Any]:
@@ -114,7 +114,7 @@ def load(setup: Setup, config: Any) -> "Data | None":
         data = work.load(parent.setup)
         known = parent.environment.get("data")
         if not isinstance(known, dict) or known.get("fingerprint") != data.fingerprint:
-            raise InputError(f"the data of {parent.folder} has changed; bring it back, or give another search")
+            raise InputError(f"the data of {parent.folder} has changed; restore it, or give another search")
         return data
     return work.load(setup)
 
@@ -207,7 +207,7 @@ def tell(run: Run, config: Any) -> None:
 
     architecture, result = run.architecture, run.metrics()[-1]
     if architecture is None:
-        raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search anew")
+        raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search again")
     print(formats.write(architecture, FAMILIES[architecture.space].notation))
     print(f"score {100 * result['score']:.2f} % ({result['source']}), trial {result['trial'] + 1} of {config.trials:,}")
     if "shown" in result:

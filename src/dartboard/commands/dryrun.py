@@ -107,7 +107,7 @@ def described(data: "Data") -> str:
 
 
 def counts(job: "Job") -> str:
-    return f"{job.cost.params:,} parameters, {job.cost.macs:,} multiply-adds an image"
+    return f"{job.cost.params:,} parameters, {job.cost.macs:,} multiply-adds per image"
 
 
 def estimate(job: "Job", seeds: int) -> float:
@@ -119,7 +119,7 @@ def estimate(job: "Job", seeds: int) -> float:
     from dartboard.training.dry_run import check_memory, check_weights, rehearse
 
     steps, epochs = -(-job.images // job.config.batch_size), job.config.epochs
-    print(f"steps: {steps} an epoch, {epochs} epochs, {steps * epochs} in all", flush=True)
+    print(f"steps: {steps} per epoch, {epochs} epochs, {steps * epochs} in all", flush=True)
     check_weights(job)
     if job.config.batch_size <= job.images:
         check_memory(job)
@@ -162,6 +162,6 @@ def time_line(job: "Job", seconds: "Seconds", steps: int, device: str) -> str:
     score, whole = score_s(job, seconds), whole_s(job, seconds, steps)
     least, most, number = min(seconds.steps), max(seconds.steps), len(seconds.steps)
     spread = f" ({least:.3f} to {most:.3f}, n = {number})" if number > 1 else " (n = 1)"
-    epoch = f"{score:.2f} s to score and {seconds.save:.2f} s to save an epoch"
-    step = f"{seconds.step:.3f} s a step{spread} on {device}"
+    epoch = f"{score:.2f} s to score and {seconds.save:.2f} s to save per epoch"
+    step = f"{seconds.step:.3f} s per step{spread} on {device}"
     return f"time: {step}, {epoch}; about {work.seconds_in_words(whole)} in all"

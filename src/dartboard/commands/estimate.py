@@ -34,7 +34,7 @@ def tell(
             measured = rehearse(one, one.config.batch_size)[0]
             seconds[kind, side] = per_epoch(one, measured)
             jobs[kind, side] = one
-            print(f"{kind} on {data[side].name}: {measured.step:.3f} s a step, {seconds[kind, side]:.1f} s an epoch")
+            print(f"{kind} on {data[side].name}: {measured.step:.3f} s per step, {seconds[kind, side]:.1f} s per epoch")
     for kind in ("search", "train"):
         mine = [stage for stage in study.stages if stage.command == kind]
         total = sum(stage.epochs * seconds.get((kind, stage.side), 0.0) for stage in mine)
@@ -42,7 +42,7 @@ def tell(
         print(f"{len(mine)} stages of {kind}, {epochs} epochs: about {work.seconds_in_words(total)}")
     whole = sum(stage.epochs * seconds[stage.command, stage.side] for stage in study.stages)
     a_seed = work.seconds_in_words(whole / protocol.seeds)
-    print(f"about {work.seconds_in_words(whole)} in all, {a_seed} a seed, by one process on this device")
+    print(f"about {work.seconds_in_words(whole)} in all, {a_seed} per seed, by one process on this device")
     for device in elsewhere.DEVICES:
         print(elsewhere_line(study, jobs, device))
 
@@ -57,7 +57,7 @@ def elsewhere_line(study: Study, jobs: dict[tuple[str, Side], Job], device: else
         hours[stage.command] += stage.epochs * -(-one.images // one.config.batch_size) * each / 3600
     search, train = (hours[command] / study.protocol.seeds for command in ("search", "train"))
     told = f"on one {device.name}, computed and not measured: about {search:.1f} h of searches"
-    return f"{told} and {train:.1f} h of trainings a seed"
+    return f"{told} and {train:.1f} h of trainings per seed"
 
 
 def job(study: Study, kind: str, setup: Setup, data: "Data") -> Job:

@@ -180,7 +180,7 @@ def settings(path: str, header: Mapping[str, str | None]) -> dict[str, Any]:
     for name in HEADER:
         found, wanted = table.pop(name, None), header.get(name)
         if found is not None and found != wanted:
-            raise InputError(f"{path} holds settings for {name} = {found!r}, not {wanted!r}; give another --config")
+            raise InputError(f"{path} has settings for {name} = {found!r}, not {wanted!r}; give another --config")
     return table
 
 

@@ -18,9 +18,9 @@ class ReportFlags:
     runs: tuple[str, ...]
     """run folders, or the folder of one study"""
     out: str | None = None
-    """The page's file; report.html in the run's folder, or in the folder that holds all runs, where not given."""
+    """The page's file; by default report.html in the run's folder, or in the folder that holds all runs."""
     gif: bool = False
-    """Also draw the relaxed cells of the one search among the runs, epoch by epoch: a .gif beside the page."""
+    """Also draw the relaxed cells of the one search among the runs, epoch by epoch: a .gif next to the page."""
 
 
 def execute(words: list[str]) -> None:
@@ -35,9 +35,9 @@ def execute(words: list[str]) -> None:
     if flags.gif and len(searches) != 1:
         raise InputError(f"--gif draws one search, and there are {len(searches)} among these runs; name one")
     if flags.gif and flags.out is not None and flags.out.lower().endswith(".gif"):
-        raise InputError("--out names the page, such as report.html; the .gif lies beside it")
+        raise InputError("--out names the page, such as report.html; the .gif is written next to it")
     if flags.gif and flags.out is not None and os.path.exists(flags.out) and not os.path.isfile(flags.out):
-        raise InputError(f"--gif lies beside the page, and {flags.out} is no ordinary file; give one with --out")
+        raise InputError(f"--gif writes next to the page, and {flags.out} is not an ordinary file; give one with --out")
     from dartboard.report import write_gif, write_report
 
     page = write_report([run.folder for run in runs], out=flags.out)

@@ -15,14 +15,14 @@ from dartboard.studies.study import is_study
 
 @dataclass(frozen=True)
 class ResumeFlags:
-    """Go on with a stopped search, training or study, exactly: it ends as if it had never been stopped."""
+    """Resume a stopped search, training or study exactly: the result is that of a run that was never stopped."""
 
     run: str
     """the run's or the study's folder"""
     budget: str | None = None
-    """How much work this process does before it stops, resumable: 4h or 500steps."""
+    """Save and stop after this much work of this process: 4h or 500steps; can be resumed."""
     until: str | None = None
-    """Stop, resumable, so long after the start: 7h30m."""
+    """Save and stop this long after the start, such as 7h30m; can be resumed."""
 
     def __post_init__(self) -> None:
         if self.budget is not None:
@@ -53,7 +53,7 @@ def go_on(run: Run) -> None:
     """Goes on with a run that is open for writing."""
     use_threads(run.setup.threads or run.environment.get("threads"))
     if run.done:
-        print(f"{run.folder} is finished already")
+        print(f"{run.folder} is already finished")
     if run.command == "search":
         from dartboard.commands import search
 
@@ -64,6 +64,6 @@ def go_on(run: Run) -> None:
         train.resume(run)
     elif run.command == "trial":
         whole = run.environment.get("parent")
-        raise InputError(f"{run.folder} is a trial of a search; go on with the search: dartboard resume {whole}")
+        raise InputError(f"{run.folder} is a trial of a search; resume the search: dartboard resume {whole}")
     else:
         raise unknown(f"command in {run.folder}", run.command, ("search", "train"))

@@ -82,11 +82,11 @@ def flags_class(settings: type[Any]) -> Any:
         together: bool
         """Search with all seeds of --seeds at once, in one process."""
         from_: named(str | None, "from")  # type: ignore[valid-type]
-        """Begin with what another search has learned: its run folder. Its classifier is left behind."""
+        """Start from the weights and alphas of another search: its run folder. The classifier is new."""
         carry: str
-        """What is taken --from it: weights, alphas, or weights,alphas."""
+        """What is taken from --from: weights, alphas, or weights,alphas."""
         restart_schedule: bool
-        """Learning rate and optimizers restart; with --no-restart-schedule they continue where --from stood."""
+        """Restart the learning rate and the optimizers; --no-restart-schedule continues those of --from."""
         setup: Setup
         config: settings  # type: ignore[valid-type]
 
@@ -192,7 +192,7 @@ def tell(run: Run, config: Any, data: "Data") -> None:
 
     architecture = run.architecture
     if architecture is None:
-        raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search anew")
+        raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search again")
     print(formats.write(architecture, FAMILIES[architecture.space].notation))
     for line in rule_lines(run):
         print(line)
@@ -212,7 +212,7 @@ def rule_lines(run: Run) -> list[str]:
     for entry in run.metrics()[-1].get("stopped", []):
         file = run.folder / STOPPED / rule_of(entry["rule"]).file_name
         fired = "did not fire" if entry["epoch"] is None else f"fired after epoch {entry['epoch']}"
-        told.append(f"{entry['rule']} {fired} and keeps the cell of epoch {entry['kept']}: {file}")
+        told.append(f"{entry['rule']} {fired} and selects the cell of epoch {entry['kept']}: {file}")
     return told
 
 
@@ -233,5 +233,5 @@ def resume(run: Run) -> None:
 def check_space(run: Run) -> None:
     """Raises InputError where this command does not know the space that a run searches."""
     if (run.space or "darts") not in SPACES:
-        told = f"{run.folder} searches the space {str(run.space)[:60]!r}, and {', '.join(SPACES)} are known here"
-        raise InputError(f"{told}; go on with a space of your own from Python, else set `space` in config.toml right")
+        told = f"{run.folder} searches the space {str(run.space)[:60]!r}, and this version knows {', '.join(SPACES)}"
+        raise InputError(f"{told}; resume a search of your own space from Python, or correct `space` in config.toml")

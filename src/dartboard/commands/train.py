@@ -121,7 +121,7 @@ def resume(run: Run) -> None:
     config = build(Config, run.settings)
     architecture = run.architecture
     if architecture is None:
-        raise InputError(f"{run.folder} has no architecture.json; restore it or train anew")
+        raise InputError(f"{run.folder} has no architecture.json; restore it or train again")
     with work.attended(run, fresh=False):
         data = work.load(run.setup)
         work.announce(data)

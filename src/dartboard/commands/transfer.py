@@ -39,14 +39,14 @@ OF_TRAININGS = ("train_channels", "train_cells", "train_batch_size")  # and to e
 
 @dataclass(frozen=True)
 class TransferFlags:
-    """Search on A and on B, swap the data and go on, train every cell on both; with controls. Writes one page."""
+    """Search on A and on B, continue each search on the other data set, and train every cell on both, with controls."""
 
     a: str = ""
     """Data set A: a name of `dartboard list data`, or images:DIR."""
     b: str = ""
     """Data set B."""
     out: str | None = None
-    """The study's folder; runs/transfer-A-B-sSEED where not given."""
+    """The study's folder; by default runs/transfer-A-B-sSEED."""
     method: str = "darts"
     """A method of `dartboard list methods`."""
     space: str = "darts"
@@ -54,35 +54,35 @@ class TransferFlags:
     seed: int = 0
     """The first seed."""
     seeds: int = 3
-    """So many seeds, each a whole set of searches and trainings."""
+    """Number of seeds, each with all searches and trainings."""
     epochs: int | None = None
-    """Epochs of a phase on A, and as many steps on B; the data set's preset where not given."""
+    """Epochs of a phase on A, and as many steps on B; by default those of the data set's preset."""
     budget: str | None = None
-    """Work of a phase in place of --epochs: a time such as 4h, turned into epochs by a few real steps; or 500steps."""
+    """Work of a phase in place of --epochs: a time such as 4h, made epochs by a few timed steps; or 500steps."""
     carry: str = "weights,alphas"
     """What phase 2 takes from phase 1: weights, alphas, weights,alphas, or each: all three, one after the other."""
     restart_schedule: bool = True
-    """Phase 2 begins with a new learning rate schedule and new optimizers."""
+    """Phase 2 starts with a new learning rate schedule and new optimizers."""
     random: int | None = None
-    """Cells drawn at random, as a control; two a seed where not given."""
+    """Cells drawn at random, as a control; by default two per seed."""
     proxy: str = ""
     """In place of the swap: searches on parts of A, such as classes:0.5,images:0.25,size:0.5,channels:0.5."""
     equal_images: bool = True
     """Take as many training images of each as the smaller set has, so that equal epochs are equal steps."""
     max_images: int | None = None
-    """At most so many training images of each."""
+    """At most this number of training images of each."""
     image_size: int | None = None
-    """Height and width in pixels that the images of both are brought to."""
+    """Height and width in pixels to which the images of both are resized."""
     channels: int | None = None
     """Channels of the searches."""
     cells: int | None = None
     """Cells of the searches."""
     batch_size: int | None = None
-    """Images a batch of the searches."""
+    """Images per batch of the searches."""
     second_order: bool | None = None
     """Searches of second order."""
     search_config: str | None = None
-    """A TOML file of more settings of the searches; flags win over it."""
+    """A TOML file of more settings of the searches; flags override it."""
     train_epochs: int | None = None
     """Epochs of the trainings."""
     train_channels: int | None = None
@@ -90,23 +90,23 @@ class TransferFlags:
     train_cells: int | None = None
     """Cells of the trainings."""
     train_batch_size: int | None = None
-    """Images a batch of the trainings."""
+    """Images per batch of the trainings."""
     train_config: str | None = None
-    """A TOML file of more settings of the trainings; flags win over it."""
+    """A TOML file of more settings of the trainings; flags override it."""
     data_dir: str | None = None
-    """The folder that holds both data sets; without it $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded."""
+    """The folder that holds both data sets; by default $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded."""
     download: bool = False
-    """Download cifar10 or cifar100 (170 MB each, from www.cs.toronto.edu/~kriz) into --data-dir where it lacks them."""
+    """Download cifar10 or cifar100 (170 MB each, from www.cs.toronto.edu/~kriz) to --data-dir, if it is not there."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""
     threads: int | None = None
-    """CPU threads; those of the machine where not given."""
+    """CPU threads; by default those of the machine."""
     precision: Literal["float32", "bf16", "float64"] = "float32"
     """Number format of the networks."""
     save_every: str = "10m"
-    """Time between checkpoints inside an epoch."""
+    """Time between checkpoints within an epoch."""
     until: str | None = None
-    """Stop, resumable, so long after the start: 7h30m."""
+    """Save and stop this long after the start, such as 7h30m; can be resumed."""
     print_config: bool = False
     """Print the study's settings as TOML, and do nothing else."""
     dry_run: bool = False
@@ -151,7 +151,7 @@ def read_flags(words: list[str]) -> TransferFlags:
         raise unknown("method", flags.method, METHODS)
     if METHODS[flags.method].by_trials:
         able = ", ".join(name for name, method in METHODS.items() if not method.by_trials)
-        raise InputError(f"{flags.method} trains no supernet that could go from one data set to another; give {able}")
+        raise InputError(f"{flags.method} trains no supernet that could continue on another data set; give {able}")
     check_pair(flags.method, flags.space)
     check_compared(SPACES[flags.space].family, "transfer")
     for name in (flags.a, flags.b):
@@ -245,8 +245,8 @@ def check_alike(a: "Data", b: "Data") -> None:
     """Raises InputError where a search on the one cannot go on with the other."""
     if a.channels != b.channels:
         raise InputError(
-            f"images of {a.name} have {a.channels} channels, those of {b.name} {b.channels}: weights cannot go from "
-            "one to the other; convert the images of one"
+            f"images of {a.name} have {a.channels} channels, those of {b.name} {b.channels}: weights for the "
+            "one cannot read the other; convert the images of one"
         )
     if a.image_size != b.image_size:
         raise InputError(
@@ -255,7 +255,7 @@ def check_alike(a: "Data", b: "Data") -> None:
         )
     for one in (a, b):
         if one.num_classes < 2:
-            raise InputError(f"{one.name} has one class only; there is nothing to tell apart")
+            raise InputError(f"{one.name} has only one class; a classifier needs two or more")
 
 
 def check_batches(flags: TransferFlags, of_search: int, of_training: int, data: dict[Side, "Data"]) -> None:
@@ -307,7 +307,7 @@ def with_epochs(
         epochs = {"a": number, "b": max(1, round(number * steps["a"] / steps["b"]))}
     longest = max(epochs.values()) * (1 if protocol.proxy else 2)  # one search has the budget of both phases
     if flags.budget and longest > (most := bounds(MOST_EPOCHS)[2]):
-        told = f"--budget {flags.budget} makes a search of {longest:,} epochs here, and {most:,.0f} are the most"
+        told = f"--budget {flags.budget} makes a search of {longest:,} epochs here, and at most {most:,.0f} are allowed"
         raise InputError(f"{told}; give a smaller --budget")
     return replace(protocol, epochs=epochs["a"], epochs_b=epochs["b"], budget=flags.budget or "")
 
@@ -338,7 +338,7 @@ def resume(folder: Path, limits: Limits) -> None:
     """Goes on with a study. Raises as `execute`."""
     study = Study.open(folder)
     if not study.check_settings():
-        told = "an older version began it, which kept no digest of its settings: an edit would not be noticed"
+        told = "an older version started it, without a digest of its settings, so an edit would not be noticed"
         print(f"note: {folder}: {told}", file=sys.stderr)
     work.use_threads(study.setup.get("threads"))
     go_on(study, limits)
@@ -353,7 +353,7 @@ def go_on(study: Study, limits: Limits) -> None:
         with signals_noted(limits):
             work_on(study, limits)
     except KeyboardInterrupt as error:
-        text = f"stopped by Ctrl-C at once, checkpoints are intact; go on with: {study.resume_command}"
+        text = f"stopped by Ctrl-C at once; checkpoints are intact; resume with: {study.resume_command}"
         raise InterruptedRunError(text, 130) from error
     tell(study)
 

@@ -34,15 +34,15 @@ MISSING = "name a search's run folder: dartboard why runs/darts-digits-s0"
 
 @dataclass(frozen=True)
 class WhyFlags:
-    """Why does the found cell perform as it does: ablation, discretisation gap, motifs, gradients; a page of it."""
+    """Study why the found cell performs as it does: ablation, discretisation gap, motifs, gradients. Write a page."""
 
     run: str
     """the folder of a search, finished or stopped"""
     config: Config
     out: str | None = None
-    """The study's folder; RUN/why where not given."""
+    """The study's folder; by default RUN/why."""
     until: str | None = None
-    """Stop, resumable, so long after the start: 7h30m."""
+    """Save and stop this long after the start, such as 7h30m; can be resumed."""
 
 
 def execute(words: list[str]) -> None:
@@ -66,7 +66,7 @@ def resume(out: Path, limits: Limits) -> None:
         run = searched(os.path.normpath(out / known["run"]))
         config = build(Config, {name: known[name] for name in field_names(Config)})
     except (KeyError, TypeError) as error:
-        raise InputError(f"{out / SETTINGS} is damaged; go on with the `dartboard why` that began it") from error
+        raise InputError(f"{out / SETTINGS} is damaged; repeat the `dartboard why` command that started it") from error
     ask(run, config, out, limits)
 
 
@@ -100,7 +100,8 @@ def searched(folder: str) -> Run:
     check_compared(SPACES[run.space].family, "why")
     if not checkpoints(run.folder / CHECKPOINTS):
         raise InputError(
-            f"{folder} has no checkpoint, so no supernet to ask; begin or go on with: {run.resume_command}"
+            f"{folder} has no checkpoint and therefore no supernet to evaluate; "
+            f"start or resume it with: {run.resume_command}"
         )
     return run
 
@@ -114,7 +115,7 @@ def loaded(run: Run) -> "Search":
     checkpoint = run.load()
     assert checkpoint is not None  # `load` raises where there are checkpoints and none is intact
     if not any(name.startswith("alpha/") for name in checkpoint.tensors):
-        raise InputError(f"the checkpoint of {run.folder} has no alpha; `why` needs a search that weighs operations")
+        raise InputError(f"the checkpoint of {run.folder} has no alpha; `why` needs a search that weights operations")
     run.check_settings()
     data = work.load(run.setup)
     run.check_data(data)
@@ -143,12 +144,12 @@ def check_early(search: "Search", config: Config) -> None:
 
 @contextmanager
 def settled(out: Path, search: "Search", config: Config) -> Iterator[None]:
-    """The study's folder, taken for this process, with the settings that it was begun with. Raises InputError."""
+    """The study's folder, taken for this process, with the settings that it was started with. Raises InputError."""
     with writing(out):
         if out.exists() and not out.is_dir():
             raise InputError(f"{out} is a file; give another folder with --out")
         if out.exists() and any(out.iterdir()) and not (out / SETTINGS).exists():
-            raise InputError(f"{out} is not empty and no study; give another folder with --out")
+            raise InputError(f"{out} is not empty and is not a study; give another folder with --out")
         make_folders(out)
     lock = take_lock(out)
     try:
@@ -179,7 +180,7 @@ def check_settings(out: Path, known: Mapping[str, Any]) -> None:
     found = digest({name: value for name, value in known.items() if name not in (DIGEST, "run")})
     if known.get(DIGEST, found) != found:
         raise EditedSettingsError(
-            f"{out / SETTINGS} was edited since the study began; undo that, or begin another: "
+            f"{out / SETTINGS} was edited since the study started; undo that, or start another: "
             f"dartboard why {known.get('run')} --out NEW, with the flags that you want"
         )
 
@@ -193,7 +194,7 @@ def check_same(out: Path, known: Mapping[str, Any], wanted: Mapping[str, Any]) -
                 "architecture": "another cell",
                 "beside": "other cells beside it",
             }.get(name, f"--{name.replace('_', '-')} {known.get(name)}")
-            raise InputError(f"{out} was begun with {what}; repeat that, or give another folder with --out")
+            raise InputError(f"{out} was started with {what}; repeat that, or give another folder with --out")
 
 
 def tell(out: Path, search: "Search", config: Config, limits: Limits) -> None:
@@ -213,13 +214,13 @@ def tell(out: Path, search: "Search", config: Config, limits: Limits) -> None:
 @contextmanager
 def attended(command: str) -> Iterator[None]:
     """What stops the work ends with the words to go on with."""
-    again = f"go on with: {command}"
+    again = f"resume with: {command}"
     try:
         yield
     except (KeyboardInterrupt, Terminated) as error:
         code, name = (130, "Ctrl-C") if isinstance(error, KeyboardInterrupt) else (143, "SIGTERM")
-        raise InterruptedRunError(f"stopped by {name} at once, what was done is kept; {again}", code) from error
+        raise InterruptedRunError(f"stopped by {name} at once; finished work is saved; {again}", code) from error
     except InterruptedRunError as error:
-        raise InterruptedRunError(f"{str(error).partition('; go on')[0]}; {again}", error.exit_code) from error
+        raise InterruptedRunError(f"{str(error).partition('; resume with')[0]}; {again}", error.exit_code) from error
     except CannotContinueError as error:
-        raise CannotContinueError(f"{str(error).partition('; then go on')[0]}; then {again}") from error
+        raise CannotContinueError(f"{str(error).partition('; then resume with')[0]}; then {again}") from error

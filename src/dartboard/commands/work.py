@@ -34,13 +34,13 @@ class NewRun:
     """Where a new run goes, and what it starts from."""
 
     out: str | None = None
-    """The run's folder; runs/WHAT-DATA-sSEED where not given."""
+    """The run's folder; by default runs/WHAT-DATA-sSEED."""
     seeds: int = 1
-    """So many runs, one folder each, with the seeds S, S+1, ..."""
+    """Number of runs, with the seeds S, S+1, ... and one folder each."""
     preset: Literal["paper"] | None = None
     """paper: the values of the paper's text where the official code differs."""
     config: str | None = None
-    """A TOML file of settings, such as a run's config.toml; flags win over it."""
+    """A TOML file of settings, such as a run's config.toml; flags override it."""
     print_config: bool = False
     """Print the resolved settings as TOML, and do nothing else."""
     dry_run: bool = False
@@ -69,7 +69,7 @@ def check_data_dir(data_dir: str, download: bool) -> None:
     except OSError as error:
         raise InputError(f"--data-dir {data_dir}: {error.strerror}; give another folder") from error
     if not found and not download:
-        raise InputError(f"--data-dir {data_dir} is no folder; give the one that holds the data, or add --download")
+        raise InputError(f"--data-dir {data_dir} is not a folder; give the one that holds the data, or add --download")
 
 
 def begin_run(flags: NewRun, what: str, setup: Setup, config: Any, **more: Any) -> Run:
@@ -141,7 +141,7 @@ def say_where_absent(setup: Setup) -> None:
     from dartboard.data.shapes import is_absent
 
     if is_absent(setup):
-        print(f"data set not here: shapes of {setup.data} are used")
+        print(f"the data set is not on this machine: the known shapes of {setup.data} are used")
 
 
 def use_threads(threads: int | None) -> None:
@@ -163,7 +163,7 @@ def attended(run: Run, *, fresh: bool) -> Iterator[None]:
             yield
     except (KeyboardInterrupt, Terminated) as error:
         code, name = (130, "Ctrl-C") if isinstance(error, KeyboardInterrupt) else (143, "SIGTERM")
-        text = f"stopped by {name} at once, checkpoints are intact; go on with: {run.resume_command}"
+        text = f"stopped by {name} at once; checkpoints are intact; resume with: {run.resume_command}"
         raise InterruptedRunError(text, code) from error
     except InputError:
         if fresh:
@@ -173,7 +173,7 @@ def attended(run: Run, *, fresh: bool) -> Iterator[None]:
         raise
     except Exception as error:
         if (reason := failing(error)) is not None:
-            raise CannotContinueError(f"{reason}; then go on with: {run.resume_command}") from error
+            raise CannotContinueError(f"{reason}; then resume with: {run.resume_command}") from error
         replace_file(run.folder / TRACEBACK, "".join(traceback.format_exception(error)))
         error.add_note(f"traceback in {run.folder / TRACEBACK}")
         raise
@@ -183,7 +183,7 @@ def build_network(architecture: Architecture, config: Any, data: "Data") -> "Net
     """The network of an architecture at the sizes of a training's config and of the data. Raises InputError."""
     network = network_that_fits(architecture, config, data)
     if config.auxiliary and network.auxiliary_head is None:
-        print(f"no auxiliary head: images of {data.image_size}x{data.image_size} leave it a map smaller than 5x5")
+        print(f"no auxiliary head: for images of {data.image_size}x{data.image_size} its input is smaller than 5x5")
     return network
 
 

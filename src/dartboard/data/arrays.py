@@ -26,7 +26,7 @@ def from_arrays(images: Any, labels: Any, test: Any) -> Collection:
     test: a pair of the same, or a Dataset, or None. Raises InputError for other shapes, kinds or ranges.
     """
     if isinstance(images, Dataset):
-        raise InputError("a Dataset brings its own labels; give it alone: load_data(dataset)")
+        raise InputError("a Dataset has its own labels; give it alone: load_data(dataset)")
     return collect(split_of(images, labels, "images"), test_of(test), "arrays")
 
 
@@ -44,7 +44,7 @@ def test_of(test: Any) -> Split | None:
 def without_labels(source: Any) -> InputError:
     """One line for a source that is neither a name nor a Dataset and comes without labels."""
     if isinstance(source, os.PathLike):
-        return InputError(f"a path is no name of data; give load_data('images:{os.fspath(source)!s}')")
+        return InputError(f"a path is not the name of a data set; give load_data('images:{os.fspath(source)!s}')")
     if isinstance(source, list | tuple) and source and isinstance(source[0], list | tuple) and len(source[0]) == 2:
         two = "[image for image, _ in pairs], [label for _, label in pairs]"
         return InputError(f"images without labels: these are pairs of both; give load_data({two})")
@@ -71,7 +71,7 @@ def split_of(images: Any, labels: Any, what: str) -> Split:
     pixels = channels_first(as_bytes(as_tensor(images, what, SHAPES), what), what)
     numbers = whole_numbers(labels, what)
     if len(numbers) != len(pixels):
-        raise InputError(f"{len(pixels)} {what} but {len(numbers)} labels; give one label an image")
+        raise InputError(f"{len(pixels)} {what} but {len(numbers)} labels; give one label per image")
     if not len(numbers):
         raise InputError(f"there are no {what}")
     if int(numbers.min()) < 0:
@@ -88,10 +88,10 @@ def whole_numbers(labels: Any, what: str) -> Tensor:
             raise InputError(f"the label {numbers.numpy().max()} is too large; {NUMBERS}")
         return numbers.to(torch.int64)
     if numbers.ndim == 2 and numbers.shape[1] > 1:
-        remedy = "where a row marks its class (one-hot), give labels.argmax(1)"
+        remedy = "if a row marks its class (one-hot), give labels.argmax(1)"
     else:
         remedy = f"give whole numbers of shape ({len(numbers) if numbers.ndim else 'N'},), 0 to K-1"
-    text = f"the labels of the {what} must be one whole number an image, not {describe(numbers)}"
+    text = f"the labels of the {what} must be one whole number per image, not {describe(numbers)}"
     raise InputError(f"{text}; {remedy}")
 
 
@@ -106,7 +106,7 @@ def as_tensor(values: Any, what: str, remedy: str) -> Tensor:
         return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C", copy=True))
     except Exception as error:  # whatever is given can raise anything when it is asked for its numbers
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise InputError(f"the {what} are no array of numbers: {reason}; {remedy}") from error
+        raise InputError(f"the {what} are not an array of numbers: {reason}; {remedy}") from error
 
 
 def plain(values: Tensor) -> Tensor:
@@ -159,8 +159,8 @@ def gather(dataset: Any) -> tuple[Tensor, Tensor]:
     for index in range(len(dataset)):
         item = dataset[index]
         if not isinstance(item, Sequence) or isinstance(item, str | bytes) or len(item) != 2:
-            what = f"item {index} of the Dataset is no pair of image and label"
-            raise InputError(f"{what}, but {quote(type(item).__name__)}; let it give (image, label)")
+            what = f"item {index} of the Dataset is not a pair of image and label"
+            raise InputError(f"{what}, but {quote(type(item).__name__)}; return (image, label)")
         images.append(image_tensor(item[0]))
         labels.append(whole_number(item[1], index))
     shapes = {tuple(image.shape) for image in images}
@@ -182,8 +182,8 @@ def whole_number(label: Any, index: int) -> int:
 
 
 def no_number(label: Any, index: int) -> InputError:
-    told = f"the label of item {index} of the Dataset is {quote(label)}, no whole number"
-    one_hot = "; where it marks its class (one-hot), give its argmax" if getattr(label, "ndim", 0) else ""
+    told = f"the label of item {index} of the Dataset is {quote(label)}, not a whole number"
+    one_hot = "; if it marks its class (one-hot), give its argmax" if getattr(label, "ndim", 0) else ""
     return InputError(f"{' '.join(told.split())}; {NUMBERS}{one_hot}")
 
 

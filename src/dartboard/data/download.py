@@ -52,7 +52,7 @@ def fetch(name: str, place: Path, *, base_url: str | None = None, pause_s: float
     cifar = SETS[name]
     base = (base_url or os.environ.get(URL_VARIABLE) or HOME).rstrip("/")
     if not base.startswith(("http://", "https://")):
-        raise InputError(f"{base[:80]!r} is no http or https address; set {URL_VARIABLE} to one, or unset it")
+        raise InputError(f"{base[:80]!r} is not an http or https address; set {URL_VARIABLE} to one, or unset it")
     advice = f"unpack {HOME}/{cifar.archive.file} into {place} by hand, so that {place / cifar.binary.folder} is there"
     wanted = Wanted(f"{base}/{cifar.archive.file}", place / f"{cifar.archive.file}.part", advice)
     try:
@@ -87,15 +87,15 @@ def receive(wanted: Wanted, pause_s: float) -> None:
             if receive_once(wanted):
                 return
         except urllib.error.HTTPError as error:
-            raise InputError(f"the server answers {error.code} to {wanted.url}; {wanted.advice}") from error
+            raise InputError(f"the server returned {error.code} for {wanted.url}; {wanted.advice}") from error
         except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
             if size(wanted.part) == begin:
                 reason = getattr(error, "reason", None) or error
                 raise InputError(f"cannot reach {wanted.url} ({str(reason)[:100]}); {wanted.advice}") from error
         breaks = 0 if size(wanted.part) > before else breaks + 1
         if breaks >= MAX_BREAKS:
-            message = f"the download of {wanted.url} broke after {size(wanted.part)} bytes"
-            raise InputError(f"{message}; give the same command to go on there, or {wanted.advice}")
+            message = f"the download of {wanted.url} stopped after {size(wanted.part)} bytes"
+            raise InputError(f"{message}; give the same command to resume it, or {wanted.advice}")
         time.sleep(pause_s)
 
 
@@ -181,7 +181,7 @@ def check_md5(wanted: Wanted, expected: str) -> None:
     if found != expected:
         wanted.part.unlink()
         raise InputError(
-            f"{wanted.url} brought wrong bytes (MD5 {found}, not {expected}); they were deleted: try again, or "
+            f"{wanted.url} has wrong bytes (MD5 {found}, not {expected}); they were deleted; try again, or "
             f"{wanted.advice}"
         )
 

@@ -221,7 +221,7 @@ def listing_notes(listings: dict[str, Listing]) -> tuple[str, ...]:
     others = sum((listing.others for listing in listings.values()), Counter[str]())
     notes = tuple(note for listing in listings.values() for note in listing.notes)
     number = others.total()
-    return (*notes, f"{number:,} files are no images and passed over: {files_in_words(others)}") if number else notes
+    return (*notes, f"{number:,} files are not images and are skipped: {files_in_words(others)}") if number else notes
 
 
 def deep_colour_notes(root: Path, files: Sequence[str]) -> tuple[str, ...]:
@@ -232,8 +232,8 @@ def deep_colour_notes(root: Path, files: Sequence[str]) -> tuple[str, ...]:
         return ()
     name = printable(os.path.relpath(first, root))
     return (
-        f"images such as {name} have 16 bits a channel in colour, of which the upper 8 are read: dark ones lose their "
-        "detail; save them with 8 bits a channel, scaled as you need",
+        f"images such as {name} have 16 bits per channel in colour, of which the upper 8 are read: dark images lose "
+        "their detail; save them with 8 bits per channel, scaled as you need",
     )
 
 
@@ -257,6 +257,6 @@ def check_broken(root: Path, files: list[str], reasons: NDArray[np.str_]) -> tup
     if len(numbers) > MAX_BROKEN_SHARE * len(files):
         share = f"more than {MAX_BROKEN_SHARE:.0%}"
         raise InputError(
-            f"{len(numbers)} of {len(files)} images in {root} are broken, {share}: {some}; mend or delete them"
+            f"{len(numbers)} of {len(files)} images in {root} are broken, {share}: {some}; repair or delete them"
         )
     return (f"{len(numbers)} of {len(files)} images are broken and left out: {some}",) if len(numbers) else ()

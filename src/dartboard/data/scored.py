@@ -156,7 +156,7 @@ def list_scored(root: Path) -> tuple[str, tuple[str, ...], Listing]:
         part, places = WHOLE, [beside, *(class_folders(folder) for folder in folders.values())]
     class_names = tuple(sorted({path.name for paths in places for path in paths}))
     if not class_names:
-        raise InputError(f"{root} has no class folders; give a folder that holds a folder for each class")
+        raise InputError(f"{root} has no class folders; give a folder with one folder for each class")
     listings = [list_images({path.name: path for path in paths}, class_names) for paths in places]
     files = tuple(file for listing in listings for file in listing.files)
     return part, class_names, Listing(files, tuple(label for listing in listings for label in listing.labels))
@@ -179,11 +179,11 @@ def matched(scored: Scored, known: Sequence[str], origin: str) -> Scored:
     if len(set(known)) < len(known):
         raise InputError(f"two classes of {origin} have one name: {listed(known)}; export it with a name for each")
     if unknown := [name for name in scored.class_names if name not in known]:
-        text = f"{scored.name} has classes that {origin} does not know: {listed(unknown)}"
+        text = f"{scored.name} has classes that {origin} does not have: {listed(unknown)}"
         near = {alike(name): name for name in known}
         hints = [f"{quote(name)} is {quote(near[alike(name)])} there" for name in unknown if alike(name) in near]
         hint = f" ({', '.join(hints[:3])})" if hints else ""
-        raise InputError(f"{text}; it knows {listed(known)}{hint}; rename them, leave them out, or give other data")
+        raise InputError(f"{text}; it has {listed(known)}{hint}; rename them, leave them out, or give other data")
     numbers = torch.tensor([known.index(name) for name in scored.class_names])
     split = Split(scored.split.images, numbers[scored.split.labels])
     return replace(scored, split=split, class_names=tuple(known))

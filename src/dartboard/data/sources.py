@@ -61,7 +61,7 @@ def load_data(
     check_range(value_range)
     if isinstance(source, str):
         if labels is not None or test is not None:
-            raise InputError(f"labels and test go with arrays; {source[:80]!r} brings its own")
+            raise InputError(f"labels and test are for arrays; {source[:80]!r} has its own")
         collection = named(source, data_dir, download, image_size, stream, free, value_range)
     else:
         collection = given(source, labels, test)
@@ -86,7 +86,7 @@ def noted(collection: Collection, data_dir: str | Path | None, stream: Stream) -
     """The same images, with a note of each option that they make no use of."""
     unused = ["data_dir"] if data_dir is not None and collection.name not in SETS else []
     unused += ["stream"] if stream != "auto" and not collection.by_image else []
-    notes = [f"{collection.name} makes no use of {name}" for name in unused]
+    notes = [f"{collection.name} does not use {name}" for name in unused]
     return replace(collection, notes=(*collection.notes, *notes)) if notes else collection
 
 
@@ -96,7 +96,7 @@ def of_size(collection: Collection, image_size: int | None, *, is_named: bool) -
     if image_size is None or image_size == size:
         return collection
     if not is_named:
-        raise InputError(f"{collection.name} images are {size}x{size}; image_size is no choice for arrays: resize them")
+        raise InputError(f"{collection.name} images are {size}x{size}; resize arrays yourself, without image_size")
     check_room(collection, image_size)
     return resized(collection, image_size)
 

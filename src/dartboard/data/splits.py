@@ -136,7 +136,7 @@ def divide(
     num_pool = len(pool) + (len(val) if val else 0)
     before = torch.cat([pool.labels, val.labels] if val else [pool.labels]).numpy()
     if max_images is not None and max_images >= num_pool:
-        notes.append(f"max_images {max_images} is no fewer than the {num_pool} training images there are; all are used")
+        notes.append(f"max_images {max_images} is at least the number of training images, {num_pool}; all are used")
     elif max_images is not None:
         pool, val = limit(pool, val, max_images)
     if val is None and official_split:
@@ -272,13 +272,13 @@ def mean_and_std(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
 def alike(images: Images, std: tuple[float, ...]) -> list[str]:
     """A note where images (N, C, H, W) tell little or nothing apart. std: of each channel, as `mean_and_std` has it."""
     if all_the_same(images):
-        return [f"all {len(images):,} train images are the same, so there is nothing to learn; look at the files"]
+        return [f"all {len(images):,} train images are the same, so there is nothing to learn; check the files"]
     if all_of_one_colour(images):
-        return ["every train image is of one colour throughout; look at the files"]
+        return ["every train image is of one colour throughout; check the files"]
     spread = max(0.0 if value == 1.0 else value for value in std)
     if spread < NEARLY_NOTHING:
-        text = f"the train images are nearly of one value (standard deviation {255 * spread:.1f} of 255)"
-        return [f"{text}, so there is little to learn; look at the files"]
+        text = f"the train images have nearly one value (standard deviation {255 * spread:.1f} of 255)"
+        return [f"{text}, so there is little to learn; check the files"]
     return []
 
 

@@ -41,7 +41,7 @@ def check_has_weights(run: Run) -> None:
         raise InputError(f"{shown(run.folder)} has no {WEIGHTS}; train what it found first")
     if not checkpoints(run.folder / CHECKPOINTS):
         text = f"{shown(run.folder)} has no {WEIGHTS} and no checkpoint yet"
-        raise InputError(f"{text}; wait for its first epoch, or go on with: {run.resume_command}")
+        raise InputError(f"{text}; wait for its first epoch, or resume with: {run.resume_command}")
 
 
 def weights_of(run: Run) -> "tuple[dict[str, Tensor], Unfinished | None]":
@@ -54,7 +54,7 @@ def weights_of(run: Run) -> "tuple[dict[str, Tensor], Unfinished | None]":
         return formats.load_weights(run.folder / WEIGHTS), None
     checkpoint = newest(run.folder / CHECKPOINTS)
     if checkpoint is None:
-        raise InputError(f"{shown(run.folder)} has lost its checkpoints; go on with: {run.resume_command}")
+        raise InputError(f"{shown(run.folder)} has lost its checkpoints; resume with: {run.resume_command}")
     if checkpoint.place is not None:
         held_settings.check_own(run.environment, checkpoint.settings, checkpoint.place)
     found = checkpoint.tensors.items()

@@ -70,7 +70,7 @@ def nothing(value: Any) -> str:
             return refusal(one)
     if isinstance(value, dict) and value:
         key, one = items[0]
-        return f"{quote(key)} is {quote(kind_of(one))}, no tensor; give a file with named tensors"
+        return f"{quote(key)} is {quote(kind_of(one))}, not a tensor; give a file with named tensors"
     return f"it holds {quote(kind_of(value))}; give a file with named tensors"
 
 

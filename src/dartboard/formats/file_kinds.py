@@ -8,12 +8,12 @@ KINDS = (
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd; unpack it first"),
     (b"7z\xbc\xaf", "is a 7z archive; unpack it first"),
     (b"Rar!", "is a RAR archive; unpack it first"),
-    (b"\x89HDF", "is HDF5, as Keras writes it; give safetensors or what torch.save wrote"),
-    (b"\x93NUMPY", "is an array of numpy; give safetensors or what torch.save wrote"),
+    (b"\x89HDF", "is HDF5, as Keras writes it; give safetensors or a file of torch.save"),
+    (b"\x93NUMPY", "is an array of numpy; give safetensors or a file of torch.save"),
     (b"PK\x05\x06", "is an empty archive; copy or download it again"),
 )
 PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head")
-GENERAL = "is no weight file; give safetensors or what torch.save wrote"
+GENERAL = "is not a weight file; give safetensors or a file of torch.save"
 
 
 def told(start: bytes) -> str:

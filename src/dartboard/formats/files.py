@@ -15,7 +15,7 @@ from dartboard.spaces.catalogue import published
 from dartboard.spaces.search_space import Architecture
 
 RUN_FILE = "architecture.json"  # where a run folder keeps its result
-PUT_BACK = "move it away, or put the file back"
+PUT_BACK = "move it away, or restore the file"
 STOPPED = "stopped"  # in a run's folder, the cells that stopping rules keep
 WEIGHTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05")  # how weight files begin
 FROM_TEXT = "genotype"  # what an architecture is called that came as text and not by a name
@@ -34,9 +34,9 @@ def from_file(path: str | os.PathLike[str], name: str | None) -> tuple[Architect
     """As `load`; name: which architecture, of several with names in the file."""
     data, is_part = read_end(path)
     if data.startswith(WEIGHTS):
-        raise InputError(f"{shown(path)} is a binary file of weights, no architecture; give the genotype")
+        raise InputError(f"{shown(path)} is a binary file of weights, not an architecture; give the genotype")
     if is_part:
-        tell(f"{shown(path)}: only the last {MAX_TEXT // 2**20} MB were searched")
+        tell(f"{shown(path)}: only the last {MAX_TEXT // 2**20} MB are read")
     return reading_of(data, name, shown(path), f"choose with FILE:NAME, such as {shown(path)}")
 
 

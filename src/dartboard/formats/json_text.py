@@ -55,4 +55,4 @@ def fraction(digits: str) -> float:
 
 
 def refuse_constant(name: str) -> float:
-    raise InputError(f"{name} is no number; an architecture has none")
+    raise InputError(f"{name} is not a number; an architecture contains none such")

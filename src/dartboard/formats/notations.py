@@ -70,7 +70,7 @@ def find(data: bytes, name: str | None = None) -> Reading:
         try:
             if (whole := from_object(parse_object(plain(data).strip(" \t\n")))) is not None:
                 return whole
-            failure = InputError(f"the JSON is no architecture; {EXPECTED}")
+            failure = InputError(f"the JSON is not an architecture; {EXPECTED}")
         except InputError as error:
             failure = error
     return searched(data, name, failure)
@@ -116,7 +116,7 @@ def at(data: bytes, where: Place) -> Reading:
     if not call.positional and (found := from_object(call.named)) is not None:
         return found
     if text.startswith("{"):
-        raise InputError(f"the dict is no architecture; {EXPECTED}")
+        raise InputError(f"the dict is not an architecture; {EXPECTED}")
     return of_genotype(call)
 
 

@@ -117,7 +117,7 @@ def named(found: Sequence[Place], name: str, data: bytes) -> list[Place]:
         if one.name is not None:
             by_name.setdefault(one.name, []).append(one)
     if not by_name:
-        raise InputError(f"no genotype here has a name, so none is {name[:80]!r}; leave the name away")
+        raise InputError(f"no genotype here has a name, so none is {name[:80]!r}; leave out the name")
     if name not in by_name:
         by_name |= aliased(by_name, data)
     if name not in by_name:

@@ -90,7 +90,7 @@ def read_torch(path: str | os.PathLike[str], key: str | None, is_zip: bool) -> "
             wanted = weights_in(content.value, key, shown(path))
             plain = {name: one for name, one in wanted.items() if not isinstance(one, Odd)}
             if odd := [name for name in wanted if name not in plain]:
-                raise InputError(f"{shown(path)}: {quote(odd[0])} is no ordinary tensor; save it with .contiguous()")
+                raise InputError(f"{shown(path)}: {quote(odd[0])} is not a plain tensor; save it with .contiguous()")
             return tensors_of(content, plain)
     except OtherFileError as error:
         raise InputError(f"{shown(path)} {error}") from error
@@ -120,7 +120,7 @@ def check_tensor(path: str | os.PathLike[str], name: str, tensor: "Tensor") -> N
     import torch
 
     if tensor.layout != torch.strided or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        raise InputError(f"{shown(path)}: {quote(name)} is no ordinary tensor; save it with .contiguous()")
+        raise InputError(f"{shown(path)}: {quote(name)} is not a plain tensor; save it with .contiguous()")
 
 
 def our_name(name: str) -> str:

@@ -67,7 +67,7 @@ def load(program: str, real: str) -> Library:
     try:
         return library_in(Path(own_folder().name), program, real)
     except (OSError, PlaceError) as error:
-        raise BuildError(f"they cannot be kept: {in_words(error)}") from error
+        raise BuildError(f"they cannot be stored: {in_words(error)}") from error
 
 
 def in_words(error: Exception) -> str:
@@ -176,7 +176,7 @@ def wait_for(descriptor: int, place: Path) -> None:
         except OSError:  # a file system without locks; names of one's own and renames keep files whole there
             return None
         if waited > WAIT_LIMIT_S:
-            raise PlaceError(f"another process has kept {place / LOCK} for {WAIT_LIMIT_S:.0f} s")
+            raise PlaceError(f"another process has held {place / LOCK} for {WAIT_LIMIT_S:.0f} s")
         if waited > WORD_AFTER_S and not told:
             print("another process is building the compiled kernels; waiting for it", file=sys.stderr, flush=True)
             told = True

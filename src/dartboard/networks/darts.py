@@ -317,7 +317,7 @@ def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
     width = 0 if entrance is None else len(entrance) // (1 if stem == "imagenet" else STEM_MULTIPLIER)
     if not numbers or first is None or first.dim() != 4 or not width or classifier is None:
         wanted = "stem.0.weight, cells.0 and classifier.weight"
-        raise InputError(f"{origin} holds no weights of a network of cells, which has {wanted}")
+        raise InputError(f"{origin} has no weights of a network of cells, which has {wanted}")
     return {
         "channels": width,
         "cells": len(numbers),

@@ -295,7 +295,7 @@ def sized(architecture: Architecture, config: Any, data: Any) -> Network:
     if config.auxiliary:
         raise InputError("a network of nasbench201 has no auxiliary head; give --no-auxiliary")
     if config.stem != "cifar":
-        raise InputError(f"a network of nasbench201 has no stem {config.stem!r}; leave --stem away")
+        raise InputError(f"a network of nasbench201 has no stem {config.stem!r}; leave out --stem")
     if config.drop_path > 0.0:
         raise InputError(f"--drop-path is {config.drop_path}; a network of nasbench201 drops no paths, give 0")
     sizes = {"channels": config.channels, "cells": config.cells}
@@ -336,7 +336,7 @@ def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
     first, classifier = tensors.get("stem.0.weight"), tensors.get("classifier.weight")
     if len(blocks) != 2 or first is None or first.dim() != 4 or classifier is None:
         wanted = "stem.0.weight, two residual blocks and classifier.weight"
-        raise InputError(f"{origin} holds no weights of a network of nasbench201, which has {wanted}")
+        raise InputError(f"{origin} has no weights of a network of nasbench201, which has {wanted}")
     last = max(int(name.split(".")[1]) for name in tensors if name.startswith("cells."))
     fitting = [count for count in range(last + 1, 3 * blocks[0] + 3) if list(check_cells(count)) == blocks]
     if not fitting:

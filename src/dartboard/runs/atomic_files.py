@@ -57,7 +57,7 @@ def failing(error: Exception) -> str | None:
     if not isinstance(error, OSError) or error.errno not in FAILING:
         return None
     what = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file, or the output,"
-    return f"{what} cannot be read or written: {error.strerror}; look after the disk or the drive that it is on"
+    return f"{what} cannot be read or written: {error.strerror}; check the disk or the drive that it is on"
 
 
 def sync(path: Path) -> None:
@@ -144,7 +144,7 @@ def replace_file(path: str | Path, data: bytes | str, *, part: str | None = None
     beside = path.with_name(part or f".{path.name}{PART}")
     with writing(path.parent):
         if path.is_dir() and not path.is_symlink():
-            raise InputError(f"{path} is a folder in the place of a file; move it away")
+            raise InputError(f"{path} is a folder, and a file belongs there; move it away")
         try:
             write_synced(beside, as_bytes(data))
             moved(beside, path)

@@ -87,7 +87,7 @@ def free_name(folder: Path, step: int) -> Path:
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in a folder, intact or not, oldest first. Raises InputError where it is no folder."""
     if os.path.lexists(folder) and not folder.is_dir():
-        raise InputError(f"{folder} is no folder, and holds no checkpoints; put the folder back, or move what is there")
+        raise InputError(f"{folder} is not a folder of checkpoints; restore the folder, or move what is there")
     found = {}
     for path in folder.glob("step-*"):
         if match := NAME.fullmatch(path.name):
@@ -120,7 +120,7 @@ def newest(folder: Path) -> Checkpoint | None:
             if (checkpoint := read_checkpoint(path)) is not None:
                 return checkpoint
         if checkpoints(folder) == found:  # else they were removed, for newer ones, while they were read
-            raise InputError(f"no checkpoint in {folder} is intact, so there are no weights; restore one or train anew")
+            raise InputError(f"no checkpoint in {folder} is intact, so there are no weights; restore one or retrain")
     return None
 
 

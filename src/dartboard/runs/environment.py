@@ -90,7 +90,7 @@ def note_kernels(path: Path, precision: str) -> None:
         return
     if known and library_words(known[0]) != library_words(found):
         print(
-            f"{path.parent} began with {library_words(known[0])} and goes on with {library_words(found)}; "
+            f"{path.parent} started with {library_words(known[0])} and continues with {library_words(found)}; "
             "its numbers may differ in the last digits from those of a run that was never stopped",
             file=sys.stderr,
             flush=True,

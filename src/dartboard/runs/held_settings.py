@@ -61,13 +61,13 @@ def check(known: Mapping[str, Any], table: Mapping[str, Any], place: Path, new: 
     before = known.get(SETTINGS)
     if not isinstance(before, dict) or digest(before) != known[DIGEST]:
         kept = place.with_name("environment.json")
-        raise EditedSettingsError(f"the settings in {kept} are not those their digest holds; restore it, or {new}")
+        raise EditedSettingsError(f"the settings in {kept} do not match their digest; restore it, or {new}")
     found = edits(held(before), held(table))
     if found:
         more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
         told = "; ".join(found[:MOST_NAMED]) + more
         remedy = undoing(before, table) or f"undo that, or {new}"
-        raise EditedSettingsError(f"{place} was edited since the work began: {told}; {remedy}")
+        raise EditedSettingsError(f"{place} was edited since the work started: {told}; {remedy}")
     return True
 
 
@@ -98,7 +98,7 @@ def edits(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += edits(old, new, f"{prefix}{name}.")
         elif old != new and not (name == "data" and both_folders(old, new)):
-            found.append(f"{prefix}{name}: {shown(old)} when it began, {shown(new)} now")
+            found.append(f"{prefix}{name}: {shown(old)} at the start, {shown(new)} now")
     return found
 
 

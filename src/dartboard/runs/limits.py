@@ -76,7 +76,7 @@ def signals_noted(limits: Limits) -> Iterator[None]:
             raise KeyboardInterrupt
         limits.caught = signal.Signals(number)
         if sys.stderr.isatty():
-            print(f"{SIGNALS[limits.caught]}: saving after this step; once more stops at once", file=sys.stderr)
+            print(f"{SIGNALS[limits.caught]}: saving after this step; a second signal stops at once", file=sys.stderr)
 
     if threading.current_thread() is not threading.main_thread():
         yield

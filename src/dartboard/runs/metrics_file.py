@@ -30,7 +30,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     found = []
     for line in content_of(path).split(b"\n")[:-1]:
         if (fields := as_object(line)) is None:
-            raise InputError(f"{path} is damaged: a line is no JSON object; `dartboard resume` mends an unfinished run")
+            text = f"{path} is damaged: a line is not a JSON object"
+            raise InputError(f"{text}; `dartboard resume` repairs an unfinished run")
         found.append(fields)
     return found
 

@@ -35,5 +35,5 @@ def check_empty(folder: Path, beginning: Container[str]) -> None:
     left = all(name == LOCK or name in beginning or name.endswith(PART) for name in names)
     if names and not (LOCK in names and left):
         raise TakenError(
-            f"{folder} is not empty; give another folder with --out, or go on with: dartboard resume {folder}"
+            f"{folder} is not empty; give another folder with --out, or resume with: dartboard resume {folder}"
         )

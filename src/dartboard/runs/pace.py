@@ -73,7 +73,7 @@ def seconds_in_words(seconds: float) -> str:
 
 def advice_for(settings: Mapping[str, Any]) -> str:
     """What a person can do about a long run with these settings."""
-    told = "Ctrl-C stops it resumably, --budget 1h does so by itself, --dry-run says more"
+    told = "Ctrl-C saves and stops it, as does --budget 1h; --dry-run prints more"
     sizes = {"channels": 1, "cells": 3}
     known = {name: settings[name] for name in sizes if isinstance(settings.get(name), int)}
     smaller = [f"--{name} {max(sizes[name], size // 2)}" for name, size in known.items() if size > sizes[name]]

@@ -145,7 +145,7 @@ class Run:
         run = cls(folder, write=write)
         try:
             if write and not run.check_settings():
-                told = "an older version began it, which kept no digest of its settings: an edit would not be noticed"
+                told = "an older version started it, without a digest of its settings, so an edit would not be noticed"
                 print(f"note: {folder}: {told}", file=sys.stderr, flush=True)
         except BaseException:
             run.close()
@@ -201,7 +201,8 @@ class Run:
             choices = content["choices"].items()
             return Architecture(content["space"], tuple((name, as_tuples(value)) for name, value in choices))
         except (KeyError, AttributeError) as error:
-            raise InputError(f"{self.folder / ARCHITECTURE} holds no architecture; restore it or run anew") from error
+            text = f"{self.folder / ARCHITECTURE} has no architecture; restore it or start a new run"
+            raise InputError(text) from error
 
     @property
     def elapsed_s(self) -> float:
@@ -241,12 +242,13 @@ class Run:
             replace_file(self.folder / ENVIRONMENT, as_json({**environment, "data": describe_data(data)}))
             return
         if not isinstance(environment["data"], dict):
-            raise InputError(f"{self.folder / ENVIRONMENT} is damaged: data is no JSON object; restore it or run anew")
+            text = f"{self.folder / ENVIRONMENT} is damaged: data is not a JSON object"
+            raise InputError(f"{text}; restore it or start a new run")
         if environment["data"].get("fingerprint") != data.fingerprint:
             known = environment["data"].get("name")
             raise InputError(
-                f"the data of {self.folder} has changed: it began with other images, labels or splits of {known}; "
-                "bring them back, or begin a new run"
+                f"the data of {self.folder} has changed: it started with other images, labels or splits of {known}; "
+                "restore them, or start a new run"
             )
 
     def log(self, **fields: Any) -> None:
@@ -290,7 +292,7 @@ class Run:
                 held_settings.check_own(self.environment, checkpoint.settings, found[position])
                 self._go_on_from(checkpoint, found[: position + 1])
                 return checkpoint
-            print(f"checkpoint {found[position]} is torn; going back to the one before", file=sys.stderr, flush=True)
+            print(f"checkpoint {found[position]} is damaged; the one before it is used", file=sys.stderr, flush=True)
         if found:
             raise InputError(
                 f"no checkpoint in {self.folder / CHECKPOINTS} is intact, and nothing was touched; put a copy of one "
@@ -309,7 +311,7 @@ class Run:
         if mend(path, checkpoint.metrics_bytes, checkpoint.last_epoch, step):
             rules = "; the rules of --stop do not see its epochs" if self.settings.get("stop") else ""
             told = f"{path} has a gap before step {step}, which is marked in it; the weights are intact"
-            print(f"note: {told}, and the run goes on from them{rules}", file=sys.stderr, flush=True)
+            print(f"note: {told}, and the run continues from them{rules}", file=sys.stderr, flush=True)
         self._note_changes(step)
 
     def _note_changes(self, step: int) -> None:
@@ -343,7 +345,7 @@ class Run:
         reason = self.limits.reason()
         if reason:
             save()
-            message = f"stopped by {reason[0]} after step {step}, saved; go on with: {self.resume_command}"
+            message = f"stopped by {reason[0]} after step {step}, saved; resume with: {self.resume_command}"
             raise InterruptedRunError(message, reason[1])
         if time.monotonic() - self._saved >= parse_duration(self.setup.save_every, "--save-every"):
             save()
@@ -375,17 +377,17 @@ class Run:
         saved = f"the last checkpoint is {self._kept[-1].name}" if self._kept else "nothing is saved yet"
         size = self.settings.get("batch_size", 1)
         smaller = f" ({size // 2} in place of {size})" if size > 1 else ""
-        advice = f"begin a new run with a smaller --batch-size{smaller} or fewer --channels"
-        return f"out of memory, {saved}; {advice}, or free some memory and go on with: {self.resume_command}"
+        advice = f"start a new run with a smaller --batch-size{smaller} or fewer --channels"
+        return f"out of memory, {saved}; {advice}, or free some memory and resume with: {self.resume_command}"
 
     def _with_resume(self, message: str) -> str:
-        return message if self.resume_command in message else f"{message}; then go on with: {self.resume_command}"
+        return message if self.resume_command in message else f"{message}; then resume with: {self.resume_command}"
 
     def _pace(self, total_steps: int) -> Pace:
         """The pace of the run from where it stands, under the limits of this process."""
         is_stage, limits = self.resumed_by != self.folder, self.limits
         what = "this stage of the study" if is_stage else "this run"
-        advice = "Ctrl-C stops the study resumably" if is_stage else advice_for(self.settings)
+        advice = "Ctrl-C saves and stops the study" if is_stage else advice_for(self.settings)
         most_steps = math.inf if limits.steps is None else limits.steps - limits.steps_done
         left_s = limits.seconds - (time.monotonic() - limits.started)
         return Pace(total_steps, left_s, most_steps, what, advice, said=self.said_long)

@@ -114,7 +114,7 @@ def read_table(path: str | Path, layout: Layout, column: str | None = None) -> T
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
         if architecture in lines:
-            raise InputError(f"{where} has the architecture of line {lines[architecture]} again; leave one of the two")
+            raise InputError(f"{where} repeats the architecture of line {lines[architecture]}; remove one of the two")
         lines[architecture] = number
         seen[architecture] = percent(row[seen_column], f"{where}, {seen_column}")
         shown_[architecture] = percent(row[shown_column], f"{where}, {shown_column}")
@@ -134,7 +134,7 @@ def check_complete(path: str | Path, layout: Layout, found: Mapping[Architecture
             raise InputError(f"{where}: {layout.write(architecture)} is not in the space {layout.space.name}")
     if missing := [one for one in layout.space.enumerate() if one not in found]:
         count = f"{len(missing):,} of the {len(missing) + len(found):,} architectures"
-        raise InputError(f"{shown(path)} lacks {count}, such as {layout.write(missing[0])}; give the whole table")
+        raise InputError(f"{shown(path)} lacks {count}, such as {layout.write(missing[0])}; give the complete table")
 
 
 def percent(text: str, where: str) -> float:
@@ -179,8 +179,8 @@ def lines_of(path: str | Path) -> Iterator[tuple[int, list[str]]]:
                 if row:
                     yield reader.line_num, row
     except UnicodeDecodeError as error:
-        raise InputError(f"{shown(path)} is no text; give a table as CSV") from error
+        raise InputError(f"{shown(path)} is not text; give a table as CSV") from error
     except OSError as error:
         raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from error
     except csv.Error as error:
-        raise InputError(f"{shown(path)} is no CSV: {error}; give a table as CSV") from error
+        raise InputError(f"{shown(path)} is not CSV: {error}; give a table as CSV") from error

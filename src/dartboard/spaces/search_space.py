@@ -208,7 +208,7 @@ def fault_of(choice: Choice, earlier: Mapping[str, Choice]) -> str | None:
         return None
     name, values = choice.when
     if name not in earlier:
-        return f"it depends on {quote(name)}, which is no earlier choice; name one that stands before it"
+        return f"it depends on {quote(name)}, which is not an earlier choice; name one that comes before it"
     if not values:
         return f"it exists for no value of {quote(name)}; give one or more"
     if others := [value for value in values if value not in earlier[name].options]:

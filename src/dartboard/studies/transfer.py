@@ -110,7 +110,7 @@ def check_limits(study: Study, limits: Limits) -> None:
     """Raises InterruptedRunError after a signal or at a time limit."""
     reason = limits.reason()
     if reason:
-        raise InterruptedRunError(f"stopped by {reason[0]}; go on with: {study.resume_command}", reason[1])
+        raise InterruptedRunError(f"stopped by {reason[0]}; resume with: {study.resume_command}", reason[1])
 
 
 def run_stage(study: Study, stage: Stage, limits: Limits, said_long: bool = False) -> None:
