@@ -44,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has left, as in `dartboard list | head`
         return silenced(0)
     except OSError as error:
-        return silenced(tell(f"dartboard: cannot write: {error.strerror}; make room", 3))
+        return silenced(print_error(f"dartboard: cannot write: {error.strerror}; make room", 3))
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -79,23 +79,24 @@ def run_command(words: Sequence[str]) -> int:
         dispatch(words)
         return 0
     except InputError as error:
-        return tell(f"dartboard: {error}", 2)
+        return print_error(f"dartboard: {error}", 2)
     except CannotContinueError as error:
-        return tell_stop(error, 3)
+        return print_stop(error, 3)
     except InterruptedRunError as error:
-        return tell_stop(error, error.exit_code)
+        return print_stop(error, error.exit_code)
     except KeyboardInterrupt:
-        return tell("dartboard: stopped by Ctrl-C", 130)
+        return print_error("dartboard: stopped by Ctrl-C", 130)
     except Terminated:
-        return tell("dartboard: stopped by SIGTERM", 143)
+        return print_error("dartboard: stopped by SIGTERM", 143)
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else 0
     except Exception as error:
         if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and error.errno in FULL):
             raise
         if (reason := surroundings(error)) is not None:
-            return tell(f"dartboard: {reason}", 2)
-        return tell(f"dartboard: a defect of dartboard, {type(error).__name__}: {error}; {where_noted(error)}", 1)
+            return print_error(f"dartboard: {reason}", 2)
+        text = f"dartboard: a defect of dartboard, {type(error).__name__}: {error}"
+        return print_error(f"{text}; {traceback_place(error)}", 1)
 
 
 def surroundings(error: Exception) -> str | None:
@@ -129,7 +130,7 @@ def dispatch(words: Sequence[str]) -> None:
     command.execute(list(words[1:]))
 
 
-def tell(message: str, code: int) -> int:
+def print_error(message: str, code: int) -> int:
     """Prints one line on stderr, whatever the message holds: nothing in it moves the cursor, and it has an end."""
     line = " ".join(message.split())
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
@@ -141,16 +142,16 @@ def tell(message: str, code: int) -> int:
     return code
 
 
-def tell_stop(error: Exception, code: int) -> int:
+def print_stop(error: Exception, code: int) -> int:
     """One line on stderr; the words to go on with once more on stdout where a program reads it."""
-    tell(f"dartboard: {error}", code)
+    print_error(f"dartboard: {error}", code)
     _, found, command = str(error).partition("dartboard resume ")
     if found and not sys.stdout.isatty():
         print(found + command, flush=True)
     return code
 
 
-def where_noted(error: BaseException) -> str:
+def traceback_place(error: BaseException) -> str:
     """Where the traceback is: in the run folder if a run was at work, else in a file of its own."""
     for note in getattr(error, "__notes__", ()):
         if note.startswith("traceback in "):

@@ -129,8 +129,8 @@ def begin(flags: work.NewRun, header: Mapping[str, str], setup: Setup, config: A
     more = {"method": header["method"], "space": header["space"], "parent": config.shared_weights}
     run = work.begin_run(flags, what, setup, config, **more)
     run.limits = limits
-    with work.attended(run, fresh=True):
-        go_on(run, config, data)
+    with work.reporting_stops(run, fresh=True):
+        run_search(run, config, data)
 
 
 def check(header: Mapping[str, str], setup: Setup, config: Any, data: "Data | None") -> None:
@@ -186,20 +186,20 @@ def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) ->
     work.say_where_absent(setup)
     work.announce(data)
     print(f"{dryrun.described(data)}\nnetwork of a trial, drawn at random: {dryrun.counts(job)}")
-    whole_s = dryrun.estimate(job, 1) * config.trials * seeds
-    print(f"{trials} one after another, about {work.seconds_in_words(whole_s)} in all")
+    total_s = dryrun.estimate(job, 1) * config.trials * seeds
+    print(f"{trials} one after another, about {work.seconds_in_words(total_s)} in all")
 
 
-def go_on(run: Run, config: Any, data: "Data | None") -> None:
+def run_search(run: Run, config: Any, data: "Data | None") -> None:
     """Begins or resumes the search of a run; prints and writes what it found."""
     if not run.done:
         by = "a table" if data is None else data.name
         print(f"search {run.method} on {by}, seed {run.seed}, in {run.folder}", flush=True)
         import_module(f"dartboard.methods.{run.method}").search(config, SPACES[str(run.space)], data, run)
-    tell(run, config)
+    print_result(run, config)
 
 
-def tell(run: Run, config: Any) -> None:
+def print_result(run: Run, config: Any) -> None:
     """Prints what a finished search found, and writes its page."""
     from dartboard import formats
     from dartboard.paths import quoted
@@ -221,5 +221,5 @@ def tell(run: Run, config: Any) -> None:
 
 def resume(run: Run, config: Any) -> None:
     """Goes on with a stopped search by trials."""
-    with work.attended(run, fresh=False):
-        go_on(run, config, load(run.setup, config))
+    with work.reporting_stops(run, fresh=False):
+        run_search(run, config, load(run.setup, config))

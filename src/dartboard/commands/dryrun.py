@@ -116,7 +116,7 @@ def estimate(job: "Job", seeds: int) -> float:
     Raises InputError where it does not fit.
     """
     from dartboard.data.shapes import bytes_to_come
-    from dartboard.training.dry_run import check_memory, check_weights, rehearse
+    from dartboard.training.dry_run import check_memory, check_weights, measure_steps
 
     steps, epochs = -(-job.images // job.config.batch_size), job.config.epochs
     print(f"steps: {steps} per epoch, {epochs} epochs, {steps * epochs} in all", flush=True)
@@ -124,13 +124,13 @@ def estimate(job: "Job", seeds: int) -> float:
     if job.config.batch_size <= job.images:
         check_memory(job)
     before, device = resident_bytes() + bytes_to_come(job.data), pick_device(job.setup.device)
-    seconds, taken = rehearse(job, job.config.batch_size)
+    seconds, taken = measure_steps(job, job.config.batch_size)
     print(memory_line(job, taken, before, device))
     print(time_line(job, seconds, steps, device.type))
     if seeds > 1:
         how = "at once in one process, at most" if job.at_once > 1 else "one after another, about"
-        print(f"{seeds} seeds, {how} {work.seconds_in_words(seeds * whole_s(job, seconds, steps))} in all")
-    return whole_s(job, seconds, steps)
+        print(f"{seeds} seeds, {how} {work.seconds_in_words(seeds * total_s(job, seconds, steps))} in all")
+    return total_s(job, seconds, steps)
 
 
 def memory_line(job: "Job", taken: int, before: int, device: "torch.device") -> str:
@@ -151,7 +151,7 @@ def score_s(job: "Job", seconds: "Seconds") -> float:
     return seconds.score * len(job.scored) / seconds.scored
 
 
-def whole_s(job: "Job", seconds: "Seconds", steps: int) -> float:
+def total_s(job: "Job", seconds: "Seconds", steps: int) -> float:
     """Seconds of the whole run, of so many steps an epoch."""
     epochs: int = job.config.epochs
     return seconds.begin + epochs * (steps * seconds.step + score_s(job, seconds) + seconds.save)
@@ -159,7 +159,7 @@ def whole_s(job: "Job", seconds: "Seconds", steps: int) -> float:
 
 def time_line(job: "Job", seconds: "Seconds", steps: int, device: str) -> str:
     """Seconds of a step, of scoring and saving after each epoch, and of all together."""
-    score, whole = score_s(job, seconds), whole_s(job, seconds, steps)
+    score, whole = score_s(job, seconds), total_s(job, seconds, steps)
     least, most, number = min(seconds.steps), max(seconds.steps), len(seconds.steps)
     spread = f" ({least:.3f} to {most:.3f}, n = {number})" if number > 1 else " (n = 1)"
     epoch = f"{score:.2f} s to score and {seconds.save:.2f} s to save per epoch"

@@ -62,17 +62,17 @@ def execute(words: list[str]) -> None:
     work.use_threads(flags.threads)
     from dartboard.devices import pick_device
     from dartboard.export.folding import predictor
-    from dartboard.runs.allocator import kept_memory
+    from dartboard.runs.allocator import reused_memory
     from dartboard.tasks.images import score
 
     device = pick_device(flags.device)
     network, known = trained(flags)
     scored = to_score(flags, known)
     check_channels(network, scored, flags.weights)
-    scored, facts, told = with_classes(scored, network, known, flags.weights)
+    scored, facts, how = with_classes(scored, network, known, flags.weights)
     mean, std = (known.mean, known.std) if known and known.mean else (scored.mean, scored.std)
     predict, images, start = predictor(network, device), scored.split.to(device), time.perf_counter()
-    with kept_memory():
+    with reused_memory():
         loss, right = score(predict, images, mean, std, flags.batch_size)
     rate = len(images) / (time.perf_counter() - start)
     unfinished = known.unfinished if known else None
@@ -81,7 +81,7 @@ def execute(words: list[str]) -> None:
         numbers = {"test_loss": loss, "test_accuracy": right, "images_per_s": rate}
         return print(json.dumps({"data": scored.name, "images": len(images), "part": scored.part, **facts, **numbers}))
     text = f"{scored.name}: test accuracy {100 * right:.2f} % of {len(images)} images, test loss {loss:.4f}"
-    print(f"{text} ({'; '.join([scored.part, told, *([unfinished.in_words()] if unfinished else [])])})")
+    print(f"{text} ({'; '.join([scored.part, how, *([unfinished.in_words()] if unfinished else [])])})")
     print(*scored.notes, f"{rate:,.0f} images per second on {device.type}", sep="\n")
 
 
@@ -175,9 +175,9 @@ def check_own(folder: str) -> None:
     """Raises InputError where a run's settings do not name what it learned from, or name a folder that is gone."""
     run = Run.open(folder)
     setup = run.setup
-    told = run.environment.get("data", {}).get("name", setup.data)
-    if told != setup.data and not (told.startswith(FOLDER_PREFIX) and setup.data.startswith(FOLDER_PREFIX)):
-        raise InputError(f"{folder} was trained on {told}, but its settings name {setup.data}; give --data")
+    learned = run.environment.get("data", {}).get("name", setup.data)
+    if learned != setup.data and not (learned.startswith(FOLDER_PREFIX) and setup.data.startswith(FOLDER_PREFIX)):
+        raise InputError(f"{folder} was trained on {learned}, but its settings name {setup.data}; give --data")
     if setup.data.startswith(FOLDER_PREFIX) and not Path(setup.data.removeprefix(FOLDER_PREFIX)).is_dir():
         where = "name its present place with --data images:DIR"
         raise InputError(f"there is no {setup.data.removeprefix(FOLDER_PREFIX)}, the data of {folder}; {where}")
@@ -207,9 +207,9 @@ def with_classes(
     by = "name" if known and known.class_names else "order"
     facts = {"classes": there, "known_classes": outputs, "matched_by": by}
     if known and known.class_names:
-        told = f"{there} of {outputs} classes by name"
-        told += "" if there == outputs else f", answers are among all {outputs}"
-        return matched(scored, known.class_names, origin), facts, told
+        how = f"{there} of {outputs} classes by name"
+        how += "" if there == outputs else f", answers are among all {outputs}"
+        return matched(scored, known.class_names, origin), facts, how
     if there != outputs:
         text = f"{origin} has {outputs} classes, and {scored.name} has {there}"
         raise InputError(f"{text}; give data like those of its training with --data")

@@ -71,9 +71,9 @@ def next_training(found: Found) -> NextTraining:
         return NextTraining(flags, sizes)
     fewer = {name: min(getattr(recipe, name), getattr(found.config, name)) for name in ("channels", "cells")}
     smaller = replace(recipe, **fewer)
-    whole_s = tried_s(found, smaller)
-    epochs = min(recipe.epochs, max(1, int(recipe.epochs * SHARE * LONG_S / whole_s)))
-    smaller_s = whole_s * epochs / recipe.epochs
+    total_s = tried_s(found, smaller)
+    epochs = min(recipe.epochs, max(1, int(recipe.epochs * SHARE * LONG_S / total_s)))
+    smaller_s = total_s * epochs / recipe.epochs
     return NextTraining(flags, sizes, sizes_of(replace(smaller, epochs=epochs), smaller_s))
 
 
@@ -126,13 +126,13 @@ def tried_s(found: Found, config: Any) -> float:
     import torch
 
     from dartboard import networks
-    from dartboard.training.dry_run import rehearse
+    from dartboard.training.dry_run import measure_steps
 
     with torch.random.fork_rng():
         network = networks.module(found.architecture.space).sized(found.architecture, config, found.data)
     job = dryrun.training_job({"command": "train"}, found.run.setup, config, found.data, network)
     like_search = found.macs * found.config.batch_size // max(1, job.cost.macs)
     batch = min(config.batch_size, max(SMALLEST_BATCH, like_search))
-    seconds = rehearse(job, batch, TRY_S, batch)[0]
+    seconds = measure_steps(job, batch, TRY_S, batch)[0]
     times = tuple(step * config.batch_size / batch for step in seconds.steps)
-    return dryrun.whole_s(job, replace(seconds, steps=times), -(-job.images // config.batch_size))
+    return dryrun.total_s(job, replace(seconds, steps=times), -(-job.images // config.batch_size))

@@ -41,7 +41,7 @@ def execute(words: list[str]) -> None:
     from dartboard.report import write_gif, write_report
 
     page = write_report([run.folder for run in runs], out=flags.out)
-    tell(page)
+    print_page(page)
     if flags.gif:
         beside = page.with_suffix(".gif")
         print(write_gif(searches[0], out=None if beside == searches[0] / "report.gif" else beside))
@@ -53,10 +53,10 @@ def write_study(folder: Path, flags: ReportFlags) -> None:
         raise InputError("--gif draws one search; name one of the study's stages")
     from dartboard.report.transfer_page import write
 
-    tell(write(Study.open(folder), None if flags.out is None else Path(flags.out)))
+    print_page(write(Study.open(folder), None if flags.out is None else Path(flags.out)))
 
 
-def tell(page: Path) -> None:
+def print_page(page: Path) -> None:
     """Prints where the page is, unless it was written to where that would be printed."""
     if not is_standard_output(page):
         print(page)

@@ -34,7 +34,7 @@ class ResumeFlags:
 def execute(words: list[str]) -> None:
     """Raises InputError (no run there, in use, changed data ...), CannotContinueError, InterruptedRunError."""
     folder = first_word(words)
-    if folder is not None and not is_study(Path(folder)) and not why.is_asked(Path(folder)):
+    if folder is not None and not is_study(Path(folder)) and not why.has_study(Path(folder)):
         Run.open(folder)  # refused, where it must be, before the flags are looked at
     flags = parse(ResumeFlags, words, "resume", "name the run's folder: dartboard resume runs/darts-digits-s0")
     limits = limits_of(flags.budget, flags.until)
@@ -42,14 +42,14 @@ def execute(words: list[str]) -> None:
         from dartboard.commands import transfer
 
         return transfer.resume(Path(flags.run), limits)
-    if why.is_asked(Path(flags.run)):
+    if why.has_study(Path(flags.run)):
         return why.resume(Path(flags.run), limits)
     with Run.open(Path(flags.run), write=True) as run:
         run.limits = limits
-        go_on(run)
+        resume_run(run)
 
 
-def go_on(run: Run) -> None:
+def resume_run(run: Run) -> None:
     """Goes on with a run that is open for writing."""
     use_threads(run.setup.threads or run.environment.get("threads"))
     if run.done:

@@ -144,8 +144,8 @@ def begin(
     more = {"method": header["method"], "space": header["space"], **origin}
     run = work.begin_run(flags, header["method"], setup, config, **more)
     run.limits = limits
-    with work.attended(run, fresh=True):
-        go_on(run, config, data)
+    with work.reporting_stops(run, fresh=True):
+        run_search(run, config, data)
 
 
 def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any, origin: Origin) -> None:
@@ -160,15 +160,15 @@ def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, con
     runs = [run for run, _ in made]
     together.side_by_side(runs, lambda run: search(run, config, data_of[run.folder]))
     for run in runs:
-        tell(run, config, data_of[run.folder])
+        print_result(run, config, data_of[run.folder])
 
 
-def go_on(run: Run, config: Any, data: "Data") -> None:
+def run_search(run: Run, config: Any, data: "Data") -> None:
     """Begins or goes on with the search of a run; prints and writes what it found."""
     run.check_data(data)
     if not run.done:
         search(run, config, data)
-    tell(run, config, data)
+    print_result(run, config, data)
 
 
 def search(run: Run, config: Any, data: "Data") -> None:
@@ -184,7 +184,7 @@ def macs_of(run: Run, config: Any, data: "Data") -> int:
     return dryrun.search_job(header, run.setup, config, data).cost.macs
 
 
-def tell(run: Run, config: Any, data: "Data") -> None:
+def print_result(run: Run, config: Any, data: "Data") -> None:
     """Prints what a finished search found, and writes its page and what to train the cell with."""
     from dartboard import formats
     from dartboard.commands.next_training import write_next_training
@@ -208,12 +208,12 @@ def tell(run: Run, config: Any, data: "Data") -> None:
 
 def rule_lines(run: Run) -> list[str]:
     """What each stopping rule says of a finished search, and where the cell is that it keeps."""
-    told = []
+    lines = []
     for entry in run.metrics()[-1].get("stopped", []):
         file = run.folder / STOPPED / rule_of(entry["rule"]).file_name
         fired = "did not fire" if entry["epoch"] is None else f"fired after epoch {entry['epoch']}"
-        told.append(f"{entry['rule']} {fired} and selects the cell of epoch {entry['kept']}: {file}")
-    return told
+        lines.append(f"{entry['rule']} {fired} and selects the cell of epoch {entry['kept']}: {file}")
+    return lines
 
 
 def resume(run: Run) -> None:
@@ -224,14 +224,14 @@ def resume(run: Run) -> None:
     config = build(method_module(run.method).Config, run.settings)
     if METHODS[run.method].by_trials:
         return by_trials.resume(run, config)
-    with work.attended(run, fresh=False):
+    with work.reporting_stops(run, fresh=False):
         data = work.load(run.setup)
         work.announce(data)
-        go_on(run, config, data)
+        run_search(run, config, data)
 
 
 def check_space(run: Run) -> None:
     """Raises InputError where this command does not know the space that a run searches."""
     if (run.space or "darts") not in SPACES:
-        told = f"{run.folder} searches the space {str(run.space)[:60]!r}, and this version knows {', '.join(SPACES)}"
-        raise InputError(f"{told}; resume a search of your own space from Python, or correct `space` in config.toml")
+        text = f"{run.folder} searches the space {str(run.space)[:60]!r}, and this version knows {', '.join(SPACES)}"
+        raise InputError(f"{text}; resume a search of your own space from Python, or correct `space` in config.toml")

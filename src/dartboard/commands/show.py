@@ -140,8 +140,8 @@ def as_object(architecture: Architecture, notation: str, flags: ShowFlags, found
     """What --json prints."""
     header = {"space": architecture.space, "notation": notation, "genotype": architecture.to_json()}
     own = sizes(architecture, flags)
-    told = {"channels": own["channels"], "cells": own["cells"], "classes": own["num_classes"]}
-    return {**header, **found, "network": flags.network, **told, "image_size": own["image_size"]}
+    sizes_of = {"channels": own["channels"], "cells": own["cells"], "classes": own["num_classes"]}
+    return {**header, **found, "network": flags.network, **sizes_of, "image_size": own["image_size"]}
 
 
 def as_text(
@@ -191,9 +191,9 @@ def against_lines(architecture: Architecture, other: Named | None) -> list[str]:
         return []
     lines = ["", f"against {other[1]}, with nodes at their best match:"]
     for kind, found in comparisons(architecture, other[0]):
-        told = f"{found.inputs} of {found.of} inputs differ, {found.operations} of them only in the operation"
+        text = f"{found.inputs} of {found.of} inputs differ, {found.operations} of them only in the operation"
         joined = f"; {found.concat} nodes joined by one only" if found.concat else ""
-        lines.append(f"  {kind} cell: {told}{joined}" if found.edits else f"  {kind} cell: the same")
+        lines.append(f"  {kind} cell: {text}{joined}" if found.edits else f"  {kind} cell: the same")
     return lines
 
 

@@ -23,7 +23,7 @@ from dartboard.config import (
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, InterruptedRunError, TakenError, unknown
 from dartboard.methods import METHODS, check_pair
-from dartboard.runs.limits import Limits, limits_of, signals_noted
+from dartboard.runs.limits import Limits, catching_signals, limits_of
 from dartboard.spaces import SPACES
 from dartboard.studies.protocol import SIDES, Protocol, Side, drawn, parse_proxies
 from dartboard.studies.study import Study, method_of, shared
@@ -137,9 +137,9 @@ def execute(words: list[str]) -> None:
 
         for one in data:
             work.say_where_absent(replace(setup, data={"a": flags.a, "b": flags.b}[one]))
-        estimate.tell(protocol, search, train, setup, data)
+        estimate.print_estimate(protocol, search, train, setup, data)
         return
-    go_on(new_study(flags.out, protocol, search, train, setup), limits)
+    run_study(new_study(flags.out, protocol, search, train, setup), limits)
 
 
 def read_flags(words: list[str]) -> TransferFlags:
@@ -307,8 +307,8 @@ def with_epochs(
         epochs = {"a": number, "b": max(1, round(number * steps["a"] / steps["b"]))}
     longest = max(epochs.values()) * (1 if protocol.proxy else 2)  # one search has the budget of both phases
     if flags.budget and longest > (most := bounds(MOST_EPOCHS)[2]):
-        told = f"--budget {flags.budget} makes a search of {longest:,} epochs here, and at most {most:,.0f} are allowed"
-        raise InputError(f"{told}; give a smaller --budget")
+        text = f"--budget {flags.budget} makes a search of {longest:,} epochs here, and at most {most:,.0f} are allowed"
+        raise InputError(f"{text}; give a smaller --budget")
     return replace(protocol, epochs=epochs["a"], epochs_b=epochs["b"], budget=flags.budget or "")
 
 
@@ -338,27 +338,27 @@ def resume(folder: Path, limits: Limits) -> None:
     """Goes on with a study. Raises as `execute`."""
     study = Study.open(folder)
     if not study.check_settings():
-        told = "an older version started it, without a digest of its settings, so an edit would not be noticed"
-        print(f"note: {folder}: {told}", file=sys.stderr)
+        text = "an older version started it, without a digest of its settings, so an edit would not be noticed"
+        print(f"note: {folder}: {text}", file=sys.stderr)
     work.use_threads(study.setup.get("threads"))
-    go_on(study, limits)
+    run_study(study, limits)
 
 
-def go_on(study: Study, limits: Limits) -> None:
+def run_study(study: Study, limits: Limits) -> None:
     """What is left of a study, then its page and its findings."""
     from dartboard.studies.transfer import work_on
 
     print(f"study of {len(study.stages)} stages in {study.folder}; another process may join: {study.resume_command}")
     try:
-        with signals_noted(limits):
+        with catching_signals(limits):
             work_on(study, limits)
     except KeyboardInterrupt as error:
         text = f"stopped by Ctrl-C at once; checkpoints are intact; resume with: {study.resume_command}"
         raise InterruptedRunError(text, 130) from error
-    tell(study)
+    print_findings(study)
 
 
-def tell(study: Study) -> None:
+def print_findings(study: Study) -> None:
     """Writes the pages of a study and of its searches; prints the matrix and where the page is."""
     from dartboard.report import write_report
     from dartboard.report.transfer_page import write

@@ -55,11 +55,11 @@ def execute(words: list[str]) -> None:
     limits = limits_of(None, flags.until)
     run = searched(flags.run)
     out = Path(flags.out) if flags.out is not None else run.folder / "why"
-    ask(run, flags.config, out, limits)
+    start_or_resume(run, flags.config, out, limits)
 
 
 def resume(out: Path, limits: Limits) -> None:
-    """Goes on with the study in a folder that `is_asked` of. Raises as `execute` does."""
+    """Goes on with the study in a folder that `has_study` of. Raises as `execute` does."""
     known = read_json(out / SETTINGS)
     check_settings(out, known)
     try:
@@ -67,10 +67,10 @@ def resume(out: Path, limits: Limits) -> None:
         config = build(Config, {name: known[name] for name in field_names(Config)})
     except (KeyError, TypeError) as error:
         raise InputError(f"{out / SETTINGS} is damaged; repeat the `dartboard why` command that started it") from error
-    ask(run, config, out, limits)
+    start_or_resume(run, config, out, limits)
 
 
-def is_asked(folder: Path) -> bool:
+def has_study(folder: Path) -> bool:
     """Whether a folder holds the study of a search."""
     try:
         return (folder / SETTINGS).is_file() and not (folder / CONFIG).exists()
@@ -78,14 +78,14 @@ def is_asked(folder: Path) -> bool:
         return False
 
 
-def ask(run: Run, config: Config, out: Path, limits: Limits) -> None:
+def start_or_resume(run: Run, config: Config, out: Path, limits: Limits) -> None:
     """What is left to do of the study in folder `out`."""
     work.use_threads(run.setup.threads or run.environment.get("threads"))
-    with attended(f"dartboard resume {quoted(out)}"):
+    with reporting_stops(f"dartboard resume {quoted(out)}"):
         search = loaded(run)
         check_early(search, config)
         with settled(out, search, config):
-            tell(out, search, config, limits)
+            run_study(out, search, config, limits)
 
 
 def searched(folder: str) -> Run:
@@ -197,7 +197,7 @@ def check_same(out: Path, known: Mapping[str, Any], wanted: Mapping[str, Any]) -
             raise InputError(f"{out} was started with {what}; repeat that, or give another folder with --out")
 
 
-def tell(out: Path, search: "Search", config: Config, limits: Limits) -> None:
+def run_study(out: Path, search: "Search", config: Config, limits: Limits) -> None:
     """Does the work that is left, writes numbers and page, prints the findings."""
     from dartboard.report.why_page import write
     from dartboard.studies.why import study
@@ -212,7 +212,7 @@ def tell(out: Path, search: "Search", config: Config, limits: Limits) -> None:
 
 
 @contextmanager
-def attended(command: str) -> Iterator[None]:
+def reporting_stops(command: str) -> Iterator[None]:
     """What stops the work ends with the words to go on with."""
     again = f"resume with: {command}"
     try:

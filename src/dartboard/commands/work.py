@@ -153,7 +153,7 @@ def use_threads(threads: int | None) -> None:
 
 
 @contextmanager
-def attended(run: Run, *, fresh: bool) -> Iterator[None]:
+def reporting_stops(run: Run, *, fresh: bool) -> Iterator[None]:
     """Around the work on a run: gives its folder free afterwards, tells how to go on, keeps the traceback of a defect.
 
     fresh: the run was made by this process; input that turns out wrong before any work leaves no folder behind.

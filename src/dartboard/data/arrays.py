@@ -69,7 +69,7 @@ def collect(train: Split, test: Split | None, name: str) -> Collection:
 
 def split_of(images: Any, labels: Any, what: str) -> Split:
     pixels = channels_first(as_bytes(as_tensor(images, what, SHAPES), what), what)
-    numbers = whole_numbers(labels, what)
+    numbers = integer_labels(labels, what)
     if len(numbers) != len(pixels):
         raise InputError(f"{len(pixels)} {what} but {len(numbers)} labels; give one label per image")
     if not len(numbers):
@@ -79,7 +79,7 @@ def split_of(images: Any, labels: Any, what: str) -> Split:
     return Split(pixels, numbers)
 
 
-def whole_numbers(labels: Any, what: str) -> Tensor:
+def integer_labels(labels: Any, what: str) -> Tensor:
     """Labels as (N,) int64. Raises InputError that says how to make such of what came."""
     numbers = as_tensor(labels, f"labels of the {what}", OF_NAMES)
     whole = not numbers.is_floating_point() and not numbers.is_complex() and numbers.dtype != torch.bool
@@ -162,7 +162,7 @@ def gather(dataset: Any) -> tuple[Tensor, Tensor]:
             what = f"item {index} of the Dataset is not a pair of image and label"
             raise InputError(f"{what}, but {quote(type(item).__name__)}; return (image, label)")
         images.append(image_tensor(item[0]))
-        labels.append(whole_number(item[1], index))
+        labels.append(integer_label(item[1], index))
     shapes = {tuple(image.shape) for image in images}
     if len(shapes) != 1:
         found = f"{len(shapes)} shapes" if shapes else "nothing"
@@ -170,21 +170,21 @@ def gather(dataset: Any) -> tuple[Tensor, Tensor]:
     return torch.stack(images), torch.tensor(labels)
 
 
-def whole_number(label: Any, index: int) -> int:
+def integer_label(label: Any, index: int) -> int:
     """The label of an item of a Dataset. Raises InputError."""
     try:
         number = int(label)
         if not isinstance(label, str | bytes) and number == label and abs(number) <= np.iinfo(np.int64).max:
             return number
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # those of int, of numpy's and torch's values
-        raise no_number(label, index) from error
-    raise no_number(label, index)
+        raise not_an_integer(label, index) from error
+    raise not_an_integer(label, index)
 
 
-def no_number(label: Any, index: int) -> InputError:
-    told = f"the label of item {index} of the Dataset is {quote(label)}, not a whole number"
+def not_an_integer(label: Any, index: int) -> InputError:
+    text = f"the label of item {index} of the Dataset is {quote(label)}, not a whole number"
     one_hot = "; if it marks its class (one-hot), give its argmax" if getattr(label, "ndim", 0) else ""
-    return InputError(f"{' '.join(told.split())}; {NUMBERS}{one_hot}")
+    return InputError(f"{' '.join(text.split())}; {NUMBERS}{one_hot}")
 
 
 def image_tensor(image: Any) -> Tensor:

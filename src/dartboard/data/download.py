@@ -111,7 +111,7 @@ def receive_once(wanted: Wanted) -> bool:
         response = connect(request)
     except urllib.error.HTTPError as error:
         if error.code == 416 and start:  # nothing lies beyond what is here
-            return whole_already(error, wanted.part)
+            return already_complete(error, wanted.part)
         raise
     with response:
         if not answers_range(response, start):
@@ -166,7 +166,7 @@ def total_length(response: Any, start: int) -> int | None:
     return start + int(length) if length.isdecimal() else None
 
 
-def whole_already(error: urllib.error.HTTPError, part: Path) -> bool:
+def already_complete(error: urllib.error.HTTPError, part: Path) -> bool:
     """After "416 range not satisfiable": whole if the server names our size, else begun anew."""
     if error.headers.get("Content-Range", "").endswith(f"/{size(part)}"):
         return True

@@ -106,8 +106,8 @@ def without_home() -> Path:
         place.mkdir(mode=0o700)
     if not is_private(place):
         place = Path(tempfile.mkdtemp(prefix=f"{place.name}-"))
-    told = f"this user has no home folder; files are stored in {place}; set XDG_CACHE_HOME to another folder"
-    print(told, file=sys.stderr, flush=True)
+    note = f"this user has no home folder; files are stored in {place}; set XDG_CACHE_HOME to another folder"
+    print(note, file=sys.stderr, flush=True)
     return place
 
 

@@ -16,7 +16,7 @@ PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head")
 GENERAL = "is not a weight file; give safetensors or a file of torch.save"
 
 
-def told(start: bytes) -> str:
+def kind_of(start: bytes) -> str:
     """What the file is, and what to do, from its first 300 bytes."""
     if not start:
         return "is empty; copy or download it again"

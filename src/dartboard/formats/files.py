@@ -36,12 +36,12 @@ def from_file(path: str | os.PathLike[str], name: str | None) -> tuple[Architect
     if data.startswith(WEIGHTS):
         raise InputError(f"{shown(path)} is a binary file of weights, not an architecture; give the genotype")
     if is_part:
-        tell(f"{shown(path)}: only the last {MAX_TEXT // 2**20} MB are read")
+        print_note(f"{shown(path)}: only the last {MAX_TEXT // 2**20} MB are read")
     return reading_of(data, name, shown(path), f"choose with FILE:NAME, such as {shown(path)}")
 
 
 def reading_of(data: bytes, name: str | None, origin: str, choose: str) -> tuple[Architecture, str]:
-    """The architecture in a text and its notation; its remarks are told. choose: how one of several is named."""
+    """The architecture in a text and its notation; its remarks are printed. choose: how one of several is named."""
     try:
         found: Reading = find(data, name)
     except SeveralError as error:
@@ -50,12 +50,12 @@ def reading_of(data: bytes, name: str | None, origin: str, choose: str) -> tuple
     except InputError as error:
         raise InputError(f"{origin}: {error}") from error
     for remark in found.remarks:
-        tell(f"{origin}: {remark}")
+        print_note(f"{origin}: {remark}")
     return found.architecture, found.notation
 
 
 @cache
-def tell(remark: str) -> None:
+def print_note(remark: str) -> None:
     """Writes a remark on stderr, once: a command may look several times at what it was given."""
     print("note:", " ".join(remark.split()), file=sys.stderr)
 

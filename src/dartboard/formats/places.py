@@ -89,8 +89,8 @@ def chosen(found: Sequence[Place], name: str | None, data: bytes) -> tuple[Place
         alive = named(found, name, data)
     elif len(names := names_of(alive)) > 1:
         usable = names_of([one for one in alive if not is_recurrent(one, data)])
-        told = [name if name in usable else f"{name} (recurrent)" for name in names]
-        raise SeveralError(f"several genotypes are here: {listed(told)}; say which", (usable or names)[-1])
+        shown = [name if name in usable else f"{name} (recurrent)" for name in names]
+        raise SeveralError(f"several genotypes are here: {listed(shown)}; say which", (usable or names)[-1])
     last = alive[-1]
     of = "" if name is None else f" named {name}"
     remark = f"the last of {len(alive)} genotypes{of} (line {line_of(data, last.start)})" if len(alive) > 1 else ""

@@ -48,7 +48,7 @@ def load_weights(path: str | os.PathLike[str]) -> "dict[str, Tensor]":
     elif start[8:9] == b"{" and not start.lstrip().startswith(b"{"):
         found = read_safetensors(file)  # which says what is wrong with it
     else:
-        raise InputError(f"{shown(file)} {file_kinds.told(start)}")
+        raise InputError(f"{shown(file)} {file_kinds.kind_of(start)}")
     return renamed(file, found)
 
 

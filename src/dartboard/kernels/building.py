@@ -167,7 +167,7 @@ def alone(place: Path) -> Iterator[None]:
 
 def wait_for(descriptor: int, place: Path) -> None:
     """Takes the lock; says so where that takes a while. Raises PlaceError where another process keeps it too long."""
-    start, told = time.monotonic(), False
+    start, announced = time.monotonic(), False
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -177,9 +177,9 @@ def wait_for(descriptor: int, place: Path) -> None:
             return None
         if waited > WAIT_LIMIT_S:
             raise PlaceError(f"another process has held {place / LOCK} for {WAIT_LIMIT_S:.0f} s")
-        if waited > WORD_AFTER_S and not told:
+        if waited > WORD_AFTER_S and not announced:
             print("another process is building the compiled kernels; waiting for it", file=sys.stderr, flush=True)
-            told = True
+            announced = True
         time.sleep(0.05)
 
 

@@ -36,8 +36,8 @@ from dartboard.data import Data
 from dartboard.data.presets import by_data
 from dartboard.networks.layers import renew
 from dartboard.runs.run import Run
-from dartboard.runs.timer import Clock
-from dartboard.scoring.evaluate import kept_buffers
+from dartboard.runs.timer import Timer
+from dartboard.scoring.evaluate import restored_buffers
 from dartboard.search import early_stopping, relaxation, supernets
 from dartboard.search.relaxation import Result, State
 from dartboard.spaces.search_space import SearchSpace
@@ -88,21 +88,21 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     watch, data, task = relaxation.watched_data(config, space, data, run)
     state = begin(config, space, data, run, supernet)
     alpha_step, weight_step = steps(config, state, task, run)
-    clock = state.place.clock
+    timer = state.place.timer
     with supernets.at_work(config, state, task, run) as progress:
         relaxation.log_start(state, mixture, run)
         for epoch in early_stopping.epochs(config, watch, state.place, run):
             lr = supernets.learning_rate(config, state.place, epoch)
             for index in rest_of_epoch(task, run, epoch, state.place.step_in_epoch, state.place.step):
-                with clock("data"):
+                with timer("data"):
                     train, val = pair(task, index, run, state.place.step, state.supernet)
                 xi = lr * train.lr_scale
                 renew(state.noises, state.place.step)
                 # 1. update alpha by descending grad_alpha L_val(w - xi grad_w L_train(w, alpha), alpha)
-                with clock("alpha"):
+                with timer("alpha"):
                     val_loss = alpha_step(*train[:2], *val[:2], xi)
                 # 2. update w by descending grad_w L_train(w, alpha)
-                with clock("weights"):
+                with timer("weights"):
                     sums = weight_step(*train[:2], xi)
                 state.place.advance(train.size, sums, lr, val_loss=val_loss)
                 loop.note_step(run, state.place, progress)
@@ -190,7 +190,7 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
     betas = (config.alpha_beta1, config.alpha_beta2)
     adam = partial(optimizers.Adam, betas=betas, weight_decay=config.alpha_weight_decay)
     alpha_optimizer = adam(list(alpha.values()), config.alpha_lr, capturable=run.device.type == "cuda")
-    place = loop.Place(clock=Clock(run.device.type))
+    place = loop.Place(timer=Timer(run.device.type))
     state = State(space, supernet, supernets.sgd(config, supernet), place, alpha, alpha_optimizer)
     supernets.start(state, config, run, CARRIED)
     return state
@@ -216,7 +216,7 @@ def update_alpha(
 ) -> Tensor:
     """Line 1 of the loop. Returns the validation loss; leaves w and the BatchNorm buffers as they were."""
     alpha, w = list(state.alpha.values()), state.w_optimizer.param_groups[0]["params"]
-    with kept_buffers(state.supernet):
+    with restored_buffers(state.supernet):
         if config.second_order:
             buffers = optimizers.momentum_buffers(state.w_optimizer, w)
             grads, loss = second_order_gradient(

@@ -93,21 +93,21 @@ def search(
     """
     scoring = trials.scoring_of(config, space, data, run, supernet, scorer)
     f, within = scoring.scorer, (*limits_from(config.limit), *limits)
-    standing = trials.begin(run)
+    state = trials.begin(run)
     progress_ = run.progress(total_steps=config.trials, total_epochs=config.trials, unit="trial")
     with run.guarded(), progress_ as progress:
-        for i in range(standing.done, config.trials):
+        for i in range(state.done, config.trials):
             # 1. draw a_i: every choice uniformly at random from its options
             a = sample_within(space, trials.stream(run, i), within, scoring.cost)
             # 2. score a_i: f(a_i), on the validation images
             score = f(a, i)
             log_trial(run, i, a, score, scoring.cost(a))
-            if standing.note(Trial(i, a, score)):
+            if state.note(Trial(i, a, score)):
                 progress.say(f"trial {i + 1}/{config.trials}  score {100 * score.value:.2f} %, the best so far")
             progress.step(i + 1, score=score.value)
-            trials.settle(run, standing, config.trials)
+            trials.settle(run, state, config.trials)
     # return the a_i with the largest f(a_i)
-    best = standing.best
+    best = state.best
     assert best is not None  # there is one trial or more
     cost = scoring.cost(best.architecture)
     write_result(run, best.number, best.architecture, best.score, cost, scoring.shown(best.architecture))

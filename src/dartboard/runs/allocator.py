@@ -25,7 +25,7 @@ def glibc() -> ctypes.CDLL | None:
 
 
 @contextmanager
-def kept_memory() -> Iterator[None]:
+def reused_memory() -> Iterator[None]:
     """Freed memory is kept for the next step while this lasts, and given back to the system afterwards.
 
     Changes no result and not the peak. Does nothing where there is no glibc. From the first time on, large pieces come

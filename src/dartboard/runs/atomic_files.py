@@ -88,7 +88,7 @@ def sync_new(folders: Iterable[Path]) -> None:
         sync(folder.parent)
 
 
-def moved(beside: Path, path: Path) -> None:
+def rename_into_place(beside: Path, path: Path) -> None:
     """Renames a file or a folder into place, in one step; where the file system cannot, copies it, and says so once.
 
     A crash in the middle of a copy leaves a part behind. A checkpoint's digest finds that out, and the one before is
@@ -147,7 +147,7 @@ def replace_file(path: str | Path, data: bytes | str, *, part: str | None = None
             raise InputError(f"{path} is a folder, and a file belongs there; move it away")
         try:
             write_synced(beside, as_bytes(data))
-            moved(beside, path)
+            rename_into_place(beside, path)
             sync(path.parent)
         except OSError as error:
             beside.unlink(missing_ok=True)

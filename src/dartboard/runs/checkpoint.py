@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
-from dartboard.runs.atomic_files import PART, make_folders, moved, sync, write_synced, writing
+from dartboard.runs.atomic_files import PART, make_folders, rename_into_place, sync, write_synced, writing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +51,7 @@ def digest(state: dict[str, Any]) -> str:
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Writes folder/step-NNNNNNNNN whole or not at all; returns its path. Raises as `durable.writing`."""
+    """Writes folder/step-NNNNNNNNN whole or not at all; returns its path. Raises as `atomic_files.writing`."""
     from safetensors.torch import save
 
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()})
@@ -67,7 +67,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
             write_synced(beside / TENSORS, data)
             write_synced(beside / STATE, (json.dumps(state) + "\n").encode())
             sync(beside)
-            moved(beside, target)
+            rename_into_place(beside, target)
             sync(folder)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)

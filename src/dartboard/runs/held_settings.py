@@ -65,9 +65,9 @@ def check(known: Mapping[str, Any], table: Mapping[str, Any], place: Path, new: 
     found = edits(held(before), held(table))
     if found:
         more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-        told = "; ".join(found[:MOST_NAMED]) + more
+        listed = "; ".join(found[:MOST_NAMED]) + more
         remedy = undoing(before, table) or f"undo that, or {new}"
-        raise EditedSettingsError(f"{place} was edited since the work started: {told}; {remedy}")
+        raise EditedSettingsError(f"{place} was edited since the work started: {listed}; {remedy}")
     return True
 
 

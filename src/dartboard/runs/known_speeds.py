@@ -58,7 +58,7 @@ def say_known(run: Run, data: "Data", count_macs: Callable[[], int]) -> None:
     epochs = run.settings["epochs"] - begun
     seconds = min(speed * count_macs() * images_of(run, data) * epochs, run.limits.seconds)
     if seconds > LONG_S and run.limits.steps is None:
-        run.said_long = True
+        run.length_announced = True
         what = "the rest of this run" if begun else "this run"
         print(long_words(what, seconds, advice_for(run.settings)), flush=True)
 

@@ -65,7 +65,7 @@ def limits_of(budget: str | None, until: str | None) -> Limits:
 
 
 @contextmanager
-def signals_noted(limits: Limits) -> Iterator[None]:
+def catching_signals(limits: Limits) -> Iterator[None]:
     """SIGINT and SIGTERM only leave a note in `limits`; a second one raises KeyboardInterrupt at once.
 
     Outside of the main thread, where Python allows no handlers, signals keep their meaning.

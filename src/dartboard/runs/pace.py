@@ -37,14 +37,14 @@ class Pace:
             return None
         if self.first is None:
             self.first, self.first_s = step, self.now()
-        seconds = self.whole_s(step)
+        seconds = self.total_s(step)
         if seconds is None or seconds <= LONG_S:
             return None
         self.said = True
         rest = "" if self.first == 1 else "the rest of "
         return long_words(f"{rest}{self.what}", seconds, self.advice)
 
-    def whole_s(self, step: int) -> float | None:
+    def total_s(self, step: int) -> float | None:
         """Seconds that all steps of this process will take; None where that is not known yet."""
         assert self.first is not None
         made, since_s, first_s = step - self.first, self.now() - self.first_s, self.first_s - self.began_s
@@ -73,8 +73,8 @@ def seconds_in_words(seconds: float) -> str:
 
 def advice_for(settings: Mapping[str, Any]) -> str:
     """What a person can do about a long run with these settings."""
-    told = "Ctrl-C saves and stops it, as does --budget 1h; --dry-run prints more"
+    text = "Ctrl-C saves and stops it, as does --budget 1h; --dry-run prints more"
     sizes = {"channels": 1, "cells": 3}
     known = {name: settings[name] for name in sizes if isinstance(settings.get(name), int)}
     smaller = [f"--{name} {max(sizes[name], size // 2)}" for name, size in known.items() if size > sizes[name]]
-    return f"{told}; smaller: {' '.join(smaller)}" if smaller else f"{told}; shorter: fewer --epochs"
+    return f"{text}; smaller: {' '.join(smaller)}" if smaller else f"{text}; shorter: fewer --epochs"

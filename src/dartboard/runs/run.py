@@ -22,12 +22,12 @@ from dartboard.devices import pick_device
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.paths import quoted
 from dartboard.runs import held_settings
-from dartboard.runs.allocator import kept_memory
+from dartboard.runs.allocator import reused_memory
 from dartboard.runs.atomic_files import about, failing, replace_file, writing
 from dartboard.runs.checkpoint import Checkpoint, checkpoints, prune, read_checkpoint, write_checkpoint
 from dartboard.runs.environment import describe, describe_data, note_kernels
 from dartboard.runs.json_files import as_json, finite, read_json
-from dartboard.runs.limits import Limits, limits_of, signals_noted
+from dartboard.runs.limits import Limits, catching_signals, limits_of
 from dartboard.runs.locks import LOCK, take_lock
 from dartboard.runs.metrics_file import METRICS, as_line, last_line, mend, read_lines, sync_length
 from dartboard.runs.new_folder import check_empty, make_folder
@@ -66,12 +66,12 @@ class Run:
         self.limits = Limits()
         self.resumed_by = folder  # the folder to name in `dartboard resume`: of a study, where it is a part of one
         self.label = ""  # what its lines begin with, where several runs work side by side
-        self.said_long = False  # whether a line has said that it takes more than an hour
+        self.length_announced = False  # whether a line has said that it takes more than an hour
         self._lock = take_lock(folder) if write else None
         self._made: list[Path] = []  # folders, the innermost first
         self._kept: list[Path] = []
         self._last_epoch: dict[str, Any] | None = None  # its line in the metrics
-        self._kernels_noted = self.command != "search" or self.settings.get("supernet") == "plain"
+        self._kernels_recorded = self.command != "search" or self.settings.get("supernet") == "plain"
         self._worked_s = 0.0
         self._started = self._saved = time.monotonic()
 
@@ -104,8 +104,8 @@ class Run:
         """
         folder, setup = Path(folder), setup or Setup()
         setup = setup if seed is None else replace(setup, seed=seed)
-        told_command, told_method = told_by_module(type(config).__module__)
-        header = {"command": command or told_command, "method": method or told_method, "space": space}
+        default_command, default_method = command_of_module(type(config).__module__)
+        header = {"command": command or default_command, "method": method or default_method, "space": space}
         parent_folder = parent.folder if isinstance(parent, Run) else parent
         environment = describe(pick_device(setup.device), None if parent_folder is None else str(parent_folder))
         environment |= {} if drawn is None else {"drawn": drawn}
@@ -145,8 +145,8 @@ class Run:
         run = cls(folder, write=write)
         try:
             if write and not run.check_settings():
-                told = "an older version started it, without a digest of its settings, so an edit would not be noticed"
-                print(f"note: {folder}: {told}", file=sys.stderr, flush=True)
+                text = "an older version started it, without a digest of its settings, so an edit would not be noticed"
+                print(f"note: {folder}: {text}", file=sys.stderr, flush=True)
         except BaseException:
             run.close()
             raise
@@ -201,8 +201,7 @@ class Run:
             choices = content["choices"].items()
             return Architecture(content["space"], tuple((name, as_tuples(value)) for name, value in choices))
         except (KeyError, AttributeError) as error:
-            text = f"{self.folder / ARCHITECTURE} has no architecture; restore it or start a new run"
-            raise InputError(text) from error
+            raise InputError(f"no architecture in {self.folder / ARCHITECTURE}; restore it or run again") from error
 
     @property
     def elapsed_s(self) -> float:
@@ -242,8 +241,7 @@ class Run:
             replace_file(self.folder / ENVIRONMENT, as_json({**environment, "data": describe_data(data)}))
             return
         if not isinstance(environment["data"], dict):
-            text = f"{self.folder / ENVIRONMENT} is damaged: data is not a JSON object"
-            raise InputError(f"{text}; restore it or start a new run")
+            raise InputError(f"{self.folder / ENVIRONMENT} is damaged: data is not an object; restore it or run again")
         if environment["data"].get("fingerprint") != data.fingerprint:
             known = environment["data"].get("name")
             raise InputError(
@@ -290,7 +288,7 @@ class Run:
             checkpoint = read_checkpoint(found[position])
             if checkpoint is not None:
                 held_settings.check_own(self.environment, checkpoint.settings, found[position])
-                self._go_on_from(checkpoint, found[: position + 1])
+                self._continue_from(checkpoint, found[: position + 1])
                 return checkpoint
             print(f"checkpoint {found[position]} is damaged; the one before it is used", file=sys.stderr, flush=True)
         if found:
@@ -298,10 +296,10 @@ class Run:
                 f"no checkpoint in {self.folder / CHECKPOINTS} is intact, and nothing was touched; put a copy of one "
                 f"back, or start a new run with the same settings: {self.new_run_command}"
             )
-        self._go_on_from(Checkpoint({}, 0, 0), [])
+        self._continue_from(Checkpoint({}, 0, 0), [])
         return None
 
-    def _go_on_from(self, checkpoint: Checkpoint, kept: list[Path]) -> None:
+    def _continue_from(self, checkpoint: Checkpoint, kept: list[Path]) -> None:
         if self._lock is None:
             return
         self._kept, self._worked_s = kept, checkpoint.elapsed_s
@@ -310,8 +308,8 @@ class Run:
         path, step = self.folder / METRICS, checkpoint.step
         if mend(path, checkpoint.metrics_bytes, checkpoint.last_epoch, step):
             rules = "; the rules of --stop do not see its epochs" if self.settings.get("stop") else ""
-            told = f"{path} has a gap before step {step}, which is marked in it; the weights are intact"
-            print(f"note: {told}, and the run continues from them{rules}", file=sys.stderr, flush=True)
+            text = f"{path} has a gap before step {step}, which is marked in it; the weights are intact"
+            print(f"note: {text}, and the run continues from them{rules}", file=sys.stderr, flush=True)
         self._note_changes(step)
 
     def _note_changes(self, step: int) -> None:
@@ -326,8 +324,8 @@ class Run:
             self.log(event="setting", setting=name, before=before, now=value, step=step)
         if changes.keys() & {"device", "computed_on"}:
             was, is_ = (f"{one.get('device')} ({one.get('computed_on')})" for one in (known, now))
-            told = f"the device of {self.folder} was {was} and is {is_}: the last bits of its numbers may differ"
-            print(f"note: {told}", file=sys.stderr, flush=True)
+            text = f"the device of {self.folder} was {was} and is {is_}: the last bits of its numbers may differ"
+            print(f"note: {text}", file=sys.stderr, flush=True)
 
     def pulse(self, save: Callable[[], None], step: int) -> None:
         """To be called after every step: saves when it is time to; after a signal or at a limit saves and stops.
@@ -339,9 +337,9 @@ class Run:
         if self.limits.lost:
             raise CannotContinueError(f"{self.limits.lost}; nothing was written since")
         self.limits.note_step()
-        if not self._kernels_noted and self.device.type == "cpu":
+        if not self._kernels_recorded and self.device.type == "cpu":
             note_kernels(self.folder / ENVIRONMENT, self.setup.precision)
-        self._kernels_noted = True
+        self._kernels_recorded = True
         reason = self.limits.reason()
         if reason:
             save()
@@ -357,7 +355,7 @@ class Run:
 
         Raises CannotContinueError for a full or failing disk and for want of memory.
         """
-        with signals_noted(self.limits), kept_memory():
+        with catching_signals(self.limits), reused_memory():
             try:
                 with writing(self.folder):
                     yield
@@ -390,7 +388,7 @@ class Run:
         advice = "Ctrl-C saves and stops the study" if is_stage else advice_for(self.settings)
         most_steps = math.inf if limits.steps is None else limits.steps - limits.steps_done
         left_s = limits.seconds - (time.monotonic() - limits.started)
-        return Pace(total_steps, left_s, most_steps, what, advice, said=self.said_long)
+        return Pace(total_steps, left_s, most_steps, what, advice, said=self.length_announced)
 
     def progress(self, *, total_steps: int, total_epochs: int, unit: str = "epoch") -> Progress:
         """What is seen of the work, as a context manager: a bar on a terminal, a line an epoch elsewhere."""
@@ -404,7 +402,7 @@ class Run:
         sync_length(self.folder / METRICS)
 
 
-def told_by_module(module: str) -> tuple[str, str | None]:
+def command_of_module(module: str) -> tuple[str, str | None]:
     """("search", "darts") of dartboard.methods.darts, ("train", None) of anything else."""
     parts = module.split(".")
     return ("search", parts[-1]) if "methods" in parts[:-1] else ("train", None)

@@ -18,7 +18,7 @@ STEPS = ("alpha", "weights")  # the parts in which networks learn
 
 
 @dataclass
-class Clock:
+class Timer:
     """spent: seconds by the names of the parts, a part inside of another as "outer/inner"."""
 
     device: str = "cpu"

@@ -16,7 +16,7 @@ from dartboard.tasks.task import Task
 
 
 @contextmanager
-def kept_buffers(module: nn.Module) -> Iterator[None]:
+def restored_buffers(module: nn.Module) -> Iterator[None]:
     """Restores all buffers of the module (BatchNorm's running statistics) bit for bit afterwards."""
     found: dict[torch.dtype, list[Tensor]] = {}  # one copy a number format: few kernels on a GPU
     for buffer in module.buffers():
@@ -49,7 +49,7 @@ def choice_score(
     """Loss and metric of a split by a choice in the supernet, by shared weights and batch statistics."""
     was_training = supernet.training
     supernet.train()
-    with kept_buffers(supernet):
+    with restored_buffers(supernet):
         found = task.score(lambda x, state: output(supernet, x, choice, state=state), split, supernet)
     supernet.train(was_training)
     return found

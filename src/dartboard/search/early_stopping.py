@@ -15,7 +15,7 @@ from dartboard.networks.fast.mixed_cell import twice_differentiable
 from dartboard.runs.atomic_files import replace_file, writing
 from dartboard.runs.json_files import as_json
 from dartboard.runs.run import Run
-from dartboard.scoring.evaluate import kept_buffers, shared_weights_score
+from dartboard.scoring.evaluate import restored_buffers, shared_weights_score
 from dartboard.search import stop_rules
 from dartboard.search.hessian import MOST_PRODUCTS, largest_eigenvalue
 from dartboard.search.stop_rules import Rule, Stopped
@@ -131,7 +131,7 @@ def dominant_eigenvalue(
     sample, leaves = sample.to(next(supernet.parameters()).device), list(alpha.values())
     x = normalise(sample.images[torch.arange(len(sample), device=sample.labels.device)], data.mean, data.std)
     weights = list(supernet.parameters())
-    with twice_differentiable(), kept_buffers(supernet), optimizers.frozen(weights), torch.enable_grad():
+    with twice_differentiable(), restored_buffers(supernet), optimizers.frozen(weights), torch.enable_grad():
         logits = supernet(x.to(weights[0].dtype), mixture(alpha))
         loss = cross_entropy(logits, sample.labels)
         return largest_eigenvalue(loss, leaves, run.generator("eigenvalue-start")).value

@@ -113,10 +113,10 @@ def finish_epoch(
 ) -> None:
     """Scores the epoch, measures what the stopping rules ask for, and writes its line."""
     place, (weights, architecture) = state.place, derived(state, mixture)
-    with place.clock("scoring"):
+    with place.timer("scoring"):
         numbers = {"lr": lr, **place.means(task)}
         numbers |= epoch_log.scores(state.supernet, weights, architecture, task)
-    with place.clock("stopping") if watch.rules else nullcontext():
+    with place.timer("stopping") if watch.rules else nullcontext():
         numbers |= early_stopping.readings(watch, place.epoch, state.supernet, state.alpha, mixture, data, run)
     epoch_log.log_epoch(run, place, numbers, progress, tables(state), architecture)
 

@@ -146,15 +146,15 @@ def learning_rate(config: Settings, place: loop.Place, epoch: int) -> float:
 
 @contextmanager
 def at_work(config: Settings, state: State, task: Task, run: Run) -> Iterator[Progress]:
-    """Around the loop: signals and memory are attended to, times are taken, and progress is shown by what it gives.
+    """Surrounds the loop: handles signals and memory, takes times, and yields what shows the progress.
 
     Raises as `Run.guarded`.
     """
-    num_steps, clock = len(task.order("train", run, 0)), state.place.clock
+    num_steps, timer = len(task.order("train", run, 0)), state.place.timer
     parts = [part for part in state.parts().values() if isinstance(part, nn.Module | torch.optim.Optimizer)]
     watched = () if cuda_graphs.wanted(run.device) else parts
     progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
-    with run.guarded(), progress_ as progress, clock.watching(*watched), cuda_graphs.own_stream(run.device):
+    with run.guarded(), progress_ as progress, timer.watching(*watched), cuda_graphs.own_stream(run.device):
         yield progress
 
 

@@ -215,7 +215,7 @@ class Trial:
 
 
 @dataclass
-class Standing:
+class TrialState:
     """Where a run by trials stands: how many are done, and the best of them; of equal scores the earliest."""
 
     done: int = 0
@@ -229,52 +229,52 @@ class Standing:
         return better
 
 
-def begin(run: Run) -> Standing:
+def begin(run: Run) -> TrialState:
     """Where the run stands, by its newest checkpoint. What is left of trials before that is taken away."""
     checkpoint = run.load()
-    standing = Standing() if checkpoint is None else restored(checkpoint)
-    tidy(run, standing)
-    return standing
+    state = TrialState() if checkpoint is None else restored(checkpoint)
+    tidy(run, state)
+    return state
 
 
-def restored(checkpoint: Checkpoint) -> Standing:
+def restored(checkpoint: Checkpoint) -> TrialState:
     """Raises InputError for a checkpoint of another kind of run."""
     try:
         done, best = checkpoint.extra["done"], checkpoint.extra["best"]
         if best is None:
-            return Standing(done)
+            return TrialState(done)
         family, choices = best["architecture"]["space"], best["architecture"]["choices"]
         architecture = FAMILIES[family].read({name: as_tuples(value) for name, value in choices.items()})
-        return Standing(done, Trial(best["number"], architecture, Score(**best["score"])))
+        return TrialState(done, Trial(best["number"], architecture, Score(**best["score"])))
     except (KeyError, TypeError) as error:
         raise InputError(f"checkpoint {checkpoint.place} is of another run; put this run's own back") from error
 
 
-def save(run: Run, standing: Standing) -> None:
+def save(run: Run, state: TrialState) -> None:
     """A checkpoint; then what it makes needless is taken away: trainings of trials that are over."""
-    best = None if standing.best is None else standing.best.to_json()
-    run.save({}, step=standing.done, epoch=0, extra={"done": standing.done, "best": best})
-    tidy(run, standing)
+    best = None if state.best is None else state.best.to_json()
+    run.save({}, step=state.done, epoch=0, extra={"done": state.done, "best": best})
+    tidy(run, state)
 
 
-def settle(run: Run, standing: Standing, num_trials: int) -> None:
+def settle(run: Run, state: TrialState, num_trials: int) -> None:
     """After a trial: saved at once where it left a training behind and after the last, else when it is time to.
 
     num_trials: how many there are in all. Raises as `Run.pulse`.
     """
-    now = folder_of(run, standing.done - 1).exists() or standing.done == num_trials
+    now = folder_of(run, state.done - 1).exists() or state.done == num_trials
     if now:
-        save(run, standing)
-    run.pulse(lambda: None if now else save(run, standing), standing.done)
+        save(run, state)
+    run.pulse(lambda: None if now else save(run, state), state.done)
 
 
-def tidy(run: Run, standing: Standing) -> None:
+def tidy(run: Run, state: TrialState) -> None:
     """Of the trials that are over only their lines stay, and of the best one the run with its weights."""
-    kept = None if standing.best is None else folder_of(run, standing.best.number)
+    kept = None if state.best is None else folder_of(run, state.best.number)
     for folder in sorted((run.folder / TRIALS).glob("[0-9]*")):
         if folder == kept:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-        elif int(folder.name) < standing.done:
+        elif int(folder.name) < state.done:
             shutil.rmtree(folder)
 
 

@@ -266,15 +266,15 @@ def unless_none(weighted: tuple[float, str]) -> float:
 
 def lines(architecture: Architecture) -> list[str]:
     """Both cells in words, one line a node: what it adds up."""
-    told = []
+    lines = []
     for kind in CELLS:
         part = cell(architecture, kind)
-        told += ["", f"{kind} cell"]
+        lines += ["", f"{kind} cell"]
         for number, inputs in enumerate(part.nodes, start=NUM_INPUTS):
             terms = " + ".join(f"{operation}({node_name(source)})" for operation, source in inputs)
-            told.append(f"  {node_name(number)} = {terms}")
-        told.append(f"  out = concat({', '.join(node_name(node) for node in part.concat)})")
-    return told
+            lines.append(f"  {node_name(number)} = {terms}")
+        lines.append(f"  out = concat({', '.join(node_name(node) for node in part.concat)})")
+    return lines
 
 
 def node_name(number: int) -> str:

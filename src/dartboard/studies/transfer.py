@@ -68,8 +68,8 @@ def say_where_long(study: Study, open_stages: Sequence[Stage], limits: Limits) -
     return left_s > LONG_S
 
 
-def attempt(study: Study, stage: Stage, claims: Claims, limits: Limits, said_long: bool = False) -> bool:
-    """Whether this process could take the stage; then it is done now. said_long: of the whole study."""
+def attempt(study: Study, stage: Stage, claims: Claims, limits: Limits, length_announced: bool = False) -> bool:
+    """Whether this process could take the stage; then it is done now. length_announced: of the whole study."""
     claim = claims.take(stage.name, lambda: setattr(limits, "lost", f"{stage.name} was taken over by another process"))
     if claim is None:
         return False
@@ -77,7 +77,7 @@ def attempt(study: Study, stage: Stage, claims: Claims, limits: Limits, said_lon
         if study.is_done(stage):
             return True
         try:
-            run_stage(study, stage, limits, said_long)
+            run_stage(study, stage, limits, length_announced)
             return True
         except DamagedParentError as error:
             why = str(error)
@@ -113,11 +113,11 @@ def check_limits(study: Study, limits: Limits) -> None:
         raise InterruptedRunError(f"stopped by {reason[0]}; resume with: {study.resume_command}", reason[1])
 
 
-def run_stage(study: Study, stage: Stage, limits: Limits, said_long: bool = False) -> None:
+def run_stage(study: Study, stage: Stage, limits: Limits, length_announced: bool = False) -> None:
     """One stage, from its beginning or from where it was stopped."""
     tell(study, stage)
     with stage_run(study, stage) as run:
-        run.limits, run.resumed_by, run.said_long = limits, study.folder, said_long
+        run.limits, run.resumed_by, run.length_announced = limits, study.folder, length_announced
         data = load(run.setup)
         check_same_data(study, stage, data.fingerprint)
         if stage.command == "search":
@@ -146,7 +146,7 @@ def stage_run(study: Study, stage: Stage) -> Run:
     except (InUseError, EditedSettingsError):
         raise
     except InputError as error:
-        return begin_anew(study, stage, str(error))
+        return restart(study, stage, str(error))
     try:
         run.metrics()
         run.environment  # noqa: B018  (reads the file)
@@ -156,7 +156,7 @@ def stage_run(study: Study, stage: Stage) -> Run:
         start_of(run)
     except InputError as error:
         run.close()
-        return begin_anew(study, stage, str(error))
+        return restart(study, stage, str(error))
     check_same(study, stage, run)
     return run
 
@@ -202,7 +202,7 @@ def list_like(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def begin_anew(study: Study, stage: Stage, why: str) -> Run:
+def restart(study: Study, stage: Stage, why: str) -> Run:
     """A broken stage is moved aside and begun again, with a word."""
     move_aside(study, stage.name, why)
     return begin(study, stage)

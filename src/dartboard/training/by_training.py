@@ -58,6 +58,7 @@ def trial_run(config: from_scratch.Config, architecture: Architecture, number: i
         trial = Run.create(
             folder, config, setup=setup, command=COMMAND, space=run.space, parent=run, architecture=architecture
         )
-    trial.limits, trial.resumed_by, trial.label, trial.said_long = run.limits, run.folder, f"trial {number + 1}", True
+    trial.limits, trial.resumed_by, trial.label = run.limits, run.folder, f"trial {number + 1}"
+    trial.length_announced = True
     with trial:
         yield trial

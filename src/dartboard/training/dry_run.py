@@ -24,7 +24,7 @@ from dartboard.training.epoch_work import EpochWork
 if TYPE_CHECKING:
     from dartboard.runs.checkpoint import Checkpoint
 
-ENOUGH_S, ENOUGH_EPOCHS = 7.0, 20  # seconds, and epochs of one step each, after which a rehearsal ends
+ENOUGH_S, ENOUGH_EPOCHS = 7.0, 20  # seconds, and epochs of one step each, after which the measurement ends
 ALONE = 4  # times those seconds: a first step that takes longer is not followed by another
 SCORED = 256  # images of a split that are scored after a step
 SMALL = 2  # images of the first of the batches whose bytes tell those of any batch: they lie on a line
@@ -84,7 +84,7 @@ def usual(times: Sequence[float]) -> float:
     return statistics.median(times[1:] or times)
 
 
-class Rehearsal(Run):
+class DryRun(Run):
     """A run that takes the time of its parts, and ends when that is known. Its epochs have one step each."""
 
     def __init__(self, folder: Any, *, write: bool) -> None:
@@ -130,7 +130,7 @@ class Rehearsal(Run):
         self.mark = time.perf_counter()
 
 
-def rehearse(job: Job, batch_size: int, enough_s: float = ENOUGH_S, scored: int = SCORED) -> tuple[Seconds, int]:
+def measure_steps(job: Job, batch_size: int, enough_s: float = ENOUGH_S, scored: int = SCORED) -> tuple[Seconds, int]:
     """Makes real steps, each with its scoring and saving; their seconds, and the most bytes they take.
 
     enough_s: seconds after which no further step begins; scored: images to score. The bytes are those on the job's
@@ -143,7 +143,7 @@ def rehearse(job: Job, batch_size: int, enough_s: float = ENOUGH_S, scored: int 
     command, method, space = (job.header.get(name) for name in ("command", "method", "space"))
     temporary = tempfile.TemporaryDirectory(prefix="dartboard-dry-run-")
     with temporary as folder, watched(pick_device(setup.device)) as taken:
-        run = Rehearsal.create(folder, config, setup=setup, command=command, method=method, space=space)
+        run = DryRun.create(folder, config, setup=setup, command=command, method=method, space=space)
         run.enough_s = enough_s
         with run, contextlib.redirect_stdout(io.StringIO()):
             try:
@@ -246,16 +246,16 @@ def memory_line(job: Job, free: int) -> tuple[float, float]:
     Batches grow fourfold until their bytes stand out from what an allocator keeps, or the next might not fit.
     """
     if job.config.batch_size <= SMALL:
-        return float(rehearse(job, job.config.batch_size, 0.0, SMALL)[1]), 0.0
-    cold, taken = (rehearse(job, SMALL, 0.0, SMALL)[1] for _ in range(2))
+        return float(measure_steps(job, job.config.batch_size, 0.0, SMALL)[1]), 0.0
+    cold, taken = (measure_steps(job, SMALL, 0.0, SMALL)[1] for _ in range(2))
     if job.config.batch_size <= 4 * SMALL:
         batch = job.config.batch_size
-        more = rehearse(job, batch, 0.0, batch)[1]
+        more = measure_steps(job, batch, 0.0, batch)[1]
         slope = max(1.0, (more - taken) / (batch - SMALL))
         return max(more - slope * batch, cold - slope * SMALL, 0.0), slope
     batch, slope = SMALL, 0.0
     while batch == SMALL or (taken < CLEAR and 4 * batch <= job.config.batch_size and 8 * taken < free):
         before, batch = taken, 4 * batch
-        taken = rehearse(job, batch, 0.0, batch)[1]
+        taken = measure_steps(job, batch, 0.0, batch)[1]
         slope = max(1.0, (taken - before) / (batch - batch // 4))
     return max(taken - slope * batch, cold - slope * SMALL, 0.0), slope  # cold: libraries on their first use, too

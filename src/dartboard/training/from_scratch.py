@@ -23,7 +23,7 @@ from dartboard.networks.layers import Noise, noises_of, renew
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.metrics_file import last_epoch
 from dartboard.runs.run import Run
-from dartboard.runs.timer import Clock
+from dartboard.runs.timer import Timer
 from dartboard.scoring.cost import count_module, num_params
 from dartboard.scoring.evaluate import running_score
 from dartboard.tasks import task_of
@@ -183,20 +183,20 @@ def fit(
     progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
     parts = () if cuda_graphs.wanted(device) else (training.optimizer,)
     make_step = stepper(config, training, task, run)
-    with run.guarded(), progress_ as progress, place.clock.watching(*parts), cuda_graphs.own_stream(device):
+    with run.guarded(), progress_ as progress, place.timer.watching(*parts), cuda_graphs.own_stream(device):
         for epoch in range(place.epoch, config.epochs):
             lr = learning_rate(config, epoch)
             order = task.order("training", run, epoch)[place.step_in_epoch :]
             task.announce("training", order)
             for index in order:
-                with place.clock("data"):
+                with place.timer("data"):
                     batch = task.batch("training", index, run, place.step, network)
-                with place.clock("weights"):
+                with place.timer("weights"):
                     sums = make_step(batch.x, batch.y, lr * batch.lr_scale)
                 place.advance(batch.size, sums, lr)
                 loop.note_step(run, place, progress)
                 run.pulse(lambda: loop.save(run, place, **loop.parts_of(training)), place.step)
-            with place.clock("scoring"):
+            with place.timer("scoring"):
                 numbers = epoch_numbers(config, training, task, score_on, lr)
             run.log(event="epoch", epoch=epoch, step=place.step, **numbers, **place.times(), elapsed_s=run.elapsed_s)
             progress.epoch(epoch, loop.in_words(numbers))
@@ -218,7 +218,7 @@ def begin(config: Config, network: nn.Module, run: Run, device: torch.device, dt
     loop.seeded(run, "weights", lambda: redraw(network))
     loop.place_module(network, device, dtype, config.channels_last).train()
     optimizer = momentum_sgd(network.parameters(), config.lr, config.momentum, config.weight_decay)
-    training = Training(network, optimizer, loop.Place(clock=Clock(device.type)), noises_of(network))
+    training = Training(network, optimizer, loop.Place(timer=Timer(device.type)), noises_of(network))
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, training.place, **loop.parts_of(training))
     return training
@@ -272,7 +272,7 @@ def training_step(
     network, place = training.network, training.place
 
     def model(x: Tensor, state: Any) -> Output:
-        with nullcontext() if cuda_graphs.wanted(x.device) else place.clock("forward"), loop.autocast(run):
+        with nullcontext() if cuda_graphs.wanted(x.device) else place.timer("forward"), loop.autocast(run):
             return outputs.output(network, x, state=state, drop=factors, form=config.network)
 
     outcome = task.loss(model, Batch(x, y))

@@ -16,7 +16,7 @@ from dartboard.networks.outputs import output
 from dartboard.runs.checkpoint import Checkpoint
 from dartboard.runs.progress import Progress
 from dartboard.runs.run import Run
-from dartboard.runs.timer import Clock
+from dartboard.runs.timer import Timer
 from dartboard.tasks.task import Model, Output, Sums, Task, in_double, shown
 
 Made = TypeVar("Made")
@@ -100,9 +100,9 @@ def add_scaled(tensors: Sequence[Tensor], direction: Sequence[Tensor], scale: fl
 
 # --- Where a run stands ----------------------------------------------------------------------------------------------
 
-# Fields of a Place that a checkpoint does not keep as they are: epoch and step are its own, clock is kept as `spent`,
+# Fields of a Place that a checkpoint does not keep as they are: epoch and step are its own, timer is kept as `spent`,
 # unread is empty once it has been read; the others are of this process.
-NOT_KEPT = ("epoch", "step", "clock", "unread", "mark_s", "numbers")
+NOT_SAVED = ("epoch", "step", "timer", "unread", "mark_s", "numbers")
 
 
 @dataclass
@@ -111,7 +111,7 @@ class Place:
 
     Sums and losses stay on the device until `read`, which the means, a line of the metrics and a checkpoint call: a
     step never waits for a GPU. sums: of the epoch so far, by the names that the task gives them, over `count` images
-    or words; numbers: those of the last step that was read; clock: where the time goes.
+    or words; numbers: those of the last step that was read; timer: where the time goes.
     epochs_before: those of the schedule that were over when the run began, by another run.
     """
 
@@ -123,7 +123,7 @@ class Place:
     sums: dict[str, float] = field(default_factory=dict)
     epoch_s: float = 0.0
     mark_s: float = field(default_factory=time.perf_counter)
-    clock: Clock = field(default_factory=Clock)
+    timer: Timer = field(default_factory=Timer)
     numbers: dict[str, float] = field(default_factory=dict)
     unread: list["Step"] = field(default_factory=list)
 
@@ -155,7 +155,7 @@ class Place:
 
     def next_epoch(self) -> None:
         self.epoch, self.step_in_epoch, self.count, self.sums = self.epoch + 1, 0, 0, {}
-        self.epoch_s, self.mark_s, self.clock.spent = 0.0, time.perf_counter(), {}
+        self.epoch_s, self.mark_s, self.timer.spent = 0.0, time.perf_counter(), {}
 
     def means(self, task: Task) -> dict[str, float]:
         """Training loss and metric of the epoch so far, each batch at the weights it was trained with."""
@@ -165,13 +165,13 @@ class Place:
     def times(self) -> dict[str, float]:
         """Seconds of the epoch so far, stops left out, and of its parts; images a second."""
         seconds = self.epoch_s + time.perf_counter() - self.mark_s
-        return {"epoch_s": seconds, "images_per_s": self.count / seconds, **self.clock.seconds()}
+        return {"epoch_s": seconds, "images_per_s": self.count / seconds, **self.timer.seconds()}
 
     def to_json(self) -> dict[str, Any]:
         """What a checkpoint keeps of the epoch. Raises as `read`: what has become NaN is not saved."""
         self.read()
-        kept = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_KEPT}
-        return {**kept, "epoch_s": self.times()["epoch_s"], "spent": self.clock.spent}
+        kept = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_SAVED}
+        return {**kept, "epoch_s": self.times()["epoch_s"], "spent": self.timer.spent}
 
 
 @dataclass(frozen=True)
@@ -221,7 +221,7 @@ def parts_of(state: Any, names: Mapping[str, str] | None = None) -> dict[str, Sa
 
 def save(run: Run, place: Place, **parts: Savable) -> None:
     """A checkpoint of the place and of modules, optimizers and tables of tensors, each under its name."""
-    with place.clock("save"):
+    with place.timer("save"):
         extra = place.to_json()
         tensors = {}
         for name, part in parts.items():
@@ -245,7 +245,7 @@ def restore(checkpoint: Checkpoint, place: Place, **parts: Savable) -> None:
         put_back(part, found[name])
     place.step, place.epoch = checkpoint.step, checkpoint.epoch
     extra = of_now(checkpoint.extra)
-    place.clock.spent = extra.pop("spent", {})
+    place.timer.spent = extra.pop("spent", {})
     for name, value in extra.items():
         setattr(place, name, value)
     place.mark_s = time.perf_counter()
