@@ -74,7 +74,7 @@ def terminate(number: int, frame: FrameType | None) -> None:
 
 
 def run_command(words: Sequence[str]) -> int:
-    """The exit code of a command; its errors are told."""
+    """Runs a command, prints its errors, and returns the exit code."""
     try:
         dispatch(words)
         return 0
@@ -100,7 +100,7 @@ def run_command(words: Sequence[str]) -> int:
 
 
 def surroundings(error: Exception) -> str | None:
-    """What of the surroundings, in a line, lies behind an error that none of ours foresaw; None: a defect of ours."""
+    """What in the surroundings caused an error that nothing else handles, in a line; None: a defect of dartboard."""
     if not isinstance(error, FileNotFoundError):
         return failing(error)
     try:
@@ -143,7 +143,7 @@ def print_error(message: str, code: int) -> int:
 
 
 def print_stop(error: Exception, code: int) -> int:
-    """One line on stderr; the words to go on with once more on stdout where a program reads it."""
+    """Prints one line on stderr; if a program reads stdout, the command that resumes also goes there."""
     print_error(f"dartboard: {error}", code)
     _, found, command = str(error).partition("dartboard resume ")
     if found and not sys.stdout.isatty():

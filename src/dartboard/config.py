@@ -160,7 +160,7 @@ def check_kind(value: object, kind: type | tuple[type, ...], wanted: str) -> Non
 
 
 def build(cls: type[Config], values: Mapping[str, Any]) -> Config:
-    """The config of a flat table, types brought right (whole numbers to floats, lists to tuples).
+    """The config of a flat table, types converted (whole numbers to floats, lists to tuples).
 
     Missing keys take their defaults. Raises InputError for an unknown key, a wrong type or a value out of range.
     """
@@ -220,7 +220,7 @@ def coerce_tuple(name: str, value: Any, hints: tuple[Any, ...]) -> tuple[Any, ..
 
 
 def flat(config: Any) -> dict[str, Any]:
-    """The fields of a config as a table that TOML can hold: None left out, or "none" where it is not the default."""
+    """The fields of a config as a table that TOML can hold: None left out, or "none" if it is not the default."""
     table = {}
     for field in fields(config):
         value = getattr(config, field.name)

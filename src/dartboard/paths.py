@@ -16,7 +16,7 @@ HELD = re.compile("\0([89a-f][0-9a-f])")
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """The path with the home folder in place of a ~ at its beginning. Raises InputError where there is none."""
+    """The path with the home folder in place of a ~ at its beginning. Raises InputError if there is none."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -63,7 +63,7 @@ def link_to(path: Path, folder: Path) -> str:
 
 
 def quoted(path: str | os.PathLike[str]) -> str:
-    """The path as a shell takes it; as $'...' where it holds what is not UTF-8 or cannot be shown."""
+    """The path as a shell takes it; as $'...' if it contains what is not UTF-8 or cannot be shown."""
     text = os.fspath(path)
     if text.isprintable():
         return shlex.quote(text)

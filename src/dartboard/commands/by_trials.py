@@ -21,7 +21,7 @@ from dartboard.spaces.families import FAMILIES
 if TYPE_CHECKING:
     from dartboard.data import Data
 
-# Fields of a Setup that say which images there are: of no use where a table scores, and where a search's own serve.
+# Fields of a Setup that select the images: without effect if a table scores, or the supernet of a search.
 OF_IMAGES = ("data", "data_dir", "download", "image_size", "max_classes", "stream", "official_split", "max_images")
 WITH_SUPERNET = ("batch_size", "channels_last")  # fields of a training's Config that scores by shared weights use
 
@@ -98,7 +98,7 @@ def settled(setup: Setup, config: Any, space: str) -> tuple[Setup, Any]:
 
 
 def truth_parts(truth: str) -> tuple[str, str, str]:
-    """FILE, and the colon and COLUMN where there are any."""
+    """FILE, and the colon and COLUMN if there are any."""
     from dartboard.scoring.tables import split_column
 
     path, column = split_column(truth)
@@ -106,7 +106,7 @@ def truth_parts(truth: str) -> tuple[str, str, str]:
 
 
 def load(setup: Setup, config: Any) -> "Data | None":
-    """The images: none where a table scores, those of the search whose weights do, split as they were there."""
+    """The images: none if a table scores; those of the search, with its splits, if its weights score."""
     if config.truth is not None:
         return None
     if config.shared_weights is not None:
@@ -134,7 +134,7 @@ def begin(flags: work.NewRun, header: Mapping[str, str], setup: Setup, config: A
 
 
 def check(header: Mapping[str, str], setup: Setup, config: Any, data: "Data | None") -> None:
-    """Raises InputError where a table or a training cannot serve, before there is a folder."""
+    """Raises InputError if a table or a training cannot serve, before there is a folder."""
     from dartboard.search.trials import table_of
     from dartboard.training.dry_run import check_memory, is_tiny
 
@@ -167,7 +167,7 @@ def trial_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data"
 
 
 def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) -> None:
-    """Prints the settings, what scores, and what the trials take. Makes no folder that stays. Raises InputError."""
+    """Prints the settings, what scores, and what the trials take. Leaves no folder behind. Raises InputError."""
     from dartboard.search.trials import table_of
 
     work.use_threads(setup.threads)
@@ -191,7 +191,7 @@ def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) ->
 
 
 def run_search(run: Run, config: Any, data: "Data | None") -> None:
-    """Begins or resumes the search of a run; prints and writes what it found."""
+    """Starts or resumes the search of a run; prints and writes what it found."""
     if not run.done:
         by = "a table" if data is None else data.name
         print(f"search {run.method} on {by}, seed {run.seed}, in {run.folder}", flush=True)
@@ -220,6 +220,6 @@ def print_result(run: Run, config: Any) -> None:
 
 
 def resume(run: Run, config: Any) -> None:
-    """Goes on with a stopped search by trials."""
+    """Resumes a stopped search by trials."""
     with work.reporting_stops(run, fresh=False):
         run_search(run, config, load(run.setup, config))

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1, together: bool = False) -> None:
-    """Prints the settings, the supernet's size, and time and memory of a search, or of so many, one a seed.
+    """Prints the settings, the supernet's size, and time and memory of a search, or of several, one per seed.
 
-    Makes no folder that stays. Raises InputError where it does not fit.
+    Leaves no folder behind. Raises InputError if it does not fit.
     """
     work.use_threads(setup.threads)
     job = search_job(header, setup, config, work.load_or_shapes(setup), seeds if together else 1)
@@ -40,9 +40,9 @@ def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1,
 def train(
     architecture: Architecture, header: Mapping[str, str | None], setup: Setup, config: Any, seeds: int = 1
 ) -> None:
-    """Prints the settings, the network's counts, and time and memory of a training, or of so many, one a seed.
+    """Prints the settings, the network's counts, and time and memory of a training, or of several, one per seed.
 
-    Makes no folder that stays. Raises InputError where it does not fit.
+    Leaves no folder behind. Raises InputError if it does not fit.
     """
     work.use_threads(setup.threads)
     data = work.load_or_shapes(setup)
@@ -55,7 +55,7 @@ def train(
 
 
 def check_search(header: Mapping[str, str], setup: Setup, config: Any, data: "Data", at_once: int = 1) -> None:
-    """Raises InputError for a search, or so many at once, that take more memory than is free."""
+    """Raises InputError for searches, `at_once` of them side by side, that take more memory than is free."""
     from dartboard.training.dry_run import check_memory, check_weights, is_tiny
 
     given = min(len(data.train), len(data.val))  # a batch larger than that is refused by the search itself
@@ -111,9 +111,9 @@ def counts(job: "Job") -> str:
 
 
 def estimate(job: "Job", seeds: int) -> float:
-    """Makes a few real steps and prints what they say of the whole; the seconds of one seed.
+    """Makes a few real steps, prints the estimate for the complete run, and returns the seconds of one seed.
 
-    Raises InputError where it does not fit.
+    Raises InputError if it does not fit.
     """
     from dartboard.data.shapes import bytes_to_come
     from dartboard.training.dry_run import check_memory, check_weights, measure_steps
@@ -152,7 +152,7 @@ def score_s(job: "Job", seconds: "Seconds") -> float:
 
 
 def total_s(job: "Job", seconds: "Seconds", steps: int) -> float:
-    """Seconds of the whole run, of so many steps an epoch."""
+    """Seconds of the complete run. steps: per epoch."""
     epochs: int = job.config.epochs
     return seconds.begin + epochs * (steps * seconds.step + score_s(job, seconds) + seconds.save)
 

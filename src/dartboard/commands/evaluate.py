@@ -155,7 +155,7 @@ def to_score(flags: EvaluateFlags, known: "Description | None") -> "Scored":
 
 
 def setup_of(flags: EvaluateFlags, known: "Description | None") -> Setup:
-    """The data to score on: the run's setup with what the flags change. Raises InputError where none is told."""
+    """The data to score on: the run's setup with what the flags change. Raises InputError if none is named."""
     is_run = (Path(flags.weights) / CONFIG).is_file()
     if not is_run and flags.data is None:
         raise InputError("a weight file does not name its data; give --data, such as --data cifar10")
@@ -163,7 +163,7 @@ def setup_of(flags: EvaluateFlags, known: "Description | None") -> Setup:
     changes: dict[str, Any] = {"download": flags.download, "device": flags.device}
     if known and known.learned_from:
         changes |= known.learned_from.options()
-    if known and known.mean:  # it tells how its images were made
+    if known and known.mean:  # it records how its images were made
         changes["image_size"] = known.sizes.image_size
     for name in ("data", "data_dir", "image_size"):
         if getattr(flags, name) is not None:
@@ -172,7 +172,7 @@ def setup_of(flags: EvaluateFlags, known: "Description | None") -> Setup:
 
 
 def check_own(folder: str) -> None:
-    """Raises InputError where a run's settings do not name what it learned from, or name a folder that is gone."""
+    """Raises InputError if a run's settings do not name its training data, or name a folder that no longer exists."""
     run = Run.open(folder)
     setup = run.setup
     learned = run.environment.get("data", {}).get("name", setup.data)
@@ -187,7 +187,7 @@ def check_own(folder: str) -> None:
 
 
 def check_channels(network: "nn.Module", scored: "Scored", origin: str) -> None:
-    """Raises InputError unless the network reads images of so many channels."""
+    """Raises InputError unless the network reads images with this number of channels."""
     channels, there = network.get_parameter("stem.0.weight").shape[1], scored.split.images.shape[1]
     if channels != there:
         text = f"{origin} reads images of {channels} channels, and those of {scored.name} have {there}"
@@ -199,7 +199,7 @@ def with_classes(
 ) -> "tuple[Scored, dict[str, Any], str]":
     """The images with labels that are outputs of the network, how they were found as fields, and as words.
 
-    By name where the network's names are known; else by order, where the number is the same. Raises InputError.
+    By name if the network's names are known; otherwise by order, if the number is the same. Raises InputError.
     """
     from dartboard.data.scored import matched
 

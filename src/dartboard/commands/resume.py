@@ -1,4 +1,4 @@
-"""dartboard resume: goes on with a stopped run, with the settings it was begun with."""
+"""dartboard resume: resumes a stopped run, with the settings it was started with."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,7 @@ def execute(words: list[str]) -> None:
 
 
 def resume_run(run: Run) -> None:
-    """Goes on with a run that is open for writing."""
+    """Resumes a run that is open for writing."""
     use_threads(run.setup.threads or run.environment.get("threads"))
     if run.done:
         print(f"{run.folder} is already finished")

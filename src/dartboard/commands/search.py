@@ -24,7 +24,7 @@ from dartboard.spaces.families import FAMILIES
 if TYPE_CHECKING:
     from dartboard.data import Data
 
-Origin = dict[str, Any]  # what Run.create is told of the run to begin from: warm_start, parent, start; or nothing
+Origin = dict[str, Any]  # what Run.create needs for a warm start: warm_start, parent, start; or nothing
 MISSING = "name a method first: dartboard search darts --data digits"
 SWITCHES = (
     "--dry-run",
@@ -94,7 +94,7 @@ def flags_class(settings: type[Any]) -> Any:
 
 
 def origin_of(flags: Any, header: dict[str, str]) -> Origin:
-    """What --from names, with the checkpoint to begin from. Raises InputError where it does not fit."""
+    """What --from names, with the checkpoint to begin from. Raises InputError if it does not fit."""
     if flags.from_ is None:
         if (flags.carry, flags.restart_schedule) != (WarmStart.carry, WarmStart.restart_schedule):
             raise InputError("--carry and --no-restart-schedule are for a warm start; give --from RUN with them")
@@ -164,7 +164,7 @@ def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, con
 
 
 def run_search(run: Run, config: Any, data: "Data") -> None:
-    """Begins or goes on with the search of a run; prints and writes what it found."""
+    """Starts or resumes the search of a run; prints and writes what it found."""
     run.check_data(data)
     if not run.done:
         search(run, config, data)
@@ -207,7 +207,7 @@ def print_result(run: Run, config: Any, data: "Data") -> None:
 
 
 def rule_lines(run: Run) -> list[str]:
-    """What each stopping rule says of a finished search, and where the cell is that it keeps."""
+    """What each stopping rule says of a finished search, and the place of its cell."""
     lines = []
     for entry in run.metrics()[-1].get("stopped", []):
         file = run.folder / STOPPED / rule_of(entry["rule"]).file_name
@@ -217,7 +217,7 @@ def rule_lines(run: Run) -> list[str]:
 
 
 def resume(run: Run) -> None:
-    """Goes on with a stopped search."""
+    """Resumes a stopped search."""
     if run.method not in METHODS:
         raise unknown(f"method in {run.folder}", str(run.method), METHODS)
     check_space(run)
@@ -231,7 +231,7 @@ def resume(run: Run) -> None:
 
 
 def check_space(run: Run) -> None:
-    """Raises InputError where this command does not know the space that a run searches."""
+    """Raises InputError if this command does not know the space that a run searches."""
     if (run.space or "darts") not in SPACES:
         text = f"{run.folder} searches the space {str(run.space)[:60]!r}, and this version knows {', '.join(SPACES)}"
         raise InputError(f"{text}; resume a search of your own space from Python, or correct `space` in config.toml")

@@ -57,7 +57,7 @@ class ShowFlags:
 
 
 def execute(words: list[str]) -> None:
-    """Raises InputError for what is no architecture, or cannot be built where counts are asked for."""
+    """Raises InputError for what is not an architecture, and, with counts, for one that cannot be built."""
     name = first_word(words, SWITCHES)
     if name is not None and given(words, "--epoch") is None:
         formats.resolve(name)  # refused, where it must be, before the flags are looked at
@@ -106,7 +106,7 @@ def chosen(flags: ShowFlags) -> tuple[Architecture, str, str]:
 
 
 def check_network(architecture: Architecture, network: str) -> None:
-    """Raises InputError where the architecture's family has no network of that name."""
+    """Raises InputError if the architecture's family has no network of that name."""
     known = FAMILIES[architecture.space].sizes
     if network not in known:
         hint = f"the space {architecture.space} has the network {', '.join(known)}"
@@ -114,7 +114,7 @@ def check_network(architecture: Architecture, network: str) -> None:
 
 
 def sizes(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
-    """The sizes of the network whose counts are told."""
+    """The sizes of the network whose counts are printed."""
     usual = FAMILIES[architecture.space].sizes[flags.network]
     given = {name: getattr(flags, name) for name in ("channels", "cells", "image_size")}
     given["num_classes"] = flags.classes
@@ -170,7 +170,7 @@ def counts_line(found: dict[str, int], architecture: Architecture, flags: ShowFl
 
 
 def against_object(architecture: Architecture, other: Named | None) -> dict[str, Any]:
-    """What --json tells of the other architecture, by kind of cell and in all."""
+    """What --json says of the other architecture, by kind of cell and in total."""
     if other is None:
         return {}
     kinds = {}

@@ -19,7 +19,7 @@ LOOK_EVERY_S = 0.1
 
 @dataclass
 class Outcome:
-    """How the work on a run ended: error is None where it reached its end."""
+    """How the work on a run ended: error is None if it reached its end."""
 
     run: Run
     error: BaseException | None = None
@@ -28,7 +28,7 @@ class Outcome:
 def begin_runs(
     flags: work.NewRun, header: Mapping[str, str], setup: Setup, config: Any, origin: Mapping[str, Any]
 ) -> list[tuple[Run, "Data"]]:
-    """New runs, one a seed, with their data. Raises InputError; then none of the folders is left."""
+    """New runs, one per seed, with their data. Raises InputError, and then leaves none of the folders."""
     made: list[tuple[Run, Data]] = []
     work.use_threads(setup.threads)
     try:

@@ -98,7 +98,7 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
 
 
 def run_training(run: Run, config: Any, network: "nn.Module", data: "Data") -> None:
-    """Begins or goes on with the training of a run; prints what it reached."""
+    """Starts or resumes the training of a run; prints what it reached."""
     from dartboard.report import write_report
     from dartboard.scoring.cost import count_module
     from dartboard.training.from_scratch import fit
@@ -115,7 +115,7 @@ def run_training(run: Run, config: Any, network: "nn.Module", data: "Data") -> N
 
 
 def resume(run: Run) -> None:
-    """Goes on with a stopped training."""
+    """Resumes a stopped training."""
     from dartboard.training.from_scratch import Config
 
     config = build(Config, run.settings)

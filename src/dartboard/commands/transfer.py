@@ -199,7 +199,7 @@ def merged(cls: Any, preset: dict[str, Any], path: str | None, header: Any, more
 def protocol_of(
     flags: TransferFlags, setup: Setup, search: dict[str, Any], train: dict[str, Any]
 ) -> tuple[Protocol, dict[Side, "Data"]]:
-    """The protocol, with equal numbers of images and steps, and both data sets. Raises InputError where they differ."""
+    """The protocol, with equal numbers of images and steps, and both data sets. Raises InputError if they differ."""
     setups: dict[Side, Setup] = {"a": setup, "b": work.anchored(replace(setup, data=flags.b))}
     load = work.load_or_shapes if flags.dry_run else work.load
     data = {side: load(one) for side, one in setups.items()}
@@ -242,7 +242,7 @@ def check_sizes(
 
 
 def check_alike(a: "Data", b: "Data") -> None:
-    """Raises InputError where a search on the one cannot go on with the other."""
+    """Raises InputError if a search on the one cannot continue on the other."""
     if a.channels != b.channels:
         raise InputError(
             f"images of {a.name} have {a.channels} channels, those of {b.name} {b.channels}: weights for the "
@@ -259,7 +259,7 @@ def check_alike(a: "Data", b: "Data") -> None:
 
 
 def check_batches(flags: TransferFlags, of_search: int, of_training: int, data: dict[Side, "Data"]) -> None:
-    """Raises InputError where a batch is larger than what it is drawn from, a part of A included."""
+    """Raises InputError if a batch is larger than what it is drawn from, a part of A included."""
     from dartboard.tasks.images import check_batch
 
     for one in data.values():
@@ -335,7 +335,7 @@ def new_study(
 
 
 def resume(folder: Path, limits: Limits) -> None:
-    """Goes on with a study. Raises as `execute`."""
+    """Resumes a study. Raises as `execute`."""
     study = Study.open(folder)
     if not study.check_settings():
         text = "an older version started it, without a digest of its settings, so an edit would not be noticed"

@@ -59,7 +59,7 @@ def execute(words: list[str]) -> None:
 
 
 def resume(out: Path, limits: Limits) -> None:
-    """Goes on with the study in a folder that `has_study` of. Raises as `execute` does."""
+    """Resumes the study in a folder for which `has_study` is true. Raises as `execute` does."""
     known = read_json(out / SETTINGS)
     check_settings(out, known)
     try:
@@ -113,7 +113,7 @@ def loaded(run: Run) -> "Search":
     from dartboard.studies.subject import Search, supernet_of
 
     checkpoint = run.load()
-    assert checkpoint is not None  # `load` raises where there are checkpoints and none is intact
+    assert checkpoint is not None  # `load` raises if there are checkpoints and none is intact
     if not any(name.startswith("alpha/") for name in checkpoint.tensors):
         raise InputError(f"the checkpoint of {run.folder} has no alpha; `why` needs a search that weights operations")
     run.check_settings()
@@ -176,7 +176,7 @@ def identity(search: "Search", config: Config) -> dict[str, Any]:
 
 
 def check_settings(out: Path, known: Mapping[str, Any]) -> None:
-    """Raises EditedSettingsError where the study's settings were edited. The search itself may have moved."""
+    """Raises EditedSettingsError if the study's settings were edited. The search itself may have moved."""
     found = digest({name: value for name, value in known.items() if name not in (DIGEST, "run")})
     if known.get(DIGEST, found) != found:
         raise EditedSettingsError(
@@ -213,7 +213,7 @@ def run_study(out: Path, search: "Search", config: Config, limits: Limits) -> No
 
 @contextmanager
 def reporting_stops(command: str) -> Iterator[None]:
-    """What stops the work ends with the words to go on with."""
+    """The message of whatever stops the work ends with the command that resumes it."""
     again = f"resume with: {command}"
     try:
         yield

@@ -1,4 +1,4 @@
-"""What search, train and resume share: flags of a new run, its name, its data, and what is said where it stops."""
+"""What search, train and resume share: the flags, name and data of a new run, and the messages when it stops."""
 
 import os
 import re
@@ -63,7 +63,7 @@ def anchored(setup: Setup) -> Setup:
 
 
 def check_data_dir(data_dir: str, download: bool) -> None:
-    """Raises InputError where --data-dir is no folder and nothing is to be downloaded into it."""
+    """Raises InputError if --data-dir is not a folder and nothing will be downloaded to it."""
     try:
         found = Path(data_dir).is_dir()
     except OSError as error:
@@ -73,7 +73,7 @@ def check_data_dir(data_dir: str, download: bool) -> None:
 
 
 def begin_run(flags: NewRun, what: str, setup: Setup, config: Any, **more: Any) -> Run:
-    """A new run, made by `Run.create`, in the first of `folders` that is no other run's. Raises InputError."""
+    """A new run, made by `Run.create`, in the first of `folders` that belongs to no other run. Raises InputError."""
     for folder in folders(flags, what, setup):
         try:
             return Run.create(folder, config, setup=setup, exist_ok=flags.out is not None, **more)
@@ -84,7 +84,7 @@ def begin_run(flags: NewRun, what: str, setup: Setup, config: Any, **more: Any) 
 
 
 def folders(flags: NewRun, what: str, setup: Setup) -> Iterator[Path]:
-    """--out (with -sSEED where there are several seeds), or runs/WHAT-DATA-sSEED and then -2, -3 ... without end."""
+    """--out (with -sSEED if there are several seeds), or runs/WHAT-DATA-sSEED and then -2, -3 ... without end."""
     if flags.out is not None:
         yield Path(flags.out if flags.seeds == 1 else f"{flags.out}-s{setup.seed}")
         return
@@ -106,7 +106,7 @@ def numbered(what: str, seed: int) -> Iterator[Path]:
 
 
 def setups(flags: NewRun, setup: Setup) -> list[Setup]:
-    """One setup a seed."""
+    """One setup per seed."""
     return [replace(anchored(setup), seed=setup.seed + offset) for offset in range(flags.seeds)]
 
 
@@ -118,7 +118,7 @@ def load(setup: Setup, value_range: tuple[float, float] | None = None) -> "Data"
 
 
 def announce(data: "Data") -> None:
-    """Prints what a folder was found to hold: classes, images of each split, and what a person should know of them."""
+    """Prints the contents of a folder of images: classes, images of each split, and notes."""
     if data.name.startswith(FOLDER_PREFIX):
         from dartboard.data.contents import in_lines
 
@@ -145,7 +145,7 @@ def say_where_absent(setup: Setup) -> None:
 
 
 def use_threads(threads: int | None) -> None:
-    """Makes torch compute with so many CPU threads; None leaves it as it is."""
+    """Makes torch compute with this number of CPU threads; None changes nothing."""
     if threads is not None:
         import torch
 
@@ -154,7 +154,7 @@ def use_threads(threads: int | None) -> None:
 
 @contextmanager
 def reporting_stops(run: Run, *, fresh: bool) -> Iterator[None]:
-    """Around the work on a run: gives its folder free afterwards, tells how to go on, keeps the traceback of a defect.
+    """Surrounds the work on a run: releases the folder, says how to resume, writes the traceback of a defect.
 
     fresh: the run was made by this process; input that turns out wrong before any work leaves no folder behind.
     """
@@ -188,7 +188,7 @@ def build_network(architecture: Architecture, config: Any, data: "Data") -> "Net
 
 
 def network_that_fits(architecture: Architecture, config: Any, data: "Data") -> "Network":
-    """The same, with nothing said. Raises InputError where its weights alone take more memory than is free."""
+    """The same, without printing. Raises InputError if its weights alone take more memory than is free."""
     import torch
 
     from dartboard import networks

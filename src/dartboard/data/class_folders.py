@@ -12,7 +12,7 @@ from pathlib import Path
 from dartboard.data.decoding import holds_image
 from dartboard.data.split_names import SplitName, split_name
 
-# Files of these names are images, broken ones where they cannot be read; of others the content is looked at.
+# Files of these names are images, broken ones if they cannot be read; of others the content is looked at.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 OTHER_SUFFIXES = (".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jfif", ".jpe", ".jp2")
 HIDDEN = (".", "@")
@@ -23,7 +23,7 @@ NAMED = 3  # folders and kinds of files that a note names
 @dataclass(frozen=True)
 class Folder:
     """A folder that holds images. name: what its name says of a split; flat: images lie in it, not only in folders
-    below; inner: the names of its folders that hold images, () where it is flat."""
+    below; inner: the names of its folders that hold images, () if it is flat."""
 
     path: Path
     name: SplitName | None
@@ -32,7 +32,7 @@ class Folder:
 
 
 def look(path: Path) -> Folder | None:
-    """None where there is no image below the folder."""
+    """None if there is no image below the folder."""
     if holds_images_itself(path):
         return Folder(path, split_name(path.name), True, ())
     inner = tuple(below.name for below in subfolders(path) if holds_images(below))

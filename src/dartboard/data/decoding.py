@@ -64,7 +64,7 @@ def read_into(
 def read_image(file: str | Path, size: int, value_range: ValueRange | None = None) -> NDArray[np.uint8]:
     """(3, size, size): turned as its EXIF data say, in RGB, the centre square resized (bicubic, antialiased).
 
-    value_range: what becomes 0 and 255 in an image of more than 8 bits; 0 and 65535 where it is None.
+    value_range: what becomes 0 and 255 in an image of more than 8 bits; 0 and 65535 if it is None.
     """
     return decoded(file, size, value_range)[0]
 
@@ -99,7 +99,7 @@ def blocks(values: NDArray[Any]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
 
 
 def extent_of(values: NDArray[Any]) -> ValueRange:
-    """The least and the greatest finite value of an image. Raises ValueError where there is none."""
+    """The least and the greatest finite value of an image. Raises ValueError if there is none."""
     found = [block[np.isfinite(block)] for _, block in blocks(values)]
     ends = [(part.min(), part.max()) for part in found if part.size]
     if not ends:

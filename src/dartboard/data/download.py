@@ -47,7 +47,7 @@ def fetch(name: str, place: Path, *, base_url: str | None = None, pause_s: float
     """Downloads `cifar10` or `cifar100` into `place` and returns the folder of its files and their layout.
 
     base_url: where the archive is; by default $DARTBOARD_DATA_URL, or the data sets' home. pause_s: before going on
-    after a break. Raises InputError where there is no network, a wrong file comes, or the place cannot be written.
+    after a break. Raises InputError if there is no network, a wrong file comes, or the place cannot be written.
     """
     cifar = SETS[name]
     base = (base_url or os.environ.get(URL_VARIABLE) or HOME).rstrip("/")

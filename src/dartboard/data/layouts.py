@@ -88,7 +88,7 @@ SETS = {
 
 
 def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/dartboard, or ~/.cache/dartboard; where there is no home, a temporary folder, with a word."""
+    """$XDG_CACHE_HOME/dartboard, or ~/.cache/dartboard; if there is no home, a temporary folder, with a word."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     if home:
         return Path(home) / "dartboard"
@@ -123,7 +123,7 @@ def is_private(folder: Path) -> bool:
 def find(name: str, place: Path) -> tuple[Path, Layout] | None:
     """(folder, layout) of `cifar10` or `cifar100` in `place`, the binary layout first.
 
-    None where no layout has its test file and at least one of its training files.
+    None if no layout has its test file and at least one of its training files.
     """
     for folder, layout, there in look(name, place):
         if layout.test in there and len(there) > 1:

@@ -93,7 +93,7 @@ def data_set_inside(folder: Folder) -> Path | None:
 
 
 def check_same_inside(root: Path, classes: Sequence[Folder]) -> None:
-    """Raises InputError where every class holds the same folders: then those are the classes, or the splits."""
+    """Raises InputError if every class holds the same folders: then those are the classes, or the splits."""
     if any(one.flat for one in classes):
         return
     common = set(classes[0].inner).intersection(*(one.inner for one in classes))

@@ -84,7 +84,7 @@ def workers() -> int:
 
 
 def for_each(count: int, work: Callable[[int], str], what: str) -> NDArray[np.str_]:
-    """work(0) ... work(count - 1) on all cores; what they return, in order. Announced on stderr where it takes long."""
+    """work(0) ... work(count - 1) on all cores; what they return, in order. Announced on stderr if it takes long."""
     pool = ThreadPoolExecutor(workers())
     found: list[str] = []
     with warnings.catch_warnings(), announced(count, what) as advance:
@@ -144,7 +144,7 @@ def key(files: Sequence[str], root: Path, size: int, value_range: ValueRange | N
 
 
 def read_scan(place: Path, count: int) -> Scan | None:
-    """A scan of so many images in the cache; None where there is none that can be read."""
+    """A scan of so many images in the cache; None if there is none that can be read."""
     try:
         with np.load(place, allow_pickle=False) as file:
             found = Scan(*(file[name] for name in PARTS))
@@ -154,7 +154,7 @@ def read_scan(place: Path, count: int) -> Scan | None:
 
 
 def write_scan(place: Path, content: Scan) -> None:
-    """Keeps a scan, whole or not at all; where the cache cannot be written, the next process scans anew."""
+    """Keeps a scan, completely or not at all; where the cache cannot be written, the next process scans anew."""
     part = place.with_suffix(f".{os.getpid()}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -62,7 +62,7 @@ class LearnedFrom:
 class Scored:
     """Images to score a network on. part: which part of the data they are; labels: numbers of class_names.
 
-    mean, std: of the data's training images, or of these where there are none, for a network that knows no others.
+    mean, std: of the data's training images, or of these if there are none, for a network that knows no others.
     """
 
     name: str
@@ -82,7 +82,7 @@ def test_split(data: Data, part: str = TEST) -> Scored:
 
 
 def load_same(setup: Setup, learned: LearnedFrom, class_names: Sequence[str], image_size: int) -> Scored | None:
-    """The test split of the folder of a setup, where that is what the network learned from; else None.
+    """The test split of the folder of a setup, if that is what the network learned from; else None.
 
     setup: which divides the data as for the training (`LearnedFrom.options`), with the image size to score at;
     class_names, image_size: those of the training.
@@ -111,12 +111,12 @@ def may_be_same(root: Path, learned: LearnedFrom, class_names: Sequence[str]) ->
 
 
 def load_other(setup: Setup, *, normalised: bool, value_range: ValueRange | None = None) -> Scored:
-    """The folder of a setup: its test images where it has such, else all of its images. One class is enough.
+    """The folder of a setup: its test images if it has such, else all of its images. One class is enough.
 
     normalised: whether the network knows by what mean and standard deviation; else those of the folder's training
-    images are found, or where it has no test images, of all; value_range: of the training's images of more than 8
-    bits, as in `load_data`; where neither is known, that of the images themselves. Raises InputError for folders
-    without images, and where more than 5 % of them are broken.
+    images are found, or if it has no test images, of all; value_range: of the training's images of more than 8
+    bits, as in `load_data`; if neither is known, that of the images themselves. Raises InputError for folders
+    without images, and if more than 5 % of them are broken.
     """
     root = folder_of(setup)
     try:

@@ -102,7 +102,7 @@ def of_size(collection: Collection, image_size: int | None, *, is_named: bool) -
 
 
 def check_room(collection: Collection, image_size: int) -> None:
-    """Raises InputError where the images, brought to that size, would not fit into the free memory."""
+    """Raises InputError if the images, brought to that size, would not fit into the free memory."""
     splits = (collection.train, collection.val, collection.test)
     number = sum(len(split) for split in splits if split is not None)
     needed, free = number * collection.train.images.shape[1] * image_size**2, free_bytes()
@@ -114,7 +114,7 @@ def check_room(collection: Collection, image_size: int) -> None:
 
 
 def load_setup(setup: Setup, value_range: ValueRange | None = None, **others: Any) -> Data:
-    """The data a setup names, streamed where they would not fit its device. Raises InputError.
+    """The data a setup names, streamed if they would not fit its device. Raises InputError.
 
     value_range, others: as in `load_data`.
     """

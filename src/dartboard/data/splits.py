@@ -61,7 +61,7 @@ class Data:
     """One data set, divided. mean, std: of each channel, of pixels in [0, 1].
 
     fingerprint: SHA-256 over the three splits and the class names; notes: what a person should know about this data;
-    value_range: what became 0 and 255 in images of more than 8 bits; None where there are none to train on.
+    value_range: what became 0 and 255 in images of more than 8 bits; None if there are none to train on.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Collection:
-    """A data set as it was read, before it is divided. val and test: None where the source has none of its own.
+    """A data set as it was read, before it is divided. val and test: None if the source has none of its own.
 
     mean, std: published constants, or None to compute them. lenient: a class that is too rare to be in every split
     is a note and not an error (small files in the layout of a data set whose classes are fixed). by_image: the

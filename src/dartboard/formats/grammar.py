@@ -64,7 +64,7 @@ def parse_genotype(text: str, line: int = 1, column: int = 1) -> Call:
     """The arguments of the `Genotype(...)`, or the dict, at the beginning of the text.
 
     Strings, numbers, (nested) lists and dicts. line, column: of that beginning, for messages. Raises InputError:
-    FormError where the text is not of the grammar. The depth of brackets bounds the recursion here.
+    FormError if the text is not of the grammar. The depth of brackets bounds the recursion here.
     """
     reader = Reader(text, tokens(text, line, column), line, column)
     if reader.next_is("mark", "{"):

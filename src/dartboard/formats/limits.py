@@ -13,7 +13,7 @@ OPENING, CLOSING = "([{", ")]}"
 
 
 def check_depth(brackets: Iterable[str]) -> None:
-    """Raises InputError where more than MAX_DEPTH brackets are open at once; `brackets` in the order of the text."""
+    """Raises InputError if more than MAX_DEPTH brackets are open at once; `brackets` in the order of the text."""
     level = 0
     for bracket in brackets:
         level += (bracket in OPENING) - (bracket in CLOSING)

@@ -121,7 +121,7 @@ def at(data: bytes, where: Place) -> Reading:
 
 
 def from_object(record: dict[str, Any]) -> Reading | None:
-    """The architecture of an object of any notation; None where its keys are those of none. Raises InputError."""
+    """The architecture of an object of any notation; None if its keys are those of none. Raises InputError."""
     if record.keys() & set(KEYS.values()):
         return Reading(read_nnabla(record), "nnabla")
     if record.keys() & {"space", "choices"}:
@@ -139,7 +139,7 @@ def of_genotype(call: Call) -> Reading:
 def write(architecture: Architecture, notation: str) -> str:
     """The architecture as one line in the notation (a key of NOTATIONS), without a line end.
 
-    Raises InputError for an unknown notation, and where the notation cannot hold the architecture, saying why.
+    Raises InputError for an unknown notation, and if the notation cannot hold the architecture, saying why.
     """
     if notation not in NOTATIONS:
         raise unknown("notation", notation, NOTATIONS)

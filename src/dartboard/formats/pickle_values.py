@@ -188,7 +188,7 @@ def mark(machine: Machine, code: bytes) -> None:
 
 
 def pop(machine: Machine, code: bytes) -> None:
-    """Takes away the top, or the mark where nothing is above it."""
+    """Takes away the top, or the mark if nothing is above it."""
     if code == b"1" or not machine.stack:
         machine.from_mark()
     else:

@@ -79,7 +79,7 @@ def place(start: int, before: bytes) -> Place:
 
 
 def chosen(found: Sequence[Place], name: str | None, data: bytes) -> tuple[Place, str]:
-    """The place that is meant, and a remark where it is one of several. Raises InputError.
+    """The place that is meant, and a remark if it is one of several. Raises InputError.
 
     name: as FILE:NAME gives it, or None: the only one, or the last of several that have no names or all the same (a
     log). Several with names are refused: only the person knows which.

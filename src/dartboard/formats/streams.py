@@ -13,7 +13,7 @@ SHELL_PIPE = re.compile(r"/dev/fd/\d+|/proc/self/fd/\d+")
 
 
 def stream_of(name: str) -> int | None:
-    """The descriptor of what a word names, where it is a stream and no file; else None."""
+    """The descriptor of what a word names, if it is a stream and no file; else None."""
     if name in STANDARD_INPUT:
         return 0
     number = int(name.rpartition("/")[2]) if SHELL_PIPE.fullmatch(name) and len(name) < 30 else None

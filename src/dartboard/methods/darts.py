@@ -82,7 +82,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     """Algorithm 1. Begins, or resumes from the run's checkpoint; reads data.train and data.val, never data.test.
 
     supernet: another module than the space's, with its interface (`choice_shapes`, `forward(x, choice)`, and for a warm
-    start `head_prefix`). Raises InputError for a batch larger than a split, CannotContinueError where the loss is no
+    start `head_prefix`). Raises InputError for a batch larger than a split, CannotContinueError if the loss is no
     longer finite.
     """
     watch, data, task = relaxation.watched_data(config, space, data, run)

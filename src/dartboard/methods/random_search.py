@@ -87,8 +87,8 @@ def search(
 ) -> Result:
     """The algorithm. Begins, or resumes from the run's checkpoint; reads data.train and data.val, never data.test.
 
-    data: None where a table scores; supernet: one whose weights score; scorer: another f; limits: beside those of the
-    config. Raises InputError where nothing fits the limits and for what cannot score, CannotContinueError where the
+    data: None if a table scores; supernet: one whose weights score; scorer: another f; limits: beside those of the
+    config. Raises InputError if nothing fits the limits and for what cannot score, CannotContinueError if the
     loss of a training is not finite.
     """
     scoring = trials.scoring_of(config, space, data, run, supernet, scorer)

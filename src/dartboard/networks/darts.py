@@ -308,7 +308,7 @@ def of_sizes(architecture: Architecture, sizes: Sizes) -> Network:
 def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
     """The fields of Sizes as far as tensors tell them; image_size is that of the official network.
 
-    origin: where the tensors are from, for the message. Raises InputError where they are no network of cells.
+    origin: where the tensors are from, for the message. Raises InputError if they are no network of cells.
     """
     numbers = {name.split(".")[1] for name in tensors if name.startswith("cells.")}
     stem: Literal["cifar", "imagenet"] = "imagenet" if "stem1.1.weight" in tensors else "cifar"
@@ -338,7 +338,7 @@ def reported(architecture: Architecture, network: str, **sizes: Any) -> Network:
 def inherit(supernet: Supernet, architecture: Architecture) -> Network:
     """The architecture with its weights copied out of the supernet, in the supernet's form of BatchNorm.
 
-    Raises InputError where the architecture does not lie inside the supernet.
+    Raises InputError if the architecture does not lie inside the supernet.
     """
     check_inside(supernet, architecture)
     network = Network(

@@ -203,7 +203,7 @@ def mixed_by_source(cell: MixedCell, x: Tensor, rows: Tensor) -> Tensor:
 
 
 def total(terms: Sequence[Tensor], like: Tensor) -> Tensor:
-    """The sum of maps; zeros where there are none."""
+    """The sum of maps; zeros if there are none."""
     return reduce(add, terms) if terms else torch.zeros_like(like)
 
 
@@ -330,7 +330,7 @@ def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
 
     Cells without a convolution have no tensors: then the number of cells is told by where the two residual blocks lie,
     and of two numbers that would do the smaller one is taken. origin: where the tensors are from, for the message.
-    Raises InputError where they are no network of this family.
+    Raises InputError if they are no network of this family.
     """
     blocks = sorted(int(name.split(".")[1]) for name in tensors if name.endswith(".downsample.1.weight"))
     first, classifier = tensors.get("stem.0.weight"), tensors.get("classifier.weight")
@@ -361,7 +361,7 @@ def reported(architecture: Architecture, network: str, image_size: int, **sizes:
 def inherit(supernet: Supernet, architecture: Architecture) -> Network:
     """The architecture with its weights copied out of the supernet, in the supernet's form of BatchNorm.
 
-    Raises InputError where the architecture does not lie inside the supernet.
+    Raises InputError if the architecture does not lie inside the supernet.
     """
     check_inside(supernet, architecture)
     network = Network(

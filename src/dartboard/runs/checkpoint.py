@@ -24,7 +24,7 @@ TENSORS, STATE = "tensors.safetensors", "state.json"
 class Checkpoint:
     """What a run was when it was saved.
 
-    tensors: by name, on the CPU; step, epoch: those to go on with, as the method counted them; extra: JSON values of
+    tensors: by name, on the CPU; step, epoch: those to resume at, as the method counts them; extra: JSON values of
     the method; metrics_bytes: length of metrics.jsonl; elapsed_s: seconds worked so far; last_epoch: the last epoch's
     line in the metrics, or None; settings: the digest of the run's settings; place: the folder it was read from.
     """
@@ -51,7 +51,7 @@ def digest(state: dict[str, Any]) -> str:
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Writes folder/step-NNNNNNNNN whole or not at all; returns its path. Raises as `atomic_files.writing`."""
+    """Writes folder/step-NNNNNNNNN completely or not at all; returns its path. Raises as `atomic_files.writing`."""
     from safetensors.torch import save
 
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()})
@@ -76,7 +76,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def free_name(folder: Path, step: int) -> Path:
-    """step-000000012, or step-000000012.1 where that step was saved before: nothing intact is ever overwritten."""
+    """step-000000012, or step-000000012.1 if that step was saved before: nothing intact is ever overwritten."""
     target, again = folder / f"step-{step:09d}", 0
     while target.exists():
         again += 1
@@ -85,7 +85,7 @@ def free_name(folder: Path, step: int) -> Path:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, intact or not, oldest first. Raises InputError where it is no folder."""
+    """The checkpoints in a folder, intact or not, oldest first. Raises InputError if it is no folder."""
     if os.path.lexists(folder) and not folder.is_dir():
         raise InputError(f"{folder} is not a folder of checkpoints; restore the folder, or move what is there")
     found = {}
@@ -96,7 +96,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
-    """The checkpoint in a folder, or None where any byte of it is missing or wrong."""
+    """The checkpoint in a folder, or None if any byte of it is missing or wrong."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -111,9 +111,9 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def newest(folder: Path) -> Checkpoint | None:
-    """The newest intact checkpoint in a folder in which another process may be at work; None where there is none.
+    """The newest intact checkpoint in a folder in which another process may be at work; None if there is none.
 
-    Nothing is written or locked. Raises InputError where there are checkpoints and none is intact.
+    Nothing is written or locked. Raises InputError if there are checkpoints and none is intact.
     """
     while found := checkpoints(folder):
         for path in reversed(found):

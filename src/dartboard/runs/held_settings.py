@@ -1,7 +1,7 @@
-"""The settings a run began with. A digest holds those that decide its result; the others may change, and are noted.
+"""The settings a run started with. A digest covers those that decide its result; the others may change, and are noted.
 
-environment.json keeps all settings of config.toml as they were, and the digest of the held ones. What later versions
-add to the settings is in neither, and the run goes on with its default.
+environment.json has all settings of config.toml as they were, and the digest of the fixed ones. What later versions
+add to the settings is in neither, and the run continues with its default.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ MOST_NAMED = 4  # edits that a refusal names
 
 
 def record(table: Mapping[str, Any]) -> dict[str, Any]:
-    """What environment.json keeps of the settings."""
+    """What environment.json records of the settings."""
     settings = canonical(table)
     return {SETTINGS: settings, DIGEST: digest(settings)}
 
@@ -50,11 +50,11 @@ def held(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check(known: Mapping[str, Any], table: Mapping[str, Any], place: Path, new: str) -> bool:
-    """Raises EditedSettingsError where a held setting is another than when the work began.
+    """Raises EditedSettingsError if a setting under the digest has changed since the start.
 
     known: the content of environment.json; table: the settings now, in the file `place`; new: the command that starts
-    new work with them. A folder of images may have moved: their fingerprint holds them. Returns False where an older
-    version kept no settings.
+    new work with them. A folder of images may have moved: their fingerprint identifies them. Returns False if an older
+    version recorded no settings.
     """
     if DIGEST not in known:
         return False
@@ -72,7 +72,7 @@ def check(known: Mapping[str, Any], table: Mapping[str, Any], place: Path, new: 
 
 
 def undoing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What to do where no new work can begin with the settings as they are now: they name other work. Else empty."""
+    """What to do if no new work can begin with the settings as they are now: they name other work. Else empty."""
     names = [name for name in ("command", "method") if before.get(name) != now.get(name)]
     if now.get("space") not in (before.get("space"), *SPACES):
         names.append("space")

@@ -41,13 +41,13 @@ class Limits:
 
     @property
     def step_s(self) -> float | None:
-        """Seconds a step, the first one left out; None after fewer than two."""
+        """Seconds per step, without the first one; None after fewer than two."""
         if self.steps_done < 2:
             return None
         return (self.last_step_ended - self.first_step_ended) / (self.steps_done - 1)
 
     def reason(self) -> tuple[str, int] | None:
-        """(why to stop, exit code), or None to go on."""
+        """(why to stop, exit code), or None to continue."""
         if self.caught is not None:
             return SIGNALS[self.caught], 128 + self.caught
         if self.steps is not None and self.steps_done >= self.steps:

@@ -11,7 +11,7 @@ from dartboard.runs.locks import LOCK
 def make_folder(folder: Path, beginning: Container[str], exist_ok: bool) -> list[Path]:
     """Makes it; returns which folders were not there, the innermost first. Raises as `check_empty`.
 
-    exist_ok: whether it may be there, empty. Where not, one of several that try at once gets it.
+    exist_ok: whether it may be there, empty. If not, one of several that try at once gets it.
     """
     with writing(folder):
         check_empty(folder, beginning)

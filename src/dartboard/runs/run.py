@@ -1,7 +1,7 @@
-"""A run: one folder, one job. Its config, environment, metrics and checkpoints; how it is stopped and gone on with.
+"""A run: one folder, one job. Its config, environment, metrics and checkpoints; how it is stopped and resumed.
 
 All randomness of a run comes from `Run.generator(name, index)`, a function of (seed, name, index): no state of a
-random number generator is ever saved, and a run that goes on from a checkpoint repeats what an unstopped one does.
+random number generator is ever saved, and a run that resumes from a checkpoint repeats what an unstopped one does.
 The files are described in docs/run-folder.md.
 """
 
@@ -64,8 +64,8 @@ class Run:
         self.warm_start = from_table(table)
         self.settings: dict[str, Any] = table
         self.limits = Limits()
-        self.resumed_by = folder  # the folder to name in `dartboard resume`: of a study, where it is a part of one
-        self.label = ""  # what its lines begin with, where several runs work side by side
+        self.resumed_by = folder  # the folder to name in `dartboard resume`: of a study, if it is a part of one
+        self.label = ""  # what its lines begin with, if several runs work side by side
         self.length_announced = False  # whether a line has said that it takes more than an hour
         self._lock = take_lock(folder) if write else None
         self._made: list[Path] = []  # folders, the innermost first
@@ -96,7 +96,7 @@ class Run:
         """A new run in a folder that is empty or not there yet; with exist_ok=False only in one that is not there.
 
         config: the method's or the training's frozen config; seed: short for setup=Setup(seed=seed); command and
-        method: told from the config's module where not given; parent: the search that a training's cell comes from, or
+        method: by default from the config's module; parent: the search that a training's cell comes from, or
         that a search begins from by `warm_start`, whose checkpoint is `start`; drawn: that the architecture was drawn
         at random, as the one of this number.
         Raises TakenError (folder not empty, or in use), InputError (folder not writable; device not there),
@@ -130,7 +130,7 @@ class Run:
 
     @classmethod
     def open(cls, folder: str | Path, *, write: bool = False) -> "Run":
-        """The run in a folder; write=True to go on with it. Budgets of its config bound only its first process.
+        """The run in a folder; write=True to resume it. Budgets of its config bound only its first process.
 
         Raises InputError: no run there, its files damaged, or (write) in use, not writable, or its settings edited.
         """
@@ -159,13 +159,13 @@ class Run:
         self.close()
 
     def close(self) -> None:
-        """Gives the folder free for other processes."""
+        """Releases the folder for other processes."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def discard(self) -> None:
-        """Takes a run that this process made, and that has done nothing yet, off the disk."""
+        """Deletes a run that this process made and that has done nothing yet."""
         if (self.folder / METRICS).exists() or (self.folder / CHECKPOINTS).exists():
             return
         for name in (CONFIG, ENVIRONMENT, ARCHITECTURE, LOCK):
@@ -183,12 +183,12 @@ class Run:
 
     @property
     def device(self) -> "torch.device":
-        """The device to compute on. Raises InputError where it is not there."""
+        """The device to compute on. Raises InputError if it is not there."""
         return pick_device(self.setup.device)
 
     @property
     def environment(self) -> dict[str, Any]:
-        """The content of environment.json. Raises InputError where it is damaged."""
+        """The content of environment.json. Raises InputError if it is damaged."""
         return read_json(self.folder / ENVIRONMENT)
 
     @property
@@ -223,7 +223,7 @@ class Run:
         return held_settings.new_run_command(self.folder / CONFIG, self.stored, self.environment)
 
     def check_settings(self) -> bool:
-        """Whether the run knows the settings it began with. Raises EditedSettingsError where config.toml has others."""
+        """Whether the run knows the settings it began with. Raises EditedSettingsError if config.toml has others."""
         new = f"start a new run with them: {self.new_run_command}"
         return held_settings.check(self.environment, self.stored, self.folder / CONFIG, new)
 
@@ -259,13 +259,13 @@ class Run:
             self._last_epoch = fields
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; a last line that is not whole yet is left out. Raises InputError if damaged."""
+        """The lines of metrics.jsonl; an incomplete last line is left out. Raises InputError if damaged."""
         return read_lines(self.folder / METRICS)
 
     def save(
         self, state: "Mapping[str, torch.Tensor]", *, step: int, epoch: int, extra: dict[str, Any] | None = None
     ) -> None:
-        """Writes a checkpoint, whole or not at all, and keeps the last two. extra: JSON values.
+        """Writes a checkpoint, completely or not at all, and keeps the last two. extra: JSON values.
 
         Raises CannotContinueError (disk full; the checkpoints before stay), InputError (not writable).
         """
@@ -278,10 +278,10 @@ class Run:
         self._saved = time.monotonic()
 
     def load(self) -> Checkpoint | None:
-        """The newest intact checkpoint, or None to start anew. A word on stderr where a newer one is torn.
+        """The newest intact checkpoint, or None to start. Prints a notice if a newer one is damaged.
 
-        Where the run is open for writing, metrics.jsonl is cut to the length it had then, and what of it is missing or
-        damaged is marked. Raises InputError where there are checkpoints and all are torn, or one is of another run.
+        If the run is open for writing, metrics.jsonl is cut to the length it had then, and what of it is missing or
+        damaged is marked. Raises InputError if all checkpoints are damaged, or one is of another run.
         """
         found = checkpoints(self.folder / CHECKPOINTS)
         for position in reversed(range(len(found))):
@@ -332,7 +332,7 @@ class Run:
 
         save: writes a checkpoint from which the step after this one follows; step: steps done since the run began.
         Raises InterruptedRunError with the exit code 130, 143, or 0 at a limit; CannotContinueError, and saves nothing,
-        where another process has taken the run over.
+        if another process has taken the run over.
         """
         if self.limits.lost:
             raise CannotContinueError(f"{self.limits.lost}; nothing was written since")
@@ -350,8 +350,8 @@ class Run:
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Around a loop: memory is kept from step to step, signals are noted for `pulse`; what stops the work ends with
-        the words to go on with.
+        """Surrounds a loop: memory is reused from step to step, signals are left to `pulse`, and the message of what
+        stops the work ends with the command that resumes it.
 
         Raises CannotContinueError for a full or failing disk and for want of memory.
         """
@@ -371,7 +371,7 @@ class Run:
                 raise CannotContinueError(self._memory_advice()) from error
 
     def _memory_advice(self) -> str:
-        """What to do where memory is used up: other settings need a new run, the same ones more memory."""
+        """What to do if memory is used up: other settings need a new run, the same ones more memory."""
         saved = f"the last checkpoint is {self._kept[-1].name}" if self._kept else "nothing is saved yet"
         size = self.settings.get("batch_size", 1)
         smaller = f" ({size // 2} in place of {size})" if size > 1 else ""
@@ -391,7 +391,7 @@ class Run:
         return Pace(total_steps, left_s, most_steps, what, advice, said=self.length_announced)
 
     def progress(self, *, total_steps: int, total_epochs: int, unit: str = "epoch") -> Progress:
-        """What is seen of the work, as a context manager: a bar on a terminal, a line an epoch elsewhere."""
+        """What is seen of the work, as a context manager: a bar on a terminal, a line per epoch elsewhere."""
         return progress_for(total_steps, total_epochs, self.label, self._pace(total_steps), unit)
 
     def finish(self, architecture: Architecture | None = None, **result: Any) -> None:
@@ -409,6 +409,6 @@ def command_of_module(module: str) -> tuple[str, str | None]:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error tells that memory is used up: Python's, the GPU's, or the CPU allocator's."""
+    """Whether an error says that memory is used up: Python's, the GPU's, or the CPU allocator's."""
     words = ("out of memory", "can't allocate memory", "not enough memory", "could not create a primitive")  # oneDNN's
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)

@@ -40,7 +40,7 @@ class Timer:
         self._open.append((outer + name, self.now()))
 
     def stop(self) -> None:
-        """Ends the part begun last."""
+        """Ends the part started last."""
         name, start = self._open.pop()
         self._unread.append((name, start, self.now()))
 

@@ -98,7 +98,7 @@ def split_column(word: str) -> tuple[str, str | None]:
 def read_table(path: str | Path, layout: Layout, column: str | None = None) -> Table:
     """The two columns of a table, each architecture once. column: a key of layout.columns; the first where not given.
 
-    Raises InputError in one line that names the file, and the row where one is wrong: no such file, not text, no such
+    Raises InputError in one line that names the file, and the row if one is wrong: no such file, not text, no such
     column, a row of another length, an architecture that cannot be read, one that is missing or there twice, an
     accuracy that is no number or lies outside of 0 to 100, a column that holds fractions in place of percent.
     """

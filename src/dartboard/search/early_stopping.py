@@ -147,7 +147,7 @@ def outcomes(watch: Watch, lines: Sequence[Mapping[str, Any]]) -> dict[Rule, Sto
 
 
 def chosen(watch: Watch, lines: Sequence[Mapping[str, Any]]) -> tuple[Rule, Stopped] | None:
-    """The rule whose cell is the search's result; None where that is the last epoch's.
+    """The rule whose cell is the search's result; None if that is the last epoch's.
 
     The first that fired; where none did, held-out: it keeps its best to the end.
     """

@@ -51,7 +51,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Stopped:
-    """What a rule says of a search. epoch: after which it fired, None where it has not; kept: the epoch of its cell.
+    """What a rule says of a search. epoch: after which it fired, None if it has not; kept: the epoch of its cell.
 
     architecture: that cell, as the line of the epoch has it; why: in a few words.
     """
@@ -111,7 +111,7 @@ def check_space(rules: Sequence[Rule], space: SearchSpace) -> None:
 
 
 def verdict(rule: Rule, lines: Sequence[Line], mixed: Mixed) -> Stopped | None:
-    """What the rule says at the first epoch at which it fires; None where it never does.
+    """What the rule says at the first epoch at which it fires; None if it never does.
 
     lines: of metrics.jsonl, of which those of epochs count; mixed: what each edge mixes, the columns of alpha.
     """
@@ -181,7 +181,7 @@ def stable(rule: Rule, epochs: Sequence[Line], mixed: Mixed) -> Stopped | None:
 
 
 def order(line: Line, mixed: Mixed) -> tuple[tuple[int, ...], ...]:
-    """On every edge its learnable operations, by alpha; where no edge has two, at every node its edges by theirs."""
+    """On every edge its learnable operations, by alpha; if no edge has two, at every node its edges by theirs."""
     family = family_of(mixed)
     tables = {kind: [softmax(row) for row in line[f"alpha_{kind}"]] for kind in mixed}
     columns = {kind: [learnable(row, family) for row in rows] for kind, rows in mixed.items()}
@@ -230,7 +230,7 @@ def eigenvalue(rule: Rule, epochs: Sequence[Line], mixed: Mixed) -> Stopped | No
 
 
 def average(values: Mapping[int, float], middle: int, every: int) -> float | None:
-    """Of the readings around one, fewer only before the search's first; None where one of them is missing."""
+    """Of the readings around one, fewer only before the search's first; None if one of them is missing."""
     around = [middle + every * offset for offset in range(-(WINDOW // 2), WINDOW // 2 + 1)]
     found = [values.get(epoch) for epoch in around if epoch >= 0]
     known = [value for value in found if value is not None]

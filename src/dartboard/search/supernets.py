@@ -76,7 +76,7 @@ class State:
     """Everything that changes during a search with shared weights, in a space that does not.
 
     A method adds fields of its own; a checkpoint holds every field that has tensors. SAVED_AS: the names of parts in a
-    checkpoint, where they are not those of the fields.
+    checkpoint, if they are not those of the fields.
     """
 
     SAVED_AS: ClassVar[Mapping[str, str]] = {"w_optimizer": "w"}
@@ -124,9 +124,9 @@ def sgd(config: Settings, supernet: nn.Module) -> torch.optim.Optimizer:
 
 
 def start(state: State, config: Settings, run: Run, carried: warm_start.Carried) -> None:
-    """Puts the run's newest checkpoint into a fresh state or, where there is none, what the run takes from another.
+    """Puts the run's newest checkpoint into a fresh state or, if there is none, what the run takes from another.
 
-    carried: what the method can take. Raises InputError where it does not fit, and for a schedule that is too short.
+    carried: what the method can take. Raises InputError if it does not fit, and for a schedule that is too short.
     """
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, state.place, **state.parts())

@@ -85,7 +85,7 @@ def scoring_of(
 ) -> Scoring:
     """What the settings say. supernet: one whose weights score; scorer: another one altogether; both come before them.
 
-    Raises InputError where the table, the search or the data do not serve.
+    Raises InputError if the table, the search or the data do not serve.
     """
     if config.truth is not None:
         return of_table(config.truth, space, run)
@@ -126,7 +126,7 @@ def cost_of(channels: int, cells: int, data: Data, architecture: Architecture) -
 
 
 def of_table(truth: str, space: SearchSpace, run: Run) -> Scoring:
-    """Scores from a table, counts at the published sizes. Raises InputError where it is another than at the start."""
+    """Scores from a table, counts at the published sizes. Raises InputError if it is another than at the start."""
     table = table_of(truth, space)
     note_table(run, truth, table)
 
@@ -168,7 +168,7 @@ def sizes_of(parent: Run) -> tuple[int, int]:
 def supernet_of(parent: Run, space: SearchSpace, data: Data, run: Run) -> nn.Module:
     """The supernet of a search as its newest checkpoint has it, or had it when this run began: the run keeps a copy.
 
-    Raises InputError where there is none of this space.
+    Raises InputError if there is none of this space.
     """
     if not checkpoints(run.folder / START):
         keep_start(run.folder, check_parent(parent, space))
@@ -185,7 +185,7 @@ def supernet_of(parent: Run, space: SearchSpace, data: Data, run: Run) -> nn.Mod
 
 
 def check_parent(parent: Run, space: SearchSpace) -> Checkpoint:
-    """The newest checkpoint of a search of this space. Raises InputError where it is none, or trained no supernet."""
+    """The newest checkpoint of a search of this space. Raises InputError if it is none, or trained no supernet."""
     if parent.command != "search":
         raise InputError(f"--shared-weights {parent.folder} is no search; give the folder of one with a supernet")
     if parent.space is not None and parent.space != space.name:

@@ -25,7 +25,7 @@ SAME = ("channels", "cells")  # settings of both searches that weights depend on
 def check_parent(
     parent: Run, header: Mapping[str, Any], config: Any, parts: Sequence[str], carried: Carried
 ) -> Checkpoint:
-    """The newest intact checkpoint of the run to begin from. Raises InputError where a search cannot begin from it.
+    """The newest intact checkpoint of the run to begin from. Raises InputError if a search cannot begin from it.
 
     parts: words of --carry; carried: what the method can carry.
     """
@@ -57,7 +57,7 @@ def check_words(parts: Sequence[str], carried: Carried) -> None:
 
 
 def start_of(run: Run) -> Checkpoint | None:
-    """What a run begins from, or None for a run that begins by itself. Raises InputError where the copy is damaged."""
+    """What a run begins from, or None for a run that begins by itself. Raises InputError if the copy is damaged."""
     if run.warm_start is None:
         return None
     found = [read_checkpoint(path) for path in checkpoints(run.folder / START)]
@@ -79,7 +79,7 @@ def load_carried(run: Run, carried: Carried, supernet: nn.Module, parts: Mapping
     """Puts what a run takes from another into its fresh parts; the supernet's classifier stays new.
 
     supernet: one of the parts, whose `head_prefix` is what the names of its classifier's tensors begin with; parts: as
-    `save` takes them. Raises InputError where names or shapes differ.
+    `save` takes them. Raises InputError if names or shapes differ.
     """
     fresh = {f"{name}/{key}": tensor for name, part in parts.items() for key, tensor in tensors_of(part).items()}
     found = wanted(run, carried, fresh)
@@ -94,7 +94,7 @@ def load_carried(run: Run, carried: Carried, supernet: nn.Module, parts: Mapping
 
 def wanted(run: Run, carried: Carried, fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The other run's tensors that are asked for, by their names in a checkpoint: what was learned and, where the
-    schedule continues, its optimizers' state. Raises InputError where the names of what was learned are not `fresh`'s.
+    schedule continues, its optimizers' state. Raises InputError if the names of what was learned are not `fresh`'s.
     """
     start = start_of(run)
     assert start is not None and run.warm_start is not None

@@ -65,7 +65,7 @@ def edges(num_nodes: int = NUM_NODES) -> tuple[tuple[int, int], ...]:
 
 
 def edges_of(num_rows: int) -> tuple[tuple[int, int], ...]:
-    """The edges of the relaxed cell whose table has so many rows; those of the next larger one where none has."""
+    """The edges of the relaxed cell whose table has so many rows; those of the next larger one if none has."""
     return next(found for nodes in range(1, MAX_NODES + 1) if len(found := edges(nodes)) >= num_rows)
 
 
@@ -300,7 +300,7 @@ def graph(cell: Cell, kind: str) -> Graph:
 
 
 def relaxed(kind: str, num_rows: int) -> Graph | None:
-    """The relaxed cell whose table has so many rows, an edge each; None where no cell has so many."""
+    """The relaxed cell whose table has so many rows, an edge each; None if no cell has so many."""
     found = (nodes for nodes in range(1, MAX_NODES + 1) if len(edges(nodes)) == num_rows)
     if (num_nodes := next(found, None)) is None:
         return None

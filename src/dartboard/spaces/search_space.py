@@ -43,7 +43,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Choice:
-    """A named choice between options, from small to large where they have an order.
+    """A named choice between options, from small to large if they have an order.
 
     when: (name of an earlier choice, values of it): this choice exists only where the earlier one exists and has one
     of these values, as the kernel of a fourth block does where the depth is four; None: it always exists.
@@ -118,7 +118,7 @@ class SearchSpace:
         return Architecture(self.family, tuple(values.items()))
 
     def build(self, values: Mapping[str, Value]) -> Architecture:
-        """The architecture of these values, in the space's order. Raises KeyError where a choice has no value."""
+        """The architecture of these values, in the space's order. Raises KeyError if a choice has no value."""
         return self.walk(lambda choice: values[choice.name])
 
     def __contains__(self, architecture: object) -> bool:
@@ -129,7 +129,7 @@ class SearchSpace:
         return values.keys() == {c.name for c in there} and all(values[c.name] in c.options for c in there)
 
     def sample(self, rng: Random) -> Architecture:
-        """Each choice that exists drawn uniformly, in order: where none is conditional, uniform over architectures."""
+        """Each choice that exists drawn uniformly, in order: if none is conditional, uniform over architectures."""
         return self.walk(lambda choice: rng.choice(choice.options))
 
     def smallest(self) -> Architecture:
@@ -144,7 +144,7 @@ class SearchSpace:
         """The architecture with some of its choices drawn anew, and what comes into being by them drawn.
 
         chance: each choice is drawn anew with this probability, and may get the value it had. None: exactly one,
-        of those that have an alternative, and it gets another value; raises IndexError where there is none.
+        of those that have an alternative, and it gets another value; raises IndexError if there is none.
         """
         given = dict(architecture.choices)
         if chance is None:
@@ -197,7 +197,7 @@ def another_value(choices: Sequence[Choice], given: Mapping[str, Value], rng: Ra
 
 
 def fault_of(choice: Choice, earlier: Mapping[str, Choice]) -> str | None:
-    """What keeps a choice from standing after the earlier ones, and what to do; None where nothing does."""
+    """What keeps a choice from standing after the earlier ones, and what to do; None if nothing does."""
     if choice.name in earlier:
         return "two choices have this name; give each a name of its own"
     if not choice.options:

@@ -71,7 +71,7 @@ class Task(Protocol):
         ...
 
     def check(self, *splits: str) -> None:
-        """Raises InputError where a batch is larger than a split."""
+        """Raises InputError if a batch is larger than a split."""
         ...
 
     def order(self, split: str, run: Run, epoch: int) -> list[Tensor]:

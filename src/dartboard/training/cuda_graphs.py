@@ -95,7 +95,7 @@ class Recorder:
         return call
 
     def try_to_record(self, step: Callable[..., Any], places: Sequence[Tensor]) -> Recording | None:
-        """None where it fails, with a line on stderr. Raises RuntimeError for want of memory."""
+        """None if it fails, with a line on stderr. Raises RuntimeError for want of memory."""
         try:
             return self.record(step, places, self.pool)
         except RuntimeError as error:

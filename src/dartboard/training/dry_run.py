@@ -80,7 +80,7 @@ class Seconds:
 
 
 def usual(times: Sequence[float]) -> float:
-    """The median, without the first one where there are others: it makes things ready, too."""
+    """The median, without the first one if there are others: it makes things ready, too."""
     return statistics.median(times[1:] or times)
 
 

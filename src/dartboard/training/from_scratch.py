@@ -166,7 +166,7 @@ def fit(
     The result is the last epoch's weights, also in weights.safetensors; the test accuracy of each epoch is logged and
     used for nothing. A training that serves as a score learns on "train" and is scored on "val": then no test image is
     read. Raises InputError for a batch larger than the data and for arguments of another kind, CannotContinueError
-    where the loss is NaN.
+    if the loss is NaN.
     """
     check_kind(config, Config, "fit takes a train.Config first")
     check_kind(network, nn.Module, "fit takes a network, an nn.Module, second")
@@ -300,7 +300,7 @@ def finish(network: nn.Module, task: Task, run: Run, score_on: ScoreOn) -> Score
 
 
 def write_weights(network: nn.Module, path: Path) -> None:
-    """All weights and buffers as one safetensors file, whole or not at all."""
+    """All weights and buffers as one safetensors file, completely or not at all."""
     from safetensors.torch import save as as_bytes
 
     state = network.state_dict()

@@ -28,7 +28,7 @@ DTYPES = {"float32": torch.float32, "bf16": torch.float32, "float64": torch.floa
 
 
 def check_finite(step: int, lr: float, **losses: float) -> None:
-    """Raises CannotContinueError, naming the step and the learning rate, where a loss is NaN or infinite."""
+    """Raises CannotContinueError, naming the step and the learning rate, if a loss is NaN or infinite."""
     for name, loss in losses.items():
         if not math.isfinite(loss):
             raise CannotContinueError(
@@ -41,7 +41,7 @@ def check_finite(step: int, lr: float, **losses: float) -> None:
 
 
 def prepare(run: Run) -> tuple[torch.device, torch.dtype]:
-    """Device and number format of a run, and its CPU threads set. Raises InputError where the device lacks them."""
+    """Device and number format of a run, and its CPU threads set. Raises InputError if the device lacks them."""
     if run.setup.threads is not None:
         torch.set_num_threads(run.setup.threads)
     device = run.device
@@ -139,7 +139,7 @@ class Place:
     def read(self) -> None:
         """Brings the numbers of the steps since the last reading from the device, with one wait, into the sums.
 
-        Raises CannotContinueError, naming the first such step, where a loss is NaN or infinite.
+        Raises CannotContinueError, naming the first such step, if a loss is NaN or infinite.
         """
         if not self.unread:
             return
@@ -198,7 +198,7 @@ def of_now(extra: Mapping[str, Any]) -> dict[str, Any]:
 def note_step(run: Run, place: Place, progress: Progress) -> None:
     """Every LOG_EVERY steps reads the numbers and writes those of the step just made into the metrics.
 
-    Shows those read last. Raises CannotContinueError where a loss since the last reading is NaN or infinite.
+    Shows those read last. Raises CannotContinueError if a loss since the last reading is NaN or infinite.
     """
     if place.step % LOG_EVERY == 0:
         place.read()

@@ -30,7 +30,7 @@ Adam = without_compiler(torch.optim.Adam)
 
 
 def momentum_sgd(parameters: Iterable[Tensor], lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
-    """SGD with momentum; on a CPU all tensors in one call, a fifth of the time where they are many and small.
+    """SGD with momentum; on a CPU all tensors in one call, a fifth of the time if they are many and small.
 
     The fused step needs gradients in the memory layout of their weights, which is what `backward` leaves behind. Not
     every tensor has to have one at every step: with shared weights, those off the path have none.

@@ -147,7 +147,7 @@ def shared_maps(x: Tensor, operations: Operations, pools: Sequence[tuple[Tensor,
 
 
 def mixed(x: Tensor, weights: Tensor, operations: Operations, pools: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
-    """Per edge the weighted sum of the shared maps; zeros (B, C, H', W') where there are none."""
+    """Per edge the weighted sum of the shared maps; zeros (B, C, H', W') if there are none."""
     (batch, channels, *sides), out = x.shape, []
     height, width = ((side - 1) // operations.stride + 1 for side in sides)
     for row in weights.tolist():
@@ -216,7 +216,7 @@ class Entry(NamedTuple):
     map: Tensor
     stride: int = 1
     dilation: int = 1
-    apart: Tensor | None = None  # the map's phases, where they are known
+    apart: Tensor | None = None  # the map's phases, if they are known
 
 
 def entrances(rectified: Tensor, operations: Operations, apart: bool = False) -> list[Entry]:
