@@ -155,7 +155,7 @@ def test_a_method_goes_with_the_spaces_that_offer_what_it_needs(monkeypatch: pyt
 
 def test_stable_has_nothing_to_go_by_where_no_edge_has_two_convolutions(tmp_path: Path) -> None:
     few = space.space("few", "made up", ("none", "skip_connect", "nor_conv_3x3"))
-    with pytest.raises(InputError, match="--stop stable goes by the order of convolutions, and few has none"):
+    with pytest.raises(InputError, match="--stop stable compares the order of convolutions, and few has none"):
         tiny.search(tmp_path / "run", space=few, stop="stable:2")
     tiny.search(tmp_path / "other", space=few, stop="skips:2")
     assert read_facts(tmp_path / "other").operations == ("none", "skip_connect", "nor_conv_3x3")

@@ -22,7 +22,7 @@ from dartboard.config import from_toml, to_toml
 from dartboard.data import layouts
 from dartboard.data.layouts import cache_folder
 from dartboard.errors import InputError
-from dartboard.paths import expanded, held, quoted, restored
+from dartboard.paths import escaped, expanded, quoted, restored
 
 SIZES = ["--channels", "2", "--cells", "3", "--max-images", "64", "--batch-size", "16"]
 FEW = [*SIZES, "--device", "cpu", "--epochs", "1"]
@@ -156,7 +156,7 @@ def test_settings_hold_every_name_a_file_can_have(parts: list[str | bytes]) -> N
     text.encode()
     assert restored(tomllib.loads(text)["data"]) == name
     if name == name.encode(errors="ignore").decode():
-        assert held(name) == name
+        assert escaped(name) == name
 
 
 @given(st.binary(min_size=1).map(lambda name: name.replace(b"\0", b"x")))

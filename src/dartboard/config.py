@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from dartboard.errors import InputError, unknown
-from dartboard.paths import held, restored
+from dartboard.paths import escaped, restored
 
 Config = TypeVar("Config")
 MAX_TOML_BYTES = 1_000_000
@@ -241,7 +241,7 @@ def to_toml(values: Mapping[str, Any]) -> str:
     """A flat table as TOML text; tuples become lists, None is left out."""
     import tomli_w
 
-    return tomli_w.dumps({name: held(value) for name, value in values.items() if value is not None})
+    return tomli_w.dumps({name: escaped(value) for name, value in values.items() if value is not None})
 
 
 def beginning(path: str | Path, most: int) -> bytes:

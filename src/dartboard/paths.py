@@ -12,7 +12,7 @@ from dartboard.errors import InputError
 
 MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 4095  # what file systems take
 UNDECODED = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a name that is not UTF-8
-HELD = re.compile("\0([89a-f][0-9a-f])")
+ESCAPED = re.compile("\0([89a-f][0-9a-f])")
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
@@ -36,7 +36,7 @@ def check_path(path: str, name: str) -> None:
         raise InputError(f"{name} is too long a path: {most}; give a shorter one")
 
 
-def held(value: Any) -> Any:
+def escaped(value: Any) -> Any:
     """The value as UTF-8 can hold it: in its texts, a NUL and two hexadecimal digits for a byte that is not UTF-8.
 
     No path holds a NUL, so `restored` finds every such place again.
@@ -45,8 +45,8 @@ def held(value: Any) -> Any:
 
 
 def restored(value: Any) -> Any:
-    """What `held` was given."""
-    return in_texts(value, lambda text: HELD.sub(lambda byte: chr(0xDC00 + int(byte[1], 16)), text))
+    """What `escaped` was given."""
+    return in_texts(value, lambda text: ESCAPED.sub(lambda byte: chr(0xDC00 + int(byte[1], 16)), text))
 
 
 def in_texts(value: Any, change: Callable[[str], str]) -> Any:

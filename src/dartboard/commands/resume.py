@@ -35,7 +35,7 @@ def execute(words: list[str]) -> None:
     """Raises InputError (no run there, in use, changed data ...), CannotContinueError, InterruptedRunError."""
     folder = first_word(words)
     if folder is not None and not is_study(Path(folder)) and not why.has_study(Path(folder)):
-        Run.open(folder)  # refused, where it must be, before the flags are looked at
+        Run.open(folder)  # refused before the flags are parsed
     flags = parse(ResumeFlags, words, "resume", "name the run's folder: dartboard resume runs/darts-digits-s0")
     limits = limits_of(flags.budget, flags.until)
     if is_study(Path(flags.run)):

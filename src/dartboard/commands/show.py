@@ -60,7 +60,7 @@ def execute(words: list[str]) -> None:
     """Raises InputError for what is not an architecture, and, with counts, for one that cannot be built."""
     name = first_word(words, SWITCHES)
     if name is not None and given(words, "--epoch") is None:
-        formats.resolve(name)  # refused, where it must be, before the flags are looked at
+        formats.resolve(name)  # refused before the flags are parsed
     missing = "name an architecture: dartboard show DARTS_V2, or a run folder, or a file"
     flags = parse(ShowFlags, words, "show", missing)
     architecture, notation, label = chosen(flags)

@@ -50,7 +50,7 @@ def execute(words: list[str]) -> None:
     InterruptedRunError."""
     folder = first_word(words, ("--help", "-h"))
     if folder is not None:
-        searched(folder)  # refused, where it must be, before the flags are looked at and torch is imported
+        searched(folder)  # refused before the flags are parsed and torch is imported
     flags = parse(WhyFlags, words, "why", MISSING, {"config": Config(), "out": None, "until": None})
     limits = limits_of(None, flags.until)
     run = searched(flags.run)

@@ -96,7 +96,7 @@ def integer_labels(labels: Any, what: str) -> Tensor:
 
 
 def as_tensor(values: Any, what: str, remedy: str) -> Tensor:
-    """A tensor of our own on the CPU. remedy: what to give instead, for the message. Raises InputError."""
+    """A new tensor on the CPU. remedy: what to give instead, for the message. Raises InputError."""
     try:
         if isinstance(values, Tensor):
             return plain(values)
@@ -128,7 +128,7 @@ def as_bytes(images: Tensor, what: str) -> Tensor:
 
 
 def channels_first(images: Tensor, what: str) -> Tensor:
-    """(N, C, H, W) with square images. Of four sizes the second is read as channels where it can be (1 to 4)."""
+    """(N, C, H, W) with square images. Of four sizes the second is read as channels if it can be (1 to 4)."""
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[1] not in CHANNEL_COUNTS and images.shape[3] in CHANNEL_COUNTS:

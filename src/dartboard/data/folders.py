@@ -69,7 +69,7 @@ def load_folder(
     stream: whether they stay in their files; "auto": if they would take more than a quarter of the free memory.
     free: bytes, or None to ask the system. Either way the images, the splits and the fingerprint are the same.
     value_range: what becomes 0 and 255 in images of more than 8 bits; None: the range that the training images use.
-    Raises InputError for folders that are no data set, and if more than 5 % of the images are broken.
+    Raises InputError for folders that are not a data set, and if more than 5 % of the images are broken.
     """
     size = DEFAULT_SIZE if image_size is None else image_size
     if not MIN_SIZE <= size <= MAX_SIZE:
@@ -123,7 +123,7 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 
 def splits_among(root: Path, there: Sequence[Folder]) -> dict[str, Path]:
-    """As `split_folders`; there: the folders of `root` that hold images. One that holds them directly is no split."""
+    """As `split_folders`; there: the folders of `root` that hold images. One with images directly in it is none."""
     found: dict[str, Path] = {}
     for one in there:
         if one.name is None or one.flat or not (one.name.plain or fits(one, there)):
@@ -217,7 +217,7 @@ def read_splits(
 
 
 def listing_notes(listings: dict[str, Listing]) -> tuple[str, ...]:
-    """What listing the folders found, and how many files there are no images."""
+    """What listing the folders found, and how many files are not images."""
     others = sum((listing.others for listing in listings.values()), Counter[str]())
     notes = tuple(note for listing in listings.values() for note in listing.notes)
     number = others.total()
@@ -225,7 +225,7 @@ def listing_notes(listings: dict[str, Listing]) -> tuple[str, ...]:
 
 
 def deep_colour_notes(root: Path, files: Sequence[str]) -> tuple[str, ...]:
-    """A note where one of some images, LOOKED_AT of them, evenly chosen, has 16 bits a channel in colour."""
+    """A note if one of some images, LOOKED_AT of them, evenly chosen, has 16 bits per channel in colour."""
     some = files[:: max(1, len(files) // LOOKED_AT)]
     first = next((file for file in some if has_deep_colour(file)), None)
     if first is None:

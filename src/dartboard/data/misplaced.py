@@ -1,4 +1,4 @@
-"""What is wrong with a folder that is no data set, and what to do: the refusals of images:DIR. Needs no torch."""
+"""What is wrong with a folder that is not a data set, and what to do: the refusals of images:DIR. Needs no torch."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def check_unsorted(root: Path, there: Sequence[Folder], folders: dict[str, Path]
 
 
 def unsorted(root: Path, folder: Path, found: str) -> InputError:
-    """For images whose classes are not known."""
+    """The error for images whose classes are unknown."""
     name = split_name(folder.name)
     without = WITHOUT[name.split] if name else ""
     away = f", or move {folder.name} out of {root}{without}" if without else ""
@@ -37,7 +37,7 @@ def unsorted(root: Path, folder: Path, found: str) -> InputError:
 
 
 def check_train(root: Path, folders: dict[str, Path], beside: Sequence[Folder]) -> None:
-    """Raises InputError for a folder that has val or test and nothing to train on. beside: what is no split."""
+    """Raises InputError for a folder that has val or test and nothing to train on. beside: what is not a split."""
     if folders and not beside and "train" not in folders:
         there = sorted(folders.values())
         names = names_in_words([path.name for path in there])
@@ -65,7 +65,7 @@ def check_beside(root: Path, train: Path, beside: Sequence[Folder]) -> None:
 
 
 def check_number(root: Path, folder: Path, classes: Sequence[Folder]) -> None:
-    """Raises InputError for less than two classes. folder: where they were looked for, `root` or its train."""
+    """Raises InputError for fewer than two classes. folder: where they were looked for, `root` or its train."""
     if len(classes) >= 2:
         return
     wanted = "it needs one folder for each of two or more classes"

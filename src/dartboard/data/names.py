@@ -20,7 +20,7 @@ SEPARATORS = tuple(mark for mark in (os.sep, os.altsep) if mark)
 
 
 def check_name(source: str) -> tuple[str, str]:
-    """(a name without a folder, "") or ("images", folder). A path, or a word that is no name but a folder, is a folder.
+    """(a name without a folder, "") or ("images", folder). A path, or a folder whose name is free, is a folder.
 
     Raises InputError for another name (the nearest ones are named) and for a folder that is not given or not there.
     """
@@ -42,7 +42,7 @@ def check_name(source: str) -> tuple[str, str]:
 
 
 def is_path(source: str) -> bool:
-    """Whether a text that is no name of a data set is meant as a path, or is a folder or file that is there."""
+    """Whether a text that is not the name of a data set is meant as a path, or is a folder or file that is there."""
     written = source.startswith("~") or source in (".", "..") or any(mark in source for mark in SEPARATORS)
     return written or os.path.isdir(source) or os.path.isfile(source)
 

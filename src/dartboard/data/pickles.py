@@ -77,7 +77,7 @@ class Array:
 
 
 class Name:
-    """A name in a pickle: can be called, and nothing else."""
+    """Stands for a name in a pickle; it can only be called."""
 
     __slots__ = ("make",)
 
@@ -173,7 +173,7 @@ def check_instructions(content: bytes) -> None:
 def read_pickle(file: Path) -> dict[str, Any]:
     """The dict in the file, its keys as text, its arrays as numpy arrays (top level only).
 
-    Raises InputError for anything that is no such pickle, and OSError if the file cannot be read.
+    Raises InputError for anything that is not such a pickle, and OSError if the file cannot be read.
     """
     if file.stat().st_size > MAX_BYTES:
         raise InputError(f"{file} is larger than {MAX_BYTES // 1024**2} MiB; it is not a file of this data set")

@@ -54,7 +54,7 @@ class LearnedFrom:
     max_classes: int | None = None
 
     def options(self) -> dict[str, Any]:
-        """What a Setup is told to divide the data in the same way."""
+        """The fields of a Setup that divide the data in the same way."""
         return {name: getattr(self, name) for name in DIVISION}
 
 
@@ -99,7 +99,7 @@ def load_same(setup: Setup, learned: LearnedFrom, class_names: Sequence[str], im
 
 
 def may_be_same(root: Path, learned: LearnedFrom, class_names: Sequence[str]) -> bool:
-    """Whether names of classes and number of files leave it open: most other folders are told apart unread."""
+    """Whether names of classes and number of files leave it open: most other folders differ, and are not read."""
     names, listings = list_splits(root)
     count = sum(len(listing.files) for listing in listings.values())
     if learned.max_images is not None or learned.max_classes is not None:
@@ -139,7 +139,7 @@ def folder_of(setup: Setup) -> Path:
 
 
 def size_of(setup: Setup) -> int:
-    """Height and width in pixels that images are brought to. Raises InputError for one out of range."""
+    """Height and width in pixels to which images are resized. Raises InputError for one out of range."""
     size = DEFAULT_SIZE if setup.image_size is None else setup.image_size
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise InputError(f"image_size is {size}; give {MIN_SIZE} to {MAX_SIZE} pixels")

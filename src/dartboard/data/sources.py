@@ -45,11 +45,11 @@ def load_data(
         arrays.from_arrays); or a torch Dataset of (image, label).
     data_dir: where the CIFAR files are or, with `download`, are put; without it, a folder of the user's cache.
     seed: divides the training images into train and val; the test images never depend on it.
-    image_size: height and width in pixels; images:DIR are brought to it (32 by default), named sets are resized.
+    image_size: height and width in pixels; images:DIR are resized to it (32 by default), named sets if it is given.
     official_split: train and val are the first and the last images by index, as in the official code.
-    max_images: only so many training images (train and val together), in proportion to the classes.
-    max_classes: only so many classes, always the same ones.
-    val_fraction: share of the training images that becomes val, where the source has no val images of its own.
+    max_images: only this number of training images (train and val together), in proportion to the classes.
+    max_classes: only this number of classes, always the same ones.
+    val_fraction: share of the training images that becomes val, if the source has no val images of its own.
     stream: "always" leaves images:DIR in its files and reads it batch by batch, "never" holds it in memory, "auto" does
         what fits `free` bytes of memory (None: what the system says is free). The images are the same either way.
     value_range: what becomes 0 and 255 in images of more than 8 bits; None: the least and the greatest value of the
@@ -67,7 +67,7 @@ def load_data(
         collection = given(source, labels, test)
     collection = of_size(noted(collection, data_dir, stream), image_size, is_named=isinstance(source, str))
     if max_classes is not None:
-        collection = fewer_classes(with_test(collection), max_classes)  # a part has no test image of the whole's train
+        collection = fewer_classes(with_test(collection), max_classes)  # so no part tests on images of train
     return divide(
         collection, seed=seed, val_fraction=val_fraction, official_split=official_split, max_images=max_images
     )
@@ -102,7 +102,7 @@ def of_size(collection: Collection, image_size: int | None, *, is_named: bool) -
 
 
 def check_room(collection: Collection, image_size: int) -> None:
-    """Raises InputError if the images, brought to that size, would not fit into the free memory."""
+    """Raises InputError if the images, resized to that size, would not fit into the free memory."""
     splits = (collection.train, collection.val, collection.test)
     number = sum(len(split) for split in splits if split is not None)
     needed, free = number * collection.train.images.shape[1] * image_size**2, free_bytes()

@@ -50,7 +50,7 @@ class Split:
     def ahead(self, order: Iterable[Tensor]) -> None:
         """A hint of the batches to come, as index tensors in order: images in files are read before they are asked for.
 
-        Nothing happens, and `order` is not read, where the images are in memory.
+        Nothing happens, and `order` is not read, if the images are in memory.
         """
         if isinstance(self.images, FileImages):
             self.images.ahead(order)
@@ -270,7 +270,7 @@ def mean_and_std(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def alike(images: Images, std: tuple[float, ...]) -> list[str]:
-    """A note where images (N, C, H, W) tell little or nothing apart. std: of each channel, as `mean_and_std` has it."""
+    """A note if images (N, C, H, W) differ little or not at all. std: of each channel, as `mean_and_std` has it."""
     if all_the_same(images):
         return [f"all {len(images):,} train images are the same, so there is nothing to learn; check the files"]
     if all_of_one_colour(images):

@@ -1,4 +1,4 @@
-"""What a file that is no weight file is, told by its first bytes: an interrupted download is the usual reason."""
+"""What a file that is not a weight file is, by its first bytes: an interrupted download is the usual reason."""
 
 KINDS = (
     (b"version https://git-lfs", "is a Git LFS pointer, not the weights; run git lfs pull"),

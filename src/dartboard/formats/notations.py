@@ -1,4 +1,4 @@
-"""The notations, told by content: a plain table, and the verbs `read` and `write`."""
+"""The notations, recognised by content: a plain table, and the verbs `read` and `write`."""
 
 import re
 from collections.abc import Callable
@@ -26,7 +26,7 @@ NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
     "nested": ("Genotype(...) of khanrc/pt.darts: a list of inputs for each node", write_nested),
     "nnabla": ("JSON of the NNabla DARTS example: operation ids, arch_normal and arch_reduction", write_nnabla),
     "nasbench201": ("the string of NAS-Bench-201: |op~0|+|op~0|op~1|+|op~0|op~1|op~2|", nasbench201.to_string),
-    "json": ("our own JSON: space and choices; holds every architecture", write_choices),
+    "json": ("dartboard's own JSON: space and choices; for every architecture", write_choices),
 }
 # The family whose architectures a notation holds; json holds those of all.
 HOLDS = {**dict.fromkeys(("quark0", "nested", "nnabla"), "darts"), "nasbench201": "nasbench201"}
@@ -46,7 +46,7 @@ class Reading:
 
 
 def read(text: str) -> tuple[Architecture, str]:
-    """The architecture in the text, and the notation it is in (a key of NOTATIONS, or "nni"), told by content.
+    """The architecture in the text, and the notation it is in (a key of NOTATIONS, or "nni"), recognised by content.
 
     Of several without names, as in the log of a search, it is the last. Raises InputError, in one line, for everything
     else; nothing in the text is ever executed.

@@ -72,9 +72,9 @@ def place(start: int, before: bytes) -> Place:
     text = text.rstrip(" \t\n([\"'\\")
     if not text.endswith(("=", ":")):
         return Place(start, None, is_comment)
-    is_whole = "\n" in text or len(before) < LOOK_BACK
+    is_complete = "\n" in text or len(before) < LOOK_BACK
     line = text.rpartition("\n")[2]
-    match = (ASSIGNED.match(line) if is_whole else None) or KEYED.search(line)
+    match = (ASSIGNED.match(line) if is_complete else None) or KEYED.search(line)
     return Place(start, match[1] if match else None, is_comment)
 
 

@@ -17,7 +17,7 @@ from dartboard.formats.pickle_values import Made, Name, OtherFileError, Outside,
 
 MAGIC = 0x1950A86A20F9469CFC6C
 ENTRY = b"PK\x01\x02"  # how each line of an archive's table begins
-MAX_ENTRIES = 100_000  # files in an archive; one a tensor
+MAX_ENTRIES = 100_000  # files in an archive; one per tensor
 MAX_PICKLE = 64 * 1024 * 1024  # bytes of data.pkl, which takes some hundred a tensor
 KINDS = {  # storage -> dtype of torch, bytes of a number
     "Float": ("float32", 4),
@@ -172,7 +172,7 @@ def kinds_of(value: Any) -> dict[str, int]:
 
 
 def storage_of(one: Any) -> tuple[str, str] | None:
-    """Key and kind of a storage that the file keeps outside of its pickle; None for anything else."""
+    """Key and kind of a storage that is in the file outside of its pickle; None for anything else."""
     key = one.key if isinstance(one, Outside) else None
     if not isinstance(key, tuple) or len(key) < 5 or key[0] != "storage" or not isinstance(key[1], Name):
         return None
@@ -182,7 +182,7 @@ def storage_of(one: Any) -> tuple[str, str] | None:
 
 
 def as_tensor(value: Any) -> Numbers | Odd | None:
-    """The tensor that a value describes; None for what is no tensor."""
+    """The tensor that a value describes; None for what is not a tensor."""
     for _ in range(3):
         if not isinstance(value, Made) or not isinstance(value.function, Name):
             return None

@@ -1,4 +1,4 @@
-"""Weight files: safetensors, and torch files by a reader of our own that makes tensors and nothing else.
+"""Weight files: safetensors, and torch files by dartboard's own reader, which makes tensors and nothing else.
 
 Names of the original DARTS code become ours: `cells.K._ops.E._ops.O.op.I` -> `cells.K.ops.E.ops.O.I`; what a checkpoint
 or a wrapper puts around them goes (checkpoints.py).
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ZIP = b"PK\x03\x04"  # torch files since torch 1.6
 PICKLE = b"\x80"  # torch files before
-DAMAGE = (  # what readers raise where a file is cut off or overwritten
+DAMAGE = (  # what readers raise if a file is cut off or overwritten
     *(PickleError, OSError, zipfile.BadZipFile, struct.error, EOFError),
     *(ValueError, KeyError, IndexError, RuntimeError, OverflowError, MemoryError),
 )

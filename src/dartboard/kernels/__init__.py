@@ -1,4 +1,4 @@
-"""The mixed cell's compiled kernels: built by the machine's own C++ compiler on first use, kept in the cache folder.
+"""The mixed cell's compiled kernels: built by the machine's own C++ compiler on first use, stored in the cache folder.
 
 Without a compiler, or with DARTBOARD_KERNELS=0 in the environment, the same function is computed in pure torch.
 """

@@ -1,7 +1,7 @@
 """Builds the compiled kernels: by one process at a time, in a folder that only this user can write to.
 
-A library is executed, so it is taken from the cache folder only where no other user can have put it there. Flags are
-left out where the compiler refuses them, never because a file could not be written: then another place is tried.
+A library is executed, so it is taken from the cache folder only if no other user can have put it there. Flags are
+left out if the compiler refuses them, never because a file could not be written: then another place is tried.
 """
 
 import ctypes
@@ -128,10 +128,10 @@ def library_in(place: Path, program: str, real: str) -> Library:
     Raises BuildError; OSError and PlaceError if another place may do.
     """
     target = place / f"{key(program, real)}.so"
-    record = whole(target)
+    record = complete_record(target)
     if record is None:
         with alone(place):
-            record = whole(target) or build(target, program, real)
+            record = complete_record(target) or build(target, program, real)
     return Library(ctypes.CDLL(str(target)), record["sha256"], program, tuple(record["flags"]))
 
 
@@ -140,7 +140,7 @@ def key(program: str, real: str) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
 
 
-def whole(target: Path) -> dict[str, Any] | None:
+def complete_record(target: Path) -> dict[str, Any] | None:
     """The record of a library that is there as it was written (loading a torn one would end the process)."""
     try:
         record = json.loads(read_own(record_of(target)))
@@ -173,7 +173,7 @@ def wait_for(descriptor: int, place: Path) -> None:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             waited = time.monotonic() - start
-        except OSError:  # a file system without locks; names of one's own and renames keep files whole there
+        except OSError:  # a file system without locks; own names and renames keep files complete there
             return None
         if waited > WAIT_LIMIT_S:
             raise PlaceError(f"another process has held {place / LOCK} for {WAIT_LIMIT_S:.0f} s")

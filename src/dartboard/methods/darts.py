@@ -71,7 +71,7 @@ class Config(relaxation.Settings):
         check_ranges(self, alpha_weight_decay="[0, inf)", alpha_init="[0, inf)")
 
 
-PAPER = {"alpha_init": 0.0, "lr_min": 0.0}  # --preset paper: where the paper's text differs from the official code
+PAPER = {"alpha_init": 0.0, "lr_min": 0.0}  # --preset paper: the paper's text, if it differs from the official code
 # alpha_lr is measured (LOG.md): at the paper's 3e-4 alpha hardly moves in the 240 steps that there are on the digits.
 PRESETS = by_data(channels=4, cells=4, epochs=20, batch_size=64, cutout=0, alpha_lr=0.03)
 CARRIED = {"weights": ("supernet", "w"), "alphas": ("alpha", "alpha_adam")}  # by --carry: names in a checkpoint
@@ -135,7 +135,7 @@ def second_order_gradient(
     """Eq. 7 with Eq. 8 in it: the gradient in alpha of L_val(w', alpha). Returns it with L_val(w', alpha).
 
     w, alpha: tensors that require gradients; buffers: SGD's momentum buffers of w, or empty; the two losses are
-    computed anew at each call, from what w and alpha then hold. w is moved in place and restored bit for bit.
+    computed again at each call, from the current w and alpha. w is moved in place and restored bit for bit.
     """
     original = [tensor.detach().clone() for tensor in w]
     # w' = w - xi * (momentum * buffer + grad_w L_train(w, alpha) + weight_decay * w): one step of the weights' SGD
@@ -241,5 +241,5 @@ def update_weights(config: Config, state: State, task: Task, batch: Batch, run: 
 
 
 def loss_of(state: State, task: Task, batch: Batch, run: Run) -> Tensor:
-    """The loss of a batch at what w and alpha hold now."""
+    """The loss of a batch at the current w and alpha."""
     return task.loss(loop.model_of(run, state.supernet, mixture(state.alpha)), batch).loss

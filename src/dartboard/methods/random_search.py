@@ -48,7 +48,7 @@ class Config(trials.Settings):
     cnn/train_search.py), without what only a long training needs; the rest are those of `dartboard train`."""
 
     trials: int = 100
-    """architectures that are drawn and scored (ours; the papers give no number that fits every budget)"""
+    """architectures that are drawn and scored (dartboard's choice; the papers give no number for every budget)"""
     channels: int = 16
     """channels of the first cell's nodes (--init_channels 16)"""
     cells: int = 8
@@ -56,7 +56,7 @@ class Config(trials.Settings):
     epochs: int = 50
     """passes over the training split, of each trial (--epochs 50)"""
     batch_size: int = 64
-    """images a batch, in training and in scores by shared weights (--batch_size 64)"""
+    """images per batch, in training and in scores by shared weights (--batch_size 64)"""
     drop_path: float = 0.0
     """chance to drop an operation's output at the end; rises linearly from 0 with the epoch (off in the search)"""
     auxiliary: bool = False

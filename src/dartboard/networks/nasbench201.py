@@ -289,7 +289,7 @@ class Network(Trunk):
 def sized(architecture: Architecture, config: Any, data: Any) -> Network:
     """The network of an architecture at the sizes of a training's config and of a Data.
 
-    torch's global random state stays: a training draws the weights anew, from its run's seed. Raises InputError for
+    torch's global random state stays: a training draws new weights from its run's seed. Raises InputError for
     settings that this network has no part for.
     """
     if config.auxiliary:
@@ -326,11 +326,11 @@ def of_sizes(architecture: Architecture, sizes: Sizes) -> Network:
 
 
 def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
-    """The fields of Sizes as far as tensors tell them; image_size is the benchmark's.
+    """The fields of Sizes as far as tensors determine them; image_size is the benchmark's.
 
-    Cells without a convolution have no tensors: then the number of cells is told by where the two residual blocks lie,
+    Cells without a convolution have no tensors: then the two residual blocks determine the number of cells,
     and of two numbers that would do the smaller one is taken. origin: where the tensors are from, for the message.
-    Raises InputError if they are no network of this family.
+    Raises InputError if they are not a network of this family.
     """
     blocks = sorted(int(name.split(".")[1]) for name in tensors if name.endswith(".downsample.1.weight"))
     first, classifier = tensors.get("stem.0.weight"), tensors.get("classifier.weight")

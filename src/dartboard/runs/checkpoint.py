@@ -85,7 +85,7 @@ def free_name(folder: Path, step: int) -> Path:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, intact or not, oldest first. Raises InputError if it is no folder."""
+    """The checkpoints in a folder, intact or not, oldest first. Raises InputError if it is not a folder."""
     if os.path.lexists(folder) and not folder.is_dir():
         raise InputError(f"{folder} is not a folder of checkpoints; restore the folder, or move what is there")
     found = {}

@@ -29,7 +29,7 @@ def record(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def canonical(value: Any) -> Any:
-    """The value as JSON holds it, equal where it means the same: 1.0 is 1, a tuple is a list."""
+    """The value as JSON holds it, equal if it means the same: 1.0 is 1, a tuple is a list."""
     if isinstance(value, Mapping):
         return {str(name): canonical(value[name]) for name in sorted(value)}
     if isinstance(value, list | tuple):
@@ -86,7 +86,7 @@ def check_own(known: Mapping[str, Any], mark: str | None, place: Path) -> None:
     """Raises InputError for a checkpoint of a run with other settings. known: as for `check`; mark: its own digest."""
     if mark is not None and known.get(DIGEST, mark) != mark:
         raise InputError(
-            f"checkpoint {place} is of another run, with other settings; put this run's own back, or start a new run"
+            f"checkpoint {place} is of another run, with other settings; restore this run's own, or start a new run"
         )
 
 

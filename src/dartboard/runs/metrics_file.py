@@ -45,7 +45,7 @@ def as_object(line: bytes) -> dict[str, Any] | None:
 
 
 def last_line(path: Path) -> dict[str, Any]:
-    """The last whole line, or {} if there is none or it is damaged."""
+    """The last complete line, or {} if there is none or it is damaged."""
     lines = content_of(path).split(b"\n")[:-1]
     return (as_object(lines[-1]) or {}) if lines else {}
 

@@ -1,6 +1,6 @@
 """Tables of accuracies that others have measured: a search reads one column, and its result is shown by another.
 
-No table ships with dartboard; docs/tables.md tells what a file must hold and what its numbers can and cannot say.
+No table ships with dartboard; docs/tables.md says what a file must contain and what its numbers can and cannot say.
 Nothing here imports torch.
 """
 
@@ -49,7 +49,7 @@ LAYOUTS: dict[str, Layout] = {
 class Table:
     """Accuracies in [0, 1] of every architecture of a space.
 
-    seen: what a search reads, from the column `seen_column`; shown: what its result is told by, from `shown_column`.
+    seen: what a search reads, from the column `seen_column`; shown: what its result reports, from `shown_column`.
     others: the further columns of the file, which are not used.
     """
 
@@ -96,11 +96,11 @@ def split_column(word: str) -> tuple[str, str | None]:
 
 
 def read_table(path: str | Path, layout: Layout, column: str | None = None) -> Table:
-    """The two columns of a table, each architecture once. column: a key of layout.columns; the first where not given.
+    """The two columns of a table, each architecture once. column: a key of layout.columns; by default the first.
 
     Raises InputError in one line that names the file, and the row if one is wrong: no such file, not text, no such
     column, a row of another length, an architecture that cannot be read, one that is missing or there twice, an
-    accuracy that is no number or lies outside of 0 to 100, a column that holds fractions in place of percent.
+    accuracy that is not a number from 0 to 100, a column with fractions in place of percent.
     """
     seen_column, shown_column = layout.columns[column or next(iter(layout.columns))]
     seen: dict[Architecture, float] = {}

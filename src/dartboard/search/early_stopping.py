@@ -1,4 +1,4 @@
-"""What a search does for the rules of stop_rules.py: hold images back for them, measure, end, write what each kept."""
+"""What a search does for the rules of stop_rules.py: hold out images, measure, stop, write the cell of each."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -27,7 +27,7 @@ from dartboard.training import loop, optimizers
 SHARE = 0.1  # of the work of a search that reading eigenvalues may take
 PASSES = 1 + 2 * MOST_PRODUCTS  # forward and backward passes of a reading: the gradient's graph, two for a product
 FEWEST = 8  # images of a reading: BatchNorm needs some
-MEMORY = 4  # a reading keeps what so many passes of its images keep; a batch by this is a reading's most
+MEMORY = 4  # a reading stores as much as this many passes of its images; a batch divided by this is its limit
 
 Mixture = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
@@ -118,7 +118,7 @@ def readings(
     return found
 
 
-SCORED = 256  # images a batch where the held-out part is scored
+SCORED = 256  # images per batch for scoring the held-out part
 
 
 def dominant_eigenvalue(
@@ -137,11 +137,11 @@ def dominant_eigenvalue(
         return largest_eigenvalue(loss, leaves, run.generator("eigenvalue-start")).value
 
 
-# --- What is kept ----------------------------------------------------------------------------------------------------
+# --- What is stored ---------------------------------------------------------------------------------------------------
 
 
 def outcomes(watch: Watch, lines: Sequence[Mapping[str, Any]]) -> dict[Rule, Stopped]:
-    """What each rule keeps of the search as far as it went."""
+    """The verdict and cell of each rule for the search so far."""
     found = {rule: stop_rules.outcome(rule, lines, watch.mixed) for rule in watch.rules}
     return {rule: stopped for rule, stopped in found.items() if stopped is not None}
 
@@ -149,7 +149,7 @@ def outcomes(watch: Watch, lines: Sequence[Mapping[str, Any]]) -> dict[Rule, Sto
 def chosen(watch: Watch, lines: Sequence[Mapping[str, Any]]) -> tuple[Rule, Stopped] | None:
     """The rule whose cell is the search's result; None if that is the last epoch's.
 
-    The first that fired; where none did, held-out: it keeps its best to the end.
+    The first that fired; if none did, held-out: it selects its best at the end.
     """
     if not watch.ends:
         return None

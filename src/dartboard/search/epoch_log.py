@@ -22,7 +22,7 @@ from dartboard.training import loop
 RESULT_NUMBERS = ("val_accuracy", "derived_val_accuracy")
 
 
-Table = Tensor | Sequence[Tensor]  # rows x columns; a tensor a row where the rows are of different lengths
+Table = Tensor | Sequence[Tensor]  # rows x columns; one tensor per row if the rows have different lengths
 
 
 @dataclass(frozen=True)

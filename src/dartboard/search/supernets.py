@@ -1,5 +1,5 @@
 """What all searches with shared weights have in common and no paper claims: their settings, the supernet with its
-optimizer, where a search begins or resumes, the learning rate, what surrounds the loop. The loop is the method's own.
+optimizer, the start or resumption of a search, the learning rate, what surrounds the loop. The loop is the method's.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,9 +37,9 @@ class Settings:
     epochs: int = 50
     """passes over the training split (--epochs 50)"""
     schedule_epochs: int | None = None
-    """epochs until the learning rate is at its end, where another search will continue this one; none: its own"""
+    """epochs of the learning rate schedule, if another search will continue this one; none: --epochs"""
     batch_size: int = 64
-    """images a batch, for the weights and for the architecture alike (--batch_size 64)"""
+    """images per batch, for the weights and for the architecture (--batch_size 64)"""
     lr: float = 0.025
     """learning rate of the weights at the start (--learning_rate)"""
     lr_min: float = 0.001

@@ -20,7 +20,7 @@ def log_trial(run: Run, number: int, architecture: Architecture, score: Score, c
 
 
 def fields_of(number: int, score: Score, cost: Cost | None) -> dict[str, Any]:
-    """A trial as a line of the metrics tells it, but for its architecture."""
+    """A trial as a line of the metrics, without its architecture."""
     counts = {} if cost is None else {"params": cost.params, "macs": cost.macs}
     return {"trial": number, "score": score.value, "source": score.source, **score.numbers, **counts}
 

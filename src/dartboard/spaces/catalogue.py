@@ -17,7 +17,7 @@ class Published:
     """An architecture somebody published.
 
     source: repository and file; published: what its authors report ("" if nothing is recorded), CIFAR-10 figures
-    being test errors in percent unless said otherwise; counts: exact whole numbers that our networks reproduce,
+    being test errors in percent unless said otherwise; counts: exact whole numbers that dartboard's networks reproduce,
     {"cifar10_params": ...}, of networks of 36 channels and 20 cells (CIFAR) or 48 and 14 (ImageNet); note: remarks.
     """
 

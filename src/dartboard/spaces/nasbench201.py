@@ -40,7 +40,7 @@ SPACE = space("nasbench201", "Dong and Yang, NAS-Bench-201, ICLR 2020; D-X-Y/Aut
 
 
 def architecture(operations: Sequence[str]) -> Architecture:
-    """The cell with these operations, one an edge in the order of EDGES. Raises InputError for an unknown one."""
+    """The cell with these operations, one per edge in the order of EDGES. Raises InputError for an unknown one."""
     for name, operation in zip(NAMES, operations, strict=True):
         if not isinstance(operation, str):
             raise InputError(f"the choice {name!r} is {quote(operation)}; give one of {', '.join(OPERATIONS)}")

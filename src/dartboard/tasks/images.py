@@ -18,7 +18,7 @@ from dartboard.runs.run import Run
 from dartboard.tasks.task import Batch, Model, Outcome, in_double, shown
 
 BOTH = "train and val"  # what a training from scratch learns on, unless it serves as a score
-SCORED = 256  # images a batch where a trained network is scored
+SCORED = 256  # images per batch for scoring a trained network
 # What the names of the generators of a split's order and augmentation begin with.
 STREAMS = {"train": "train-", "val": "val-", "training": ""}
 
@@ -29,7 +29,7 @@ class Images:
     """The images of a Data, with what a config says of its batches; the fields go by the names they have there.
 
     auxiliary_weight: of the second classifier's loss; training: the images that a training from scratch learns on;
-    scored: images a batch where a split is scored, batch_size if none is given.
+    scored: images per batch for scoring a split, batch_size if none is given.
     """
 
     data: Data

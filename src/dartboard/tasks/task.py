@@ -99,7 +99,7 @@ class Task(Protocol):
         ...
 
     def score(self, model: Model, split: str, like: nn.Module) -> dict[str, float]:
-        """The whole split, as `shown`, in the number format of the module `like`; nothing is trained."""
+        """The complete split, as `shown`, in the number format of the module `like`; nothing is trained."""
         ...
 
 

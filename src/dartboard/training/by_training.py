@@ -31,7 +31,7 @@ def by_training(config: from_scratch.Config, data: Data, run: Run) -> Scorer:
     """Trains each architecture from scratch with these settings and the run's seed: the accuracy on data.val.
 
     A signal or a limit of the run ends a training saved, and the same call resumes it. The scorer raises
-    InterruptedRunError then, CannotContinueError where a loss is not finite.
+    InterruptedRunError then, CannotContinueError if a loss is not finite.
     """
 
     def scorer(architecture: Architecture, number: int) -> Score:

@@ -73,7 +73,7 @@ class Config:
     epochs: int = 600
     """passes over the training images, train and val together (--epochs 600)"""
     batch_size: int = 96
-    """images a batch (--batch_size 96)"""
+    """images per batch (--batch_size 96)"""
     lr: float = 0.025
     """learning rate at the start (--learning_rate; ImageNet 0.1)"""
     lr_min: float = 0.0
@@ -81,7 +81,7 @@ class Config:
     lr_schedule: Literal["cosine", "exponential"] = "cosine"
     """cosine from lr to lr_min, or lr * lr_factor ** epoch (the ImageNet recipe)"""
     lr_factor: float = 0.97
-    """factor an epoch of the exponential schedule (ImageNet: --gamma 0.97)"""
+    """factor per epoch of the exponential schedule (ImageNet: --gamma 0.97)"""
     momentum: float = 0.9
     """momentum of SGD"""
     weight_decay: float = 3e-4
@@ -126,7 +126,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Score:
-    """What a training reached with its last epoch's weights. Accuracies in [0, 1]; NaN where a split was not scored."""
+    """What a training reached with its last epoch's weights. Accuracies in [0, 1]; NaN if a split was not scored."""
 
     test_accuracy: float
     test_loss: float
@@ -160,9 +160,9 @@ def fit(
     learn_on: LearnOn = "train and val",
     score_on: ScoreOn = "test",
 ) -> Score:
-    """Trains from scratch on train and val together; begins, or goes on from the run's checkpoint.
+    """Trains from scratch on train and val together; starts, or resumes from the run's checkpoint.
 
-    network: a Network, or any module of images to logits. Its initial weights are drawn anew from the run's seed.
+    network: a Network, or any module of images to logits. Its initial weights are drawn again from the run's seed.
     The result is the last epoch's weights, also in weights.safetensors; the test accuracy of each epoch is logged and
     used for nothing. A training that serves as a score learns on "train" and is scored on "val": then no test image is
     read. Raises InputError for a batch larger than the data and for arguments of another kind, CannotContinueError
@@ -225,7 +225,7 @@ def begin(config: Config, network: nn.Module, run: Run, device: torch.device, dt
 
 
 def redraw(network: nn.Module) -> None:
-    """Initial weights anew, by each layer's own rule (torch's defaults, as in the official code)."""
+    """New initial weights, by each layer's own rule (torch's defaults, as in the official code)."""
     for layer in network.modules():
         getattr(layer, "reset_parameters", lambda: None)()
 

@@ -33,7 +33,7 @@ def check_finite(step: int, lr: float, **losses: float) -> None:
         if not math.isfinite(loss):
             raise CannotContinueError(
                 f"{name} is {loss} at step {step} (learning rate {lr:.3g}); the last checkpoint is intact; "
-                f"begin anew with a smaller --lr or --grad-clip"
+                f"start a new run with a smaller --lr or --grad-clip"
             )
 
 
@@ -53,7 +53,7 @@ def prepare(run: Run) -> tuple[torch.device, torch.dtype]:
 
 
 def autocast(run: Run) -> AbstractContextManager[Any]:
-    """bf16 where the run asks for it, else nothing. Weights, BatchNorm statistics and losses stay float32."""
+    """bf16 if the run asks for it, otherwise nothing. Weights, BatchNorm statistics and losses stay float32."""
     if run.setup.precision != "bf16":
         return nullcontext()
     return torch.autocast(run.device.type, torch.bfloat16)
@@ -72,7 +72,7 @@ def model_of(run: Run, network: nn.Module, *choice: object) -> Model:
 def seeded(run: Run, name: str, make: Callable[[], Made]) -> Made:
     """make() with torch's global generator seeded for it, and put back afterwards: initial weights.
 
-    One at a time, where several runs of a process have threads of their own.
+    One at a time, if several runs of a process have threads of their own.
     """
     with SEEDING, torch.random.fork_rng():
         torch.manual_seed(run.generator(name, 0).initial_seed())
@@ -100,7 +100,7 @@ def add_scaled(tensors: Sequence[Tensor], direction: Sequence[Tensor], scale: fl
 
 # --- Where a run stands ----------------------------------------------------------------------------------------------
 
-# Fields of a Place that a checkpoint does not keep as they are: epoch and step are its own, timer is kept as `spent`,
+# Fields of a Place that a checkpoint does not save as they are: epoch and step are its own, timer is saved as `spent`,
 # unread is empty once it has been read; the others are of this process.
 NOT_SAVED = ("epoch", "step", "timer", "unread", "mark_s", "numbers")
 
@@ -128,7 +128,7 @@ class Place:
     unread: list["Step"] = field(default_factory=list)
 
     def advance(self, count: int, sums: Sums, lr: float, **losses: Tensor) -> None:
-        """One more step was made: on so many images or words, with these sums over them, among them "loss".
+        """One more step was made, on `count` images or words, with these sums over them, among them "loss".
 
         sums, losses (mean ones, by name): shape (), on any device. lr: the learning rate it was made with.
         """
@@ -137,7 +137,7 @@ class Place:
         self.step, self.step_in_epoch, self.count = self.step + 1, self.step_in_epoch + 1, self.count + count
 
     def read(self) -> None:
-        """Brings the numbers of the steps since the last reading from the device, with one wait, into the sums.
+        """Moves the numbers of the steps since the last reading from the device, with one wait, into the sums.
 
         Raises CannotContinueError, naming the first such step, if a loss is NaN or infinite.
         """
@@ -163,12 +163,12 @@ class Place:
         return shown(task, "train", self.sums, self.count)
 
     def times(self) -> dict[str, float]:
-        """Seconds of the epoch so far, stops left out, and of its parts; images a second."""
+        """Seconds of the epoch so far, stops left out, and of its parts; images per second."""
         seconds = self.epoch_s + time.perf_counter() - self.mark_s
         return {"epoch_s": seconds, "images_per_s": self.count / seconds, **self.timer.seconds()}
 
     def to_json(self) -> dict[str, Any]:
-        """What a checkpoint keeps of the epoch. Raises as `read`: what has become NaN is not saved."""
+        """What a checkpoint saves of the epoch. Raises as `read`: what has become NaN is not saved."""
         self.read()
         kept = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_SAVED}
         return {**kept, "epoch_s": self.times()["epoch_s"], "spent": self.timer.spent}
@@ -239,7 +239,7 @@ def restore(checkpoint: Checkpoint, place: Place, **parts: Savable) -> None:
         if name not in parts or not fits(parts[name], tensors):
             raise InputError(
                 f"checkpoint {checkpoint.place} is of another run: its {name} is not of this run's kind and sizes; "
-                "put this run's own back, or start a new run"
+                "restore this run's own, or start a new run"
             )
     for name, part in parts.items():
         put_back(part, found[name])
