@@ -155,7 +155,7 @@ def test_a_search_is_watched_from_the_command_line_and_its_kept_cells_are_shown_
     rules = "--alpha-lr 1e-6 --stop stable:1,skips --stop-mode report"
     assert main(f"search darts --data digits --space s2 --epochs 2 {rules} --out run {sizes}".split()) == 0
     said = capsys.readouterr().out
-    assert "stable:1 fired after epoch 1 and keeps the cell of epoch 1: run/stopped/stable-1.json" in said
+    assert "stable:1 fired after epoch 1 and selects the cell of epoch 1: run/stopped/stable-1.json" in said
     assert "skips:2" in said
     assert main(["show", "run/stopped/stable-1.json", "--no-counts"]) == 0
     assert (

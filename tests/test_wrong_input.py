@@ -42,7 +42,7 @@ WRONG = {
     "search darts --seeds 0": "--seeds is 0",
     "search darts --threads 0": "--threads is 0",
     "search darts --device gpu": "'--device'",
-    "search darts --device mps": "--device mps is not there",
+    "search darts --device mps": "--device mps is not available",
     "search darts --precision half": "'--precision'",
     "search darts --preset papre": "'--preset'",
     "search darts --budget 5": "--budget",
