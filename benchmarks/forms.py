@@ -58,7 +58,7 @@ class Form:
         if not self.kept:
             as_glibc_ships()
         try:
-            with allocator.kept_memory() if self.kept else unchanged():
+            with allocator.reused_memory() if self.kept else unchanged():
                 yield
         finally:
             if before is None:
@@ -73,7 +73,7 @@ def unchanged() -> Iterator[None]:
 
 
 def as_glibc_ships() -> None:
-    """Undoes allocator.kept_memory: the thresholds that glibc reaches by itself when large pieces are freed."""
+    """Undoes allocator.reused_memory: the thresholds that glibc reaches by itself when large pieces are freed."""
     library: ctypes.CDLL | None = allocator.glibc()
     if library is not None:
         largest = 32 * 2**20

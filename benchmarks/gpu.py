@@ -51,7 +51,7 @@ class Unwritten(Run):
     def __init__(self, setup: Setup) -> None:
         self.setup, self.limits, self.label, self.folder = setup, Limits(), f"seed {setup.seed}", Path("nowhere")
         self.lines: list[dict[str, Any]] = []
-        self.resumed_by, self.settings, self.said_long = self.folder, {}, True
+        self.resumed_by, self.settings, self.length_announced = self.folder, {}, True
         self._worked_s, self._started, self.warm_start = 0.0, time.monotonic(), None
 
     def check_data(self, data: Any) -> None: ...

@@ -19,7 +19,7 @@ from dartboard.data import load_data, normalise
 from dartboard.methods import darts
 from dartboard.networks.fast.mixed_cell import twice_differentiable
 from dartboard.runs.run import Run
-from dartboard.scoring.evaluate import kept_buffers
+from dartboard.scoring.evaluate import restored_buffers
 from dartboard.search.hessian import Product, lanczos, largest_eigenvalue
 from dartboard.spaces import SPACES
 from dartboard.tasks.images import cross_entropy
@@ -46,7 +46,7 @@ def main() -> None:
         alpha = {kind: tensor.to(dtype).requires_grad_() for kind, tensor in found.alpha.items()}
         x = normalise(data.val.images[torch.arange(options.images)], data.mean, data.std).to(dtype)
         loss = partial(loss_of, net, alpha, x, data.val.labels[: options.images])
-        with kept_buffers(net), optimizers.frozen(list(net.parameters())):
+        with restored_buffers(net), optimizers.frozen(list(net.parameters())):
             compare(list(alpha.values()), loss, str(dtype))
 
 

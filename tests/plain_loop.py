@@ -22,7 +22,7 @@ def begin(folder: Path, setup: Setup | None = None) -> Run:
     return Run.create(folder, Config(), setup=setup, command="search", method="darts")
 
 
-def go_on(run: Run, pause_s: float = 0.0) -> None:
+def resume(run: Run, pause_s: float = 0.0) -> None:
     """A random walk: its end depends on every step before."""
     place = torch.zeros(3, dtype=torch.float64)
     with run:

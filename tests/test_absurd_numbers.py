@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dartboard.cli import main
-from dartboard.training.dry_run import Rehearsal
+from dartboard.training.dry_run import DryRun
 
 ONE = ("--epochs", "--train-epochs", "--seeds", "--random")
 TWO = ("--channels", "--train-channels")
@@ -45,7 +45,7 @@ pytestmark = pytest.mark.usefixtures("global_rng")
 def nothing_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fails a test that makes steps to find out."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(Rehearsal, "create", lambda *words, **more: pytest.fail("steps were made"))
+    monkeypatch.setattr(DryRun, "create", lambda *words, **more: pytest.fail("steps were made"))
 
 
 def refused(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dartboard.runs import allocator
-from dartboard.runs.allocator import kept_memory
+from dartboard.runs.allocator import reused_memory
 
 MEGABYTE = 2**20
 pytestmark = pytest.mark.skipif(allocator.glibc() is None, reason="no glibc: nothing to set")
@@ -30,7 +30,7 @@ def resident() -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts pages of Linux")
 def test_a_step_asks_the_system_for_no_page_that_the_step_before_had_freed() -> None:
-    with kept_memory():
+    with reused_memory():
         pages = [faults_of_a_step() for _ in range(8)]
     assert pages[0] > 10000  # 40 MB are 10000 pages
     assert min(pages) < 500
@@ -38,15 +38,15 @@ def test_a_step_asks_the_system_for_no_page_that_the_step_before_had_freed() -> 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_what_is_free_is_given_back_at_the_end() -> None:
-    with kept_memory():
+    with reused_memory():
         faults_of_a_step()
         during = resident()
     assert during - resident() > 60 * MEGABYTE
 
 
 def test_it_ends_with_an_error_as_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(KeyError), kept_memory():
+    with pytest.raises(KeyError), reused_memory():
         raise KeyError
     monkeypatch.setattr(allocator, "glibc", lambda: None)  # another C library
-    with kept_memory():
+    with reused_memory():
         pass

@@ -83,11 +83,11 @@ def test_max_images_and_the_seed_work_on_arrays_too():
         (GREY, LABELS - 1, "negative"),
         (GREY, LABELS * 2, "no image has the label 1"),
         (GREY, LABELS * 0, "two classes"),
-        (GREY, LABELS / 2, "one whole number an image"),
-        (GREY, np.stack([LABELS, LABELS]), "one whole number an image"),
-        (GREY, np.full(30, "cat"), "no array of numbers"),
-        ([["a", "b"], ["c"]], LABELS, "no array of numbers"),
-        (object(), LABELS, "no array of numbers"),
+        (GREY, LABELS / 2, "one whole number per image"),
+        (GREY, np.stack([LABELS, LABELS]), "one whole number per image"),
+        (GREY, np.full(30, "cat"), "not an array of numbers"),
+        ([["a", "b"], ["c"]], LABELS, "not an array of numbers"),
+        (object(), LABELS, "not an array of numbers"),
         (GREY[:4], [0, 0, 0, 1], "every split needs every class"),
     ],
 )
@@ -113,7 +113,7 @@ def test_test_images_that_do_not_fit_are_refused(test, message):
 
 
 def test_labels_beside_a_name_are_refused():
-    with pytest.raises(InputError, match="labels and test go with arrays"):
+    with pytest.raises(InputError, match="labels and test are for arrays"):
         load_data("digits", LABELS)
 
 
@@ -150,7 +150,7 @@ class Endless(IterableDataset):
     ("dataset", "message"),
     [
         (Pictures(sizes=(8, 9)), "2 shapes"),
-        (Pictures(pair=False), "item 0 of the Dataset is no pair"),
+        (Pictures(pair=False), "item 0 of the Dataset is not a pair"),
         (TensorDataset(torch.zeros(0, 3, 8, 8), torch.zeros(0)), "the Dataset holds nothing"),
         (Endless(), "without a length"),
     ],

@@ -48,7 +48,7 @@ def test_a_search_stopped_and_gone_on_with_there_ends_as_anywhere(tmp_path: Path
     with pytest.raises(InterruptedRunError):
         tiny.search(tmp_path / "cut", budget="1steps")
     with Run.open(tmp_path / "cut", write=True) as run:
-        again = tiny.go_on(run)
+        again = tiny.resume(run)
     assert tiny.same_tensors(dict(again.supernet.state_dict()), dict(whole.supernet.state_dict()))
 
 

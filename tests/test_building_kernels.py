@@ -246,12 +246,12 @@ def noted(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def go_on(folder: Path, budget: str | None) -> None:
+def resume(folder: Path, budget: str | None) -> None:
     """Goes on with a tiny search, by so many steps or to its end."""
     with Run.open(folder, write=True) as run:
         run.limits = limits_of(budget, None)
         with nullcontext() if budget is None else pytest.raises(InterruptedRunError):
-            tiny.go_on(run)
+            tiny.resume(run)
 
 
 @pytest.mark.skipif(not kernels.available(), reason="no compiled kernels here")
@@ -262,13 +262,13 @@ def test_a_search_notes_the_library_it_computes_with_and_says_where_it_is_anothe
         tiny.search(tmp_path / "run", budget="1steps", epochs=2)
     (first,) = noted(tmp_path / "run")
     assert first["compiler"] == kernels.compiler() and "-O3" in first["flags"] and len(first["sha256"]) == 64
-    go_on(tmp_path / "run", budget="1steps")
-    assert noted(tmp_path / "run") == [first] and "goes on with" not in capsys.readouterr().err
+    resume(tmp_path / "run", budget="1steps")
+    assert noted(tmp_path / "run") == [first] and "continues with" not in capsys.readouterr().err
     monkeypatch.setenv(kernels.SWITCH, "0")
-    go_on(tmp_path / "run", budget=None)
+    resume(tmp_path / "run", budget=None)
     assert noted(tmp_path / "run") == [first, {"sha256": None, "reason": "switched off by DARTBOARD_KERNELS=0"}]
     said = capsys.readouterr().err
-    assert said.count("\n") == 1 and f"began with the compiled kernels {first['sha256'][:12]}" in said
+    assert said.count("\n") == 1 and f"started with the compiled kernels {first['sha256'][:12]}" in said
 
 
 def test_a_training_and_a_plain_search_note_no_library(tmp_path: Path) -> None:
@@ -285,5 +285,5 @@ def test_another_library_than_at_first_is_said_each_time_and_noted_once(
         entry = {"sha256": digest, "compiler": "g++", "flags": ["-O3"]}
         monkeypatch.setattr(kernels, "described", lambda precision, entry=entry: entry)
         environment.note_kernels(path, "float32")
-    assert capsys.readouterr().err.count("goes on with the compiled kernels bbbbbbbbbbbb (-O3)") == 2
+    assert capsys.readouterr().err.count("continues with the compiled kernels bbbbbbbbbbbb (-O3)") == 2
     assert [entry["sha256"][0] for entry in noted(tmp_path)] == ["a", "b"]

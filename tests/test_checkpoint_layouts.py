@@ -144,7 +144,7 @@ OTHERS = {
     b"\x93NUMPY\x01": "is an array of numpy",
     bytes(257) + b"ustar" + bytes(100): "is a tar archive",
     b"PK\x05\x06" + bytes(18): "is an empty archive",
-    b"hello": "is no weight file",
+    b"hello": "is not a weight file",
 }
 
 

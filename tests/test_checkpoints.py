@@ -115,7 +115,7 @@ def test_a_checkpoint_cut_at_any_byte_falls_back_to_the_one_before(
         (tmp_path / "metrics.jsonl").write_bytes(metrics)
         assert reopened(tmp_path) == (2, [1, 2])
         said = capsys.readouterr().err
-        assert said.count("\n") == 1 and "step-000000005 is torn" in said
+        assert said.count("\n") == 1 and "step-000000005 is damaged" in said
 
 
 @pytest.mark.parametrize("name", ["state.json", "tensors.safetensors"])
@@ -224,14 +224,14 @@ class WiderPlace(Place):
 
 def test_every_field_of_a_place_is_kept_but_those_that_are_named() -> None:
     place = filled(WiderPlace, seen=[5, 7], mark_s=time.perf_counter())
-    place.clock.spent = {"data": 2.5}
+    place.timer.spent = {"data": 2.5}
     again = WiderPlace()
     loop.restore(Checkpoint({}, place.step, place.epoch, place.to_json()), again)
     for one in fields(WiderPlace):
-        if one.name not in ("mark_s", "clock", "numbers", "unread", "epoch_s"):
+        if one.name not in ("mark_s", "timer", "numbers", "unread", "epoch_s"):
             assert getattr(again, one.name) == getattr(place, one.name) != one.default, one.name
     assert again.epoch_s == pytest.approx(place.epoch_s, abs=5.0) and again.epoch_s >= place.epoch_s > 1.0
-    assert again.clock.spent == {"data": 2.5}
+    assert again.timer.spent == {"data": 2.5}
 
 
 def optimizer() -> torch.optim.Optimizer:

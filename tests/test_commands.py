@@ -116,9 +116,9 @@ def test_the_help_of_download_tells_what_comes_from_where_to_where(
 ) -> None:
     main([*words.split(), "--help"])
     said = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
-    for part in ("cifar10 or cifar100", "170 MB each", "from www.cs.toronto.edu/~kriz", "into --data-dir"):
+    for part in ("cifar10 or cifar100", "170 MB each", "from www.cs.toronto.edu/~kriz", "to --data-dir"):
         assert part in said, part
-    assert "without it $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded" in said
+    assert "by default $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded" in said
 
 
 def test_version_tells_dartboard_torch_and_device(capsys: pytest.CaptureFixture[str]) -> None:
@@ -232,10 +232,10 @@ def test_a_dry_run_tells_size_and_time_and_makes_no_folder(
 ) -> None:
     monkeypatch.setattr("dartboard.training.dry_run.ENOUGH_EPOCHS", 2)
     search = printed(capsys, "search", "darts", *TINY, "--epochs", "3", "--dry-run")
-    assert "supernet: " in search and "s a step" in search and "epochs = 3" in search
-    assert "steps: 1 an epoch, 3 epochs, 3 in all" in search and "peak memory: " in search
+    assert "supernet: " in search and "s per step" in search and "epochs = 3" in search
+    assert "steps: 1 per epoch, 3 epochs, 3 in all" in search and "peak memory: " in search
     train = printed(capsys, "train", "DARTS_V2", *TINY, "--epochs", "2", "--dry-run")
-    assert "multiply-adds an image" in train and "steps: 2 an epoch, 2 epochs, 4 in all" in train
+    assert "multiply-adds per image" in train and "steps: 2 per epoch, 2 epochs, 4 in all" in train
     assert "peak memory: " in train and "s to score and" in train and "in all" in train.splitlines()[-1]
     assert os.listdir(tmp_path) == []
 
@@ -284,7 +284,7 @@ def test_a_search_a_training_and_their_page_and_scores(capsys: pytest.CaptureFix
     assert last.split("\n", 1)[1] == cells
     assert main(["show", "found", "--epoch", "2"]) == 2
     assert "give 0 to 1" in capsys.readouterr().err
-    assert printed(capsys, "resume", "found").startswith("found is finished already")
+    assert printed(capsys, "resume", "found").startswith("found is already finished")
 
 
 # --- Every field of Setup changes something --------------------------------------------------------------------------

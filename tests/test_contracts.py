@@ -284,7 +284,7 @@ def run_way(method: str, folder: Path, family: str, way: Way, **given: Any) -> A
     return run_search(method, folder, family, more=more, **{**way.settings, **given})
 
 
-def go_on(method: str, run: Run, family: str, more: Mapping[str, Any] | None = None) -> Any:
+def resume(method: str, run: Run, family: str, more: Mapping[str, Any] | None = None) -> Any:
     module = method_module(method)
     config = module.Config(**run.settings)
     return module.search(config, FAMILY_CASES[family].searched, tiny.digits(), run, **(more or {}))
@@ -349,9 +349,9 @@ def test_a_search_that_was_stopped_and_gone_on_with_ends_as_one_that_was_not(
     for steps in stops[1:]:
         with Run.open(tmp_path / "cut", write=True) as run, pytest.raises(InterruptedRunError):
             run.limits.steps = steps
-            go_on(method, run, family, way.more(space))
+            resume(method, run, family, way.more(space))
     with Run.open(tmp_path / "cut", write=True) as run:
-        again = go_on(method, run, family, way.more(space))
+        again = resume(method, run, family, way.more(space))
     assert_same(evidence(whole, tmp_path / "whole"), evidence(again, tmp_path / "cut"))
 
 
@@ -360,7 +360,7 @@ def test_a_finished_search_gone_on_with_gives_its_result_again_and_writes_nothin
     first = run_search(method, tmp_path / "run")
     before = tiny.history(tmp_path / "run")
     with Run.open(tmp_path / "run", write=True) as run:
-        again = go_on(method, run, families_of(method)[0])
+        again = resume(method, run, families_of(method)[0])
     assert again.architecture == first.architecture
     assert tiny.history(tmp_path / "run") == before
 

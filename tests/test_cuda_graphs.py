@@ -174,7 +174,7 @@ def test_a_search_by_graphs_that_was_stopped_ends_as_one_that_was_not(tmp_path: 
     with run, pytest.raises(InterruptedRunError):
         darts.search(config, tiny.FEW, tiny.digits(), run)
     with Run.open(tmp_path / "cut", write=True) as run:
-        again = tiny.go_on(run)
+        again = tiny.resume(run)
     assert again.architecture == whole.architecture
     assert all(torch.allclose(again.alpha[kind], whole.alpha[kind], atol=1e-4) for kind in whole.alpha)
 

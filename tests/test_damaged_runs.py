@@ -142,7 +142,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """The one line of a refusal; what is said of torn checkpoints comes before it."""
     capsys.readouterr()
     assert main(words) == 2
-    said = [line for line in capsys.readouterr().err.splitlines() if "is torn; going back" not in line]
+    said = [line for line in capsys.readouterr().err.splitlines() if "is damaged; the one before" not in line]
     assert len(said) == 1 and said[0].startswith("dartboard: ") and "delete" not in said[0], said
     return said[0]
 
@@ -196,7 +196,7 @@ def test_channels_and_space_edited_in_a_run_of_an_older_version_are_refused(
     capsys.readouterr()
     assert main(["resume", "x"]) == 2
     said = capsys.readouterr().err.splitlines()
-    assert len(said) == 2 and "kept no digest" in said[0] and "is of another run" in said[1]
+    assert len(said) == 2 and "without a digest" in said[0] and "is of another run" in said[1]
 
 
 @pytest.mark.parametrize("words", [["why", "x"], ["search", "darts", "--from", "x", *NEW]])
@@ -228,7 +228,7 @@ def test_a_pipe_among_the_checkpoints_is_left_alone_and_nothing_waits_for_it(tmp
 
 
 def test_a_lost_environment_is_named_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"there is no file .*environment.json; restore it or run anew"):
+    with pytest.raises(InputError, match=r"there is no file .*environment.json; restore it or start a new run"):
         read_json(tmp_path / "environment.json")
 
 

@@ -77,13 +77,13 @@ def test_a_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("./nowhere", "'./nowhere' is no folder"),
-        ("nowhere/", "is no folder"),
+        ("./nowhere", "'./nowhere' is not a folder"),
+        ("nowhere/", "is not a folder"),
         ("~nobody-of-this-name/photos", "there is no home folder for ~nobody-of-this-name"),
         ("photos.zip", "'photos.zip' is a file; unpack it if it is an archive"),
         ("images:photos.zip", "'photos.zip' is a file"),
-        ("\0/x", "is no folder"),
-        ("x/" * 3000, "is no folder"),
+        ("\0/x", "is not a folder"),
+        ("x/" * 3000, "is not a folder"),
         ("phtos", "the nearest of the known: "),
     ],
 )

@@ -141,7 +141,7 @@ def test_many_cuts_are_survived_as_long_as_each_brings_new_bytes(cifar10, tmp_pa
 
 def test_a_download_that_brings_nothing_new_stops_and_a_later_call_goes_on(cifar10, tmp_path):
     cifar10.cuts = [5000] + [0] * download.MAX_BREAKS
-    assert "broke after 5000 bytes" in fails(cifar10, tmp_path, "give the same command")
+    assert "stopped after 5000 bytes" in fails(cifar10, tmp_path, "give the same command")
     assert (tmp_path / "place" / f"{FILE}.part").stat().st_size == 5000
     get(cifar10, tmp_path)
     check_whole(tmp_path)
@@ -194,7 +194,7 @@ def test_the_checksums_are_the_official_ones():
 @pytest.mark.parametrize("status", [404, 500])
 def test_an_error_of_the_server_is_told(cifar10, tmp_path, status):
     cifar10.status = status
-    message = fails(cifar10, tmp_path, f"the server answers {status}")
+    message = fails(cifar10, tmp_path, f"the server returned {status}")
     assert f"unpack {download.HOME}/{FILE} into {tmp_path / 'place'} by hand" in message
 
 
@@ -334,5 +334,5 @@ def test_a_place_that_cannot_be_written_is_refused(cifar10, tmp_path):
 
 @pytest.mark.parametrize("url", ["file:///etc", "ftp://example.org", "nonsense"])
 def test_only_web_addresses_are_taken(tmp_path, url):
-    with pytest.raises(InputError, match="no http or https address"):
+    with pytest.raises(InputError, match="not an http or https address"):
         fetch("cifar10", tmp_path, base_url=url)

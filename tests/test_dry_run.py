@@ -42,18 +42,18 @@ def training_job(**changes: object) -> dry_run.Job:
 
 
 @pytest.mark.parametrize("make", [search_job, training_job], ids=["search", "train"])
-def test_a_rehearsal_makes_whole_epochs_of_one_real_step_and_leaves_nothing(make, tmp_path, monkeypatch) -> None:
+def test_a_dry_run_makes_whole_epochs_of_one_real_step_and_leaves_nothing(make, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     job = make()
-    seconds, taken = dry_run.rehearse(job, 16, enough_s=0.0)
+    seconds, taken = dry_run.measure_steps(job, 16, enough_s=0.0)
     assert len(seconds.steps) == 1 and min(*seconds.steps, seconds.score, seconds.save) > 0 and taken >= 0
     assert seconds.scored == 32  # the 32 val images of the search, the 32 test images of the training
     monkeypatch.setattr(dry_run, "ENOUGH_EPOCHS", 3)
-    assert len(dry_run.rehearse(job, 16, enough_s=1e9)[0].steps) == 3
+    assert len(dry_run.measure_steps(job, 16, enough_s=1e9)[0].steps) == 3
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_step_of_a_rehearsal_is_as_large_as_those_of_the_run() -> None:
+def test_a_step_of_a_dry_run_is_as_large_as_those_of_the_run() -> None:
     shapes: list[tuple[int, int, int]] = []
 
     def work(config, data, run):
@@ -63,7 +63,7 @@ def test_a_step_of_a_rehearsal_is_as_large_as_those_of_the_run() -> None:
     for made in (search_job(), training_job()):
         job = replace(made, work=work)
         with pytest.raises(InputError, match="seen"):
-            dry_run.rehearse(job, 12, scored=20)
+            dry_run.measure_steps(job, 12, scored=20)
     assert shapes == [(12, 20, 32), (11, 1, 12)]
 
 
@@ -73,22 +73,22 @@ def test_the_first_step_counts_only_where_there_is_no_other() -> None:
 
 
 def test_a_first_step_that_makes_things_ready_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    def note(run: dry_run.Rehearsal, part: str) -> None:
+    def note(run: dry_run.DryRun, part: str) -> None:
         run.times[part].append(1.0 if run.times[part] else 9.0)
 
-    monkeypatch.setattr(dry_run.Rehearsal, "note", note)
+    monkeypatch.setattr(dry_run.DryRun, "note", note)
     ready = iter(range(0, 10**6, 10))
     monkeypatch.setattr(dry_run.time, "perf_counter", lambda: float(next(ready)))
-    seconds, _ = dry_run.rehearse(search_job(), 16, enough_s=3.0)
+    seconds, _ = dry_run.measure_steps(search_job(), 16, enough_s=3.0)
     assert (seconds.steps, seconds.step, seconds.score, seconds.save) == ((9.0, 1.0), 1.0, 1.0, 1.0)
-    assert dry_run.rehearse(search_job(), 16, enough_s=2.0)[0].steps == (9.0,)
+    assert dry_run.measure_steps(search_job(), 16, enough_s=2.0)[0].steps == (9.0,)
 
 
 def test_the_whole_is_steps_scores_and_saves_of_every_epoch() -> None:
     job = replace(search_job(epochs=10, batch_size=16), data=load_data("digits"))
     seconds = dry_run.Seconds(2.0, (5.0, 0.5, 0.5), 0.25, 100, 0.125)
     line = dryrun.time_line(job, seconds, 45, "cpu")
-    assert "0.500 s a step (0.500 to 5.000, n = 3)" in line and "1.80 s to score" in line
+    assert "0.500 s per step (0.500 to 5.000, n = 3)" in line and "1.80 s to score" in line
     whole = 2.0 + 10 * (45 * 0.5 + 0.25 * 719 / 100 + 0.125)
     assert whole > 90 and f"about {whole / 60:.0f} min in all" in line
 
@@ -97,15 +97,15 @@ def test_the_whole_is_steps_scores_and_saves_of_every_epoch() -> None:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, free: int, base: float = 100e6, slope: float = 1e6) -> list[int]:
-    """Steps of B images that take base + slope * B bytes, and so many free bytes. Returns the batches rehearsed."""
+    """Steps of B images that take base + slope * B bytes, and so many free bytes. Returns the batches measured."""
     tried: list[int] = []
 
-    def rehearse(job, batch, *values):
+    def measure_steps(job, batch, *values):
         tried.append(batch)
         return None, int(base + slope * batch)
 
     monkeypatch.setattr(dry_run, "free_bytes", lambda device=None: free)
-    monkeypatch.setattr(dry_run, "rehearse", rehearse)
+    monkeypatch.setattr(dry_run, "measure_steps", measure_steps)
     return tried
 
 
@@ -176,7 +176,7 @@ def test_an_epoch_is_its_steps_the_last_one_uneven_its_scoring_and_its_checkpoin
     assert (job.images, len(job.scored)) == (images, scored)
     wanted = -(-images // 16) * 0.5 + 0.25 * scored / 8 + 0.125
     assert estimate.per_epoch(job, seconds) == pytest.approx(wanted)
-    assert dryrun.whole_s(job, seconds, -(-images // 16)) == pytest.approx(2.0 + job.config.epochs * wanted)
+    assert dryrun.total_s(job, seconds, -(-images // 16)) == pytest.approx(2.0 + job.config.epochs * wanted)
 
 
 def test_hours_elsewhere_are_steps_of_every_stage_by_the_formula_a_seed(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_hours_elsewhere_are_steps_of_every_stage_by_the_formula_a_seed(tmp_path
             steps, passes = of_32_images if stage.command == "search" else of_64_images
             hours[stage.command] += stage.epochs * steps * passes * 15 * seconds[stage.side] / 3600
         told = estimate.elsewhere_line(study, jobs, device)
-        wanted = f"about {hours['search'] / 2:.1f} h of searches and {hours['train'] / 2:.1f} h of trainings a seed"
+        wanted = f"about {hours['search'] / 2:.1f} h of searches and {hours['train'] / 2:.1f} h of trainings per seed"
         assert told == f"on one made up, computed and not measured: {wanted}" and hours["train"] > 1
 
 
@@ -211,11 +211,11 @@ def test_searches_at_once_need_memory_for_each(monkeypatch) -> None:
 
 
 def test_batches_of_a_few_images_are_looked_at_too(monkeypatch) -> None:
-    for batch, rehearsed in ((2, [2]), (5, [2, 2, 5]), (8, [2, 2, 8])):
+    for batch, measured in ((2, [2]), (5, [2, 2, 5]), (8, [2, 2, 8])):
         tried = pretend(monkeypatch, 101_000_000)
         with pytest.raises(InputError, match=f"a step of {batch} images takes about 10[2-8] MB"):
             dry_run.check_memory(search_job(channels=512, batch_size=batch))
-        assert tried == rehearsed
+        assert tried == measured
 
 
 def test_where_no_batch_fits_a_smaller_network_is_advised(monkeypatch) -> None:
@@ -264,7 +264,7 @@ def test_memory_that_ends_in_the_middle_exits_3_says_what_to_change_and_can_be_r
         capsys.readouterr()
         assert main([*words, "--out", "run"]) == 3
     out, err = capsys.readouterr()
-    assert "out of memory, the last checkpoint is step-000000002; begin a new run" in err and err.count("\n") == 1
+    assert "out of memory, the last checkpoint is step-000000002; start a new run" in err and err.count("\n") == 1
     assert "smaller --batch-size (8 in place of 16)" in err and out.splitlines()[-1] == "dartboard resume run"
     assert main(["resume", "run"]) == 0
     assert tiny.history(Path("run"))[-1] == tiny.history(Path("whole"))[-1]

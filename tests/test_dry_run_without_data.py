@@ -11,7 +11,7 @@ from dartboard.config import Setup
 from dartboard.data import load_data, shapes
 
 TINY = ["--channels", "2", "--cells", "3", "--epochs", "1", "--batch-size", "8"]
-HEAD = "data set not here: shapes of {} are used"
+HEAD = "the data set is not on this machine: the known shapes of {} are used"
 
 pytestmark = pytest.mark.usefixtures("global_rng")
 
@@ -70,7 +70,7 @@ def test_data_that_are_there_are_used(capsys: pytest.CaptureFixture[str], tmp_pa
 
 def test_a_folder_of_images_that_is_missing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "darts", "--data", "images:nowhere", *TINY, "--dry-run"]) == 2
-    assert "'nowhere' is no folder" in capsys.readouterr().err
+    assert "'nowhere' is not a folder" in capsys.readouterr().err
 
 
 def test_the_shapes_are_those_of_the_files_and_take_no_memory(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_watched_search_interrupted_at_any_step_ends_as_the_whole_one(mode: st
         with Run.open(tmp_path / "cut", write=True) as run:
             run.limits.steps = 1
             try:
-                again = tiny.go_on(run, space=TWO)
+                again = tiny.resume(run, space=TWO)
                 break
             except InterruptedRunError:
                 continue
@@ -155,7 +155,7 @@ def test_a_search_is_watched_from_the_command_line_and_its_kept_cells_are_shown_
     rules = "--alpha-lr 1e-6 --stop stable:1,skips --stop-mode report"
     assert main(f"search darts --data digits --space s2 --epochs 2 {rules} --out run {sizes}".split()) == 0
     said = capsys.readouterr().out
-    assert "stable:1 fired after epoch 1 and keeps the cell of epoch 1: run/stopped/stable-1.json" in said
+    assert "stable:1 fired after epoch 1 and selects the cell of epoch 1: run/stopped/stable-1.json" in said
     assert "skips:2" in said
     assert main(["show", "run/stopped/stable-1.json", "--no-counts"]) == 0
     assert (
@@ -168,7 +168,7 @@ def test_a_search_is_watched_from_the_command_line_and_its_kept_cells_are_shown_
     assert "did you mean 'skips'" in capsys.readouterr().err
 
 
-def test_a_rehearsal_needs_no_images_to_hold_out(
+def test_a_dry_run_needs_no_images_to_hold_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

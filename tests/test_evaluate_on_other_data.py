@@ -128,7 +128,7 @@ def test_the_line_says_which_part_and_which_classes(own: Path, capsys: pytest.Ca
         (("bee", "cow", "dog"), "'dog'"),
         (("ape", "bee", "cow", "dog"), "'dog'"),
         (("dog",), "'dog'"),
-        (("ape", "bee", "Cow"), "'Cow'; it knows 'ape', 'bee', 'cow' ('Cow' is 'cow' there)"),
+        (("ape", "bee", "Cow"), "'Cow'; it has 'ape', 'bee', 'cow' ('Cow' is 'cow' there)"),
     ],
 )
 def test_classes_it_does_not_know_are_refused_by_name(own: Path, refused, names: tuple[str, ...], unknown: str) -> None:
@@ -136,7 +136,7 @@ def test_classes_it_does_not_know_are_refused_by_name(own: Path, refused, names:
     write_torch("run", "out")
     for weights in ("run", "out"):
         said = refused(f"{weights} --data images:other")
-        assert f"has classes that {weights} does not know: {unknown}" in said and "'ape', 'bee', 'cow'" in said
+        assert f"has classes that {weights} does not have: {unknown}" in said and "'ape', 'bee', 'cow'" in said
     said = refused("run --data digits")
     assert "'0', '1', '2', '3', '4', ... (5 more)" in said
 
@@ -179,11 +179,11 @@ def test_a_folder_that_has_changed_is_not_the_one_it_learned_from(own: Path, tol
     assert told("run")["images"] == 6
     shutil.copy(own / "was/ape/0.png", own / "was/ape/more.png")
     said = refused("run")
-    assert "holds other images or classes than run learned from" in said and f"--data images:{own}/was" in said
+    assert "differs from the data on which run was trained" in said and f"--data images:{own}/was" in said
     found = told(f"run --data images:{own}/was")
     assert (found["part"], found["images"]) == (WHOLE, 31)
     shutil.rmtree(own / "was")
-    assert "say where it is now with --data images:DIR" in refused("run")
+    assert "name its present place with --data images:DIR" in refused("run")
 
 
 @pytest.mark.parametrize("others", [(), ("train",), ("train", "val"), ("val",)])
@@ -235,11 +235,11 @@ def test_a_weight_file_cannot_know_and_says_so(own: Path, told, refused, capsys:
     found = told(words)
     assert (found["part"], found["images"], found["matched_by"]) == (WHOLE, 15, "order")
     assert main(["evaluate", *words.split()]) == 0
-    end = "(whole folder; 3 classes by their order, as a weight file does not tell their names)\n"
+    end = "(whole folder; 3 classes by their order, as a weight file does not record their names)\n"
     assert end in capsys.readouterr().out
     pictures(own / "fewer", ("bee", "cow"))
     said = refused("run/weights.safetensors --arch DARTS_V2 --data images:fewer")
-    assert "tells 3 classes apart" in said and "has 2" in said
+    assert "has 3 classes, and" in said and "has 2" in said
 
 
 def test_the_training_images_of_a_folder_tell_a_weight_file_mean_and_spread(own: Path, told) -> None:
@@ -261,7 +261,7 @@ def test_a_network_without_names_is_scored_by_order_and_the_line_says_so(
     network, known = load_trained("run")
     write_torch(network, "bare", image_size=8, mean=known.mean, std=known.std)
     assert main(["evaluate", "bare", "--data", "images:other"]) == 0
-    assert "(whole folder; 3 classes by their order, as it does not tell their names)" in capsys.readouterr().out
+    assert "(whole folder; 3 classes by their order, as it does not record their names)" in capsys.readouterr().out
     write_torch(network, "same", class_names=("a", "a", "b"))
     assert main(["evaluate", "same", "--data", "images:other"]) == 2
     assert "two classes of same have one name" in capsys.readouterr().err
@@ -316,7 +316,7 @@ def test_a_run_of_arrays_does_not_take_other_data_for_its_own(own: Path, told, r
     data = tiny.digits()
     arrays = load_data(data.train_and_val().images, data.train_and_val().labels)
     tiny.fit(own / "arrays", V2, data=arrays, epochs=1)
-    assert "arrays learned from arrays, but its settings name digits; give its data with --data" in refused("arrays")
+    assert "arrays was trained on arrays, but its settings name digits; give --data" in refused("arrays")
     assert told("arrays --data digits")["matched_by"] == "name"  # of arrays too the classes are 0 to 9
 
 
@@ -331,7 +331,7 @@ def test_labels_keep_their_names(known: list[str], draw: st.DataObject) -> None:
     there = Scored("images:x", WHOLE, Split(images, labels), tuple(names), (), ())
     found = matched(there, known, "run")
     assert [known[label] for label in found.split.labels] == [names[label] for label in labels]
-    with pytest.raises(InputError, match="has classes that run does not know"):
+    with pytest.raises(InputError, match="has classes that run does not have"):
         matched(there, [name + "x" * 9 for name in known], "run")
 
 

@@ -58,7 +58,7 @@ def test_inside_a_run_it_is_exit_3_with_the_words_to_go_on_with(
         code = main([*WORDS, "--out", str(tmp_path / "run")])
     said = capsys.readouterr().err
     assert code == 3 and said.count("\n") == 1, said
-    assert "cannot be read or written" in said and f"go on with: dartboard resume {tmp_path / 'run'}" in said
+    assert "cannot be read or written" in said and f"resume with: dartboard resume {tmp_path / 'run'}" in said
     assert str(tmp_path / "run") in said.partition(" cannot")[0]
     assert not (tmp_path / "run/traceback.txt").exists()
     assert main(["resume", str(tmp_path / "run")]) == 0 and Run.open(tmp_path / "run").done

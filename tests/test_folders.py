@@ -305,7 +305,7 @@ def test_a_class_that_only_a_split_has_is_refused(tmp_path):
 def test_classes_beside_train_are_refused(tmp_path):
     make(tmp_path / "train")
     make(tmp_path, ("fish",), seed=1)
-    refused(tmp_path, "has train and beside it fish")
+    refused(tmp_path, "has train and next to it fish")
 
 
 def test_two_folders_for_one_split_are_refused(tmp_path):

@@ -110,6 +110,6 @@ def test_evaluate_tells_the_score_of_the_network_as_it_is_and_images_a_second(
     assert told["images_per_s"] > 0.0 and told["images"] == 359
     assert main(["evaluate", *words[:-1]]) == 0
     text = capsys.readouterr().out
-    assert "images a second on cpu" in text
+    assert "images per second on cpu" in text
     score_words = f"test accuracy {100 * told['test_accuracy']:.2f} % of 359 images, test loss {told['test_loss']:.4f}"
     assert score_words in text and 0.0 < told["test_accuracy"] < 1.0

@@ -72,13 +72,13 @@ def test_other_files_are_counted_and_named_by_their_endings(tmp_path):
     assert total(data) == 12
     (note,) = data.notes
     assert (
-        note.startswith("10 files are no images and passed over: 3 .heic, 2 .txt, 1 ") and "without an ending" in note
+        note.startswith("10 files are not images and are skipped: 3 .heic, 2 .txt, 1 ") and "without an ending" in note
     )
     (tmp_path / "dog" / "deep").mkdir()
     for number in range(500):
         (tmp_path / "dog" / "deep" / f"{number}.x{number}").touch()
     (note,) = load_data(f"images:{tmp_path}").notes
-    assert note.startswith("510 files are no images") and len(note) < 200
+    assert note.startswith("510 files are not images") and len(note) < 200
 
 
 def test_images_of_another_ending_count_beside_the_usual_ones(tmp_path):
@@ -114,7 +114,7 @@ def test_only_formats_that_start_no_program_are_tried(tmp_path):
         (tmp_path / "cat" / name).write_bytes(hostile)
     (tmp_path / "cat" / "d.png").write_bytes(hostile)
     data = load_data(f"images:{tmp_path}")
-    assert total(data) == 60 and "cat/d.png (no image)" in data.notes[0] and "3 files are no images" in data.notes[1]
+    assert total(data) == 60 and "cat/d.png (no image)" in data.notes[0] and "3 files are not images" in data.notes[1]
 
 
 def test_large_claims_and_pipes_are_not_read(tmp_path, monkeypatch):
@@ -124,7 +124,7 @@ def test_large_claims_and_pipes_are_not_read(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "cat" / "pipe")
     os.mkfifo(tmp_path / "cat" / "pipe.jpg")
     notes = load_data(f"images:{tmp_path}").notes
-    assert "cat/bomb.tif (200x100 pixels are too many)" in notes[0] and "2 files are no images" in notes[1]
+    assert "cat/bomb.tif (200x100 pixels are too many)" in notes[0] and "2 files are not images" in notes[1]
 
 
 def test_a_folder_of_unreadable_files_only_says_what_is_there(tmp_path):

@@ -71,9 +71,9 @@ def one_line(message: str, call, *given_, **named) -> str:
         (NAMES.astype(object), "they are text, such as 'cat'"),
         (NAMES.astype(bytes), "they are text, such as b'cat'"),
         (Frame(NAMES.astype(object)), "they are text, such as 'cat'"),
-        ([None] * 30, "no array of numbers.*number the classes 0 to K-1"),
-        ([{"label": 0}] * 30, "no array of numbers.*number the classes 0 to K-1"),
-        ([[0], [1, 2]] * 15, "no array of numbers.*number the classes 0 to K-1"),
+        ([None] * 30, "not an array of numbers.*number the classes 0 to K-1"),
+        ([{"label": 0}] * 30, "not an array of numbers.*number the classes 0 to K-1"),
+        ([[0], [1, 2]] * 15, "not an array of numbers.*number the classes 0 to K-1"),
         (np.eye(3)[LABELS], r"\(one-hot\), give labels.argmax\(1\)"),
         (np.eye(3, dtype=int)[LABELS], r"\(one-hot\), give labels.argmax\(1\)"),
         (torch.eye(3)[torch.from_numpy(LABELS)], r"\(one-hot\), give labels.argmax\(1\)"),
@@ -88,11 +88,11 @@ def one_line(message: str, call, *given_, **named) -> str:
             np.where(LABELS == 2, np.uint64(2**64 - 1), LABELS.astype(np.uint64)),
             "the label 18446744073709551615 is too",
         ),
-        ([10**30] * 30, "no array of numbers.*number the classes 0 to K-1"),
+        ([10**30] * 30, "not an array of numbers.*number the classes 0 to K-1"),
         (LABELS - 10**12, "the label -1000000000000 is negative"),
-        (Broken(), "no array of numbers.*a column"),
-        (torch.eye(30).to_sparse(), "no array of numbers: a sparse"),
-        (torch.zeros(30, device="meta"), "no array of numbers: a sparse, nested, quantized or empty"),
+        (Broken(), "not an array of numbers.*a column"),
+        (torch.eye(30).to_sparse(), "not an array of numbers: a sparse"),
+        (torch.zeros(30, device="meta"), "not an array of numbers: a sparse, nested, quantized or empty"),
     ],
     ids=range(24),
 )
@@ -152,7 +152,7 @@ def test_the_remedy_for_pairs_is_one() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_images_of_a_wrong_kind_are_refused_with_the_shapes_to_give(images: object) -> None:
-    one_line(f"the images are no array of numbers: .*{SHAPES}", load_data, images, LABELS)
+    one_line(f"the images are not an array of numbers: .*{SHAPES}", load_data, images, LABELS)
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_a_dataset_that_gives_something_else_than_pairs_is_refused() -> None:
         (lambda image, index: "ab", "str"),
         (lambda image, index: image, "Tensor"),
     ):
-        one_line(f"item 0 .* no pair of image and label, but '{kind}'; let it give", load_data, Items(item=item))
-    one_line("the images of the Dataset are no array", load_data, Items(item=lambda image, index: ("1.png", 0)))
+        one_line(f"item 0 .* not a pair of image and label, but '{kind}'; return", load_data, Items(item=item))
+    one_line("the images of the Dataset are not an array", load_data, Items(item=lambda image, index: ("1.png", 0)))
     one_line("no image has the label 1;", load_data, Items(lambda index: 10**12 * (index % 2)))
     one_line("the label -1 is negative", load_data, Items(lambda index: -1))
 
@@ -206,7 +206,7 @@ def test_test_images_of_a_wrong_kind_are_refused(test: object) -> None:
 def test_a_dataset_may_bring_the_test_images_of_arrays() -> None:
     data = load_data(GREY, LABELS, test=Items(lambda index: index % 3))
     assert len(data.test) == 30
-    one_line("a Dataset brings its own labels", load_data, Items(lambda index: index % 3), LABELS)
+    one_line("a Dataset has its own labels", load_data, Items(lambda index: index % 3), LABELS)
 
 
 # --- Networks --------------------------------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ def test_stages_of_studies_say_it_and_so_does_the_whole(monkeypatch, tmp_path, c
     monkeypatch.setattr(pace, "LONG_S", 1e-6)
     monkeypatch.setattr(pace, "SURE_S", 0.0)
     transfer.run_stage(study, study.stages[0], Limits())
-    of_stage = "this stage of the study will take about .* here; Ctrl-C stops the study resumably"
+    of_stage = "this stage of the study will take about .* here; Ctrl-C saves and stops the study"
     assert len(re.findall(of_stage, capsys.readouterr().out)) == 1
     metrics = study.place(study.stages[0]) / "metrics.jsonl"
     before = metrics.read_text()

@@ -155,7 +155,7 @@ def test_a_method_goes_with_the_spaces_that_offer_what_it_needs(monkeypatch: pyt
 
 def test_stable_has_nothing_to_go_by_where_no_edge_has_two_convolutions(tmp_path: Path) -> None:
     few = space.space("few", "made up", ("none", "skip_connect", "nor_conv_3x3"))
-    with pytest.raises(InputError, match="--stop stable goes by the order of convolutions, and few has none"):
+    with pytest.raises(InputError, match="--stop stable compares the order of convolutions, and few has none"):
         tiny.search(tmp_path / "run", space=few, stop="stable:2")
     tiny.search(tmp_path / "other", space=few, stop="skips:2")
     assert read_facts(tmp_path / "other").operations == ("none", "skip_connect", "nor_conv_3x3")
@@ -239,10 +239,10 @@ def test_weights_of_another_family_cell_or_size_are_refused_in_one_line(
     file = trained[0] / "weights.safetensors"
     with pytest.raises(InputError, match="weights of another architecture or size"):
         load_foreign(file, space.SPACE.largest())
-    with pytest.raises(InputError, match="holds no weights of a network of cells"):
+    with pytest.raises(InputError, match="has no weights of a network of cells"):
         load_foreign(file, tiny.SPACE.sample(Random(0)))
     tiny.fit(tmp_path / "darts", tiny.SPACE.sample(Random(0)), epochs=1)
-    with pytest.raises(InputError, match="holds no weights of a network of nasbench201"):
+    with pytest.raises(InputError, match="has no weights of a network of nasbench201"):
         load_foreign(tmp_path / "darts" / "weights.safetensors", CELL)
 
 

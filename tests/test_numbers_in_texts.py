@@ -95,7 +95,7 @@ def test_the_transfer_matrix_that_is_printed_holds_means_and_spreads_in_percent(
     monkeypatch.setattr("dartboard.studies.matrix.findings", lambda study: found([one]))
     monkeypatch.setattr("dartboard.report.transfer_page.write", lambda study: Path("report.html"))
     study: Any = SimpleNamespace(stages=[], protocol=SimpleNamespace(a="one", b="other"))
-    transfer.tell(study)
+    transfer.print_findings(study)
     head, *lines = capsys.readouterr().out.splitlines()
     assert numbers(head) == [7, 9]
     assert [numbers(line) for line in lines[:2]] == [near(*ROWS["a"]), near(*ROWS["ab"])]

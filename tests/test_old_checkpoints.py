@@ -56,7 +56,7 @@ def test_a_search_that_was_stopped_ends_as_if_never_stopped(steps: int, tmp_path
         tiny.search(tmp_path / "cut", budget=f"{steps}steps", **settings)
     make_old(tmp_path / "cut")
     with Run.open(tmp_path / "cut", write=True) as run:
-        found = tiny.go_on(run, space=settings["space"])
+        found = tiny.resume(run, space=settings["space"])
     assert tiny.history(tmp_path / "cut") == tiny.history(tmp_path / "whole")
     assert tiny.same_tensors(dict(found.supernet.state_dict()), dict(whole.supernet.state_dict()))
     assert tiny.same_tensors(found.alpha, whole.alpha)

@@ -77,7 +77,7 @@ def test_whichever_of_a_budget_and_an_end_comes_first_stops_the_run(
         run = Run.open(tmp_path / "run", write=True)
         run.limits = limits_of(budget, until)
     with pytest.raises(InterruptedRunError, match=f"stopped by {reason}"):
-        plain_loop.go_on(run, 0.002)
+        plain_loop.resume(run, 0.002)
     assert not run.done and (len(run.metrics()) == 3) == ("steps" in reason)
 
 

@@ -132,7 +132,7 @@ def test_a_search_stopped_and_gone_on_with_ends_bit_for_bit_as_one_that_was_not(
     with pytest.raises(InterruptedRunError):
         tiny.search(tmp_path / "cut", space=space, epochs=2, second_order=space is S4, budget="2steps")
     with Run.open(tmp_path / "cut", write=True) as run:
-        again = tiny.go_on(run, space=space)
+        again = tiny.resume(run, space=space)
     assert tiny.history(tmp_path / "cut") == tiny.history(tmp_path / "whole")
     assert tiny.same_tensors(dict(whole.supernet.state_dict()), dict(again.supernet.state_dict()))
     assert whole.architecture == again.architecture in space

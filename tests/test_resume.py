@@ -189,7 +189,7 @@ def test_a_torn_newest_checkpoint_costs_only_time(
     (newest / "tensors.safetensors").write_bytes(whole[: len(whole) // 2])
     capsys.readouterr()
     end_of(folder)
-    assert f"{newest} is torn; going back to the one before" in capsys.readouterr().err
+    assert f"{newest} is damaged; the one before it is used" in capsys.readouterr().err
     check_same(folder, unstopped["training"])
 
 

@@ -173,7 +173,7 @@ def test_the_same_data_is_taken_and_changed_data_refused(tmp_path: Path) -> None
     run.check_data(digits())
     run.check_data(digits())
     assert run.environment["data"]["train"] == 20
-    with pytest.raises(InputError, match="has changed: it began with other images"):
+    with pytest.raises(InputError, match="has changed: it started with other images"):
         run.check_data(digits(seed=1))
 
 
@@ -201,13 +201,13 @@ def test_work_begun_from_python_notes_its_data_and_is_not_gone_on_with_on_others
     other = replace(tiny.digits(), fingerprint="of other images")
     if work == "search":
         tiny.search(tmp_path / "run")
-        go_on = darts.search, darts.Config(**tiny.SEARCH), tiny.FEW
+        resume = darts.search, darts.Config(**tiny.SEARCH), tiny.FEW
     else:
         architecture = tiny.FEW.sample(Random(0))
         module = tiny.fit(tmp_path / "run", architecture, epochs=1)[1]
-        go_on = train.fit, train.Config(**{**tiny.TRAIN, "epochs": 1}), module
+        resume = train.fit, train.Config(**{**tiny.TRAIN, "epochs": 1}), module
     with Run.open(tmp_path / "run", write=True) as run:
         assert run.environment["data"]["fingerprint"] == tiny.digits().fingerprint
-        function, *first = go_on
+        function, *first = resume
         with pytest.raises(InputError, match="has changed"):
             function(*first, other, run)

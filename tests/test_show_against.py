@@ -27,7 +27,8 @@ def test_show_against_tells_the_distance_of_each_kind_of_cell(capsys: pytest.Cap
     assert "against DARTS_V2" in text
     for kind in darts.CELLS:
         found = compare(darts.cell(ONE, kind), darts.cell(OTHER, kind))
-        line = f"{kind} cell: {found.inputs} of {found.of} inputs differ, {found.operations} in their operation alone"
+        alike = f"{found.operations} of them only in the operation"
+        line = f"{kind} cell: {found.inputs} of {found.of} inputs differ, {alike}"
         assert line in text
     alone = printed(capsys, "show", "DARTS_V1", "--no-counts")
     assert text.startswith(alone.rstrip())

@@ -152,7 +152,7 @@ REFUSED = [  # (files, what the line says)
         classes("cat", "dog", names=("train", "test")),
         "put the splits outside and the classes inside, such as ROOT/test/cat",
     ),
-    ([*classes("train"), "test/1.png"], "ROOT/test holds images and no class folders, so their classes are not known"),
+    ([*classes("train"), "test/1.png"], "ROOT/test holds images and no class folders, so their classes are unknown"),
     ([*classes("train"), "test/1.png"], "or move test out of ROOT (a fifth of each class is then set aside as test)"),
     ([*classes("train_set"), "test_set/1.png"], "ROOT/test_set holds images and no class folders"),
     ([*classes("train"), "val/1.png"], "or move val out of ROOT (val is then taken from the training images)"),
@@ -161,35 +161,35 @@ REFUSED = [  # (files, what the line says)
         "ROOT/test holds images and no folder of the classes of train (a, b, c)",
     ),
     (["train/1.png", "test/1.png"], "ROOT/test holds images and no class folders"),
-    (["mnist_train/1.png", "mnist_test/1.png"], "sort them into a folder for each"),
+    (["mnist_train/1.png", "mnist_test/1.png"], "sort them into one folder for each class"),
     (["train/1.png"], "ROOT/train holds images and no class folders"),
-    ([*classes("train"), "plots/1.png"], "ROOT has train and beside it plots, which holds images too"),
-    ([*classes("train", "Testing"), "plots/1.png"], "move it into train, else move it out of ROOT"),
+    ([*classes("train"), "plots/1.png"], "ROOT has train and next to it plots, which also holds images"),
+    ([*classes("train", "Testing"), "plots/1.png"], "move it into train; otherwise move it out of ROOT"),
     (
         classes("train", "seg_test"),
-        "beside it seg_test, which holds images too; if it is its test split, rename it test",
+        "next to it seg_test, which also holds images; if it is its test split, rename it test",
     ),
     (
         classes("train", "holdout"),
-        "beside it holdout, which holds images too, in folders of the same names; if it is val or test, rename it so",
+        "next to it holdout, which also holds images, in folders of the same names; if it is val or test, rename it so",
     ),
-    (classes("test"), "ROOT has test and no train; put train beside it, or learn from one of its folders"),
-    (classes("validation", "test"), "has test, validation and no train; put train beside it"),
-    (classes("photos"), "has one folder around everything, photos; give images:ROOT/photos"),
-    (classes("photos/train", "photos/test"), "has one folder around everything, photos; give images:ROOT/photos"),
+    (classes("test"), "ROOT has test and no train; put train next to it, or learn from one of its folders"),
+    (classes("validation", "test"), "has test, validation and no train; put train next to it"),
+    (classes("photos"), "has only one folder, photos; give images:ROOT/photos"),
+    (classes("photos/train", "photos/test"), "has only one folder, photos; give images:ROOT/photos"),
     (classes("one/two/three/train"), "give images:ROOT/one/two/three"),
     ([*classes("photos"), "weights/x.txt"], "give images:ROOT/photos"),
     (classes("train/images"), "ROOT/train has only one folder, images; move the folders in ROOT/train/images up into"),
     (classes("train", "training"), "has both train and training; keep one"),
     (classes("train", "trainval", "test"), "has both train and trainval; keep one"),
     (classes("val", "dev", "train"), "has both dev and val; keep one"),
-    (["1.png", "2.png"], "has no class folders; it needs a folder for each of two or more classes; the images in it"),
+    (["1.png", "2.png"], "has no class folders; it needs one folder for each of two or more classes; the images in it"),
     (
         ["cat/1.txt", "dog/1.txt"],
         "none of its files is an image (JPEG, PNG, WebP, BMP, TIFF, GIF, PPM or JPEG 2000): 2 .txt",
     ),
     (["cat/1.png", "dog/1.txt"], "has only one class folder, cat"),
-    ([], "has no class folders; it needs a folder for each of two or more classes"),
+    ([], "has no class folders; it needs one folder for each of two or more classes"),
 ]
 
 
@@ -220,7 +220,7 @@ def test_any_word_for_train_beside_any_for_another_split_makes_splits(
     tree(root, *classes(*folders, count=1), *(["cat/1.png"] if more else []))
     splits = set(folders.values())
     if more or len(splits) < len(folders):
-        with pytest.raises(InputError, match=r"beside it cat|keep one"):
+        with pytest.raises(InputError, match=r"next to it cat|keep one"):
             list_splits(root)
         return
     names, listings = list_splits(root)

@@ -104,7 +104,7 @@ def test_max_images_above_what_there_is_takes_all_and_says_so():
 
 
 def test_a_folder_given_for_data_that_need_none_is_noted(tmp_path):
-    assert load_data("digits", data_dir=tmp_path).notes == ("digits makes no use of data_dir",)
+    assert load_data("digits", data_dir=tmp_path).notes == ("digits does not use data_dir",)
 
 
 def test_max_images_too_few_for_the_classes_is_refused(tmp_path):

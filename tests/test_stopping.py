@@ -22,7 +22,7 @@ from dartboard.runs.run import Run
 
 def whole(folder: Path) -> list[dict[str, object]]:
     """The metrics of a loop that was never stopped."""
-    plain_loop.go_on(plain_loop.begin(folder))
+    plain_loop.resume(plain_loop.begin(folder))
     return Run.open(folder).metrics()
 
 
@@ -51,7 +51,7 @@ def loop_in(folder: Path, pause_s: float) -> Callable[[], None]:
 
     def work() -> None:
         begun = (folder / "config.toml").exists()
-        plain_loop.go_on(Run.open(folder, write=True) if begun else plain_loop.begin(folder), pause_s)
+        plain_loop.resume(Run.open(folder, write=True) if begun else plain_loop.begin(folder), pause_s)
 
     return work
 
@@ -67,7 +67,7 @@ def test_killed_at_random_moments_a_run_ends_as_if_it_had_never_been_stopped(tmp
             break
     assert killed >= 2
     if not Run.open(folder).done:
-        plain_loop.go_on(Run.open(folder, write=True))
+        plain_loop.resume(Run.open(folder, write=True))
     assert Run.open(folder).metrics() == whole(tmp_path / "whole")
 
 
@@ -89,7 +89,7 @@ def test_a_signal_stops_after_the_step_saved_and_the_run_goes_on(tmp_path: Path,
     newest = checkpoints(folder / "checkpoint")[-1]
     steps = [line for line in Run.open(folder).metrics() if line["event"] == "step"]
     assert int(newest.name.split("-")[1].split(".")[0]) == len(steps)  # nothing that was done is lost
-    plain_loop.go_on(Run.open(folder, write=True))
+    plain_loop.resume(Run.open(folder, write=True))
     assert Run.open(folder).metrics() == whole(tmp_path / "whole")
 
 
@@ -101,7 +101,7 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path) -> None:
     time.sleep(0.3)  # on a busy machine, too, the first has arrived, and its step has not ended
     os.kill(child, signal.SIGINT)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 99
-    plain_loop.go_on(Run.open(folder, write=True))
+    plain_loop.resume(Run.open(folder, write=True))
     assert Run.open(folder).metrics() == whole(tmp_path / "whole")
 
 
@@ -121,12 +121,12 @@ def test_a_loop_works_outside_of_the_main_thread(tmp_path: Path) -> None:
 @pytest.mark.parametrize("limit", [{"budget": "7steps"}, {"budget": "0.05s"}, {"until": "0.05s"}])
 def test_a_limit_stops_saved_with_exit_code_0_and_the_words_to_go_on(tmp_path: Path, limit: dict[str, str]) -> None:
     run = plain_loop.begin(tmp_path / "run", Setup(device="cpu", **limit))
-    with pytest.raises(InterruptedRunError, match="go on with: dartboard resume") as caught:
-        plain_loop.go_on(run, 0.002)
+    with pytest.raises(InterruptedRunError, match="resume with: dartboard resume") as caught:
+        plain_loop.resume(run, 0.002)
     assert caught.value.exit_code == 0
     if "steps" in str(limit):
         assert len(run.metrics()) == 7
-    plain_loop.go_on(Run.open(tmp_path / "run", write=True))  # a resumed run has no limit of its own
+    plain_loop.resume(Run.open(tmp_path / "run", write=True))  # a resumed run has no limit of its own
     assert Run.open(tmp_path / "run").metrics() == whole(tmp_path / "whole")
 
 
@@ -137,7 +137,7 @@ def test_save_every_says_how_often_checkpoints_are_written_inside_an_epoch(tmp_p
         keep = run.save
         run.save = lambda *state, **place: (written.append(place), keep(*state, **place))[1]  # type: ignore[method-assign]
         with pytest.raises(InterruptedRunError):
-            plain_loop.go_on(run, 0.005)
+            plain_loop.resume(run, 0.005)
         return len(written)
 
     assert saves(tmp_path / "often", "0.01s") >= 5
@@ -154,7 +154,7 @@ def test_a_file_that_may_not_grow_stops_the_run_with_its_last_checkpoint_intact(
 
     assert os.waitstatus_to_exitcode(os.waitpid(in_child(work), 0)[1]) == 3
     assert not Run.open(folder).done
-    plain_loop.go_on(Run.open(folder, write=True))
+    plain_loop.resume(Run.open(folder, write=True))
     assert Run.open(folder).metrics() == whole(tmp_path / "whole")
 
 
@@ -169,11 +169,11 @@ def test_a_full_disk_stops_the_run_with_its_last_checkpoint_intact(tmp_path: Pat
         run = plain_loop.begin(disk / "run")
         (disk / "ballast").write_bytes(b"x" * 20_000)
         with pytest.raises(CannotContinueError, match=r"disk is full.*dartboard resume"):
-            plain_loop.go_on(run)
+            plain_loop.resume(run)
         assert Run.open(disk / "run").load() is not None
         (disk / "ballast").unlink()
         subprocess.run(["mount", "-o", "remount,size=4m", str(disk)], check=True)
-        plain_loop.go_on(Run.open(disk / "run", write=True))
+        plain_loop.resume(Run.open(disk / "run", write=True))
         assert Run.open(disk / "run").metrics() == whole(tmp_path / "whole")
     finally:
         subprocess.run(["umount", str(disk)], check=True)
@@ -201,6 +201,6 @@ def test_an_error_that_stops_the_work_always_tells_how_to_go_on(tmp_path: Path) 
     run = plain_loop.begin(tmp_path / "a folder")
     with pytest.raises(CannotContinueError) as caught, run.guarded():
         raise CannotContinueError("train_loss is nan at step 3")
-    assert str(caught.value) == f"train_loss is nan at step 3; then go on with: dartboard resume '{tmp_path}/a folder'"
+    assert str(caught.value) == f"train_loss is nan at step 3; then resume with: dartboard resume '{tmp_path}/a folder'"
     assert "\n" not in str(caught.value)
     assert sys.exc_info() == (None, None, None)

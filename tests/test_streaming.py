@@ -144,13 +144,13 @@ def test_a_file_that_is_gone_in_the_middle_stops_the_work_by_name(pets):
     train = both(pets)[1].train
     gone = train.images.files[2]
     (pets / "cat" / gone.rsplit("/", 1)[1]).unlink()
-    with pytest.raises(CannotContinueError, match=r"can no longer be read \(.*bring it back"):
+    with pytest.raises(CannotContinueError, match=r"can no longer be read \(.*restore it"):
         train.images[torch.tensor([1, 2])]
     assert train.images[torch.tensor([1, 3])].shape == (2, 3, 32, 32)
 
 
 def test_data_without_files_say_that_they_make_no_use_of_it():
-    assert "digits makes no use of stream" in load_data("digits", stream="always").notes
+    assert "digits does not use stream" in load_data("digits", stream="always").notes
 
 
 SEARCH = ("--channels", "2", "--cells", "3", "--batch-size", "8", "--image-size", "8", "--epochs", "1")

@@ -22,7 +22,7 @@ from dartboard.config import from_toml, to_toml
 from dartboard.data import layouts
 from dartboard.data.layouts import cache_folder
 from dartboard.errors import InputError
-from dartboard.paths import expanded, held, quoted, restored
+from dartboard.paths import escaped, expanded, quoted, restored
 
 SIZES = ["--channels", "2", "--cells", "3", "--max-images", "64", "--batch-size", "16"]
 FEW = [*SIZES, "--device", "cpu", "--epochs", "1"]
@@ -143,7 +143,7 @@ def test_no_folder_for_temporary_files_is_one_line(
     assert said.count("\n") == 1 and "set TMPDIR" in said
     monkeypatch.setattr("dartboard.commands.listing.lines", lambda kind: 1 / 0)
     assert main(["list", "data"]) == 1
-    assert "no file could be made for the traceback" in capsys.readouterr().err
+    assert "the traceback could not be written to a file" in capsys.readouterr().err
 
 
 # --- Names that are not UTF-8 ----------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ def test_settings_hold_every_name_a_file_can_have(parts: list[str | bytes]) -> N
     text.encode()
     assert restored(tomllib.loads(text)["data"]) == name
     if name == name.encode(errors="ignore").decode():
-        assert held(name) == name
+        assert escaped(name) == name
 
 
 @given(st.binary(min_size=1).map(lambda name: name.replace(b"\0", b"x")))

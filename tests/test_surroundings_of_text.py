@@ -225,10 +225,10 @@ def test_of_a_file_of_more_than_64_mb_the_end_is_searched(tmp_path: Path, capsys
             file.write(b" " * 2**20)
         file.write(f"\ngenotype = {SECOND}\n".encode())
     assert load(path)[0] == V2
-    assert "only the last 64 MB were searched" in capsys.readouterr().err
+    assert "only the last 64 MB are read" in capsys.readouterr().err
 
 
 def test_weights_in_place_of_an_architecture_are_named(tmp_path: Path) -> None:
     (tmp_path / "weights.pt").write_bytes(b"PK\x03\x04" + bytes(100))
-    with pytest.raises(InputError, match="a binary file of weights, no architecture"):
+    with pytest.raises(InputError, match="a binary file of weights, not an architecture"):
         load(tmp_path / "weights.pt")

@@ -39,16 +39,16 @@ def watched(root: Path) -> Iterator[Disk]:
         yield Disk(root, patch)
 
 
-def begin_or_go_on(folder: Path) -> None:
+def create_or_resume(folder: Path) -> None:
     if (folder / "config.toml").exists():
-        return plain_loop.go_on(Run.open(folder, write=True))
-    plain_loop.go_on(plain_loop.begin(folder, Setup(device="cpu")))
+        return plain_loop.resume(Run.open(folder, write=True))
+    plain_loop.resume(plain_loop.begin(folder, Setup(device="cpu")))
 
 
 @pytest.fixture
 def whole(tmp_path: Path) -> list[dict[str, Any]]:
     """The metrics of a loop that nothing happened to."""
-    begin_or_go_on(tmp_path / "whole")
+    create_or_resume(tmp_path / "whole")
     return Run.open(tmp_path / "whole").metrics()
 
 
@@ -105,7 +105,7 @@ def test_a_run_is_on_the_disk_when_it_is_made_and_loses_nothing_that_it_saved(tm
                 assert found is not None and found.step == step and left.metrics() == run.metrics()
 
         run.save = save  # type: ignore[method-assign]
-        plain_loop.go_on(run)
+        plain_loop.resume(run)
     assert Run.open(disk.after_a_crash(tmp_path / "end") / RUN).done
 
 
@@ -130,11 +130,11 @@ def test_whenever_the_machine_or_the_process_dies_the_run_comes_to_the_same_end(
             shutil.copytree(disk.root, tmp_path / f"{number}-kill")
 
         disk.before = look
-        begin_or_go_on(disk.root / RUN)
+        create_or_resume(disk.root / RUN)
     places = list(tmp_path.glob("*-*"))
     assert len(places) == 2 * disk.count > 60
     for place in places:
-        begin_or_go_on(place / RUN)
+        create_or_resume(place / RUN)
         assert Run.open(place / RUN).metrics() == whole, place.name
 
 
@@ -143,15 +143,15 @@ def test_whichever_write_sync_or_rename_fails_the_run_comes_to_the_same_end(
     tmp_path: Path, whole: list[dict[str, Any]], code: int
 ) -> None:
     with watched(tmp_path / "disk") as disk:
-        begin_or_go_on(disk.root / RUN)
+        create_or_resume(disk.root / RUN)
     for number in range(disk.count):
         with watched(tmp_path / f"disk{number}") as broken:
             failing(broken, number, code)
             with pytest.raises((CannotContinueError, OSError)):
-                begin_or_go_on(broken.root / RUN)
+                create_or_resume(broken.root / RUN)
             assert broken.count == number + 1
         assert not list((broken.root / RUN).rglob("*.part"))  # nothing half-written is left
-        begin_or_go_on(broken.root / RUN)
+        create_or_resume(broken.root / RUN)
         assert Run.open(broken.root / RUN).metrics() == whole, (number, disk.done[number])
 
 

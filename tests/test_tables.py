@@ -91,8 +91,8 @@ def without(name: str) -> Rows:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (rows()[:-1], r"lacks 1 of the 64 architectures, such as \|nor_conv_3x3~0\|.*; give the whole table"),
-        ([*rows(), rows()[3]], "line 66 has the architecture of line 5 again"),
+        (rows()[:-1], r"lacks 1 of the 64 architectures, such as \|nor_conv_3x3~0\|.*; give the complete table"),
+        ([*rows(), rows()[3]], "line 66 repeats the architecture of line 5"),
         (changed(7, arch="|none~0|"), "line 9: '|none~0|' has 1 node"),
         (changed(7, arch="|skip_connect~0|+|none~0|none~1|+|none~0|none~1|none~2|"), "line 9: .* is not in the space"),
         (changed(7, cifar10_val="100.01"), "line 9, cifar10-val is '100.01'; give an accuracy in percent"),
@@ -120,13 +120,13 @@ def test_what_is_wrong_with_a_table_is_said_in_one_line(content: Rows, words: st
     [
         (b"", "no column 'arch', it is empty"),
         (b"\n\n", "no column 'arch', it is empty"),
-        (b"\xff\xfe\x00", "no text"),
+        (b"\xff\xfe\x00", "not text"),
         (b"arch,cifar10-val,cifar10-test\n", "lacks 64 of the 64"),
         (b"arch,cifar10-val,cifar10-test\n1,2\n", "line 2 has 2 fields, the first line 3"),
         (b"arch,arch,cifar10-val,cifar10-test\n", "has the column 'arch' twice"),
-        (b'arch,cifar10-val,cifar10-test\n"|none', "is no CSV"),
-        (b"arch," + b"x" * 200_000, "is no CSV"),
-        (b"PK\x03\x04" + bytes(range(256)), "no text"),
+        (b'arch,cifar10-val,cifar10-test\n"|none', "is not CSV"),
+        (b"arch," + b"x" * 200_000, "is not CSV"),
+        (b"PK\x03\x04" + bytes(range(256)), "not text"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(data: bytes, words: str, tmp_path: Path) -> None:

@@ -200,7 +200,7 @@ def test_what_is_written_to_the_standard_output_is_all_that_is_printed(tmp_path:
 def test_an_animation_beside_no_file_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo("pipe")
     assert main(["report", "run", "--gif", "--out", "pipe"]) == 2
-    assert "--gif lies beside the page" in capsys.readouterr().err
+    assert "--gif writes next to the page" in capsys.readouterr().err
     assert not (place / "pipe.gif").exists()
 
 

@@ -12,7 +12,7 @@ from torch import nn
 import tiny
 from dartboard.errors import InterruptedRunError
 from dartboard.runs.run import Run
-from dartboard.runs.timer import Clock
+from dartboard.runs.timer import Timer
 
 PARTS = {"data_s", "alpha_s", "weights_s", "scoring_s"}
 INSIDE = {"forward_s", "backward_s", "optimizers_s"}
@@ -27,23 +27,23 @@ def at(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 
 
 def test_seconds_are_added_by_name(at: dict[str, float]) -> None:
-    clock = Clock()
+    timer = Timer()
     for length in (1.0, 2.5):
-        with clock("data"):
+        with timer("data"):
             at["s"] += length
-        with clock("scoring"):
+        with timer("scoring"):
             at["s"] += 10.0
-    assert clock.seconds() == {"data_s": 3.5, "scoring_s": 20.0}
+    assert timer.seconds() == {"data_s": 3.5, "scoring_s": 20.0}
 
 
 def test_the_time_of_a_part_that_fails_is_counted_and_the_next_part_stands_alone(at: dict[str, float]) -> None:
-    clock = Clock()
-    with pytest.raises(ZeroDivisionError), clock("data"), clock("inner"):
+    timer = Timer()
+    with pytest.raises(ZeroDivisionError), timer("data"), timer("inner"):
         at["s"] += 1.0
         raise ZeroDivisionError
-    with clock("save"):
+    with timer("save"):
         at["s"] += 2.0
-    assert clock.seconds() == {"data_s": 1.0, "save_s": 2.0}
+    assert timer.seconds() == {"data_s": 1.0, "save_s": 2.0}
 
 
 def test_a_step_is_told_apart_into_forward_optimizer_and_the_rest_which_is_backward(at: dict[str, float]) -> None:
@@ -59,19 +59,19 @@ def test_a_step_is_told_apart_into_forward_optimizer_and_the_rest_which_is_backw
 
     with torch.random.fork_rng():
         network = Slow(2, 2)
-    clock, optimizer, x = Clock(), SlowSGD(network.parameters(), 0.1), torch.ones(1, 2)
-    with clock.watching(network, optimizer):
+    timer, optimizer, x = Timer(), SlowSGD(network.parameters(), 0.1), torch.ones(1, 2)
+    with timer.watching(network, optimizer):
         for part in ("alpha", "weights"):
-            with clock(part):
+            with timer(part):
                 loss = network(x).sum()
                 at["s"] += 3.0
                 loss.backward()
                 optimizer.step()
-        with clock("scoring"):
+        with timer("scoring"):
             network(x)
     network(x)
     expected = {"alpha_s": 4.25, "weights_s": 4.25, "scoring_s": 1.0}
-    assert clock.seconds() == {**expected, "forward_s": 2.0, "optimizers_s": 0.5, "backward_s": 6.0}
+    assert timer.seconds() == {**expected, "forward_s": 2.0, "optimizers_s": 0.5, "backward_s": 6.0}
 
 
 def epochs(folder: Path) -> list[dict[str, Any]]:
@@ -101,6 +101,6 @@ def test_the_time_before_a_stop_counts_after_it(tmp_path: Path) -> None:
     spent = Run.open(tmp_path / "run").load().extra["spent"]  # type: ignore[union-attr]
     assert spent.keys() >= {"data", "alpha", "weights"}
     with Run.open(tmp_path / "run", write=True) as run:
-        tiny.go_on(run)
+        tiny.resume(run)
     (line,) = epochs(tmp_path / "run")
     assert all(line[f"{name}_s"] > spent[name] for name in ("data", "alpha", "weights"))

@@ -86,13 +86,13 @@ def test_a_signal_stops_all_saved_and_each_goes_on(tmp_path: Path, number: int, 
     timer = threading.Timer(0.3, os.kill, (os.getpid(), number))
     timer.start()
     with pytest.raises(InterruptedRunError) as caught:
-        side_by_side(runs, lambda run: plain_loop.go_on(run, 0.02))
+        side_by_side(runs, lambda run: plain_loop.resume(run, 0.02))
     assert caught.value.exit_code == code
-    plain_loop.go_on(plain_loop.begin(tmp_path / "whole"))
+    plain_loop.resume(plain_loop.begin(tmp_path / "whole"))
     for run in runs:
         assert f"dartboard resume {run.folder}" in str(caught.value)
         assert 0 < len(run.metrics()) < len(Run.open(tmp_path / "whole").metrics())
-        plain_loop.go_on(Run.open(run.folder, write=True))
+        plain_loop.resume(Run.open(run.folder, write=True))
         assert run.metrics() == Run.open(tmp_path / "whole").metrics()
 
 
@@ -102,7 +102,7 @@ def test_one_that_fails_leaves_the_others_at_work(tmp_path: Path) -> None:
     def work(run: Run) -> None:
         if run.folder.name == "bad":
             raise CannotContinueError("train_loss is nan")
-        plain_loop.go_on(run, 0.002)
+        plain_loop.resume(run, 0.002)
 
     with pytest.raises(CannotContinueError, match="train_loss is nan"):
         side_by_side(runs, work)
@@ -115,7 +115,7 @@ def test_a_defect_of_one_is_raised_with_its_traceback_kept(tmp_path: Path) -> No
     def work(run: Run) -> None:
         if run.folder.name == "bad":
             raise ZeroDivisionError("a defect")
-        plain_loop.go_on(run)
+        plain_loop.resume(run)
 
     with pytest.raises(ZeroDivisionError):
         side_by_side(runs, work)

@@ -66,16 +66,16 @@ def test_a_training_that_was_stopped_and_gone_on_with_ends_as_one_that_was_not(
         fit(tmp_path / "cut", setup=Setup(device="cpu", budget=f"{stops[0]}steps"), **WAY)
     for steps in stops[1:]:
         with pytest.raises(InterruptedRunError):
-            go_on(tmp_path / "cut", steps)
-    assert go_on(tmp_path / "cut", None) == score
+            resume(tmp_path / "cut", steps)
+    assert resume(tmp_path / "cut", None) == score
     (one, weights), (other, other_weights) = end(tmp_path / "whole"), end(tmp_path / "cut")
     assert one == other
     assert tiny.same_tensors(weights, other_weights)
-    assert go_on(tmp_path / "cut", None) == score  # once more: nothing is done, nothing is logged
+    assert resume(tmp_path / "cut", None) == score  # once more: nothing is done, nothing is logged
     assert tiny.history(tmp_path / "cut") == one
 
 
-def go_on(folder: Path, steps: int | None) -> train.Score:
+def resume(folder: Path, steps: int | None) -> train.Score:
     with Run.open(folder, write=True) as run:
         run.limits.steps = steps
         config = train.Config(**run.settings)

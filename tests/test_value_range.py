@@ -124,13 +124,13 @@ def test_images_that_are_alike_are_told(tmp_path):
     kinds = {
         "all 4 train images are the same": lambda number: Image.fromarray(one),
         "every train image is of one colour throughout": lambda number: Image.new("L", (16, 16), 10 * number),
-        "nearly of one value (standard deviation 1.": lambda number: Image.fromarray(
+        "have nearly one value (standard deviation 1.": lambda number: Image.fromarray(
             np.random.RandomState(number).randint(0, 4, (16, 16, 3)).astype(np.uint8)
         ),
     }
     for place, (words, image_of) in enumerate(kinds.items()):
         for data in both(paint(tmp_path / str(place), image_of)):
-            assert words in data.notes[-1] and "look at the files" in data.notes[-1]
+            assert words in data.notes[-1] and "check the files" in data.notes[-1]
     photographs = paint(tmp_path / "fine", lambda number: Image.fromarray(np.roll(one, number, axis=0)))
     assert both(photographs)[0].notes == ()
     flat = np.full((40, 8, 8), 3, np.uint8)
@@ -305,4 +305,4 @@ def test_colour_of_16_bits_a_channel_is_told_of(tmp_path, bits, kind, told):
         for number in range(6):
             colour_png(tmp_path / name / f"{number}.png", bits, kind)
     notes = load_data(str(tmp_path), image_size=8).notes
-    assert told == any("have 16 bits a channel in colour, of which the upper 8 are read" in note for note in notes)
+    assert told == any("have 16 bits per channel in colour, of which the upper 8 are read" in note for note in notes)

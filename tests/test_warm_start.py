@@ -107,7 +107,7 @@ def test_a_run_that_took_over_ends_the_same_when_it_is_stopped_and_its_parent_is
         go_on_from(copy, tmp_path / "cut", restart=False, budget="1steps")
     shutil.rmtree(copy)
     with Run.open(tmp_path / "cut", write=True) as run:
-        again = tiny.go_on(run)
+        again = tiny.resume(run)
     assert tiny.history(tmp_path / "cut") == tiny.history(tmp_path / "whole")
     assert tiny.same_tensors(dict(again.supernet.state_dict()), dict(whole.supernet.state_dict()))
 

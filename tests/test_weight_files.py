@@ -150,13 +150,13 @@ def test_a_safetensors_file_cut_off_anywhere_or_with_a_lying_header_is_refused(t
 def test_what_is_no_weight_file_is_said(tmp_path: Path) -> None:
     path = tmp_path / "cell.txt"
     path.write_text("Genotype(normal=[])", encoding="utf-8")
-    assert "is no weight file" in refusal(path)
+    assert "is not a weight file" in refusal(path)
     assert "is a folder" in refusal(tmp_path)
     assert "there is no file" in refusal(tmp_path / "missing.pt")
     assert "pipe or a device" in refusal(Path("/dev/zero"))
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.txt", "hello")
-    assert "is an archive of other files, not what torch.save wrote" in refusal(path)
+    assert "is an archive of other files, not a file of torch.save" in refusal(path)
 
 
 def test_a_compressed_archive_is_refused_before_it_unpacks(tmp_path: Path) -> None:
@@ -174,8 +174,8 @@ def test_a_compressed_archive_is_refused_before_it_unpacks(tmp_path: Path) -> No
         ([torch.ones(2)], "holds 'list'"),
         ({"a": 3}, "'a' is 'int'"),
         ({3: torch.ones(2)}, "3 is 'Tensor'"),
-        ({"a": torch.ones(1).expand(10**12)}, "no ordinary tensor"),
-        ({"a": torch.ones(3).to_sparse()}, "no ordinary tensor"),
+        ({"a": torch.ones(1).expand(10**12)}, "not a plain tensor"),
+        ({"a": torch.ones(3).to_sparse()}, "not a plain tensor"),
         ({"a": torch.ones(1), "module.a": torch.ones(1)}, "two tensors for 'a'"),
     ],
 )

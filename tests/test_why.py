@@ -260,13 +260,13 @@ def test_a_study_stopped_by_its_time_limit_goes_on_by_resume(
 ) -> None:
     folder = tmp_path / "out"
     assert main(["why", str(found), *FLAGS, "--out", str(folder), "--until", "0.5s"]) == 0
-    assert f"stopped by time limit, saved; go on with: dartboard resume {folder}" in capsys.readouterr().err
+    assert f"stopped by time limit, saved; resume with: dartboard resume {folder}" in capsys.readouterr().err
     assert len(Pieces(folder).done) < len(Pieces(studied[0]).done)
     assert main(["resume", str(folder)]) == 0
     assert json.loads((folder / "why.json").read_text()) == json.loads((studied[0] / "why.json").read_text())
     (folder / "settings.json").write_text("{}")
     assert main(["resume", str(folder)]) == 2
-    assert "settings.json is damaged; go on with the `dartboard why` that began it" in capsys.readouterr().err
+    assert "settings.json is damaged; repeat the `dartboard why` command that started it" in capsys.readouterr().err
 
 
 def test_pieces_are_read_back_and_a_torn_line_is_cut_away(tmp_path: Path) -> None:
@@ -463,14 +463,14 @@ def test_a_search_without_its_checkpoint_or_its_alpha_is_refused(
     write_checkpoint(copied / "checkpoint", replace(whole, tensors=bare))
     assert "has no alpha" in told(capsys, str(copied))
     shutil.rmtree(copied / "checkpoint")
-    assert "has no checkpoint, so no supernet to ask" in told(capsys, str(copied))
+    assert "has no checkpoint and therefore no supernet to evaluate" in told(capsys, str(copied))
 
 
 def test_changed_data_are_refused(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     environment = json.loads((copied / "environment.json").read_text())
     environment["data"]["fingerprint"] = "0" * 64
     (copied / "environment.json").write_text(json.dumps(environment))
-    assert "has changed: it began with other images" in told(capsys, str(copied))
+    assert "has changed: it started with other images" in told(capsys, str(copied))
     assert not (copied / "why").exists()
 
 
@@ -478,10 +478,10 @@ def test_a_folder_of_something_else_and_other_settings_are_refused(
     found: Path, studied: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("x")
-    assert "is not empty and no study" in told(capsys, str(found), "--out", str(tmp_path))
+    assert "is not empty and is not a study" in told(capsys, str(found), "--out", str(tmp_path))
     assert "is a file" in told(capsys, str(found), "--out", str(tmp_path / "file"))
     other = [*FLAGS[:-1], "--few-steps=3"]
-    assert "was begun with --few-steps 2; repeat that" in told(capsys, str(found), *other, "--out", str(studied[0]))
+    assert "was started with --few-steps 2; repeat that" in told(capsys, str(found), *other, "--out", str(studied[0]))
 
 
 def test_settings_out_of_range_are_refused(found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,7 +42,7 @@ WRONG = {
     "search darts --seeds 0": "--seeds is 0",
     "search darts --threads 0": "--threads is 0",
     "search darts --device gpu": "'--device'",
-    "search darts --device mps": "--device mps is not there",
+    "search darts --device mps": "--device mps is not available",
     "search darts --precision half": "'--precision'",
     "search darts --preset papre": "'--preset'",
     "search darts --budget 5": "--budget",
@@ -51,7 +51,7 @@ WRONG = {
     "search darts --config nothing.toml": "nothing.toml",
     "search darts --config typo.toml": "unknown setting in typo.toml 'epcohs'; did you mean 'epochs'?",
     "search darts --config wrong.toml": "--epochs is 'many'; give a whole number",
-    "search darts --config training.toml": "training.toml holds settings for command = 'train'",
+    "search darts --config training.toml": "training.toml has settings for command = 'train'",
     "search darts --config binary.bin": "binary.bin is not TOML",
     "search darts --out full": "full is not empty",
     "search darts --out typo.toml": "typo.toml is a file",
@@ -230,4 +230,4 @@ def test_a_damaged_run_is_refused_by_resume(place: Path, capsys: pytest.CaptureF
         (path / "state.json").write_text(json.dumps({"step": 1}))
     assert main(["resume", "run"]) == 2
     said = capsys.readouterr().err.splitlines()
-    assert "is torn" in said[0] and "nothing was touched" in said[-1] and "delete" not in said[-1]
+    assert "is damaged" in said[0] and "nothing was touched" in said[-1] and "delete" not in said[-1]

@@ -71,7 +71,7 @@ def search(folder: Path, *, data: Data | None = None, seed: int = 0, budget: str
         return darts.search(config, space, data or digits(), run, supernet=module)
 
 
-def go_on(run: Run, data: Data | None = None, space: SearchSpace = FEW) -> darts.Result:
+def resume(run: Run, data: Data | None = None, space: SearchSpace = FEW) -> darts.Result:
     """Goes on with a search by `search`."""
     return darts.search(darts.Config(**run.settings), space, data or digits(), run)
 

@@ -18,10 +18,10 @@ from dartboard.runs.limits import Terminated
 # command -> (its file in commands/, what it does)
 COMMANDS = {
     "search": ("search", "search an architecture:  dartboard search darts --data digits"),
-    "resume": ("resume", "go on with a stopped run:  dartboard resume RUN"),
+    "resume": ("resume", "resume a stopped run:  dartboard resume RUN"),
     "train": ("train", "train an architecture from scratch:  dartboard train RUN_OR_FILE_OR_NAME --data digits"),
     "evaluate": ("evaluate", "score trained weights on the test images:  dartboard evaluate RUN_OR_WEIGHTS"),
-    "transfer": ("transfer", "does a cell found on A serve B:  dartboard transfer --a digits --b digits-rotated"),
+    "transfer": ("transfer", "does a cell found on A work on B:  dartboard transfer --a digits --b digits-rotated"),
     "show": ("show", "a cell as text, picture and counts:  dartboard show DARTS_V2 --image cell.svg"),
     "why": ("why", "why a search's cell performs as it does:  dartboard why RUN"),
     "report": ("report", "write the page over one run or several:  dartboard report RUN..."),
@@ -44,7 +44,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has left, as in `dartboard list | head`
         return silenced(0)
     except OSError as error:
-        return silenced(tell(f"dartboard: cannot write: {error.strerror}; make room", 3))
+        return silenced(print_error(f"dartboard: cannot write: {error.strerror}; make room", 3))
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -74,38 +74,39 @@ def terminate(number: int, frame: FrameType | None) -> None:
 
 
 def run_command(words: Sequence[str]) -> int:
-    """The exit code of a command; its errors are told."""
+    """Runs a command, prints its errors, and returns the exit code."""
     try:
         dispatch(words)
         return 0
     except InputError as error:
-        return tell(f"dartboard: {error}", 2)
+        return print_error(f"dartboard: {error}", 2)
     except CannotContinueError as error:
-        return tell_stop(error, 3)
+        return print_stop(error, 3)
     except InterruptedRunError as error:
-        return tell_stop(error, error.exit_code)
+        return print_stop(error, error.exit_code)
     except KeyboardInterrupt:
-        return tell("dartboard: stopped by Ctrl-C", 130)
+        return print_error("dartboard: stopped by Ctrl-C", 130)
     except Terminated:
-        return tell("dartboard: stopped by SIGTERM", 143)
+        return print_error("dartboard: stopped by SIGTERM", 143)
     except SystemExit as exit_:
         return exit_.code if isinstance(exit_.code, int) else 0
     except Exception as error:
         if isinstance(error, BrokenPipeError) or (isinstance(error, OSError) and error.errno in FULL):
             raise
         if (reason := surroundings(error)) is not None:
-            return tell(f"dartboard: {reason}", 2)
-        return tell(f"dartboard: a defect of ours, {type(error).__name__}: {error}; {where_noted(error)}", 1)
+            return print_error(f"dartboard: {reason}", 2)
+        text = f"dartboard: a defect of dartboard, {type(error).__name__}: {error}"
+        return print_error(f"{text}; {traceback_place(error)}", 1)
 
 
 def surroundings(error: Exception) -> str | None:
-    """What of the surroundings, in a line, lies behind an error that none of ours foresaw; None: a defect of ours."""
+    """What in the surroundings caused an error that nothing else handles, in a line; None: a defect of dartboard."""
     if not isinstance(error, FileNotFoundError):
         return failing(error)
     try:
         os.getcwd()
     except OSError:
-        return "the folder that you are in is gone; cd to one that is there"
+        return "the current folder no longer exists; cd to one that does"
     try:
         tempfile.gettempdir()
     except OSError:
@@ -116,7 +117,7 @@ def surroundings(error: Exception) -> str | None:
 def dispatch(words: Sequence[str]) -> None:
     """Runs the command that the first word names."""
     if any("\0" in word for word in words):
-        raise InputError("a word holds a NUL character, which no name can; give it without")
+        raise InputError("a word contains a NUL character, which no name may contain; remove it")
     if not words:
         return print(first_steps())
     if words[0] in ("--help", "-h", "help"):
@@ -129,7 +130,7 @@ def dispatch(words: Sequence[str]) -> None:
     command.execute(list(words[1:]))
 
 
-def tell(message: str, code: int) -> int:
+def print_error(message: str, code: int) -> int:
     """Prints one line on stderr, whatever the message holds: nothing in it moves the cursor, and it has an end."""
     line = " ".join(message.split())
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
@@ -141,16 +142,16 @@ def tell(message: str, code: int) -> int:
     return code
 
 
-def tell_stop(error: Exception, code: int) -> int:
-    """One line on stderr; the words to go on with once more on stdout where a program reads it."""
-    tell(f"dartboard: {error}", code)
+def print_stop(error: Exception, code: int) -> int:
+    """Prints one line on stderr; if a program reads stdout, the command that resumes also goes there."""
+    print_error(f"dartboard: {error}", code)
     _, found, command = str(error).partition("dartboard resume ")
     if found and not sys.stdout.isatty():
         print(found + command, flush=True)
     return code
 
 
-def where_noted(error: BaseException) -> str:
+def traceback_place(error: BaseException) -> str:
     """Where the traceback is: in the run folder if a run was at work, else in a file of its own."""
     for note in getattr(error, "__notes__", ()):
         if note.startswith("traceback in "):
@@ -160,14 +161,14 @@ def where_noted(error: BaseException) -> str:
         with tempfile.NamedTemporaryFile(prefix="dartboard-traceback-", suffix=".txt", delete=False) as file:
             file.write(text)
     except OSError as failure:
-        return f"no file could be made for the traceback ({failure.strerror})"
+        return f"the traceback could not be written to a file ({failure.strerror})"
     return f"traceback in {file.name}"
 
 
 def first_steps() -> str:
     return """Nothing to do yet. Type one of these first:
 
-  dartboard search darts --data digits      find a cell on 1,797 small images that are shipped here; minutes
+  dartboard search darts --data digits      find a cell on 1,797 small images that come with dartboard; minutes
   dartboard show DARTS_V2                   look at a published cell
   dartboard --help                          all commands"""
 
@@ -180,8 +181,9 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "dartboard COMMAND --help tells a command's flags; dartboard --version the versions.",
-            "Exit codes: 0 done, 2 wrong input, 3 could not go on, 130 and 143 stopped and saved, 1 a defect of ours.",
+            "dartboard COMMAND --help lists a command's flags, dartboard --version the versions.",
+            "Exit codes: 0 done, 2 wrong input, 3 could not continue, 130 and 143 stopped and saved, "
+            "1 a defect of dartboard.",
         ]
     )
 

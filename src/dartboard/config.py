@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from dartboard.errors import InputError, unknown
-from dartboard.paths import held, restored
+from dartboard.paths import escaped, restored
 
 Config = TypeVar("Config")
 MAX_TOML_BYTES = 1_000_000
@@ -31,35 +31,35 @@ class Setup:
     """What every command shares: data, device, seed, and how long to work."""
 
     data: str = "digits"
-    """A data set of `dartboard list data`, or images:DIR for a folder of class folders."""
+    """A data set of `dartboard list data`, or images:DIR for a folder with one folder of images per class."""
     data_dir: str | None = None
-    """The folder that holds the data set; without it $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded."""
+    """The folder that holds the data set; by default $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded."""
     download: bool = False
-    """Download cifar10 or cifar100 (170 MB each, from www.cs.toronto.edu/~kriz) into --data-dir where it lacks them."""
+    """Download cifar10 or cifar100 (170 MB each, from www.cs.toronto.edu/~kriz) to --data-dir, if it is not there."""
     image_size: int | None = None
-    """Height and width in pixels that images are brought to; the data set's own where not given."""
+    """Height and width in pixels to which images are resized; by default those of the data set."""
     max_classes: int | None = None
-    """Use only so many of the classes, always the same ones."""
+    """Use only this number of classes, always the same ones."""
     stream: Literal["auto", "always", "never"] = "auto"
-    """Read images:DIR batch by batch from its files; auto does where all would take a quarter of the free memory."""
+    """Read images:DIR batch by batch from its files; auto: if all take a quarter of the free memory."""
     official_split: bool = False
-    """Cut the training images in halves by index, as the original code does, instead of stratified and seeded."""
+    """Divide the training images into halves by index, as the original code does; by default stratified by seed."""
     max_images: int | None = None
-    """Use only so many training images (stratified); the test images stay."""
+    """Use only this number of training images (stratified); the test images are not reduced."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Where to compute; auto takes the first of cuda, mps, cpu that is there."""
+    """Where to compute; auto takes the first of cuda, mps, cpu that is available."""
     threads: int | None = None
-    """CPU threads; those of the machine where not given."""
+    """CPU threads; by default those of the machine."""
     seed: int = 0
     """All randomness of a run is a function of this number."""
     precision: Literal["float32", "bf16", "float64"] = "float32"
-    """Number format of the networks; bf16 by autocast, on devices that have it."""
+    """Number format of the networks; bf16 by autocast, on devices that support it."""
     save_every: str = "10m"
-    """Time between checkpoints inside an epoch; each epoch ends with one anyway."""
+    """Time between checkpoints within an epoch; each epoch also ends with one."""
     budget: str | None = None
-    """How much work to do before stopping, resumable: a time such as 4h, or a number of steps such as 500steps."""
+    """Save and stop after this much work: a time such as 4h, or a number of steps such as 500steps; can be resumed."""
     until: str | None = None
-    """Stop, resumable, so long after the start: 7h30m."""
+    """Save and stop this long after the start, such as 7h30m; can be resumed."""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -160,7 +160,7 @@ def check_kind(value: object, kind: type | tuple[type, ...], wanted: str) -> Non
 
 
 def build(cls: type[Config], values: Mapping[str, Any]) -> Config:
-    """The config of a flat table, types brought right (whole numbers to floats, lists to tuples).
+    """The config of a flat table, types converted (whole numbers to floats, lists to tuples).
 
     Missing keys take their defaults. Raises InputError for an unknown key, a wrong type or a value out of range.
     """
@@ -220,7 +220,7 @@ def coerce_tuple(name: str, value: Any, hints: tuple[Any, ...]) -> tuple[Any, ..
 
 
 def flat(config: Any) -> dict[str, Any]:
-    """The fields of a config as a table that TOML can hold: None left out, or "none" where it is not the default."""
+    """The fields of a config as a table that TOML can hold: None left out, or "none" if it is not the default."""
     table = {}
     for field in fields(config):
         value = getattr(config, field.name)
@@ -241,7 +241,7 @@ def to_toml(values: Mapping[str, Any]) -> str:
     """A flat table as TOML text; tuples become lists, None is left out."""
     import tomli_w
 
-    return tomli_w.dumps({name: held(value) for name, value in values.items() if value is not None})
+    return tomli_w.dumps({name: escaped(value) for name, value in values.items() if value is not None})
 
 
 def beginning(path: str | Path, most: int) -> bytes:
@@ -265,7 +265,7 @@ def from_toml(path: str | Path) -> dict[str, Any]:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"cannot read the settings in {path}: {reason}") from error
     if not content and stat.S_ISFIFO(os.stat(path).st_mode):
-        raise InputError(f"{path} is a pipe that nobody writes into; give a file of settings")
+        raise InputError(f"{path} is a pipe without a writer; give a file of settings")
     if len(content) > MAX_TOML_BYTES:
         raise InputError(f"{path} is larger than {MAX_TOML_BYTES} bytes; give a file of settings")
     try:
@@ -274,7 +274,7 @@ def from_toml(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path} is not TOML: {str(error).splitlines()[0]}") from error
     for name, value in table.items():
         if isinstance(value, dict):
-            raise InputError(f"{path} has a table [{name[:40]}]; settings are flat, one `name = value` a line")
+            raise InputError(f"{path} has a table [{name[:40]}]; settings are flat, one `name = value` per line")
         if "\0" in str(value):
-            raise InputError(f"{path} has a NUL character in {name[:40]}, which no setting holds; take it out")
+            raise InputError(f"{path} has a NUL character in {name[:40]}, which no setting may contain; remove it")
     return {name.replace("-", "_"): value for name, value in table.items()}

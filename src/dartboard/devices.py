@@ -17,14 +17,14 @@ GROUP = Path("/sys/fs/cgroup")  # of version 2; in a container, the container's 
 
 
 def pick_device(name: str) -> "torch.device":
-    """The torch device of auto, cpu, cuda or mps. Raises InputError where it is not there."""
+    """The torch device of auto, cpu, cuda or mps. Raises InputError if it is not there."""
     import torch
 
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(device for device, is_there in there.items() if is_there))
     if not there.get(name, False):
-        raise InputError(f"--device {name} is not there; use --device cpu, or install a torch that knows your device")
+        raise InputError(f"--device {name} is not available; use --device cpu, or install a torch for your device")
     return torch.device(name)
 
 
@@ -37,7 +37,7 @@ def device_name(device: "torch.device") -> str:
 
 
 def processor() -> str:
-    """The processor's name where the system tells it."""
+    """The processor's name, if the system gives it."""
     import platform
 
     try:
@@ -67,7 +67,7 @@ def free_of_system() -> int:
 
 
 def free_of_group() -> int:
-    """What a limit of the control group leaves, the files it keeps in memory counted as free."""
+    """What a limit of the control group leaves, with files cached in memory counted as free."""
     try:
         limit = (GROUP / "memory.max").read_text().strip()
         taken = int((GROUP / "memory.current").read_text())
@@ -91,7 +91,7 @@ def kibibytes(file: Path, name: str) -> int:
 
 
 def resident_bytes() -> int:
-    """What this process holds in memory now; where the system does not tell, the most it ever held."""
+    """What this process holds in memory now; if the system does not say, the most it ever held."""
     return kibibytes(STATUS, "VmRSS") if STATUS.exists() else peak_bytes()
 
 
@@ -103,7 +103,7 @@ def peak_bytes() -> int:
 
 
 def forget_peak() -> None:
-    """Lets `peak_bytes` count from what is held now; where the system cannot do that, it goes on counting."""
+    """Lets `peak_bytes` count from what is held now; if the system cannot do that, it continues to count."""
     try:
         CLEAR.write_text("5")
     except OSError:

@@ -9,7 +9,7 @@ class InputError(Exception):
 
 
 class TakenError(InputError):
-    """The folder of a new run is another's already."""
+    """The folder of a new run already belongs to another."""
 
 
 class InUseError(TakenError):
@@ -17,11 +17,11 @@ class InUseError(TakenError):
 
 
 class EditedSettingsError(InputError):
-    """The settings are not those that the work began with."""
+    """The settings are not those that the work started with."""
 
 
 class CannotContinueError(Exception):
-    """The work cannot go on (NaN, full disk, out of memory); what was saved is intact: exit code 3."""
+    """The work cannot continue (NaN, full disk, out of memory); what was saved is intact: exit code 3."""
 
 
 class InterruptedRunError(Exception):
@@ -36,7 +36,7 @@ NEAREST = 5  # known words that are named
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
-    """An InputError that names the nearest known words, the nearest first; "did you mean" where it is a near one."""
+    """An InputError that names the nearest known words, the nearest first; "did you mean" if it is a near one."""
     options, name = sorted(known), name[:80]
     near = get_close_matches(name, options, n=NEAREST, cutoff=0.5)
     if not near:

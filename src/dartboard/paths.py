@@ -12,11 +12,11 @@ from dartboard.errors import InputError
 
 MAX_NAME_BYTES, MAX_PATH_BYTES = 255, 4095  # what file systems take
 UNDECODED = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a name that is not UTF-8
-HELD = re.compile("\0([89a-f][0-9a-f])")
+ESCAPED = re.compile("\0([89a-f][0-9a-f])")
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """The path with the home folder in place of a ~ at its beginning. Raises InputError where there is none."""
+    """The path with the home folder in place of a ~ at its beginning. Raises InputError if there is none."""
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
@@ -29,14 +29,14 @@ def check_path(path: str, name: str) -> None:
     if not path.strip():
         raise InputError(f"{name} is empty; give a file or a folder")
     if "\0" in path:
-        raise InputError(f"{name} holds a NUL character, which no file name can; give another")
+        raise InputError(f"{name} contains a NUL character, which no file name may contain; give another")
     longest = max(len(os.fsencode(part)) for part in path.split(os.sep))
     if longest > MAX_NAME_BYTES or len(os.fsencode(path)) > MAX_PATH_BYTES:
         most = f"a name has at most {MAX_NAME_BYTES} bytes, a path {MAX_PATH_BYTES}"
         raise InputError(f"{name} is too long a path: {most}; give a shorter one")
 
 
-def held(value: Any) -> Any:
+def escaped(value: Any) -> Any:
     """The value as UTF-8 can hold it: in its texts, a NUL and two hexadecimal digits for a byte that is not UTF-8.
 
     No path holds a NUL, so `restored` finds every such place again.
@@ -45,8 +45,8 @@ def held(value: Any) -> Any:
 
 
 def restored(value: Any) -> Any:
-    """What `held` was given."""
-    return in_texts(value, lambda text: HELD.sub(lambda byte: chr(0xDC00 + int(byte[1], 16)), text))
+    """What `escaped` was given."""
+    return in_texts(value, lambda text: ESCAPED.sub(lambda byte: chr(0xDC00 + int(byte[1], 16)), text))
 
 
 def in_texts(value: Any, change: Callable[[str], str]) -> Any:
@@ -63,7 +63,7 @@ def link_to(path: Path, folder: Path) -> str:
 
 
 def quoted(path: str | os.PathLike[str]) -> str:
-    """The path as a shell takes it; as $'...' where it holds what is not UTF-8 or cannot be shown."""
+    """The path as a shell takes it; as $'...' if it contains what is not UTF-8 or cannot be shown."""
     text = os.fspath(path)
     if text.isprintable():
         return shlex.quote(text)

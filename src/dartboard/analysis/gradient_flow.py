@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.utils.hooks import RemovableHandle
 
 from dartboard.networks.darts import Network, NetworkCell
-from dartboard.scoring.evaluate import kept_buffers
+from dartboard.scoring.evaluate import restored_buffers
 
 Gradients = tuple[Tensor | None, ...] | Tensor
 Note = Callable[[nn.Module, Gradients, Gradients], None]
@@ -68,7 +68,7 @@ def flow(network: Network, x: Tensor, y: Tensor) -> Flow:
     passed: dict[tuple[int, int], float] = {}
     outputs: dict[int, float] = {}
     network.train()
-    with kept_buffers(network), ExitStack() as stack:
+    with restored_buffers(network), ExitStack() as stack:
         for position, cell in enumerate(network.cells):
             stack.enter_context(watching(cell, partial(note_output, outputs, position)))
             assert isinstance(cell, NetworkCell)

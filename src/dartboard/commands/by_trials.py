@@ -21,7 +21,7 @@ from dartboard.spaces.families import FAMILIES
 if TYPE_CHECKING:
     from dartboard.data import Data
 
-# Fields of a Setup that say which images there are: of no use where a table scores, and where a search's own serve.
+# Fields of a Setup that select the images: without effect if a table scores, or the supernet of a search.
 OF_IMAGES = ("data", "data_dir", "download", "image_size", "max_classes", "stream", "official_split", "max_images")
 WITH_SUPERNET = ("batch_size", "channels_last")  # fields of a training's Config that scores by shared weights use
 
@@ -61,7 +61,7 @@ def refuse(flags: Any, method: str, words: list[str]) -> None:
 
     how = (flags.carry, flags.restart_schedule)
     if flags.from_ is not None or how != (WarmStart.carry, WarmStart.restart_schedule):
-        raise InputError(f"{method} carries nothing over from another search; leave out --from and its flags")
+        raise InputError(f"{method} takes nothing from another search; leave out --from and its flags")
     if flags.together:
         raise InputError(f"--together is for searches that train a supernet; {method} takes --seeds alone")
     trained = field_names(Config)
@@ -77,7 +77,7 @@ def refuse_useless(words: Sequence[str], names: Iterable[str], why: str) -> None
     typed = {word.split("=")[0].replace("_", "-") for word in words if word.startswith("--")}
     for name in names:
         if typed & {flag(name), flag(f"no_{name}")}:
-            raise InputError(f"{flag(name)} changes nothing where {why}; leave it out")
+            raise InputError(f"{flag(name)} has no effect if {why}; leave it out")
 
 
 def settled(setup: Setup, config: Any, space: str) -> tuple[Setup, Any]:
@@ -98,7 +98,7 @@ def settled(setup: Setup, config: Any, space: str) -> tuple[Setup, Any]:
 
 
 def truth_parts(truth: str) -> tuple[str, str, str]:
-    """FILE, and the colon and COLUMN where there are any."""
+    """FILE, and the colon and COLUMN if there are any."""
     from dartboard.scoring.tables import split_column
 
     path, column = split_column(truth)
@@ -106,7 +106,7 @@ def truth_parts(truth: str) -> tuple[str, str, str]:
 
 
 def load(setup: Setup, config: Any) -> "Data | None":
-    """The images: none where a table scores, those of the search whose weights do, split as they were there."""
+    """The images: none if a table scores; those of the search, with its splits, if its weights score."""
     if config.truth is not None:
         return None
     if config.shared_weights is not None:
@@ -114,7 +114,7 @@ def load(setup: Setup, config: Any) -> "Data | None":
         data = work.load(parent.setup)
         known = parent.environment.get("data")
         if not isinstance(known, dict) or known.get("fingerprint") != data.fingerprint:
-            raise InputError(f"the data of {parent.folder} has changed; bring it back, or give another search")
+            raise InputError(f"the data of {parent.folder} has changed; restore it, or give another search")
         return data
     return work.load(setup)
 
@@ -129,12 +129,12 @@ def begin(flags: work.NewRun, header: Mapping[str, str], setup: Setup, config: A
     more = {"method": header["method"], "space": header["space"], "parent": config.shared_weights}
     run = work.begin_run(flags, what, setup, config, **more)
     run.limits = limits
-    with work.attended(run, fresh=True):
-        go_on(run, config, data)
+    with work.reporting_stops(run, fresh=True):
+        run_search(run, config, data)
 
 
 def check(header: Mapping[str, str], setup: Setup, config: Any, data: "Data | None") -> None:
-    """Raises InputError where a table or a training cannot serve, before there is a folder."""
+    """Raises InputError if a table or a training cannot serve, before there is a folder."""
     from dartboard.search.trials import table_of
     from dartboard.training.dry_run import check_memory, is_tiny
 
@@ -167,7 +167,7 @@ def trial_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data"
 
 
 def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) -> None:
-    """Prints the settings, what scores, and what the trials take. Makes no folder that stays. Raises InputError."""
+    """Prints the settings, what scores, and what the trials take. Leaves no folder behind. Raises InputError."""
     from dartboard.search.trials import table_of
 
     work.use_threads(setup.threads)
@@ -186,20 +186,20 @@ def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) ->
     work.say_where_absent(setup)
     work.announce(data)
     print(f"{dryrun.described(data)}\nnetwork of a trial, drawn at random: {dryrun.counts(job)}")
-    whole_s = dryrun.estimate(job, 1) * config.trials * seeds
-    print(f"{trials} one after another, about {work.seconds_in_words(whole_s)} in all")
+    total_s = dryrun.estimate(job, 1) * config.trials * seeds
+    print(f"{trials} one after another, about {work.seconds_in_words(total_s)} in all")
 
 
-def go_on(run: Run, config: Any, data: "Data | None") -> None:
-    """Begins or resumes the search of a run; prints and writes what it found."""
+def run_search(run: Run, config: Any, data: "Data | None") -> None:
+    """Starts or resumes the search of a run; prints and writes what it found."""
     if not run.done:
         by = "a table" if data is None else data.name
         print(f"search {run.method} on {by}, seed {run.seed}, in {run.folder}", flush=True)
         import_module(f"dartboard.methods.{run.method}").search(config, SPACES[str(run.space)], data, run)
-    tell(run, config)
+    print_result(run, config)
 
 
-def tell(run: Run, config: Any) -> None:
+def print_result(run: Run, config: Any) -> None:
     """Prints what a finished search found, and writes its page."""
     from dartboard import formats
     from dartboard.paths import quoted
@@ -207,7 +207,7 @@ def tell(run: Run, config: Any) -> None:
 
     architecture, result = run.architecture, run.metrics()[-1]
     if architecture is None:
-        raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search anew")
+        raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search again")
     print(formats.write(architecture, FAMILIES[architecture.space].notation))
     print(f"score {100 * result['score']:.2f} % ({result['source']}), trial {result['trial'] + 1} of {config.trials:,}")
     if "shown" in result:
@@ -220,6 +220,6 @@ def tell(run: Run, config: Any) -> None:
 
 
 def resume(run: Run, config: Any) -> None:
-    """Goes on with a stopped search by trials."""
-    with work.attended(run, fresh=False):
-        go_on(run, config, load(run.setup, config))
+    """Resumes a stopped search by trials."""
+    with work.reporting_stops(run, fresh=False):
+        run_search(run, config, load(run.setup, config))

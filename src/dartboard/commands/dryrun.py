@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1, together: bool = False) -> None:
-    """Prints the settings, the supernet's size, and time and memory of a search, or of so many, one a seed.
+    """Prints the settings, the supernet's size, and time and memory of a search, or of several, one per seed.
 
-    Makes no folder that stays. Raises InputError where it does not fit.
+    Leaves no folder behind. Raises InputError if it does not fit.
     """
     work.use_threads(setup.threads)
     job = search_job(header, setup, config, work.load_or_shapes(setup), seeds if together else 1)
@@ -40,9 +40,9 @@ def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1,
 def train(
     architecture: Architecture, header: Mapping[str, str | None], setup: Setup, config: Any, seeds: int = 1
 ) -> None:
-    """Prints the settings, the network's counts, and time and memory of a training, or of so many, one a seed.
+    """Prints the settings, the network's counts, and time and memory of a training, or of several, one per seed.
 
-    Makes no folder that stays. Raises InputError where it does not fit.
+    Leaves no folder behind. Raises InputError if it does not fit.
     """
     work.use_threads(setup.threads)
     data = work.load_or_shapes(setup)
@@ -55,7 +55,7 @@ def train(
 
 
 def check_search(header: Mapping[str, str], setup: Setup, config: Any, data: "Data", at_once: int = 1) -> None:
-    """Raises InputError for a search, or so many at once, that take more memory than is free."""
+    """Raises InputError for searches, `at_once` of them side by side, that take more memory than is free."""
     from dartboard.training.dry_run import check_memory, check_weights, is_tiny
 
     given = min(len(data.train), len(data.val))  # a batch larger than that is refused by the search itself
@@ -107,30 +107,30 @@ def described(data: "Data") -> str:
 
 
 def counts(job: "Job") -> str:
-    return f"{job.cost.params:,} parameters, {job.cost.macs:,} multiply-adds an image"
+    return f"{job.cost.params:,} parameters, {job.cost.macs:,} multiply-adds per image"
 
 
 def estimate(job: "Job", seeds: int) -> float:
-    """Makes a few real steps and prints what they say of the whole; the seconds of one seed.
+    """Makes a few real steps, prints the estimate for the complete run, and returns the seconds of one seed.
 
-    Raises InputError where it does not fit.
+    Raises InputError if it does not fit.
     """
     from dartboard.data.shapes import bytes_to_come
-    from dartboard.training.dry_run import check_memory, check_weights, rehearse
+    from dartboard.training.dry_run import check_memory, check_weights, measure_steps
 
     steps, epochs = -(-job.images // job.config.batch_size), job.config.epochs
-    print(f"steps: {steps} an epoch, {epochs} epochs, {steps * epochs} in all", flush=True)
+    print(f"steps: {steps} per epoch, {epochs} epochs, {steps * epochs} in all", flush=True)
     check_weights(job)
     if job.config.batch_size <= job.images:
         check_memory(job)
     before, device = resident_bytes() + bytes_to_come(job.data), pick_device(job.setup.device)
-    seconds, taken = rehearse(job, job.config.batch_size)
+    seconds, taken = measure_steps(job, job.config.batch_size)
     print(memory_line(job, taken, before, device))
     print(time_line(job, seconds, steps, device.type))
     if seeds > 1:
         how = "at once in one process, at most" if job.at_once > 1 else "one after another, about"
-        print(f"{seeds} seeds, {how} {work.seconds_in_words(seeds * whole_s(job, seconds, steps))} in all")
-    return whole_s(job, seconds, steps)
+        print(f"{seeds} seeds, {how} {work.seconds_in_words(seeds * total_s(job, seconds, steps))} in all")
+    return total_s(job, seconds, steps)
 
 
 def memory_line(job: "Job", taken: int, before: int, device: "torch.device") -> str:
@@ -151,17 +151,17 @@ def score_s(job: "Job", seconds: "Seconds") -> float:
     return seconds.score * len(job.scored) / seconds.scored
 
 
-def whole_s(job: "Job", seconds: "Seconds", steps: int) -> float:
-    """Seconds of the whole run, of so many steps an epoch."""
+def total_s(job: "Job", seconds: "Seconds", steps: int) -> float:
+    """Seconds of the complete run. steps: per epoch."""
     epochs: int = job.config.epochs
     return seconds.begin + epochs * (steps * seconds.step + score_s(job, seconds) + seconds.save)
 
 
 def time_line(job: "Job", seconds: "Seconds", steps: int, device: str) -> str:
     """Seconds of a step, of scoring and saving after each epoch, and of all together."""
-    score, whole = score_s(job, seconds), whole_s(job, seconds, steps)
+    score, whole = score_s(job, seconds), total_s(job, seconds, steps)
     least, most, number = min(seconds.steps), max(seconds.steps), len(seconds.steps)
     spread = f" ({least:.3f} to {most:.3f}, n = {number})" if number > 1 else " (n = 1)"
-    epoch = f"{score:.2f} s to score and {seconds.save:.2f} s to save an epoch"
-    step = f"{seconds.step:.3f} s a step{spread} on {device}"
+    epoch = f"{score:.2f} s to score and {seconds.save:.2f} s to save per epoch"
+    step = f"{seconds.step:.3f} s per step{spread} on {device}"
     return f"time: {step}, {epoch}; about {work.seconds_in_words(whole)} in all"

@@ -11,13 +11,13 @@ from dartboard.spaces import SPACES
 from dartboard.studies import elsewhere
 from dartboard.studies.protocol import Protocol, Side, stages
 from dartboard.studies.study import Study, shared
-from dartboard.training.dry_run import Job, Seconds, rehearse
+from dartboard.training.dry_run import Job, Seconds, measure_steps
 
 if TYPE_CHECKING:
     from dartboard.data import Data
 
 
-def tell(
+def print_estimate(
     protocol: Protocol, search: dict[str, Any], train: dict[str, Any], setup: Setup, data: "dict[Side, Data]"
 ) -> None:
     """Prints the stages of a study, what each kind takes here, and the sum. Makes no folder that stays."""
@@ -31,10 +31,10 @@ def tell(
             if first is None:  # with --proxy nothing is searched on B
                 continue
             one = job(study, kind, study.setup_of(first), data[side])
-            measured = rehearse(one, one.config.batch_size)[0]
+            measured = measure_steps(one, one.config.batch_size)[0]
             seconds[kind, side] = per_epoch(one, measured)
             jobs[kind, side] = one
-            print(f"{kind} on {data[side].name}: {measured.step:.3f} s a step, {seconds[kind, side]:.1f} s an epoch")
+            print(f"{kind} on {data[side].name}: {measured.step:.3f} s per step, {seconds[kind, side]:.1f} s per epoch")
     for kind in ("search", "train"):
         mine = [stage for stage in study.stages if stage.command == kind]
         total = sum(stage.epochs * seconds.get((kind, stage.side), 0.0) for stage in mine)
@@ -42,7 +42,7 @@ def tell(
         print(f"{len(mine)} stages of {kind}, {epochs} epochs: about {work.seconds_in_words(total)}")
     whole = sum(stage.epochs * seconds[stage.command, stage.side] for stage in study.stages)
     a_seed = work.seconds_in_words(whole / protocol.seeds)
-    print(f"about {work.seconds_in_words(whole)} in all, {a_seed} a seed, by one process on this device")
+    print(f"about {work.seconds_in_words(whole)} in all, {a_seed} per seed, by one process on this device")
     for device in elsewhere.DEVICES:
         print(elsewhere_line(study, jobs, device))
 
@@ -56,12 +56,12 @@ def elsewhere_line(study: Study, jobs: dict[tuple[str, Side], Job], device: else
         each = elsewhere.step_seconds(one.cost, one.config.batch_size, passes, device)
         hours[stage.command] += stage.epochs * -(-one.images // one.config.batch_size) * each / 3600
     search, train = (hours[command] / study.protocol.seeds for command in ("search", "train"))
-    told = f"on one {device.name}, computed and not measured: about {search:.1f} h of searches"
-    return f"{told} and {train:.1f} h of trainings a seed"
+    text = f"on one {device.name}, computed and not measured: about {search:.1f} h of searches"
+    return f"{text} and {train:.1f} h of trainings per seed"
 
 
 def job(study: Study, kind: str, setup: Setup, data: "Data") -> Job:
-    """What a stage of that kind does, as `rehearse` takes it."""
+    """What a stage of that kind does, as `measure_steps` takes it."""
     first = next(stage for stage in study.stages if stage.command == kind and stage.proxy == "")
     config = study.config_of(first)
     if kind == "search":
@@ -86,4 +86,4 @@ def epoch_seconds(protocol: Protocol, setup: Setup, search: dict[str, Any], data
     header = {"command": "search", "method": protocol.method, "space": protocol.space}
     dryrun.check_search(header, setup, study.config_of(first), data)
     one = dryrun.search_job(header, setup, study.config_of(first), data)
-    return per_epoch(one, rehearse(one, one.config.batch_size)[0])
+    return per_epoch(one, measure_steps(one, one.config.batch_size)[0])

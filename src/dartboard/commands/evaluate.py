@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluateFlags:
-    """Score trained weights on the test images: a training's run, or a weight file of ours or of the original code."""
+    """Score trained weights (a training's run, or a file of dartboard or the original code) on the test images."""
 
     weights: str
     """a training's run folder, a weight file, or FILE:KEY of a checkpoint that holds several"""
     arch: str | None = None
-    """Whose weights a file holds; a run knows its own: a published name, a run folder, or a file in any notation."""
+    """The architecture of a weight file (a run has its own): a published name, a run folder, or a file."""
     data: str | None = None
-    """A data set of `dartboard list data`, or images:DIR; a run's own test images where not given."""
+    """A data set of `dartboard list data`, or images:DIR; by default a run's own test images."""
     data_dir: str | None = None
-    """The folder that holds the data set; without it $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded."""
+    """The folder that holds the data set; by default $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded."""
     download: bool = False
-    """Download cifar10 or cifar100 (170 MB each, from www.cs.toronto.edu/~kriz) into --data-dir where it lacks them."""
+    """Download cifar10 or cifar100 (170 MB each, from www.cs.toronto.edu/~kriz) to --data-dir, if it is not there."""
     image_size: int | None = None
-    """Height and width in pixels that images are brought to; those of the training where not given."""
+    """Height and width in pixels to which images are resized; by default those of the training."""
     batch_size: int = 256
-    """Images a batch; changes the time, not the result."""
+    """Images per batch; changes the time, not the result."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""
     threads: int | None = None
@@ -62,17 +62,17 @@ def execute(words: list[str]) -> None:
     work.use_threads(flags.threads)
     from dartboard.devices import pick_device
     from dartboard.export.folding import predictor
-    from dartboard.runs.allocator import kept_memory
+    from dartboard.runs.allocator import reused_memory
     from dartboard.tasks.images import score
 
     device = pick_device(flags.device)
     network, known = trained(flags)
     scored = to_score(flags, known)
     check_channels(network, scored, flags.weights)
-    scored, facts, told = with_classes(scored, network, known, flags.weights)
+    scored, facts, how = with_classes(scored, network, known, flags.weights)
     mean, std = (known.mean, known.std) if known and known.mean else (scored.mean, scored.std)
     predict, images, start = predictor(network, device), scored.split.to(device), time.perf_counter()
-    with kept_memory():
+    with reused_memory():
         loss, right = score(predict, images, mean, std, flags.batch_size)
     rate = len(images) / (time.perf_counter() - start)
     unfinished = known.unfinished if known else None
@@ -81,8 +81,8 @@ def execute(words: list[str]) -> None:
         numbers = {"test_loss": loss, "test_accuracy": right, "images_per_s": rate}
         return print(json.dumps({"data": scored.name, "images": len(images), "part": scored.part, **facts, **numbers}))
     text = f"{scored.name}: test accuracy {100 * right:.2f} % of {len(images)} images, test loss {loss:.4f}"
-    print(f"{text} ({'; '.join([scored.part, told, *([unfinished.in_words()] if unfinished else [])])})")
-    print(*scored.notes, f"{rate:,.0f} images a second on {device.type}", sep="\n")
+    print(f"{text} ({'; '.join([scored.part, how, *([unfinished.in_words()] if unfinished else [])])})")
+    print(*scored.notes, f"{rate:,.0f} images per second on {device.type}", sep="\n")
 
 
 def refuse_early(words: list[str]) -> None:
@@ -103,9 +103,9 @@ def refuse_early(words: list[str]) -> None:
     if Path(path).is_dir() and not (Path(path) / "weights.safetensors").is_file():
         check_has_weights(Run.open(path))
     if Path(path).is_file() and arch is None:
-        raise InputError(f"whose weights does {path} hold? name the architecture with --arch, such as --arch DARTS_V2")
+        raise InputError(f"{path} does not name its architecture; give it with --arch, such as --arch DARTS_V2")
     if Path(path).is_file() and data is None:
-        raise InputError("on which data? give --data, such as --data cifar10")
+        raise InputError("a weight file does not name its data; give --data, such as --data cifar10")
 
 
 def run_around(path: Path) -> Path | None:
@@ -148,22 +148,22 @@ def to_score(flags: EvaluateFlags, known: "Description | None") -> "Scored":
         if same is not None:
             return same
     if own:
-        remedy = f"bring them back, or score what is there now: --data {setup.data}"
-        raise InputError(f"{setup.data} holds other images or classes than {flags.weights} learned from; {remedy}")
+        remedy = f"restore them, or score the present images: --data {setup.data}"
+        raise InputError(f"{setup.data} differs from the data on which {flags.weights} was trained; {remedy}")
     value_range = known.value_range if known else None
     return scored.load_other(setup, normalised=bool(known and known.mean), value_range=value_range)
 
 
 def setup_of(flags: EvaluateFlags, known: "Description | None") -> Setup:
-    """The data to score on: the run's setup with what the flags change. Raises InputError where none is told."""
+    """The data to score on: the run's setup with what the flags change. Raises InputError if none is named."""
     is_run = (Path(flags.weights) / CONFIG).is_file()
     if not is_run and flags.data is None:
-        raise InputError("on which data? give --data, such as --data cifar10")
+        raise InputError("a weight file does not name its data; give --data, such as --data cifar10")
     setup = Run.open(flags.weights).setup if is_run else Setup()
     changes: dict[str, Any] = {"download": flags.download, "device": flags.device}
     if known and known.learned_from:
         changes |= known.learned_from.options()
-    if known and known.mean:  # it tells how its images were made
+    if known and known.mean:  # it records how its images were made
         changes["image_size"] = known.sizes.image_size
     for name in ("data", "data_dir", "image_size"):
         if getattr(flags, name) is not None:
@@ -172,25 +172,26 @@ def setup_of(flags: EvaluateFlags, known: "Description | None") -> Setup:
 
 
 def check_own(folder: str) -> None:
-    """Raises InputError where a run's settings do not name what it learned from, or name a folder that is gone."""
+    """Raises InputError if a run's settings do not name its training data, or name a folder that no longer exists."""
     run = Run.open(folder)
     setup = run.setup
-    told = run.environment.get("data", {}).get("name", setup.data)
-    if told != setup.data and not (told.startswith(FOLDER_PREFIX) and setup.data.startswith(FOLDER_PREFIX)):
-        raise InputError(f"{folder} learned from {told}, but its settings name {setup.data}; give its data with --data")
+    learned = run.environment.get("data", {}).get("name", setup.data)
+    if learned != setup.data and not (learned.startswith(FOLDER_PREFIX) and setup.data.startswith(FOLDER_PREFIX)):
+        raise InputError(f"{folder} was trained on {learned}, but its settings name {setup.data}; give --data")
     if setup.data.startswith(FOLDER_PREFIX) and not Path(setup.data.removeprefix(FOLDER_PREFIX)).is_dir():
-        where = "say where it is now with --data images:DIR"
-        raise InputError(f"there is no {setup.data.removeprefix(FOLDER_PREFIX)}, from which {folder} learned; {where}")
+        where = "name its present place with --data images:DIR"
+        raise InputError(f"there is no {setup.data.removeprefix(FOLDER_PREFIX)}, the data of {folder}; {where}")
 
 
 # --- Does the network fit them ---------------------------------------------------------------------------------------
 
 
 def check_channels(network: "nn.Module", scored: "Scored", origin: str) -> None:
-    """Raises InputError unless the network reads images of so many channels."""
+    """Raises InputError unless the network reads images with this number of channels."""
     channels, there = network.get_parameter("stem.0.weight").shape[1], scored.split.images.shape[1]
     if channels != there:
-        raise InputError(f"{origin} reads images of {channels} channels, {scored.name} has {there}; give its --data")
+        text = f"{origin} reads images of {channels} channels, and those of {scored.name} have {there}"
+        raise InputError(f"{text}; give data like those of its training with --data")
 
 
 def with_classes(
@@ -198,7 +199,7 @@ def with_classes(
 ) -> "tuple[Scored, dict[str, Any], str]":
     """The images with labels that are outputs of the network, how they were found as fields, and as words.
 
-    By name where the network's names are known; else by order, where the number is the same. Raises InputError.
+    By name if the network's names are known; otherwise by order, if the number is the same. Raises InputError.
     """
     from dartboard.data.scored import matched
 
@@ -206,10 +207,11 @@ def with_classes(
     by = "name" if known and known.class_names else "order"
     facts = {"classes": there, "known_classes": outputs, "matched_by": by}
     if known and known.class_names:
-        told = f"{there} of {outputs} classes by name"
-        told += "" if there == outputs else f", answers are among all {outputs}"
-        return matched(scored, known.class_names, origin), facts, told
+        how = f"{there} of {outputs} classes by name"
+        how += "" if there == outputs else f", answers are among all {outputs}"
+        return matched(scored, known.class_names, origin), facts, how
     if there != outputs:
-        raise InputError(f"{origin} tells {outputs} classes apart, {scored.name} has {there}; give its --data")
-    whose = "it does not tell their names" if known else "a weight file does not tell their names"
+        text = f"{origin} has {outputs} classes, and {scored.name} has {there}"
+        raise InputError(f"{text}; give data like those of its training with --data")
+    whose = "it does not record their names" if known else "a weight file does not record their names"
     return scored, facts, f"{there} classes by their order, as {whose}"

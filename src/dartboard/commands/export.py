@@ -19,7 +19,7 @@ class ExportFlags:
     to: str = "quark0"
     """quark0, nested, nnabla, nasbench201, json; or torch: a training's weights.safetensors and description.json."""
     out: str | None = None
-    """The file (of torch: the folder) to write; standard output where not given."""
+    """The file (for torch: the folder) to write; by default standard output."""
 
 
 def execute(words: list[str]) -> None:

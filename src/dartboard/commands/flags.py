@@ -28,7 +28,7 @@ def parse(
     """The flags of a command. A field without a default is a word without a flag.
 
     name: the command's, for --help; missing: what to say where such a word is missing; default: what other fields
-    hold where no flag is given. Raises InputError in one line; leaves by SystemExit(0) after --help.
+    hold if no flag is given. Raises InputError in one line; leaves by SystemExit(0) after --help.
     """
     refuse_unknown(words, cls)
     if default is None and (simple := without_parser(cls, words, missing)) is not None:
@@ -71,14 +71,14 @@ def check_paths(flags: Any) -> None:
 
 
 def named(hint: Any, name: str) -> Any:
-    """The annotation of a field whose flag has another name than the field, such as a word that Python keeps."""
+    """The annotation of a field whose flag has another name than the field, such as a keyword of Python."""
     import tyro
 
     return typing.Annotated[hint, tyro.conf.arg(name=name)]
 
 
 def without_parser(cls: type[Flags], words: Sequence[str], missing: str) -> Flags | None:
-    """The flags where the words hold none, only what the first field takes; None where it takes more to read them.
+    """The flags where the words hold none, only what the first field takes; None if it takes more to read them.
 
     Half of the time of `dartboard list` is the import of the parser.
     """
@@ -121,7 +121,7 @@ def in_one_line(message: str, cls: Any, name: str, missing: str) -> InputError:
 
 
 def first_paragraph(message: str) -> str:
-    """What the parser's panel says first, below its title: drawn with boxes, or with dashes where output is ASCII."""
+    """What the parser's panel says first, below its title: drawn with boxes, or with dashes if output is ASCII."""
     paragraphs: list[list[str]] = [[]]
     for line in message.splitlines():
         if line.startswith("╭") or not line.strip("│╰╯─- "):
@@ -176,11 +176,11 @@ def first_word(words: Sequence[str], switches: Iterable[str] = ()) -> str | None
 def settings(path: str, header: Mapping[str, str | None]) -> dict[str, Any]:
     """The settings in a --config file; it may be a run's config.toml of the same command, method and space."""
     table = from_toml(path)
-    from_table(table)  # what that run began from is not a setting
+    from_table(table)  # the warm start of that run is not a setting
     for name in HEADER:
         found, wanted = table.pop(name, None), header.get(name)
         if found is not None and found != wanted:
-            raise InputError(f"{path} holds settings for {name} = {found!r}, not {wanted!r}; give another --config")
+            raise InputError(f"{path} has settings for {name} = {found!r}, not {wanted!r}; give another --config")
     return table
 
 
@@ -191,7 +191,7 @@ def layered(
     presets: Mapping[str, Mapping[str, Any]],
     paper: Mapping[str, Any],
 ) -> tuple[Setup, Config]:
-    """What holds where no flag is given: defaults < data preset < --preset paper < --config FILE. Raises InputError."""
+    """What holds if no flag is given: defaults < data preset < --preset paper < --config FILE. Raises InputError."""
     path = given(words, "--config")
     if path is not None:
         check_path(path, "--config")

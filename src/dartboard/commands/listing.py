@@ -17,7 +17,7 @@ class ListFlags:
     """List the methods, spaces, data sets and published architectures, one line each, with their sources."""
 
     kinds: tuple[str, ...]
-    """methods, spaces, data, architectures; all four where not given"""
+    """methods, spaces, data, architectures; by default all four"""
 
 
 def execute(words: list[str]) -> None:

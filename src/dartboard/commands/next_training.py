@@ -1,4 +1,4 @@
-"""What to train a found cell with: the data set's recipe where this machine does that in an hour, else less."""
+"""What to train a found cell with: the data set's recipe if this machine does that in an hour, otherwise less."""
 
 import statistics
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dartboard.data import Data
 
 SURE_S = LONG_S / 6  # a training that its multiply-adds say takes less is not tried
-TRY_S = 2.0  # a trial's steps end after so many seconds
+TRY_S = 2.0  # seconds after which a trial's steps end
 SHARE = 0.8  # of an hour, for the epochs that are sure to fit it
 SMALLEST_BATCH = 2
 
@@ -50,7 +50,7 @@ def write_next_training(run: Run, config: Any, data: "Data", macs: int) -> None:
     try:
         planned = next_training(Found(run, config, data, architecture, macs))
     except (CannotContinueError, InputError):
-        return  # such a training is refused here, so there are no sizes to tell
+        return  # such a training is refused here, so there are no sizes to write
     except InterruptedRunError as error:
         text = f"stopped; what was found is written; for the command that trains it: {run.resume_command}"
         raise InterruptedRunError(text, error.exit_code) from error
@@ -58,9 +58,9 @@ def write_next_training(run: Run, config: Any, data: "Data", macs: int) -> None:
 
 
 def next_training(found: Found) -> NextTraining:
-    """The recipe of the data set; where it takes more than an hour here, also a training that does not.
+    """The recipe of the data set; if it takes more than an hour here, also a training that does not.
 
-    That one has the search's channels and cells, where they are fewer, and as many epochs as fit.
+    That one has the search's channels and cells, if they are fewer, and as many epochs as fit.
     """
     recipe, flags = recipe_of(found)
     recipe_s = counted_s(found, recipe)
@@ -71,9 +71,9 @@ def next_training(found: Found) -> NextTraining:
         return NextTraining(flags, sizes)
     fewer = {name: min(getattr(recipe, name), getattr(found.config, name)) for name in ("channels", "cells")}
     smaller = replace(recipe, **fewer)
-    whole_s = tried_s(found, smaller)
-    epochs = min(recipe.epochs, max(1, int(recipe.epochs * SHARE * LONG_S / whole_s)))
-    smaller_s = whole_s * epochs / recipe.epochs
+    total_s = tried_s(found, smaller)
+    epochs = min(recipe.epochs, max(1, int(recipe.epochs * SHARE * LONG_S / total_s)))
+    smaller_s = total_s * epochs / recipe.epochs
     return NextTraining(flags, sizes, sizes_of(replace(smaller, epochs=epochs), smaller_s))
 
 
@@ -109,7 +109,7 @@ def macs_of(found: Found, config: Any) -> int:
 
 
 def counted_s(found: Found, config: Any) -> float | None:
-    """Seconds of a training by its multiply-adds, at the speed of the search's weight steps; None where not known."""
+    """Seconds of a training by its multiply-adds, at the speed of the search's weight steps; None if not known."""
     times = [line["weights_s"] for line in found.run.metrics() if line.get("event") == "epoch" and "weights_s" in line]
     if not times or min(times) <= 0.0:
         return None
@@ -126,13 +126,13 @@ def tried_s(found: Found, config: Any) -> float:
     import torch
 
     from dartboard import networks
-    from dartboard.training.dry_run import rehearse
+    from dartboard.training.dry_run import measure_steps
 
     with torch.random.fork_rng():
         network = networks.module(found.architecture.space).sized(found.architecture, config, found.data)
     job = dryrun.training_job({"command": "train"}, found.run.setup, config, found.data, network)
     like_search = found.macs * found.config.batch_size // max(1, job.cost.macs)
     batch = min(config.batch_size, max(SMALLEST_BATCH, like_search))
-    seconds = rehearse(job, batch, TRY_S, batch)[0]
+    seconds = measure_steps(job, batch, TRY_S, batch)[0]
     times = tuple(step * config.batch_size / batch for step in seconds.steps)
-    return dryrun.whole_s(job, replace(seconds, steps=times), -(-job.images // config.batch_size))
+    return dryrun.total_s(job, replace(seconds, steps=times), -(-job.images // config.batch_size))

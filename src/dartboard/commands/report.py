@@ -18,9 +18,9 @@ class ReportFlags:
     runs: tuple[str, ...]
     """run folders, or the folder of one study"""
     out: str | None = None
-    """The page's file; report.html in the run's folder, or in the folder that holds all runs, where not given."""
+    """The page's file; by default report.html in the run's folder, or in the folder that holds all runs."""
     gif: bool = False
-    """Also draw the relaxed cells of the one search among the runs, epoch by epoch: a .gif beside the page."""
+    """Also draw the relaxed cells of the one search among the runs, epoch by epoch: a .gif next to the page."""
 
 
 def execute(words: list[str]) -> None:
@@ -35,13 +35,13 @@ def execute(words: list[str]) -> None:
     if flags.gif and len(searches) != 1:
         raise InputError(f"--gif draws one search, and there are {len(searches)} among these runs; name one")
     if flags.gif and flags.out is not None and flags.out.lower().endswith(".gif"):
-        raise InputError("--out names the page, such as report.html; the .gif lies beside it")
+        raise InputError("--out names the page, such as report.html; the .gif is written next to it")
     if flags.gif and flags.out is not None and os.path.exists(flags.out) and not os.path.isfile(flags.out):
-        raise InputError(f"--gif lies beside the page, and {flags.out} is no ordinary file; give one with --out")
+        raise InputError(f"--gif writes next to the page, and {flags.out} is not an ordinary file; give one with --out")
     from dartboard.report import write_gif, write_report
 
     page = write_report([run.folder for run in runs], out=flags.out)
-    tell(page)
+    print_page(page)
     if flags.gif:
         beside = page.with_suffix(".gif")
         print(write_gif(searches[0], out=None if beside == searches[0] / "report.gif" else beside))
@@ -53,10 +53,10 @@ def write_study(folder: Path, flags: ReportFlags) -> None:
         raise InputError("--gif draws one search; name one of the study's stages")
     from dartboard.report.transfer_page import write
 
-    tell(write(Study.open(folder), None if flags.out is None else Path(flags.out)))
+    print_page(write(Study.open(folder), None if flags.out is None else Path(flags.out)))
 
 
-def tell(page: Path) -> None:
+def print_page(page: Path) -> None:
     """Prints where the page is, unless it was written to where that would be printed."""
     if not is_standard_output(page):
         print(page)

@@ -1,4 +1,4 @@
-"""dartboard resume: goes on with a stopped run, with the settings it was begun with."""
+"""dartboard resume: resumes a stopped run, with the settings it was started with."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +15,14 @@ from dartboard.studies.study import is_study
 
 @dataclass(frozen=True)
 class ResumeFlags:
-    """Go on with a stopped search, training or study, exactly: it ends as if it had never been stopped."""
+    """Resume a stopped search, training or study exactly: the result is that of a run that was never stopped."""
 
     run: str
     """the run's or the study's folder"""
     budget: str | None = None
-    """How much work this process does before it stops, resumable: 4h or 500steps."""
+    """Save and stop after this much work of this process: 4h or 500steps; can be resumed."""
     until: str | None = None
-    """Stop, resumable, so long after the start: 7h30m."""
+    """Save and stop this long after the start, such as 7h30m; can be resumed."""
 
     def __post_init__(self) -> None:
         if self.budget is not None:
@@ -34,26 +34,26 @@ class ResumeFlags:
 def execute(words: list[str]) -> None:
     """Raises InputError (no run there, in use, changed data ...), CannotContinueError, InterruptedRunError."""
     folder = first_word(words)
-    if folder is not None and not is_study(Path(folder)) and not why.is_asked(Path(folder)):
-        Run.open(folder)  # refused, where it must be, before the flags are looked at
+    if folder is not None and not is_study(Path(folder)) and not why.has_study(Path(folder)):
+        Run.open(folder)  # refused before the flags are parsed
     flags = parse(ResumeFlags, words, "resume", "name the run's folder: dartboard resume runs/darts-digits-s0")
     limits = limits_of(flags.budget, flags.until)
     if is_study(Path(flags.run)):
         from dartboard.commands import transfer
 
         return transfer.resume(Path(flags.run), limits)
-    if why.is_asked(Path(flags.run)):
+    if why.has_study(Path(flags.run)):
         return why.resume(Path(flags.run), limits)
     with Run.open(Path(flags.run), write=True) as run:
         run.limits = limits
-        go_on(run)
+        resume_run(run)
 
 
-def go_on(run: Run) -> None:
-    """Goes on with a run that is open for writing."""
+def resume_run(run: Run) -> None:
+    """Resumes a run that is open for writing."""
     use_threads(run.setup.threads or run.environment.get("threads"))
     if run.done:
-        print(f"{run.folder} is finished already")
+        print(f"{run.folder} is already finished")
     if run.command == "search":
         from dartboard.commands import search
 
@@ -64,6 +64,6 @@ def go_on(run: Run) -> None:
         train.resume(run)
     elif run.command == "trial":
         whole = run.environment.get("parent")
-        raise InputError(f"{run.folder} is a trial of a search; go on with the search: dartboard resume {whole}")
+        raise InputError(f"{run.folder} is a trial of a search; resume the search: dartboard resume {whole}")
     else:
         raise unknown(f"command in {run.folder}", run.command, ("search", "train"))

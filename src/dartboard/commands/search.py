@@ -24,7 +24,7 @@ from dartboard.spaces.families import FAMILIES
 if TYPE_CHECKING:
     from dartboard.data import Data
 
-Origin = dict[str, Any]  # what Run.create is told of the run to begin from: warm_start, parent, start; or nothing
+Origin = dict[str, Any]  # what Run.create needs for a warm start: warm_start, parent, start; or nothing
 MISSING = "name a method first: dartboard search darts --data digits"
 SWITCHES = (
     "--dry-run",
@@ -82,11 +82,11 @@ def flags_class(settings: type[Any]) -> Any:
         together: bool
         """Search with all seeds of --seeds at once, in one process."""
         from_: named(str | None, "from")  # type: ignore[valid-type]
-        """Begin with what another search has learned: its run folder. Its classifier is left behind."""
+        """Start from the weights and alphas of another search: its run folder. The classifier is new."""
         carry: str
-        """What is taken --from it: weights, alphas, or weights,alphas."""
+        """What is taken from --from: weights, alphas, or weights,alphas."""
         restart_schedule: bool
-        """Learning rate and optimizers restart; with --no-restart-schedule they continue where --from stood."""
+        """Restart the learning rate and the optimizers; --no-restart-schedule continues those of --from."""
         setup: Setup
         config: settings  # type: ignore[valid-type]
 
@@ -94,7 +94,7 @@ def flags_class(settings: type[Any]) -> Any:
 
 
 def origin_of(flags: Any, header: dict[str, str]) -> Origin:
-    """What --from names, with the checkpoint to begin from. Raises InputError where it does not fit."""
+    """What --from names, with the checkpoint to begin from. Raises InputError if it does not fit."""
     if flags.from_ is None:
         if (flags.carry, flags.restart_schedule) != (WarmStart.carry, WarmStart.restart_schedule):
             raise InputError("--carry and --no-restart-schedule are for a warm start; give --from RUN with them")
@@ -144,8 +144,8 @@ def begin(
     more = {"method": header["method"], "space": header["space"], **origin}
     run = work.begin_run(flags, header["method"], setup, config, **more)
     run.limits = limits
-    with work.attended(run, fresh=True):
-        go_on(run, config, data)
+    with work.reporting_stops(run, fresh=True):
+        run_search(run, config, data)
 
 
 def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any, origin: Origin) -> None:
@@ -160,15 +160,15 @@ def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, con
     runs = [run for run, _ in made]
     together.side_by_side(runs, lambda run: search(run, config, data_of[run.folder]))
     for run in runs:
-        tell(run, config, data_of[run.folder])
+        print_result(run, config, data_of[run.folder])
 
 
-def go_on(run: Run, config: Any, data: "Data") -> None:
-    """Begins or goes on with the search of a run; prints and writes what it found."""
+def run_search(run: Run, config: Any, data: "Data") -> None:
+    """Starts or resumes the search of a run; prints and writes what it found."""
     run.check_data(data)
     if not run.done:
         search(run, config, data)
-    tell(run, config, data)
+    print_result(run, config, data)
 
 
 def search(run: Run, config: Any, data: "Data") -> None:
@@ -184,7 +184,7 @@ def macs_of(run: Run, config: Any, data: "Data") -> int:
     return dryrun.search_job(header, run.setup, config, data).cost.macs
 
 
-def tell(run: Run, config: Any, data: "Data") -> None:
+def print_result(run: Run, config: Any, data: "Data") -> None:
     """Prints what a finished search found, and writes its page and what to train the cell with."""
     from dartboard import formats
     from dartboard.commands.next_training import write_next_training
@@ -192,7 +192,7 @@ def tell(run: Run, config: Any, data: "Data") -> None:
 
     architecture = run.architecture
     if architecture is None:
-        raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search anew")
+        raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search again")
     print(formats.write(architecture, FAMILIES[architecture.space].notation))
     for line in rule_lines(run):
         print(line)
@@ -207,31 +207,31 @@ def tell(run: Run, config: Any, data: "Data") -> None:
 
 
 def rule_lines(run: Run) -> list[str]:
-    """What each stopping rule says of a finished search, and where the cell is that it keeps."""
-    told = []
+    """What each stopping rule says of a finished search, and the place of its cell."""
+    lines = []
     for entry in run.metrics()[-1].get("stopped", []):
         file = run.folder / STOPPED / rule_of(entry["rule"]).file_name
         fired = "did not fire" if entry["epoch"] is None else f"fired after epoch {entry['epoch']}"
-        told.append(f"{entry['rule']} {fired} and keeps the cell of epoch {entry['kept']}: {file}")
-    return told
+        lines.append(f"{entry['rule']} {fired} and selects the cell of epoch {entry['kept']}: {file}")
+    return lines
 
 
 def resume(run: Run) -> None:
-    """Goes on with a stopped search."""
+    """Resumes a stopped search."""
     if run.method not in METHODS:
         raise unknown(f"method in {run.folder}", str(run.method), METHODS)
     check_space(run)
     config = build(method_module(run.method).Config, run.settings)
     if METHODS[run.method].by_trials:
         return by_trials.resume(run, config)
-    with work.attended(run, fresh=False):
+    with work.reporting_stops(run, fresh=False):
         data = work.load(run.setup)
         work.announce(data)
-        go_on(run, config, data)
+        run_search(run, config, data)
 
 
 def check_space(run: Run) -> None:
-    """Raises InputError where this command does not know the space that a run searches."""
+    """Raises InputError if this command does not know the space that a run searches."""
     if (run.space or "darts") not in SPACES:
-        told = f"{run.folder} searches the space {str(run.space)[:60]!r}, and {', '.join(SPACES)} are known here"
-        raise InputError(f"{told}; go on with a space of your own from Python, else set `space` in config.toml right")
+        text = f"{run.folder} searches the space {str(run.space)[:60]!r}, and this version knows {', '.join(SPACES)}"
+        raise InputError(f"{text}; resume a search of your own space from Python, or correct `space` in config.toml")

@@ -29,9 +29,9 @@ class ShowFlags:
     json: bool = False
     """Print one JSON object instead of text."""
     counts: bool = True
-    """Count parameters and multiply-adds; --no-counts answers at once."""
+    """Count parameters and multiply-adds; --no-counts is faster."""
     network: Literal["cifar", "imagenet"] = "cifar"
-    """The network to count: cifar is 36 channels and 20 cells (of nasbench201 16 and 17), imagenet 48 and 14."""
+    """The network to count: cifar has 36 channels and 20 cells (of nasbench201 16 and 17), imagenet 48 and 14."""
     channels: int | None = None
     """Channels of its first cell."""
     cells: int | None = None
@@ -43,9 +43,9 @@ class ShowFlags:
     image: str | None = None
     """Draw the cells into this file: .svg, .png or .pdf."""
     epoch: int | None = None
-    """Of a search's run: the cell that this epoch, counted from 0 as in its page, would have given."""
+    """For the run of a search: the cell derived at this epoch (epochs count from 0, as on the page)."""
     against: str | None = None
-    """Another architecture, named as the first: tell, and with --image draw, what it keeps, drops and adds."""
+    """Another architecture, given like the first: print the difference, and draw it with --image."""
 
     def __post_init__(self) -> None:
         check_ranges(self, channels="[1, 4096]", cells="[3, 1000]", classes="[1, 1e6]", image_size="[1, 4096]")
@@ -53,14 +53,14 @@ class ShowFlags:
         if self.image is not None and Path(self.image).suffix.lower() not in PICTURES:
             raise InputError(f"--image is {self.image[:100]!r}; give a file that ends in .svg, .png or .pdf")
         if self.json and not self.counts:
-            raise InputError("--json holds the counts; leave --no-counts away")
+            raise InputError("--json prints the counts; leave out --no-counts")
 
 
 def execute(words: list[str]) -> None:
-    """Raises InputError for what is no architecture, or cannot be built where counts are asked for."""
+    """Raises InputError for what is not an architecture, and, with counts, for one that cannot be built."""
     name = first_word(words, SWITCHES)
     if name is not None and given(words, "--epoch") is None:
-        formats.resolve(name)  # refused, where it must be, before the flags are looked at
+        formats.resolve(name)  # refused before the flags are parsed
     missing = "name an architecture: dartboard show DARTS_V2, or a run folder, or a file"
     flags = parse(ShowFlags, words, "show", missing)
     architecture, notation, label = chosen(flags)
@@ -85,7 +85,7 @@ def comparable(architecture: Architecture, name: str) -> Named:
     check_compared(architecture.space, "--against")
     other, _, label = formats.resolve(name)
     if architecture.space != other.space:
-        raise InputError(f"--against {label} is of the space {other.space}, not {architecture.space}; give one of that")
+        raise InputError(f"--against {label} is in the space {other.space}; give one in {architecture.space}")
     return other, label
 
 
@@ -96,7 +96,7 @@ def chosen(flags: ShowFlags) -> tuple[Architecture, str, str]:
     run = Run.open(flags.arch)
     epochs = [line for line in run.metrics() if line.get("event") == "epoch" and "architecture" in line]
     if not epochs:
-        raise InputError(f"{run.folder} has no finished epoch of a search; leave --epoch away")
+        raise InputError(f"{run.folder} has no finished epoch of a search; leave out --epoch")
     found = [line["architecture"] for line in epochs if line["epoch"] == flags.epoch]
     if not found:
         first, last = epochs[0]["epoch"], epochs[-1]["epoch"]
@@ -106,7 +106,7 @@ def chosen(flags: ShowFlags) -> tuple[Architecture, str, str]:
 
 
 def check_network(architecture: Architecture, network: str) -> None:
-    """Raises InputError where the architecture's family has no network of that name."""
+    """Raises InputError if the architecture's family has no network of that name."""
     known = FAMILIES[architecture.space].sizes
     if network not in known:
         hint = f"the space {architecture.space} has the network {', '.join(known)}"
@@ -114,7 +114,7 @@ def check_network(architecture: Architecture, network: str) -> None:
 
 
 def sizes(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
-    """The sizes of the network whose counts are told."""
+    """The sizes of the network whose counts are printed."""
     usual = FAMILIES[architecture.space].sizes[flags.network]
     given = {name: getattr(flags, name) for name in ("channels", "cells", "image_size")}
     given["num_classes"] = flags.classes
@@ -140,8 +140,8 @@ def as_object(architecture: Architecture, notation: str, flags: ShowFlags, found
     """What --json prints."""
     header = {"space": architecture.space, "notation": notation, "genotype": architecture.to_json()}
     own = sizes(architecture, flags)
-    told = {"channels": own["channels"], "cells": own["cells"], "classes": own["num_classes"]}
-    return {**header, **found, "network": flags.network, **told, "image_size": own["image_size"]}
+    sizes_of = {"channels": own["channels"], "cells": own["cells"], "classes": own["num_classes"]}
+    return {**header, **found, "network": flags.network, **sizes_of, "image_size": own["image_size"]}
 
 
 def as_text(
@@ -170,7 +170,7 @@ def counts_line(found: dict[str, int], architecture: Architecture, flags: ShowFl
 
 
 def against_object(architecture: Architecture, other: Named | None) -> dict[str, Any]:
-    """What --json tells of the other architecture, by kind of cell and in all."""
+    """What --json says of the other architecture, by kind of cell and in total."""
     if other is None:
         return {}
     kinds = {}
@@ -189,11 +189,11 @@ def against_lines(architecture: Architecture, other: Named | None) -> list[str]:
     """The difference in words: a line for each kind of cell."""
     if other is None:
         return []
-    lines = ["", f"against {other[1]}, nodes at their best match:"]
+    lines = ["", f"against {other[1]}, with nodes at their best match:"]
     for kind, found in comparisons(architecture, other[0]):
-        told = f"{found.inputs} of {found.of} inputs differ, {found.operations} in their operation alone"
+        text = f"{found.inputs} of {found.of} inputs differ, {found.operations} of them only in the operation"
         joined = f"; {found.concat} nodes joined by one only" if found.concat else ""
-        lines.append(f"  {kind} cell: {told}{joined}" if found.edits else f"  {kind} cell: the same")
+        lines.append(f"  {kind} cell: {text}{joined}" if found.edits else f"  {kind} cell: the same")
     return lines
 
 

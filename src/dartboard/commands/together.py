@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dartboard.commands import work
 from dartboard.config import Setup
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
-from dartboard.runs.limits import Limits, signals_noted
+from dartboard.runs.limits import Limits, catching_signals
 from dartboard.runs.run import Run
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ LOOK_EVERY_S = 0.1
 
 @dataclass
 class Outcome:
-    """How the work on a run ended: error is None where it reached its end."""
+    """How the work on a run ended: error is None if it reached its end."""
 
     run: Run
     error: BaseException | None = None
@@ -28,7 +28,7 @@ class Outcome:
 def begin_runs(
     flags: work.NewRun, header: Mapping[str, str], setup: Setup, config: Any, origin: Mapping[str, Any]
 ) -> list[tuple[Run, "Data"]]:
-    """New runs, one a seed, with their data. Raises InputError; then none of the folders is left."""
+    """New runs, one per seed, with their data. Raises InputError, and then leaves none of the folders."""
     made: list[tuple[Run, Data]] = []
     work.use_threads(setup.threads)
     try:
@@ -54,7 +54,7 @@ def side_by_side(runs: Sequence[Run], search: Callable[[Run], object]) -> None:
     """
     outcomes = [Outcome(run) for run in runs]
     shared = Limits()
-    with signals_noted(shared):
+    with catching_signals(shared):
         threads = [threading.Thread(target=attend, args=(one, search), daemon=True) for one in outcomes]
         for thread in threads:
             thread.start()
@@ -70,7 +70,7 @@ def side_by_side(runs: Sequence[Run], search: Callable[[Run], object]) -> None:
 def attend(outcome: Outcome, search: Callable[[Run], object]) -> None:
     """The work of one thread."""
     try:
-        with work.attended(outcome.run, fresh=True):
+        with work.reporting_stops(outcome.run, fresh=True):
             search(outcome.run)
     except BaseException as error:
         outcome.error = error

@@ -93,12 +93,12 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
     more = {"command": "train", "parent": parent, "architecture": architecture}
     run = work.begin_run(flags.new, f"train-{label}", setup, flags.config, **more)
     run.limits = limits
-    with work.attended(run, fresh=True):
-        go_on(run, flags.config, network, data)
+    with work.reporting_stops(run, fresh=True):
+        run_training(run, flags.config, network, data)
 
 
-def go_on(run: Run, config: Any, network: "nn.Module", data: "Data") -> None:
-    """Begins or goes on with the training of a run; prints what it reached."""
+def run_training(run: Run, config: Any, network: "nn.Module", data: "Data") -> None:
+    """Starts or resumes the training of a run; prints what it reached."""
     from dartboard.report import write_report
     from dartboard.scoring.cost import count_module
     from dartboard.training.from_scratch import fit
@@ -115,14 +115,14 @@ def go_on(run: Run, config: Any, network: "nn.Module", data: "Data") -> None:
 
 
 def resume(run: Run) -> None:
-    """Goes on with a stopped training."""
+    """Resumes a stopped training."""
     from dartboard.training.from_scratch import Config
 
     config = build(Config, run.settings)
     architecture = run.architecture
     if architecture is None:
-        raise InputError(f"{run.folder} has no architecture.json; restore it or train anew")
-    with work.attended(run, fresh=False):
+        raise InputError(f"{run.folder} has no architecture.json; restore it or train again")
+    with work.reporting_stops(run, fresh=False):
         data = work.load(run.setup)
         work.announce(data)
-        go_on(run, config, work.build_network(architecture, config, data), data)
+        run_training(run, config, work.build_network(architecture, config, data), data)

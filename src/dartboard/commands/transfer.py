@@ -23,7 +23,7 @@ from dartboard.config import (
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, InterruptedRunError, TakenError, unknown
 from dartboard.methods import METHODS, check_pair
-from dartboard.runs.limits import Limits, limits_of, signals_noted
+from dartboard.runs.limits import Limits, catching_signals, limits_of
 from dartboard.spaces import SPACES
 from dartboard.studies.protocol import SIDES, Protocol, Side, drawn, parse_proxies
 from dartboard.studies.study import Study, method_of, shared
@@ -39,14 +39,14 @@ OF_TRAININGS = ("train_channels", "train_cells", "train_batch_size")  # and to e
 
 @dataclass(frozen=True)
 class TransferFlags:
-    """Search on A and on B, swap the data and go on, train every cell on both; with controls. Writes one page."""
+    """Search on A and on B, continue each search on the other data set, and train every cell on both, with controls."""
 
     a: str = ""
     """Data set A: a name of `dartboard list data`, or images:DIR."""
     b: str = ""
     """Data set B."""
     out: str | None = None
-    """The study's folder; runs/transfer-A-B-sSEED where not given."""
+    """The study's folder; by default runs/transfer-A-B-sSEED."""
     method: str = "darts"
     """A method of `dartboard list methods`."""
     space: str = "darts"
@@ -54,35 +54,35 @@ class TransferFlags:
     seed: int = 0
     """The first seed."""
     seeds: int = 3
-    """So many seeds, each a whole set of searches and trainings."""
+    """Number of seeds, each with all searches and trainings."""
     epochs: int | None = None
-    """Epochs of a phase on A, and as many steps on B; the data set's preset where not given."""
+    """Epochs of a phase on A, and as many steps on B; by default those of the data set's preset."""
     budget: str | None = None
-    """Work of a phase in place of --epochs: a time such as 4h, turned into epochs by a few real steps; or 500steps."""
+    """Work of a phase in place of --epochs: a time such as 4h, made epochs by a few timed steps; or 500steps."""
     carry: str = "weights,alphas"
     """What phase 2 takes from phase 1: weights, alphas, weights,alphas, or each: all three, one after the other."""
     restart_schedule: bool = True
-    """Phase 2 begins with a new learning rate schedule and new optimizers."""
+    """Phase 2 starts with a new learning rate schedule and new optimizers."""
     random: int | None = None
-    """Cells drawn at random, as a control; two a seed where not given."""
+    """Cells drawn at random, as a control; by default two per seed."""
     proxy: str = ""
     """In place of the swap: searches on parts of A, such as classes:0.5,images:0.25,size:0.5,channels:0.5."""
     equal_images: bool = True
     """Take as many training images of each as the smaller set has, so that equal epochs are equal steps."""
     max_images: int | None = None
-    """At most so many training images of each."""
+    """At most this number of training images of each."""
     image_size: int | None = None
-    """Height and width in pixels that the images of both are brought to."""
+    """Height and width in pixels to which the images of both are resized."""
     channels: int | None = None
     """Channels of the searches."""
     cells: int | None = None
     """Cells of the searches."""
     batch_size: int | None = None
-    """Images a batch of the searches."""
+    """Images per batch of the searches."""
     second_order: bool | None = None
     """Searches of second order."""
     search_config: str | None = None
-    """A TOML file of more settings of the searches; flags win over it."""
+    """A TOML file of more settings of the searches; flags override it."""
     train_epochs: int | None = None
     """Epochs of the trainings."""
     train_channels: int | None = None
@@ -90,23 +90,23 @@ class TransferFlags:
     train_cells: int | None = None
     """Cells of the trainings."""
     train_batch_size: int | None = None
-    """Images a batch of the trainings."""
+    """Images per batch of the trainings."""
     train_config: str | None = None
-    """A TOML file of more settings of the trainings; flags win over it."""
+    """A TOML file of more settings of the trainings; flags override it."""
     data_dir: str | None = None
-    """The folder that holds both data sets; without it $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded."""
+    """The folder that holds both data sets; by default $XDG_CACHE_HOME/dartboard, to which CIFAR is downloaded."""
     download: bool = False
-    """Download cifar10 or cifar100 (170 MB each, from www.cs.toronto.edu/~kriz) into --data-dir where it lacks them."""
+    """Download cifar10 or cifar100 (170 MB each, from www.cs.toronto.edu/~kriz) to --data-dir, if it is not there."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute."""
     threads: int | None = None
-    """CPU threads; those of the machine where not given."""
+    """CPU threads; by default those of the machine."""
     precision: Literal["float32", "bf16", "float64"] = "float32"
     """Number format of the networks."""
     save_every: str = "10m"
-    """Time between checkpoints inside an epoch."""
+    """Time between checkpoints within an epoch."""
     until: str | None = None
-    """Stop, resumable, so long after the start: 7h30m."""
+    """Save and stop this long after the start, such as 7h30m; can be resumed."""
     print_config: bool = False
     """Print the study's settings as TOML, and do nothing else."""
     dry_run: bool = False
@@ -137,9 +137,9 @@ def execute(words: list[str]) -> None:
 
         for one in data:
             work.say_where_absent(replace(setup, data={"a": flags.a, "b": flags.b}[one]))
-        estimate.tell(protocol, search, train, setup, data)
+        estimate.print_estimate(protocol, search, train, setup, data)
         return
-    go_on(new_study(flags.out, protocol, search, train, setup), limits)
+    run_study(new_study(flags.out, protocol, search, train, setup), limits)
 
 
 def read_flags(words: list[str]) -> TransferFlags:
@@ -151,7 +151,7 @@ def read_flags(words: list[str]) -> TransferFlags:
         raise unknown("method", flags.method, METHODS)
     if METHODS[flags.method].by_trials:
         able = ", ".join(name for name, method in METHODS.items() if not method.by_trials)
-        raise InputError(f"{flags.method} trains no supernet that could go from one data set to another; give {able}")
+        raise InputError(f"{flags.method} trains no supernet that could continue on another data set; give {able}")
     check_pair(flags.method, flags.space)
     check_compared(SPACES[flags.space].family, "transfer")
     for name in (flags.a, flags.b):
@@ -199,7 +199,7 @@ def merged(cls: Any, preset: dict[str, Any], path: str | None, header: Any, more
 def protocol_of(
     flags: TransferFlags, setup: Setup, search: dict[str, Any], train: dict[str, Any]
 ) -> tuple[Protocol, dict[Side, "Data"]]:
-    """The protocol, with equal numbers of images and steps, and both data sets. Raises InputError where they differ."""
+    """The protocol, with equal numbers of images and steps, and both data sets. Raises InputError if they differ."""
     setups: dict[Side, Setup] = {"a": setup, "b": work.anchored(replace(setup, data=flags.b))}
     load = work.load_or_shapes if flags.dry_run else work.load
     data = {side: load(one) for side, one in setups.items()}
@@ -242,11 +242,11 @@ def check_sizes(
 
 
 def check_alike(a: "Data", b: "Data") -> None:
-    """Raises InputError where a search on the one cannot go on with the other."""
+    """Raises InputError if a search on the one cannot continue on the other."""
     if a.channels != b.channels:
         raise InputError(
-            f"images of {a.name} have {a.channels} channels, those of {b.name} {b.channels}: weights cannot go from "
-            "one to the other; convert the images of one"
+            f"images of {a.name} have {a.channels} channels, those of {b.name} {b.channels}: weights for the "
+            "one cannot read the other; convert the images of one"
         )
     if a.image_size != b.image_size:
         raise InputError(
@@ -255,11 +255,11 @@ def check_alike(a: "Data", b: "Data") -> None:
         )
     for one in (a, b):
         if one.num_classes < 2:
-            raise InputError(f"{one.name} has one class only; there is nothing to tell apart")
+            raise InputError(f"{one.name} has only one class; a classifier needs two or more")
 
 
 def check_batches(flags: TransferFlags, of_search: int, of_training: int, data: dict[Side, "Data"]) -> None:
-    """Raises InputError where a batch is larger than what it is drawn from, a part of A included."""
+    """Raises InputError if a batch is larger than what it is drawn from, a part of A included."""
     from dartboard.tasks.images import check_batch
 
     for one in data.values():
@@ -307,8 +307,8 @@ def with_epochs(
         epochs = {"a": number, "b": max(1, round(number * steps["a"] / steps["b"]))}
     longest = max(epochs.values()) * (1 if protocol.proxy else 2)  # one search has the budget of both phases
     if flags.budget and longest > (most := bounds(MOST_EPOCHS)[2]):
-        told = f"--budget {flags.budget} makes a search of {longest:,} epochs here, and {most:,.0f} are the most"
-        raise InputError(f"{told}; give a smaller --budget")
+        text = f"--budget {flags.budget} makes a search of {longest:,} epochs here, and at most {most:,.0f} are allowed"
+        raise InputError(f"{text}; give a smaller --budget")
     return replace(protocol, epochs=epochs["a"], epochs_b=epochs["b"], budget=flags.budget or "")
 
 
@@ -335,30 +335,30 @@ def new_study(
 
 
 def resume(folder: Path, limits: Limits) -> None:
-    """Goes on with a study. Raises as `execute`."""
+    """Resumes a study. Raises as `execute`."""
     study = Study.open(folder)
     if not study.check_settings():
-        told = "an older version began it, which kept no digest of its settings: an edit would not be noticed"
-        print(f"note: {folder}: {told}", file=sys.stderr)
+        text = "an older version started it, without a digest of its settings, so an edit would not be noticed"
+        print(f"note: {folder}: {text}", file=sys.stderr)
     work.use_threads(study.setup.get("threads"))
-    go_on(study, limits)
+    run_study(study, limits)
 
 
-def go_on(study: Study, limits: Limits) -> None:
+def run_study(study: Study, limits: Limits) -> None:
     """What is left of a study, then its page and its findings."""
     from dartboard.studies.transfer import work_on
 
     print(f"study of {len(study.stages)} stages in {study.folder}; another process may join: {study.resume_command}")
     try:
-        with signals_noted(limits):
+        with catching_signals(limits):
             work_on(study, limits)
     except KeyboardInterrupt as error:
-        text = f"stopped by Ctrl-C at once, checkpoints are intact; go on with: {study.resume_command}"
+        text = f"stopped by Ctrl-C at once; checkpoints are intact; resume with: {study.resume_command}"
         raise InterruptedRunError(text, 130) from error
-    tell(study)
+    print_findings(study)
 
 
-def tell(study: Study) -> None:
+def print_findings(study: Study) -> None:
     """Writes the pages of a study and of its searches; prints the matrix and where the page is."""
     from dartboard.report import write_report
     from dartboard.report.transfer_page import write

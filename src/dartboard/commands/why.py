@@ -34,15 +34,15 @@ MISSING = "name a search's run folder: dartboard why runs/darts-digits-s0"
 
 @dataclass(frozen=True)
 class WhyFlags:
-    """Why does the found cell perform as it does: ablation, discretisation gap, motifs, gradients; a page of it."""
+    """Study why the found cell performs as it does: ablation, discretisation gap, motifs, gradients. Write a page."""
 
     run: str
     """the folder of a search, finished or stopped"""
     config: Config
     out: str | None = None
-    """The study's folder; RUN/why where not given."""
+    """The study's folder; by default RUN/why."""
     until: str | None = None
-    """Stop, resumable, so long after the start: 7h30m."""
+    """Save and stop this long after the start, such as 7h30m; can be resumed."""
 
 
 def execute(words: list[str]) -> None:
@@ -50,27 +50,27 @@ def execute(words: list[str]) -> None:
     InterruptedRunError."""
     folder = first_word(words, ("--help", "-h"))
     if folder is not None:
-        searched(folder)  # refused, where it must be, before the flags are looked at and torch is imported
+        searched(folder)  # refused before the flags are parsed and torch is imported
     flags = parse(WhyFlags, words, "why", MISSING, {"config": Config(), "out": None, "until": None})
     limits = limits_of(None, flags.until)
     run = searched(flags.run)
     out = Path(flags.out) if flags.out is not None else run.folder / "why"
-    ask(run, flags.config, out, limits)
+    start_or_resume(run, flags.config, out, limits)
 
 
 def resume(out: Path, limits: Limits) -> None:
-    """Goes on with the study in a folder that `is_asked` of. Raises as `execute` does."""
+    """Resumes the study in a folder for which `has_study` is true. Raises as `execute` does."""
     known = read_json(out / SETTINGS)
     check_settings(out, known)
     try:
         run = searched(os.path.normpath(out / known["run"]))
         config = build(Config, {name: known[name] for name in field_names(Config)})
     except (KeyError, TypeError) as error:
-        raise InputError(f"{out / SETTINGS} is damaged; go on with the `dartboard why` that began it") from error
-    ask(run, config, out, limits)
+        raise InputError(f"{out / SETTINGS} is damaged; repeat the `dartboard why` command that started it") from error
+    start_or_resume(run, config, out, limits)
 
 
-def is_asked(folder: Path) -> bool:
+def has_study(folder: Path) -> bool:
     """Whether a folder holds the study of a search."""
     try:
         return (folder / SETTINGS).is_file() and not (folder / CONFIG).exists()
@@ -78,14 +78,14 @@ def is_asked(folder: Path) -> bool:
         return False
 
 
-def ask(run: Run, config: Config, out: Path, limits: Limits) -> None:
+def start_or_resume(run: Run, config: Config, out: Path, limits: Limits) -> None:
     """What is left to do of the study in folder `out`."""
     work.use_threads(run.setup.threads or run.environment.get("threads"))
-    with attended(f"dartboard resume {quoted(out)}"):
+    with reporting_stops(f"dartboard resume {quoted(out)}"):
         search = loaded(run)
         check_early(search, config)
         with settled(out, search, config):
-            tell(out, search, config, limits)
+            run_study(out, search, config, limits)
 
 
 def searched(folder: str) -> Run:
@@ -100,7 +100,8 @@ def searched(folder: str) -> Run:
     check_compared(SPACES[run.space].family, "why")
     if not checkpoints(run.folder / CHECKPOINTS):
         raise InputError(
-            f"{folder} has no checkpoint, so no supernet to ask; begin or go on with: {run.resume_command}"
+            f"{folder} has no checkpoint and therefore no supernet to evaluate; "
+            f"start or resume it with: {run.resume_command}"
         )
     return run
 
@@ -112,9 +113,9 @@ def loaded(run: Run) -> "Search":
     from dartboard.studies.subject import Search, supernet_of
 
     checkpoint = run.load()
-    assert checkpoint is not None  # `load` raises where there are checkpoints and none is intact
+    assert checkpoint is not None  # `load` raises if there are checkpoints and none is intact
     if not any(name.startswith("alpha/") for name in checkpoint.tensors):
-        raise InputError(f"the checkpoint of {run.folder} has no alpha; `why` needs a search that weighs operations")
+        raise InputError(f"the checkpoint of {run.folder} has no alpha; `why` needs a search that weights operations")
     run.check_settings()
     data = work.load(run.setup)
     run.check_data(data)
@@ -143,12 +144,12 @@ def check_early(search: "Search", config: Config) -> None:
 
 @contextmanager
 def settled(out: Path, search: "Search", config: Config) -> Iterator[None]:
-    """The study's folder, taken for this process, with the settings that it was begun with. Raises InputError."""
+    """The study's folder, taken for this process, with the settings that it was started with. Raises InputError."""
     with writing(out):
         if out.exists() and not out.is_dir():
             raise InputError(f"{out} is a file; give another folder with --out")
         if out.exists() and any(out.iterdir()) and not (out / SETTINGS).exists():
-            raise InputError(f"{out} is not empty and no study; give another folder with --out")
+            raise InputError(f"{out} is not empty and is not a study; give another folder with --out")
         make_folders(out)
     lock = take_lock(out)
     try:
@@ -175,11 +176,11 @@ def identity(search: "Search", config: Config) -> dict[str, Any]:
 
 
 def check_settings(out: Path, known: Mapping[str, Any]) -> None:
-    """Raises EditedSettingsError where the study's settings were edited. The search itself may have moved."""
+    """Raises EditedSettingsError if the study's settings were edited. The search itself may have moved."""
     found = digest({name: value for name, value in known.items() if name not in (DIGEST, "run")})
     if known.get(DIGEST, found) != found:
         raise EditedSettingsError(
-            f"{out / SETTINGS} was edited since the study began; undo that, or begin another: "
+            f"{out / SETTINGS} was edited since the study started; undo that, or start another: "
             f"dartboard why {known.get('run')} --out NEW, with the flags that you want"
         )
 
@@ -193,10 +194,10 @@ def check_same(out: Path, known: Mapping[str, Any], wanted: Mapping[str, Any]) -
                 "architecture": "another cell",
                 "beside": "other cells beside it",
             }.get(name, f"--{name.replace('_', '-')} {known.get(name)}")
-            raise InputError(f"{out} was begun with {what}; repeat that, or give another folder with --out")
+            raise InputError(f"{out} was started with {what}; repeat that, or give another folder with --out")
 
 
-def tell(out: Path, search: "Search", config: Config, limits: Limits) -> None:
+def run_study(out: Path, search: "Search", config: Config, limits: Limits) -> None:
     """Does the work that is left, writes numbers and page, prints the findings."""
     from dartboard.report.why_page import write
     from dartboard.studies.why import study
@@ -211,15 +212,15 @@ def tell(out: Path, search: "Search", config: Config, limits: Limits) -> None:
 
 
 @contextmanager
-def attended(command: str) -> Iterator[None]:
-    """What stops the work ends with the words to go on with."""
-    again = f"go on with: {command}"
+def reporting_stops(command: str) -> Iterator[None]:
+    """The message of whatever stops the work ends with the command that resumes it."""
+    again = f"resume with: {command}"
     try:
         yield
     except (KeyboardInterrupt, Terminated) as error:
         code, name = (130, "Ctrl-C") if isinstance(error, KeyboardInterrupt) else (143, "SIGTERM")
-        raise InterruptedRunError(f"stopped by {name} at once, what was done is kept; {again}", code) from error
+        raise InterruptedRunError(f"stopped by {name} at once; finished work is saved; {again}", code) from error
     except InterruptedRunError as error:
-        raise InterruptedRunError(f"{str(error).partition('; go on')[0]}; {again}", error.exit_code) from error
+        raise InterruptedRunError(f"{str(error).partition('; resume with')[0]}; {again}", error.exit_code) from error
     except CannotContinueError as error:
-        raise CannotContinueError(f"{str(error).partition('; then go on')[0]}; then {again}") from error
+        raise CannotContinueError(f"{str(error).partition('; then resume with')[0]}; then {again}") from error

@@ -1,4 +1,4 @@
-"""What search, train and resume share: flags of a new run, its name, its data, and what is said where it stops."""
+"""What search, train and resume share: the flags, name and data of a new run, and the messages when it stops."""
 
 import os
 import re
@@ -34,13 +34,13 @@ class NewRun:
     """Where a new run goes, and what it starts from."""
 
     out: str | None = None
-    """The run's folder; runs/WHAT-DATA-sSEED where not given."""
+    """The run's folder; by default runs/WHAT-DATA-sSEED."""
     seeds: int = 1
-    """So many runs, one folder each, with the seeds S, S+1, ..."""
+    """Number of runs, with the seeds S, S+1, ... and one folder each."""
     preset: Literal["paper"] | None = None
     """paper: the values of the paper's text where the official code differs."""
     config: str | None = None
-    """A TOML file of settings, such as a run's config.toml; flags win over it."""
+    """A TOML file of settings, such as a run's config.toml; flags override it."""
     print_config: bool = False
     """Print the resolved settings as TOML, and do nothing else."""
     dry_run: bool = False
@@ -63,17 +63,17 @@ def anchored(setup: Setup) -> Setup:
 
 
 def check_data_dir(data_dir: str, download: bool) -> None:
-    """Raises InputError where --data-dir is no folder and nothing is to be downloaded into it."""
+    """Raises InputError if --data-dir is not a folder and nothing will be downloaded to it."""
     try:
         found = Path(data_dir).is_dir()
     except OSError as error:
         raise InputError(f"--data-dir {data_dir}: {error.strerror}; give another folder") from error
     if not found and not download:
-        raise InputError(f"--data-dir {data_dir} is no folder; give the one that holds the data, or add --download")
+        raise InputError(f"--data-dir {data_dir} is not a folder; give the one that holds the data, or add --download")
 
 
 def begin_run(flags: NewRun, what: str, setup: Setup, config: Any, **more: Any) -> Run:
-    """A new run, made by `Run.create`, in the first of `folders` that is no other run's. Raises InputError."""
+    """A new run, made by `Run.create`, in the first of `folders` that belongs to no other run. Raises InputError."""
     for folder in folders(flags, what, setup):
         try:
             return Run.create(folder, config, setup=setup, exist_ok=flags.out is not None, **more)
@@ -84,7 +84,7 @@ def begin_run(flags: NewRun, what: str, setup: Setup, config: Any, **more: Any) 
 
 
 def folders(flags: NewRun, what: str, setup: Setup) -> Iterator[Path]:
-    """--out (with -sSEED where there are several seeds), or runs/WHAT-DATA-sSEED and then -2, -3 ... without end."""
+    """--out (with -sSEED if there are several seeds), or runs/WHAT-DATA-sSEED and then -2, -3 ... without end."""
     if flags.out is not None:
         yield Path(flags.out if flags.seeds == 1 else f"{flags.out}-s{setup.seed}")
         return
@@ -106,7 +106,7 @@ def numbered(what: str, seed: int) -> Iterator[Path]:
 
 
 def setups(flags: NewRun, setup: Setup) -> list[Setup]:
-    """One setup a seed."""
+    """One setup per seed."""
     return [replace(anchored(setup), seed=setup.seed + offset) for offset in range(flags.seeds)]
 
 
@@ -118,7 +118,7 @@ def load(setup: Setup, value_range: tuple[float, float] | None = None) -> "Data"
 
 
 def announce(data: "Data") -> None:
-    """Prints what a folder was found to hold: classes, images of each split, and what a person should know of them."""
+    """Prints the contents of a folder of images: classes, images of each split, and notes."""
     if data.name.startswith(FOLDER_PREFIX):
         from dartboard.data.contents import in_lines
 
@@ -141,11 +141,11 @@ def say_where_absent(setup: Setup) -> None:
     from dartboard.data.shapes import is_absent
 
     if is_absent(setup):
-        print(f"data set not here: shapes of {setup.data} are used")
+        print(f"the data set is not on this machine: the known shapes of {setup.data} are used")
 
 
 def use_threads(threads: int | None) -> None:
-    """Makes torch compute with so many CPU threads; None leaves it as it is."""
+    """Makes torch compute with this number of CPU threads; None changes nothing."""
     if threads is not None:
         import torch
 
@@ -153,8 +153,8 @@ def use_threads(threads: int | None) -> None:
 
 
 @contextmanager
-def attended(run: Run, *, fresh: bool) -> Iterator[None]:
-    """Around the work on a run: gives its folder free afterwards, tells how to go on, keeps the traceback of a defect.
+def reporting_stops(run: Run, *, fresh: bool) -> Iterator[None]:
+    """Surrounds the work on a run: releases the folder, says how to resume, writes the traceback of a defect.
 
     fresh: the run was made by this process; input that turns out wrong before any work leaves no folder behind.
     """
@@ -163,7 +163,7 @@ def attended(run: Run, *, fresh: bool) -> Iterator[None]:
             yield
     except (KeyboardInterrupt, Terminated) as error:
         code, name = (130, "Ctrl-C") if isinstance(error, KeyboardInterrupt) else (143, "SIGTERM")
-        text = f"stopped by {name} at once, checkpoints are intact; go on with: {run.resume_command}"
+        text = f"stopped by {name} at once; checkpoints are intact; resume with: {run.resume_command}"
         raise InterruptedRunError(text, code) from error
     except InputError:
         if fresh:
@@ -173,7 +173,7 @@ def attended(run: Run, *, fresh: bool) -> Iterator[None]:
         raise
     except Exception as error:
         if (reason := failing(error)) is not None:
-            raise CannotContinueError(f"{reason}; then go on with: {run.resume_command}") from error
+            raise CannotContinueError(f"{reason}; then resume with: {run.resume_command}") from error
         replace_file(run.folder / TRACEBACK, "".join(traceback.format_exception(error)))
         error.add_note(f"traceback in {run.folder / TRACEBACK}")
         raise
@@ -183,12 +183,12 @@ def build_network(architecture: Architecture, config: Any, data: "Data") -> "Net
     """The network of an architecture at the sizes of a training's config and of the data. Raises InputError."""
     network = network_that_fits(architecture, config, data)
     if config.auxiliary and network.auxiliary_head is None:
-        print(f"no auxiliary head: images of {data.image_size}x{data.image_size} leave it a map smaller than 5x5")
+        print(f"no auxiliary head: for images of {data.image_size}x{data.image_size} its input is smaller than 5x5")
     return network
 
 
 def network_that_fits(architecture: Architecture, config: Any, data: "Data") -> "Network":
-    """The same, with nothing said. Raises InputError where its weights alone take more memory than is free."""
+    """The same, without printing. Raises InputError if its weights alone take more memory than is free."""
     import torch
 
     from dartboard import networks

@@ -1,4 +1,4 @@
-"""Data sets: three named splits, uint8 images that live whole on the device, seeded augmentation.
+"""Data sets: three named splits, uint8 images stored on the device, seeded augmentation.
 
 `names` and `presets` need no torch; what needs it is imported when first asked for.
 """

@@ -26,7 +26,7 @@ def from_arrays(images: Any, labels: Any, test: Any) -> Collection:
     test: a pair of the same, or a Dataset, or None. Raises InputError for other shapes, kinds or ranges.
     """
     if isinstance(images, Dataset):
-        raise InputError("a Dataset brings its own labels; give it alone: load_data(dataset)")
+        raise InputError("a Dataset has its own labels; give it alone: load_data(dataset)")
     return collect(split_of(images, labels, "images"), test_of(test), "arrays")
 
 
@@ -44,7 +44,7 @@ def test_of(test: Any) -> Split | None:
 def without_labels(source: Any) -> InputError:
     """One line for a source that is neither a name nor a Dataset and comes without labels."""
     if isinstance(source, os.PathLike):
-        return InputError(f"a path is no name of data; give load_data('images:{os.fspath(source)!s}')")
+        return InputError(f"a path is not the name of a data set; give load_data('images:{os.fspath(source)!s}')")
     if isinstance(source, list | tuple) and source and isinstance(source[0], list | tuple) and len(source[0]) == 2:
         two = "[image for image, _ in pairs], [label for _, label in pairs]"
         return InputError(f"images without labels: these are pairs of both; give load_data({two})")
@@ -69,9 +69,9 @@ def collect(train: Split, test: Split | None, name: str) -> Collection:
 
 def split_of(images: Any, labels: Any, what: str) -> Split:
     pixels = channels_first(as_bytes(as_tensor(images, what, SHAPES), what), what)
-    numbers = whole_numbers(labels, what)
+    numbers = integer_labels(labels, what)
     if len(numbers) != len(pixels):
-        raise InputError(f"{len(pixels)} {what} but {len(numbers)} labels; give one label an image")
+        raise InputError(f"{len(pixels)} {what} but {len(numbers)} labels; give one label per image")
     if not len(numbers):
         raise InputError(f"there are no {what}")
     if int(numbers.min()) < 0:
@@ -79,7 +79,7 @@ def split_of(images: Any, labels: Any, what: str) -> Split:
     return Split(pixels, numbers)
 
 
-def whole_numbers(labels: Any, what: str) -> Tensor:
+def integer_labels(labels: Any, what: str) -> Tensor:
     """Labels as (N,) int64. Raises InputError that says how to make such of what came."""
     numbers = as_tensor(labels, f"labels of the {what}", OF_NAMES)
     whole = not numbers.is_floating_point() and not numbers.is_complex() and numbers.dtype != torch.bool
@@ -88,15 +88,15 @@ def whole_numbers(labels: Any, what: str) -> Tensor:
             raise InputError(f"the label {numbers.numpy().max()} is too large; {NUMBERS}")
         return numbers.to(torch.int64)
     if numbers.ndim == 2 and numbers.shape[1] > 1:
-        remedy = "where a row marks its class (one-hot), give labels.argmax(1)"
+        remedy = "if a row marks its class (one-hot), give labels.argmax(1)"
     else:
         remedy = f"give whole numbers of shape ({len(numbers) if numbers.ndim else 'N'},), 0 to K-1"
-    text = f"the labels of the {what} must be one whole number an image, not {describe(numbers)}"
+    text = f"the labels of the {what} must be one whole number per image, not {describe(numbers)}"
     raise InputError(f"{text}; {remedy}")
 
 
 def as_tensor(values: Any, what: str, remedy: str) -> Tensor:
-    """A tensor of our own on the CPU. remedy: what to give instead, for the message. Raises InputError."""
+    """A new tensor on the CPU. remedy: what to give instead, for the message. Raises InputError."""
     try:
         if isinstance(values, Tensor):
             return plain(values)
@@ -106,7 +106,7 @@ def as_tensor(values: Any, what: str, remedy: str) -> Tensor:
         return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C", copy=True))
     except Exception as error:  # whatever is given can raise anything when it is asked for its numbers
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise InputError(f"the {what} are no array of numbers: {reason}; {remedy}") from error
+        raise InputError(f"the {what} are not an array of numbers: {reason}; {remedy}") from error
 
 
 def plain(values: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ def as_bytes(images: Tensor, what: str) -> Tensor:
 
 
 def channels_first(images: Tensor, what: str) -> Tensor:
-    """(N, C, H, W) with square images. Of four sizes the second is read as channels where it can be (1 to 4)."""
+    """(N, C, H, W) with square images. Of four sizes the second is read as channels if it can be (1 to 4)."""
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[1] not in CHANNEL_COUNTS and images.shape[3] in CHANNEL_COUNTS:
@@ -159,10 +159,10 @@ def gather(dataset: Any) -> tuple[Tensor, Tensor]:
     for index in range(len(dataset)):
         item = dataset[index]
         if not isinstance(item, Sequence) or isinstance(item, str | bytes) or len(item) != 2:
-            what = f"item {index} of the Dataset is no pair of image and label"
-            raise InputError(f"{what}, but {quote(type(item).__name__)}; let it give (image, label)")
+            what = f"item {index} of the Dataset is not a pair of image and label"
+            raise InputError(f"{what}, but {quote(type(item).__name__)}; return (image, label)")
         images.append(image_tensor(item[0]))
-        labels.append(whole_number(item[1], index))
+        labels.append(integer_label(item[1], index))
     shapes = {tuple(image.shape) for image in images}
     if len(shapes) != 1:
         found = f"{len(shapes)} shapes" if shapes else "nothing"
@@ -170,21 +170,21 @@ def gather(dataset: Any) -> tuple[Tensor, Tensor]:
     return torch.stack(images), torch.tensor(labels)
 
 
-def whole_number(label: Any, index: int) -> int:
+def integer_label(label: Any, index: int) -> int:
     """The label of an item of a Dataset. Raises InputError."""
     try:
         number = int(label)
         if not isinstance(label, str | bytes) and number == label and abs(number) <= np.iinfo(np.int64).max:
             return number
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # those of int, of numpy's and torch's values
-        raise no_number(label, index) from error
-    raise no_number(label, index)
+        raise not_an_integer(label, index) from error
+    raise not_an_integer(label, index)
 
 
-def no_number(label: Any, index: int) -> InputError:
-    told = f"the label of item {index} of the Dataset is {quote(label)}, no whole number"
-    one_hot = "; where it marks its class (one-hot), give its argmax" if getattr(label, "ndim", 0) else ""
-    return InputError(f"{' '.join(told.split())}; {NUMBERS}{one_hot}")
+def not_an_integer(label: Any, index: int) -> InputError:
+    text = f"the label of item {index} of the Dataset is {quote(label)}, not a whole number"
+    one_hot = "; if it marks its class (one-hot), give its argmax" if getattr(label, "ndim", 0) else ""
+    return InputError(f"{' '.join(text.split())}; {NUMBERS}{one_hot}")
 
 
 def image_tensor(image: Any) -> Tensor:

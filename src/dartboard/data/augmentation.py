@@ -39,8 +39,8 @@ def augment(images: Tensor, augmentation: Augmentation, generator: torch.Generat
     travel together, once.
     """
     drawn = sent(draws(images, augmentation, generator), images.device)
-    moved = crop_and_flip(images, augmentation, drawn)
-    result = normalise(moved, augmentation.mean, augmentation.std)
+    shifted = crop_and_flip(images, augmentation, drawn)
+    result = normalise(shifted, augmentation.mean, augmentation.std)
     if augmentation.cutout:
         result.masked_fill_(holes(images, augmentation.cutout, drawn), 0.0)
     channels_last = not images.is_contiguous() and images.is_contiguous(memory_format=torch.channels_last)
@@ -120,7 +120,7 @@ def by_channel(values: tuple[float, ...], device: torch.device) -> Tensor:
 def epoch_batches(num_images: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
     """One pass over the images in random order: index tensors of `batch_size`, on the generator's device.
 
-    The last one may be smaller; where a single image would be left (batch norm cannot train on it), it joins the
+    The last one may be smaller; if a single image would be left (batch norm cannot train on it), it joins the
     batch before. Raises InputError for sizes that are impossible.
     """
     if batch_size < 1 or num_images < 1:

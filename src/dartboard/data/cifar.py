@@ -71,7 +71,7 @@ def read_binary(file: Path, layout: Layout) -> Records:
         raise InputError(f"{file} is empty; copy or download it again")
     if size % record:
         raise InputError(
-            f"{file} has {size} bytes, no whole number of {record}-byte records; copy or download it again"
+            f"{file} has {size} bytes, not a whole number of {record}-byte records; copy or download it again"
         )
     records = np.fromfile(file, np.uint8).reshape(-1, record)
     if layout.label_bytes == 2:
@@ -88,7 +88,7 @@ def read_python(file: Path, layout: Layout) -> Records:
     if isinstance(labels, list) and all(type(label) is int for label in labels):
         labels = np.array([min(max(label, -1), 256) for label in labels], np.int64)
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu" or labels.shape != pixels.shape[:1]:
-        raise InputError(f"{file} has no {layout.label_key!r}, one whole number an image; copy or download it again")
+        raise InputError(f"{file} has no {layout.label_key!r}, one whole number per image; copy or download it again")
     if not len(labels):
         raise InputError(f"{file} holds no images; copy or download it again")
     return pixels, labels.astype(np.int64)

@@ -1,4 +1,4 @@
-"""What lies in a folder: images, told by their content, and folders of images. Needs no torch.
+"""The contents of a folder: images, recognised by their content, and folders of images. Needs no torch.
 
 Hidden files and folders, and folders of thumbnails and of deleted files that storage systems make, are passed over.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from dartboard.data.decoding import holds_image
 from dartboard.data.split_names import SplitName, split_name
 
-# Files of these names are images, broken ones where they cannot be read; of others the content is looked at.
+# Files of these names are images, broken ones if they cannot be read; of others the content is looked at.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 OTHER_SUFFIXES = (".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".jfif", ".jpe", ".jp2")
 HIDDEN = (".", "@")
@@ -23,7 +23,7 @@ NAMED = 3  # folders and kinds of files that a note names
 @dataclass(frozen=True)
 class Folder:
     """A folder that holds images. name: what its name says of a split; flat: images lie in it, not only in folders
-    below; inner: the names of its folders that hold images, () where it is flat."""
+    below; inner: the names of its folders that hold images, () if it is flat."""
 
     path: Path
     name: SplitName | None
@@ -32,7 +32,7 @@ class Folder:
 
 
 def look(path: Path) -> Folder | None:
-    """None where there is no image below the folder."""
+    """None if there is no image below the folder."""
     if holds_images_itself(path):
         return Folder(path, split_name(path.name), True, ())
     inner = tuple(below.name for below in subfolders(path) if holds_images(below))
@@ -60,7 +60,7 @@ def is_open(name: str) -> bool:
 
 
 def is_image(path: Path | os.DirEntry[str]) -> bool:
-    """Whether it is a file that has the name or, where its name says nothing, the content of an image."""
+    """Whether it is a file with the name or, if its name says nothing, the content of an image."""
     if path.name.startswith("."):
         return False
     named = path.name.lower().endswith((*SUFFIXES, *OTHER_SUFFIXES))
@@ -72,7 +72,7 @@ def is_image(path: Path | os.DirEntry[str]) -> bool:
 def walk(folder: str, visited: set[tuple[int, int]], others: Counter[str] | None = None) -> Iterator[str]:
     """The path of every image below `folder`; a folder that links lead to twice is entered once.
 
-    others: counts the files that are no images, by the endings of their names.
+    others: counts the files that are not images, by the endings of their names.
     """
     status = os.stat(folder)
     if (status.st_dev, status.st_ino) in visited:
@@ -103,7 +103,7 @@ def names_in_words(names: list[str] | tuple[str, ...]) -> str:
 
 
 def printable(name: str) -> str:
-    """The name on one line, with escapes where it holds letters that cannot be shown or written."""
+    """The name on one line, with escapes for letters that cannot be shown or written."""
     return name if name.isprintable() else repr(name)
 
 

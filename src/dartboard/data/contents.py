@@ -19,7 +19,7 @@ def in_lines(data: Data) -> list[str]:
 
 
 def classes_in_words(names: tuple[str, ...]) -> str:
-    """All names where they are few, else the first and the last ones."""
+    """All names if they are few, else the first and the last ones."""
     few = [shown(name) for name in names]
     if len(few) > CLASSES:
         few = [*few[: CLASSES // 2], "...", *few[-2:]]
@@ -27,7 +27,7 @@ def classes_in_words(names: tuple[str, ...]) -> str:
 
 
 def of_each_class(split: Split, num_classes: int) -> str:
-    """How many images a class has: one number where all have the same, else the least and the most."""
+    """How many images a class has: one number if all have the same, else the least and the most."""
     counts = torch.bincount(split.labels.cpu(), minlength=num_classes)
     least, most = int(counts.min()), int(counts.max())
     return f"{least:,}" if least == most else f"{least:,} to {most:,}"

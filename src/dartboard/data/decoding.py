@@ -1,6 +1,6 @@
 """One image file to pixels: turned upright, RGB, the centre square resized. Needs no torch.
 
-Pillow is imported where a file is decoded: data without image files does without it.
+Pillow is only imported to decode a file: data without image files does not need it.
 """
 
 import math
@@ -54,7 +54,7 @@ def read_into(
         pixels[:], found = decoded(file, pixels.shape[-1], value_range)
     except UnidentifiedImageError:
         return "no image"
-    except Exception as error:  # damaged bytes can make an image decoder raise anything; the reason is told
+    except Exception as error:  # damaged bytes can make an image decoder raise anything; the reason is printed
         return (str(error).splitlines() or [type(error).__name__])[0][:80]
     if extent is not None and found is not None:
         extent[:] = found
@@ -64,7 +64,7 @@ def read_into(
 def read_image(file: str | Path, size: int, value_range: ValueRange | None = None) -> NDArray[np.uint8]:
     """(3, size, size): turned as its EXIF data say, in RGB, the centre square resized (bicubic, antialiased).
 
-    value_range: what becomes 0 and 255 in an image of more than 8 bits; 0 and 65535 where it is None.
+    value_range: what becomes 0 and 255 in an image of more than 8 bits; 0 and 65535 if it is None.
     """
     return decoded(file, size, value_range)[0]
 
@@ -99,7 +99,7 @@ def blocks(values: NDArray[Any]) -> Iterator[tuple[slice, NDArray[np.float64]]]:
 
 
 def extent_of(values: NDArray[Any]) -> ValueRange:
-    """The least and the greatest finite value of an image. Raises ValueError where there is none."""
+    """The least and the greatest finite value of an image. Raises ValueError if there is none."""
     found = [block[np.isfinite(block)] for _, block in blocks(values)]
     ends = [(part.min(), part.max()) for part in found if part.size]
     if not ends:
@@ -108,7 +108,7 @@ def extent_of(values: NDArray[Any]) -> ValueRange:
 
 
 def in_bytes(values: NDArray[Any], value_range: ValueRange) -> NDArray[np.uint8]:
-    """0 to 255 for what lies in the range, clipped beyond it; NaN becomes 0, as does all where low is high."""
+    """Scales the range to 0 to 255, with values outside clipped. NaN becomes 0, and so does all if low equals high."""
     low, high = value_range
     found = np.zeros(values.shape, np.uint8)
     if high > low:
@@ -141,12 +141,12 @@ def holds_image(file: str) -> bool:
             warnings.simplefilter("ignore")
             Image.open(file, formats=FORMATS).close()
             return True
-    except Exception:  # foreign bytes can make an image decoder raise anything; then they are no image
+    except Exception:  # foreign bytes can make an image decoder raise anything; then they are not an image
         return False
 
 
 def has_deep_colour(file: str | Path) -> bool:
-    """Whether a file is a PNG of 16 bits a channel, in colour or with transparency: Pillow keeps the upper 8."""
+    """Whether a file is a PNG of 16 bits per channel, in colour or with transparency: Pillow keeps the upper 8."""
     try:
         with open(file, "rb") as content:
             start = content.read(26)

@@ -1,4 +1,4 @@
-"""The UCI handwritten digits that ship with the package; digits.md beside this file tells source and licence."""
+"""The UCI handwritten digits that ship with the package; digits.md next to this file has source and licence."""
 
 from pathlib import Path
 

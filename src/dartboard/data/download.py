@@ -1,7 +1,7 @@
-"""Downloads the official CIFAR archives: goes on with a broken download, checks the checksum, unpacks what is needed.
+"""Downloads the official CIFAR archives: resumes an interrupted download, verifies the checksum, unpacks the files.
 
-While it comes in, an archive is a file ending in `.part` in the place it is for. A download that stops for any reason
-goes on there the next time.
+During the download, an archive is a file ending in `.part` in its folder. A download that stops for any reason
+resumes there the next time.
 """
 
 import fcntl
@@ -36,7 +36,7 @@ MAX_MEMBER_BYTES = 512 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Wanted:
-    """One file to be got: from `url` to `part`; advice: what a person can do where it fails."""
+    """One file to download, from `url` to `part`; advice: what a person can do if it fails."""
 
     url: str
     part: Path
@@ -46,13 +46,13 @@ class Wanted:
 def fetch(name: str, place: Path, *, base_url: str | None = None, pause_s: float = 1.0) -> tuple[Path, Layout]:
     """Downloads `cifar10` or `cifar100` into `place` and returns the folder of its files and their layout.
 
-    base_url: where the archive is; by default $DARTBOARD_DATA_URL, or the data sets' home. pause_s: before going on
-    after a break. Raises InputError where there is no network, a wrong file comes, or the place cannot be written.
+    base_url: where the archive is; by default $DARTBOARD_DATA_URL, or the data sets' home. pause_s: before resuming
+    after an interruption. Raises InputError if there is no network, a wrong file comes, or the place cannot be written.
     """
     cifar = SETS[name]
     base = (base_url or os.environ.get(URL_VARIABLE) or HOME).rstrip("/")
     if not base.startswith(("http://", "https://")):
-        raise InputError(f"{base[:80]!r} is no http or https address; set {URL_VARIABLE} to one, or unset it")
+        raise InputError(f"{base[:80]!r} is not an http or https address; set {URL_VARIABLE} to one, or unset it")
     advice = f"unpack {HOME}/{cifar.archive.file} into {place} by hand, so that {place / cifar.binary.folder} is there"
     wanted = Wanted(f"{base}/{cifar.archive.file}", place / f"{cifar.archive.file}.part", advice)
     try:
@@ -79,7 +79,7 @@ def locked(file: Path) -> Iterator[None]:
 
 
 def receive(wanted: Wanted, pause_s: float) -> None:
-    """Brings the part file to its whole length; goes on after breaks as long as they bring new bytes."""
+    """Completes the part file; resumes after interruptions as long as new bytes arrive."""
     breaks, begin = 0, size(wanted.part)
     while True:
         before = size(wanted.part)
@@ -87,15 +87,15 @@ def receive(wanted: Wanted, pause_s: float) -> None:
             if receive_once(wanted):
                 return
         except urllib.error.HTTPError as error:
-            raise InputError(f"the server answers {error.code} to {wanted.url}; {wanted.advice}") from error
+            raise InputError(f"the server returned {error.code} for {wanted.url}; {wanted.advice}") from error
         except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
             if size(wanted.part) == begin:
                 reason = getattr(error, "reason", None) or error
                 raise InputError(f"cannot reach {wanted.url} ({str(reason)[:100]}); {wanted.advice}") from error
         breaks = 0 if size(wanted.part) > before else breaks + 1
         if breaks >= MAX_BREAKS:
-            message = f"the download of {wanted.url} broke after {size(wanted.part)} bytes"
-            raise InputError(f"{message}; give the same command to go on there, or {wanted.advice}")
+            message = f"the download of {wanted.url} stopped after {size(wanted.part)} bytes"
+            raise InputError(f"{message}; give the same command to resume it, or {wanted.advice}")
         time.sleep(pause_s)
 
 
@@ -104,14 +104,14 @@ def size(file: Path) -> int:
 
 
 def receive_once(wanted: Wanted) -> bool:
-    """One request, for the bytes that are missing. True where the file is whole by the server's word."""
+    """One request, for the bytes that are missing. True if the file is complete, as the server says."""
     start = size(wanted.part)
     request = urllib.request.Request(wanted.url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
         response = connect(request)
     except urllib.error.HTTPError as error:
         if error.code == 416 and start:  # nothing lies beyond what is here
-            return whole_already(error, wanted.part)
+            return already_complete(error, wanted.part)
         raise
     with response:
         if not answers_range(response, start):
@@ -157,7 +157,7 @@ def open_into(request: urllib.request.Request, result: list[Any]) -> None:
 
 
 def answers_range(response: Any, start: int) -> bool:
-    """Whether the response begins at `start`; a server without ranges sends the whole file."""
+    """Whether the response begins at `start`; a server without ranges sends the complete file."""
     return bool(start) and response.status == 206 and f"bytes {start}-" in response.headers.get("Content-Range", "")
 
 
@@ -166,8 +166,8 @@ def total_length(response: Any, start: int) -> int | None:
     return start + int(length) if length.isdecimal() else None
 
 
-def whole_already(error: urllib.error.HTTPError, part: Path) -> bool:
-    """After "416 range not satisfiable": whole if the server names our size, else begun anew."""
+def already_complete(error: urllib.error.HTTPError, part: Path) -> bool:
+    """After "416 range not satisfiable": True if the server names the size of the part; else the part is deleted."""
     if error.headers.get("Content-Range", "").endswith(f"/{size(part)}"):
         return True
     part.unlink()
@@ -181,7 +181,7 @@ def check_md5(wanted: Wanted, expected: str) -> None:
     if found != expected:
         wanted.part.unlink()
         raise InputError(
-            f"{wanted.url} brought wrong bytes (MD5 {found}, not {expected}); they were deleted: try again, or "
+            f"{wanted.url} has wrong bytes (MD5 {found}, not {expected}); they were deleted; try again, or "
             f"{wanted.advice}"
         )
 

@@ -66,10 +66,10 @@ def load_folder(
 ) -> Collection:
     """The images under `folder`, each its centre square resized to (3, image_size, image_size), 32 by default.
 
-    stream: whether they stay in their files; "auto": where they would take more than a quarter of the free memory.
+    stream: whether they stay in their files; "auto": if they would take more than a quarter of the free memory.
     free: bytes, or None to ask the system. Either way the images, the splits and the fingerprint are the same.
     value_range: what becomes 0 and 255 in images of more than 8 bits; None: the range that the training images use.
-    Raises InputError for folders that are no data set, and where more than 5 % of the images are broken.
+    Raises InputError for folders that are not a data set, and if more than 5 % of the images are broken.
     """
     size = DEFAULT_SIZE if image_size is None else image_size
     if not MIN_SIZE <= size <= MAX_SIZE:
@@ -109,7 +109,7 @@ def list_splits(root: Path) -> tuple[tuple[str, ...], dict[str, Listing]]:
 
 
 def list_split(root: Path, folder: Path, class_names: tuple[str, ...]) -> Listing:
-    """The images of val or test. Raises InputError where it has no class folders, or a class that train lacks."""
+    """The images of val or test. Raises InputError if it has no class folders, or a class that train lacks."""
     inner = [found for path in subfolders(folder) if (found := look(path))]
     if inner and not {one.path.name for one in inner} & set(class_names):
         held = f"holds {names_in_words([one.path.name for one in inner])} and no folder of the classes of train"
@@ -123,7 +123,7 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 
 def splits_among(root: Path, there: Sequence[Folder]) -> dict[str, Path]:
-    """As `split_folders`; there: the folders of `root` that hold images. One that holds them directly is no split."""
+    """As `split_folders`; there: the folders of `root` that hold images. One with images directly in it is none."""
     found: dict[str, Path] = {}
     for one in there:
         if one.name is None or one.flat or not (one.name.plain or fits(one, there)):
@@ -189,7 +189,7 @@ def read_splits(
     value_range: ValueRange | None = None,
 ) -> tuple[dict[str, Split], tuple[str, ...], ValueRange | None]:
     """The splits without their broken images, notes that name the broken ones, and the range of values of images of
-    more than 8 bits: `value_range`, or where that is None what the images one trains on use. A listing called ALONE is
+    more than 8 bits: `value_range`, or if that is None what the images one trains on use. A listing called ALONE is
     of images that are scored without any training's: then it is what they use themselves."""
     files = [file for listing in listings.values() for file in listing.files]
     labels = torch.tensor([label for listing in listings.values() for label in listing.labels])
@@ -217,29 +217,29 @@ def read_splits(
 
 
 def listing_notes(listings: dict[str, Listing]) -> tuple[str, ...]:
-    """What listing the folders found, and how many files there are no images."""
+    """What listing the folders found, and how many files are not images."""
     others = sum((listing.others for listing in listings.values()), Counter[str]())
     notes = tuple(note for listing in listings.values() for note in listing.notes)
     number = others.total()
-    return (*notes, f"{number:,} files are no images and passed over: {files_in_words(others)}") if number else notes
+    return (*notes, f"{number:,} files are not images and are skipped: {files_in_words(others)}") if number else notes
 
 
 def deep_colour_notes(root: Path, files: Sequence[str]) -> tuple[str, ...]:
-    """A note where one of some images, LOOKED_AT of them, evenly chosen, has 16 bits a channel in colour."""
+    """A note if one of some images, LOOKED_AT of them, evenly chosen, has 16 bits per channel in colour."""
     some = files[:: max(1, len(files) // LOOKED_AT)]
     first = next((file for file in some if has_deep_colour(file)), None)
     if first is None:
         return ()
     name = printable(os.path.relpath(first, root))
     return (
-        f"images such as {name} have 16 bits a channel in colour, of which the upper 8 are read: dark ones lose their "
-        "detail; save them with 8 bits a channel, scaled as you need",
+        f"images such as {name} have 16 bits per channel in colour, of which the upper 8 are read: dark images lose "
+        "their detail; save them with 8 bits per channel, scaled as you need",
     )
 
 
 def trained_on(listings: dict[str, Listing], good: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which of all listed images are for training, train and val: all of theirs that are not broken, without those
-    that are set aside where there is no test folder."""
+    that are set aside if there is no test folder."""
     names = np.repeat(list(listings), [len(listing.files) for listing in listings.values()])
     found: NDArray[np.bool_] = good & (names != "test")
     if "test" not in listings and "train" in listings:
@@ -250,13 +250,13 @@ def trained_on(listings: dict[str, Listing], good: NDArray[np.bool_]) -> NDArray
 
 
 def check_broken(root: Path, files: list[str], reasons: NDArray[np.str_]) -> tuple[str, ...]:
-    """A note that names the broken images, if any. Raises InputError where there are too many."""
+    """A note that names the broken images, if any. Raises InputError if there are too many."""
     numbers = np.flatnonzero(reasons != "")
     named = [f"{printable(os.path.relpath(files[number], root))} ({reasons[number]})" for number in numbers[:3]]
     some = ", ".join(named) + (", ..." if len(numbers) > 3 else "")
     if len(numbers) > MAX_BROKEN_SHARE * len(files):
         share = f"more than {MAX_BROKEN_SHARE:.0%}"
         raise InputError(
-            f"{len(numbers)} of {len(files)} images in {root} are broken, {share}: {some}; mend or delete them"
+            f"{len(numbers)} of {len(files)} images in {root} are broken, {share}: {some}; repair or delete them"
         )
     return (f"{len(numbers)} of {len(files)} images are broken and left out: {some}",) if len(numbers) else ()

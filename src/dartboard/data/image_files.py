@@ -25,7 +25,7 @@ Used = Callable[[NDArray[np.bool_]], NDArray[np.bool_]]  # which of the images t
 @dataclass(frozen=True)
 class Reading:
     """images: of all files, broken ones too; reasons: why an image is broken, or "", (N,) text; value_range: what
-    became 0 and 255 in images of more than 8 bits; None where there are none that one trains on."""
+    became 0 and 255 in images of more than 8 bits; None if there are none that one trains on."""
 
     images: Images
     reasons: NDArray[np.str_]
@@ -67,9 +67,9 @@ def has_more_bits(extents: Extents) -> NDArray[np.bool_]:
 
 
 def used_range(extents: Extents, used: NDArray[np.bool_]) -> ValueRange | None:
-    """The least and the greatest value of the images of more than 8 bits among those used; None where there are none.
+    """The least and the greatest value of the images of more than 8 bits among those used; None if there are none.
 
-    Whole numbers where they are.
+    Whole numbers if they are.
     """
     found = extents[used & has_more_bits(extents)]
     if not len(found):

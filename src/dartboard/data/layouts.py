@@ -88,7 +88,7 @@ SETS = {
 
 
 def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/dartboard, or ~/.cache/dartboard; where there is no home, a temporary folder, with a word."""
+    """$XDG_CACHE_HOME/dartboard, or ~/.cache/dartboard; if there is no home, a temporary folder, with a notice."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     if home:
         return Path(home) / "dartboard"
@@ -100,14 +100,14 @@ def cache_folder() -> Path:
 
 @cache
 def without_home() -> Path:
-    """A folder for what is kept from one process to the next: in the temporary folder, one a user."""
+    """A folder for files that later processes use: in the temporary folder, one per user."""
     place = Path(tempfile.gettempdir()) / f"dartboard-{os.geteuid()}"
     with suppress(OSError):
         place.mkdir(mode=0o700)
     if not is_private(place):
         place = Path(tempfile.mkdtemp(prefix=f"{place.name}-"))
-    told = f"this user has no home folder: files are kept in {place}; set XDG_CACHE_HOME to another place"
-    print(told, file=sys.stderr, flush=True)
+    note = f"this user has no home folder; files are stored in {place}; set XDG_CACHE_HOME to another folder"
+    print(note, file=sys.stderr, flush=True)
     return place
 
 
@@ -123,7 +123,7 @@ def is_private(folder: Path) -> bool:
 def find(name: str, place: Path) -> tuple[Path, Layout] | None:
     """(folder, layout) of `cifar10` or `cifar100` in `place`, the binary layout first.
 
-    None where no layout has its test file and at least one of its training files.
+    None if no layout has its test file and at least one of its training files.
     """
     for folder, layout, there in look(name, place):
         if layout.test in there and len(there) > 1:
@@ -139,7 +139,7 @@ def look(name: str, place: Path) -> Iterator[tuple[Path, Layout, list[str]]]:
 
 
 def check_files(name: str, data_dir: str | Path | None, download: bool) -> Path:
-    """The place to look in. Raises InputError at once for a given folder without the data that is not to be filled."""
+    """The folder in which to look. Raises InputError if a given folder lacks the data and download is off."""
     place = cache_folder() if data_dir is None else expanded(data_dir)
     if place.exists() and not place.is_dir():
         raise InputError(f"{place} is a file; --data-dir takes a folder")

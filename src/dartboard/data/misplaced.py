@@ -1,4 +1,4 @@
-"""What is wrong with a folder that is no data set, and what to do: the refusals of images:DIR. Needs no torch."""
+"""What is wrong with a folder that is not a data set, and what to do: the refusals of images:DIR. Needs no torch."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,20 +29,20 @@ def check_unsorted(root: Path, there: Sequence[Folder], folders: dict[str, Path]
 
 
 def unsorted(root: Path, folder: Path, found: str) -> InputError:
-    """For images whose classes are not known."""
+    """The error for images whose classes are unknown."""
     name = split_name(folder.name)
     without = WITHOUT[name.split] if name else ""
     away = f", or move {folder.name} out of {root}{without}" if without else ""
-    return InputError(f"{folder} {found}, so their classes are not known; sort them into a folder for each{away}")
+    return InputError(f"{folder} {found}, so their classes are unknown; sort them into one folder for each class{away}")
 
 
 def check_train(root: Path, folders: dict[str, Path], beside: Sequence[Folder]) -> None:
-    """Raises InputError for a folder that has val or test and nothing to train on. beside: what is no split."""
+    """Raises InputError for a folder that has val or test and nothing to train on. beside: what is not a split."""
     if folders and not beside and "train" not in folders:
         there = sorted(folders.values())
         names = names_in_words([path.name for path in there])
         raise InputError(
-            f"{root} has {names} and no train; put train beside it, or learn from one of its folders, which is then "
+            f"{root} has {names} and no train; put train next to it, or learn from one of its folders, which is then "
             f"divided: {FOLDER_PREFIX}{there[0]} (evaluate scores {root} as it is)"
         )
 
@@ -52,33 +52,33 @@ def check_beside(root: Path, train: Path, beside: Sequence[Folder]) -> None:
     if not beside:
         return
     first = beside[0]
-    start = f"{root} has {train.name} and beside it {first.path.name}, which holds images too"
+    start = f"{root} has {train.name} and next to it {first.path.name}, which also holds images"
     if first.name is not None and not first.flat:
         raise InputError(
-            f"{start}; if it is its {first.name.split} split, rename it {first.name.split}, else move it away"
+            f"{start}; if it is its {first.name.split} split, rename it {first.name.split}; otherwise move it away"
         )
     if (inside := look(train)) and set(inside.inner) & set(first.inner):
         raise InputError(
-            f"{start}, in folders of the same names; if it is val or test, rename it so, else move it away"
+            f"{start}, in folders of the same names; if it is val or test, rename it so; otherwise move it away"
         )
-    raise InputError(f"{start}; if it is a class, move it into {train.name}, else move it out of {root}")
+    raise InputError(f"{start}; if it is a class, move it into {train.name}; otherwise move it out of {root}")
 
 
 def check_number(root: Path, folder: Path, classes: Sequence[Folder]) -> None:
-    """Raises InputError for less than two classes. folder: where they were looked for, `root` or its train."""
+    """Raises InputError for fewer than two classes. folder: where they were looked for, `root` or its train."""
     if len(classes) >= 2:
         return
-    wanted = "it needs a folder for each of two or more classes"
+    wanted = "it needs one folder for each of two or more classes"
     if not classes:
         others: Counter[str] = Counter()
-        loose = "; the images in it belong into them" if next(walk(str(folder), set(), others), None) else ""
+        loose = "; the images in it belong in such folders" if next(walk(str(folder), set(), others), None) else ""
         passed = f"; none of its files is an image ({IN_WORDS}): {files_in_words(others)}"
         raise InputError(f"{folder} has no class folders; {wanted}{loose or (passed if others else '')}")
     only = classes[0]
     if (inside := data_set_inside(only)) is None:
         raise InputError(f"{folder} has only one class folder, {only.path.name}; {wanted}")
     if folder == root:
-        raise InputError(f"{root} has one folder around everything, {only.path.name}; give {FOLDER_PREFIX}{inside}")
+        raise InputError(f"{root} has only one folder, {only.path.name}; give {FOLDER_PREFIX}{inside}")
     raise InputError(f"{folder} has only one folder, {only.path.name}; move the folders in {inside} up into {folder}")
 
 
@@ -93,7 +93,7 @@ def data_set_inside(folder: Folder) -> Path | None:
 
 
 def check_same_inside(root: Path, classes: Sequence[Folder]) -> None:
-    """Raises InputError where every class holds the same folders: then those are the classes, or the splits."""
+    """Raises InputError if every class holds the same folders: then those are the classes, or the splits."""
     if any(one.flat for one in classes):
         return
     common = set(classes[0].inner).intersection(*(one.inner for one in classes))
@@ -108,7 +108,7 @@ def check_same_inside(root: Path, classes: Sequence[Folder]) -> None:
         turned = root / min(common) / names[0]
         raise InputError(f"{start}; put the splits outside and the classes inside, such as {turned}")
     raise InputError(
-        f"{start}, so they are parts of one data set and no classes; give one of them, such as "
+        f"{start}, so they are parts of one data set and not classes; give one of them, such as "
         f"{FOLDER_PREFIX}{classes[0].path}, or join them, or name them train, val and test; if they are classes, "
         "move the images out of the folders below"
     )

@@ -6,7 +6,7 @@ from dartboard.errors import InputError, unknown
 from dartboard.paths import expanded
 
 NAMES: dict[str, str] = {
-    "digits": "1,797 handwritten digits, 8x8, 10 classes, shipped here (Alpaydin, Kaynak, UCI 1998, CC BY 4.0)",
+    "digits": "1,797 handwritten digits, 8x8, 10 classes, included (Alpaydin, Kaynak, UCI 1998, CC BY 4.0)",
     "digits-inverted": "digits with every pixel p turned into 255 - p",
     "digits-rotated": "digits turned by a quarter, counterclockwise",
     "cifar10": "60,000 photographs, 32x32, 10 classes (Krizhevsky 2009, https://www.cs.toronto.edu/~kriz/cifar.html)",
@@ -20,16 +20,16 @@ SEPARATORS = tuple(mark for mark in (os.sep, os.altsep) if mark)
 
 
 def check_name(source: str) -> tuple[str, str]:
-    """(a name without a folder, "") or ("images", folder). A path, or a word that is no name but a folder, is a folder.
+    """(a name without a folder, "") or ("images", folder). A path, or a folder whose name is free, is a folder.
 
     Raises InputError for another name (the nearest ones are named) and for a folder that is not given or not there.
     """
     if source == NO_DATA:
-        raise InputError("there are no images; only a search that a table scores (--truth) does without, give --data")
+        raise InputError("there are no images; only a search scored by a table (--truth) needs none; give --data")
     if source in NAMES and source != "images:DIR":
         return source, ""
     if source == FOLDER_PREFIX.rstrip(":") or source.strip() == FOLDER_PREFIX:
-        raise InputError("'images:' names no folder; give one that holds a folder for each class, as in images:DIR")
+        raise InputError("'images:' names no folder; give one with a folder for each class, as in images:DIR")
     if not source.startswith(FOLDER_PREFIX) and not is_path(source):
         raise unknown("data set", source, NAMES)
     folder = source.removeprefix(FOLDER_PREFIX)
@@ -37,12 +37,12 @@ def check_name(source: str) -> tuple[str, str]:
     if os.path.isfile(expanded(folder)):
         raise InputError(f"{short} is a file; unpack it if it is an archive, and give the folder (images:DIR)")
     if not os.path.isdir(expanded(folder)):
-        raise InputError(f"{short} is no folder; images:DIR needs a folder that holds a folder for each class")
+        raise InputError(f"{short} is not a folder; images:DIR needs a folder with one folder for each class")
     return "images", folder
 
 
 def is_path(source: str) -> bool:
-    """Whether a text that is no name of a data set is meant as a path, or is a folder or file that is there."""
+    """Whether a text that is not the name of a data set is meant as a path, or is a folder or file that is there."""
     written = source.startswith("~") or source in (".", "..") or any(mark in source for mark in SEPARATORS)
     return written or os.path.isdir(source) or os.path.isfile(source)
 

@@ -77,7 +77,7 @@ class Array:
 
 
 class Name:
-    """A name in a pickle: can be called, and nothing else."""
+    """Stands for a name in a pickle; it can only be called."""
 
     __slots__ = ("make",)
 
@@ -173,20 +173,20 @@ def check_instructions(content: bytes) -> None:
 def read_pickle(file: Path) -> dict[str, Any]:
     """The dict in the file, its keys as text, its arrays as numpy arrays (top level only).
 
-    Raises InputError for anything that is no such pickle, and OSError where the file cannot be read.
+    Raises InputError for anything that is not such a pickle, and OSError if the file cannot be read.
     """
     if file.stat().st_size > MAX_BYTES:
-        raise InputError(f"{file} is larger than {MAX_BYTES // 1024**2} MiB; that is no file of this data set")
+        raise InputError(f"{file} is larger than {MAX_BYTES // 1024**2} MiB; it is not a file of this data set")
     content = file.read_bytes()
     try:
         check_instructions(content)
         value = Reader(content).load()
         if not isinstance(value, dict):
-            raise RefusedError("something that is no dict")
+            raise RefusedError("something that is not a dict")
         return {text(key): item.value if isinstance(item, Array) else item for key, item in value.items()}
     except RefusedError as error:
         raise InputError(f"{file} is refused: its pickle holds {error}, which CIFAR files do not need") from error
     except (pickle.UnpicklingError, ValueError, TypeError, IndexError, KeyError, EOFError, AttributeError) as error:
-        raise InputError(f"{file} is no pickle of this data set, or is cut short; copy or download it again") from error
+        raise InputError(f"{file} is not a valid pickle of this data set; copy or download it again") from error
     except (MemoryError, OverflowError, RecursionError) as error:
-        raise InputError(f"{file} is no pickle of this data set: it asks for too much") from error
+        raise InputError(f"{file} is not a pickle of this data set: it asks for too much") from error

@@ -1,6 +1,6 @@
-"""What is known of every image of a folder after it was decoded once: whether it is broken, its digest, its sums.
+"""The results of decoding each image of a folder once: whether it is broken, its digest, its sums.
 
-A scan is kept in the user's cache, under a key that covers names, sizes and times of the files, so that a folder is
+A scan is stored in the user's cache, under a key that covers names, sizes and times of the files, so that a folder is
 scanned once. Digests and sums of pixels are those of the resident form, so both forms have one fingerprint, one mean.
 """
 
@@ -78,13 +78,13 @@ def sums(pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def workers() -> int:
-    """Threads that decode: as many as cores. Pillow gives Python's lock free while it decodes and resizes."""
+    """Threads that decode: as many as cores. Pillow releases Python's lock while it decodes and resizes."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(32, there))
 
 
 def for_each(count: int, work: Callable[[int], str], what: str) -> NDArray[np.str_]:
-    """work(0) ... work(count - 1) on all cores; what they return, in order. Announced on stderr where it takes long."""
+    """work(0) ... work(count - 1) on all cores; what they return, in order. Announced on stderr if it takes long."""
     pool = ThreadPoolExecutor(workers())
     found: list[str] = []
     with warnings.catch_warnings(), announced(count, what) as advance:
@@ -104,7 +104,7 @@ def announced(count: int, what: str) -> AbstractContextManager[Callable[[int], N
 
 
 def scan(files: Sequence[str], root: Path, size: int, value_range: ValueRange | None = None) -> Scan:
-    """Of every file, decoded to (3, size, size); from the cache where the files are as they were."""
+    """Of every file, decoded to (3, size, size); from the cache if the files are unchanged."""
     place = cache_folder() / "scans" / f"{key(files, root, size, value_range)}.npz"
     known = read_scan(place, len(files))
     if known is None:
@@ -144,7 +144,7 @@ def key(files: Sequence[str], root: Path, size: int, value_range: ValueRange | N
 
 
 def read_scan(place: Path, count: int) -> Scan | None:
-    """A scan of so many images in the cache; None where there is none that can be read."""
+    """A scan of this number of images in the cache; None if there is none that can be read."""
     try:
         with np.load(place, allow_pickle=False) as file:
             found = Scan(*(file[name] for name in PARTS))
@@ -154,7 +154,7 @@ def read_scan(place: Path, count: int) -> Scan | None:
 
 
 def write_scan(place: Path, content: Scan) -> None:
-    """Keeps a scan, whole or not at all; where the cache cannot be written, the next process scans anew."""
+    """Stores a scan, completely or not at all; if the cache cannot be written, the next process scans again."""
     part = place.with_suffix(f".{os.getpid()}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

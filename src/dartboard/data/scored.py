@@ -54,7 +54,7 @@ class LearnedFrom:
     max_classes: int | None = None
 
     def options(self) -> dict[str, Any]:
-        """What a Setup is told to divide the data in the same way."""
+        """The fields of a Setup that divide the data in the same way."""
         return {name: getattr(self, name) for name in DIVISION}
 
 
@@ -62,7 +62,7 @@ class LearnedFrom:
 class Scored:
     """Images to score a network on. part: which part of the data they are; labels: numbers of class_names.
 
-    mean, std: of the data's training images, or of these where there are none, for a network that knows no others.
+    mean, std: of the data's training images, or of these if there are none, for a network that knows no others.
     """
 
     name: str
@@ -82,7 +82,7 @@ def test_split(data: Data, part: str = TEST) -> Scored:
 
 
 def load_same(setup: Setup, learned: LearnedFrom, class_names: Sequence[str], image_size: int) -> Scored | None:
-    """The test split of the folder of a setup, where that is what the network learned from; else None.
+    """The test split of the folder of a setup, if that is what the network learned from; else None.
 
     setup: which divides the data as for the training (`LearnedFrom.options`), with the image size to score at;
     class_names, image_size: those of the training.
@@ -99,7 +99,7 @@ def load_same(setup: Setup, learned: LearnedFrom, class_names: Sequence[str], im
 
 
 def may_be_same(root: Path, learned: LearnedFrom, class_names: Sequence[str]) -> bool:
-    """Whether names of classes and number of files leave it open: most other folders are told apart unread."""
+    """Whether names of classes and number of files leave it open: most other folders differ, and are not read."""
     names, listings = list_splits(root)
     count = sum(len(listing.files) for listing in listings.values())
     if learned.max_images is not None or learned.max_classes is not None:
@@ -111,12 +111,12 @@ def may_be_same(root: Path, learned: LearnedFrom, class_names: Sequence[str]) ->
 
 
 def load_other(setup: Setup, *, normalised: bool, value_range: ValueRange | None = None) -> Scored:
-    """The folder of a setup: its test images where it has such, else all of its images. One class is enough.
+    """The folder of a setup: its test images if it has such, else all of its images. One class is enough.
 
     normalised: whether the network knows by what mean and standard deviation; else those of the folder's training
-    images are found, or where it has no test images, of all; value_range: of the training's images of more than 8
-    bits, as in `load_data`; where neither is known, that of the images themselves. Raises InputError for folders
-    without images, and where more than 5 % of them are broken.
+    images are found, or if it has no test images, of all; value_range: of the training's images of more than 8
+    bits, as in `load_data`; if neither is known, that of the images themselves. Raises InputError for folders
+    without images, and if more than 5 % of them are broken.
     """
     root = folder_of(setup)
     try:
@@ -139,7 +139,7 @@ def folder_of(setup: Setup) -> Path:
 
 
 def size_of(setup: Setup) -> int:
-    """Height and width in pixels that images are brought to. Raises InputError for one out of range."""
+    """Height and width in pixels to which images are resized. Raises InputError for one out of range."""
     size = DEFAULT_SIZE if setup.image_size is None else setup.image_size
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise InputError(f"image_size is {size}; give {MIN_SIZE} to {MAX_SIZE} pixels")
@@ -156,7 +156,7 @@ def list_scored(root: Path) -> tuple[str, tuple[str, ...], Listing]:
         part, places = WHOLE, [beside, *(class_folders(folder) for folder in folders.values())]
     class_names = tuple(sorted({path.name for paths in places for path in paths}))
     if not class_names:
-        raise InputError(f"{root} has no class folders; give a folder that holds a folder for each class")
+        raise InputError(f"{root} has no class folders; give a folder with one folder for each class")
     listings = [list_images({path.name: path for path in paths}, class_names) for paths in places]
     files = tuple(file for listing in listings for file in listing.files)
     return part, class_names, Listing(files, tuple(label for listing in listings for label in listing.labels))
@@ -179,11 +179,11 @@ def matched(scored: Scored, known: Sequence[str], origin: str) -> Scored:
     if len(set(known)) < len(known):
         raise InputError(f"two classes of {origin} have one name: {listed(known)}; export it with a name for each")
     if unknown := [name for name in scored.class_names if name not in known]:
-        text = f"{scored.name} has classes that {origin} does not know: {listed(unknown)}"
+        text = f"{scored.name} has classes that {origin} does not have: {listed(unknown)}"
         near = {alike(name): name for name in known}
         hints = [f"{quote(name)} is {quote(near[alike(name)])} there" for name in unknown if alike(name) in near]
         hint = f" ({', '.join(hints[:3])})" if hints else ""
-        raise InputError(f"{text}; it knows {listed(known)}{hint}; rename them, leave them out, or give other data")
+        raise InputError(f"{text}; it has {listed(known)}{hint}; rename them, leave them out, or give other data")
     numbers = torch.tensor([known.index(name) for name in scored.class_names])
     split = Split(scored.split.images, numbers[scored.split.labels])
     return replace(scored, split=split, class_names=tuple(known))

@@ -56,7 +56,7 @@ def of_known_shapes(setup: Setup) -> Data:
 
 
 def single_pixels(number: int, num_classes: int) -> Split:
-    """So many images of one pixel, which are divided as whole ones are, with labels that go round the classes."""
+    """`number` images of one pixel, which are divided as real ones are, with labels that cycle through the classes."""
     return Split(torch.zeros(number, 1, 1, 1, dtype=torch.uint8), torch.arange(number) % num_classes)
 
 

@@ -45,11 +45,11 @@ def load_data(
         arrays.from_arrays); or a torch Dataset of (image, label).
     data_dir: where the CIFAR files are or, with `download`, are put; without it, a folder of the user's cache.
     seed: divides the training images into train and val; the test images never depend on it.
-    image_size: height and width in pixels; images:DIR are brought to it (32 by default), named sets are resized.
+    image_size: height and width in pixels; images:DIR are resized to it (32 by default), named sets if it is given.
     official_split: train and val are the first and the last images by index, as in the official code.
-    max_images: only so many training images (train and val together), in proportion to the classes.
-    max_classes: only so many classes, always the same ones.
-    val_fraction: share of the training images that becomes val, where the source has no val images of its own.
+    max_images: only this number of training images (train and val together), in proportion to the classes.
+    max_classes: only this number of classes, always the same ones.
+    val_fraction: share of the training images that becomes val, if the source has no val images of its own.
     stream: "always" leaves images:DIR in its files and reads it batch by batch, "never" holds it in memory, "auto" does
         what fits `free` bytes of memory (None: what the system says is free). The images are the same either way.
     value_range: what becomes 0 and 255 in images of more than 8 bits; None: the least and the greatest value of the
@@ -61,13 +61,13 @@ def load_data(
     check_range(value_range)
     if isinstance(source, str):
         if labels is not None or test is not None:
-            raise InputError(f"labels and test go with arrays; {source[:80]!r} brings its own")
+            raise InputError(f"labels and test are for arrays; {source[:80]!r} has its own")
         collection = named(source, data_dir, download, image_size, stream, free, value_range)
     else:
         collection = given(source, labels, test)
     collection = of_size(noted(collection, data_dir, stream), image_size, is_named=isinstance(source, str))
     if max_classes is not None:
-        collection = fewer_classes(with_test(collection), max_classes)  # a part has no test image of the whole's train
+        collection = fewer_classes(with_test(collection), max_classes)  # so no part tests on images of train
     return divide(
         collection, seed=seed, val_fraction=val_fraction, official_split=official_split, max_images=max_images
     )
@@ -86,7 +86,7 @@ def noted(collection: Collection, data_dir: str | Path | None, stream: Stream) -
     """The same images, with a note of each option that they make no use of."""
     unused = ["data_dir"] if data_dir is not None and collection.name not in SETS else []
     unused += ["stream"] if stream != "auto" and not collection.by_image else []
-    notes = [f"{collection.name} makes no use of {name}" for name in unused]
+    notes = [f"{collection.name} does not use {name}" for name in unused]
     return replace(collection, notes=(*collection.notes, *notes)) if notes else collection
 
 
@@ -96,13 +96,13 @@ def of_size(collection: Collection, image_size: int | None, *, is_named: bool) -
     if image_size is None or image_size == size:
         return collection
     if not is_named:
-        raise InputError(f"{collection.name} images are {size}x{size}; image_size is no choice for arrays: resize them")
+        raise InputError(f"{collection.name} images are {size}x{size}; resize arrays yourself, without image_size")
     check_room(collection, image_size)
     return resized(collection, image_size)
 
 
 def check_room(collection: Collection, image_size: int) -> None:
-    """Raises InputError where the images, brought to that size, would not fit into the free memory."""
+    """Raises InputError if the images, resized to that size, would not fit into the free memory."""
     splits = (collection.train, collection.val, collection.test)
     number = sum(len(split) for split in splits if split is not None)
     needed, free = number * collection.train.images.shape[1] * image_size**2, free_bytes()
@@ -114,7 +114,7 @@ def check_room(collection: Collection, image_size: int) -> None:
 
 
 def load_setup(setup: Setup, value_range: ValueRange | None = None, **others: Any) -> Data:
-    """The data a setup names, streamed where they would not fit its device. Raises InputError.
+    """The data a setup names, streamed if they would not fit its device. Raises InputError.
 
     value_range, others: as in `load_data`.
     """

@@ -31,7 +31,7 @@ class SplitName:
 
 
 def split_name(name: str) -> SplitName | None:
-    """None for a name that is no split's, or that names several (train_test)."""
+    """None for a name that is not that of a split, or that names several (train_test)."""
     parts = [part.lower() for part in PART.findall(name)]
     found = [SPLIT_OF[part] for part in parts if part in SPLIT_OF]
     if sorted(set(found)) == ["train", "val"]:

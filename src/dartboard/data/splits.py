@@ -50,7 +50,7 @@ class Split:
     def ahead(self, order: Iterable[Tensor]) -> None:
         """A hint of the batches to come, as index tensors in order: images in files are read before they are asked for.
 
-        Nothing happens, and `order` is not read, where the images are in memory.
+        Nothing happens, and `order` is not read, if the images are in memory.
         """
         if isinstance(self.images, FileImages):
             self.images.ahead(order)
@@ -61,7 +61,7 @@ class Data:
     """One data set, divided. mean, std: of each channel, of pixels in [0, 1].
 
     fingerprint: SHA-256 over the three splits and the class names; notes: what a person should know about this data;
-    value_range: what became 0 and 255 in images of more than 8 bits; None where there are none to train on.
+    value_range: what became 0 and 255 in images of more than 8 bits; None if there are none to train on.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Collection:
-    """A data set as it was read, before it is divided. val and test: None where the source has none of its own.
+    """A data set as it was read, before it is divided. val and test: None if the source has none of its own.
 
     mean, std: published constants, or None to compute them. lenient: a class that is too rare to be in every split
     is a note and not an error (small files in the layout of a data set whose classes are fixed). by_image: the
@@ -136,7 +136,7 @@ def divide(
     num_pool = len(pool) + (len(val) if val else 0)
     before = torch.cat([pool.labels, val.labels] if val else [pool.labels]).numpy()
     if max_images is not None and max_images >= num_pool:
-        notes.append(f"max_images {max_images} is no fewer than the {num_pool} training images there are; all are used")
+        notes.append(f"max_images {max_images} is at least the number of training images, {num_pool}; all are used")
     elif max_images is not None:
         pool, val = limit(pool, val, max_images)
     if val is None and official_split:
@@ -270,15 +270,15 @@ def mean_and_std(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def alike(images: Images, std: tuple[float, ...]) -> list[str]:
-    """A note where images (N, C, H, W) tell little or nothing apart. std: of each channel, as `mean_and_std` has it."""
+    """A note if images (N, C, H, W) differ little or not at all. std: of each channel, as `mean_and_std` has it."""
     if all_the_same(images):
-        return [f"all {len(images):,} train images are the same, so there is nothing to learn; look at the files"]
+        return [f"all {len(images):,} train images are the same, so there is nothing to learn; check the files"]
     if all_of_one_colour(images):
-        return ["every train image is of one colour throughout; look at the files"]
+        return ["every train image is of one colour throughout; check the files"]
     spread = max(0.0 if value == 1.0 else value for value in std)
     if spread < NEARLY_NOTHING:
-        text = f"the train images are nearly of one value (standard deviation {255 * spread:.1f} of 255)"
-        return [f"{text}, so there is little to learn; look at the files"]
+        text = f"the train images have nearly one value (standard deviation {255 * spread:.1f} of 255)"
+        return [f"{text}, so there is little to learn; check the files"]
     return []
 
 

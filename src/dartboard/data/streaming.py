@@ -120,7 +120,7 @@ class FileImages:
     def _decode(self, pixels: NDArray[np.uint8], numbers: list[int]) -> None:
         for row, number in zip(pixels, numbers, strict=True):
             if reason := read_into(row, self.files[number], self.value_range):
-                raise CannotContinueError(f"{self.files[number]} can no longer be read ({reason}); bring it back")
+                raise CannotContinueError(f"{self.files[number]} can no longer be read ({reason}); restore it")
 
 
 @cache

@@ -58,7 +58,7 @@ def fewer_classes(collection: Collection, number: int) -> Collection:
 
 
 def changed(collection: Collection, name: str, change: Callable[[Tensor], Tensor]) -> Collection:
-    """The collection with other images under the same labels; what is known of its pixels is to be computed anew."""
+    """The collection with other images under the same labels; statistics of its pixels must be computed again."""
 
     def one(split: Split) -> Split:
         if isinstance(split.images, FileImages):

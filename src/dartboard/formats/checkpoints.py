@@ -70,7 +70,7 @@ def nothing(value: Any) -> str:
             return refusal(one)
     if isinstance(value, dict) and value:
         key, one = items[0]
-        return f"{quote(key)} is {quote(kind_of(one))}, no tensor; give a file with named tensors"
+        return f"{quote(key)} is {quote(kind_of(one))}, not a tensor; give a file with named tensors"
     return f"it holds {quote(kind_of(value))}; give a file with named tensors"
 
 
@@ -85,7 +85,7 @@ def kind_of(value: Any) -> str:
 
 
 def stripped(names: Mapping[str, Any]) -> dict[str, str]:
-    """For each name that is no counter the name without wrappers, and without a prefix that all of them have."""
+    """For each name that is not a counter the name without wrappers, and without a prefix that all of them have."""
     kept = {name: unwrapped(name) for name in names if name.rpartition(".")[2] not in COUNTERS}
     while kept and not any(name.split(".")[0] in OURS for name in kept.values()):
         heads = {name.partition(".")[0] for name in kept.values()}

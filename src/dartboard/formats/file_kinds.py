@@ -1,4 +1,4 @@
-"""What a file that is no weight file is, told by its first bytes: an interrupted download is the usual reason."""
+"""What a file that is not a weight file is, by its first bytes: an interrupted download is the usual reason."""
 
 KINDS = (
     (b"version https://git-lfs", "is a Git LFS pointer, not the weights; run git lfs pull"),
@@ -8,15 +8,15 @@ KINDS = (
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd; unpack it first"),
     (b"7z\xbc\xaf", "is a 7z archive; unpack it first"),
     (b"Rar!", "is a RAR archive; unpack it first"),
-    (b"\x89HDF", "is HDF5, as Keras writes it; give safetensors or what torch.save wrote"),
-    (b"\x93NUMPY", "is an array of numpy; give safetensors or what torch.save wrote"),
+    (b"\x89HDF", "is HDF5, as Keras writes it; give safetensors or a file of torch.save"),
+    (b"\x93NUMPY", "is an array of numpy; give safetensors or a file of torch.save"),
     (b"PK\x05\x06", "is an empty archive; copy or download it again"),
 )
 PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head")
-GENERAL = "is no weight file; give safetensors or what torch.save wrote"
+GENERAL = "is not a weight file; give safetensors or a file of torch.save"
 
 
-def told(start: bytes) -> str:
+def kind_of(start: bytes) -> str:
     """What the file is, and what to do, from its first 300 bytes."""
     if not start:
         return "is empty; copy or download it again"

@@ -14,18 +14,18 @@ from dartboard.formats.streams import read_stream, stream_of
 from dartboard.spaces.catalogue import published
 from dartboard.spaces.search_space import Architecture
 
-RUN_FILE = "architecture.json"  # where a run folder keeps its result
-PUT_BACK = "move it away, or put the file back"
-STOPPED = "stopped"  # in a run's folder, the cells that stopping rules keep
+RUN_FILE = "architecture.json"  # a run folder's result
+PUT_BACK = "move it away, or restore the file"
+STOPPED = "stopped"  # in a run's folder, the cells of the stopping rules
 WEIGHTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05")  # how weight files begin
 FROM_TEXT = "genotype"  # what an architecture is called that came as text and not by a name
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Architecture, str]:
-    """The architecture in a file, and its notation, told by content and not by the file's name.
+    """The architecture in a file, and its notation, recognised by content and not by the file's name.
 
     It may stand anywhere in the file, as in a log or a genotypes.py; remarks, such as which of several was taken, go to
-    stderr. Raises InputError that names the file: missing, no ordinary file, unreadable, not text, no architecture.
+    stderr. Raises InputError that names the file: missing, not an ordinary file, unreadable, not text, no architecture.
     """
     return from_file(path, None)
 
@@ -34,14 +34,14 @@ def from_file(path: str | os.PathLike[str], name: str | None) -> tuple[Architect
     """As `load`; name: which architecture, of several with names in the file."""
     data, is_part = read_end(path)
     if data.startswith(WEIGHTS):
-        raise InputError(f"{shown(path)} is a binary file of weights, no architecture; give the genotype")
+        raise InputError(f"{shown(path)} is a binary file of weights, not an architecture; give the genotype")
     if is_part:
-        tell(f"{shown(path)}: only the last {MAX_TEXT // 2**20} MB were searched")
+        print_note(f"{shown(path)}: only the last {MAX_TEXT // 2**20} MB are read")
     return reading_of(data, name, shown(path), f"choose with FILE:NAME, such as {shown(path)}")
 
 
 def reading_of(data: bytes, name: str | None, origin: str, choose: str) -> tuple[Architecture, str]:
-    """The architecture in a text and its notation; its remarks are told. choose: how one of several is named."""
+    """The architecture in a text and its notation; its remarks are printed. choose: how one of several is named."""
     try:
         found: Reading = find(data, name)
     except SeveralError as error:
@@ -50,12 +50,12 @@ def reading_of(data: bytes, name: str | None, origin: str, choose: str) -> tuple
     except InputError as error:
         raise InputError(f"{origin}: {error}") from error
     for remark in found.remarks:
-        tell(f"{origin}: {remark}")
+        print_note(f"{origin}: {remark}")
     return found.architecture, found.notation
 
 
 @cache
-def tell(remark: str) -> None:
+def print_note(remark: str) -> None:
     """Writes a remark on stderr, once: a command may look several times at what it was given."""
     print("note:", " ".join(remark.split()), file=sys.stderr)
 
@@ -74,7 +74,7 @@ def read_end(path: str | os.PathLike[str]) -> tuple[bytes, bool]:
 
 
 def ordinary_bytes(path: str | os.PathLike[str], number: int = -1, remedy: str = PUT_BACK) -> bytes:
-    """So many bytes of an ordinary file, or all; never waits for a pipe or a device. Raises InputError."""
+    """The first `number` bytes of an ordinary file, or all; never waits for a pipe or a device. Raises InputError."""
     check_file(path, remedy)
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -113,7 +113,7 @@ def resolve(name_or_path: str | os.PathLike[str]) -> tuple[Architecture, str, st
 
     a published name (the notation is then "published", the label the name; write ./NAME for a file of that name);
     a run folder, for the architecture it found or trains (label: the folder's name); a file in any notation (label: its
-    name without the ending; for a cell that a stopping rule kept, the run's name and the rule); - for standard input;
+    name without the ending; for the cell of a stopping rule, the run's name and the rule); - for standard input;
     the text of an architecture itself (label: genotype); FILE:NAME, for one of several in a file (label: NAME).
     Raises InputError; an unknown name is answered with the nearest one.
     """
@@ -145,7 +145,7 @@ def is_text(word: str) -> bool:
 
 
 def member_of(word: str) -> tuple[str, str]:
-    """FILE and NAME of FILE:NAME; the word and nothing where it names a file that is there, or no such pair."""
+    """FILE and NAME of FILE:NAME; the word and nothing if it names an existing file, or is not such a pair."""
     file, colon, member = word.rpartition(":")
     if not colon or not file or not member or os.sep in member or "/" in member or "\0" in word:
         return word, ""
@@ -153,7 +153,7 @@ def member_of(word: str) -> tuple[str, str]:
 
 
 def label_of(path: Path) -> str:
-    """What a file of an architecture is called: its run's folder, with the rule that kept it where one did."""
+    """What a file of an architecture is called: its run's folder, with the stopping rule if it is that of one."""
     if path.name == RUN_FILE:
         return path.parent.name
     run = run_of(path)
@@ -161,20 +161,20 @@ def label_of(path: Path) -> str:
 
 
 def run_of(path: Path) -> Path | None:
-    """The run's folder, of a cell that a stopping rule kept in it; of any other file None."""
+    """The run's folder, of the cell of a stopping rule in it; of any other file None."""
     folder = path.resolve().parent
     return folder.parent if folder.name == STOPPED and (folder.parent / "config.toml").is_file() else None
 
 
 def parent_of(word: str) -> Path | None:
-    """The run's folder that a word names, itself or by a cell kept in it; None for any other architecture."""
+    """The run's folder that a word names, itself or by a stopping rule's cell; None for any other architecture."""
     if is_text(word) or word in published():
         return None
     return Path(word) if is_folder(Path(word)) else run_of(Path(member_of(word)[0]))
 
 
 def looks_like_path(text: str) -> bool:
-    """True where a file is meant: it is there, or the text has what names have not."""
+    """True if a file is meant: it exists, or the text has letters that names do not have."""
     return "/" in text or os.sep in text or "." in text or os.path.lexists(text)
 
 

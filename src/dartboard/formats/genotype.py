@@ -19,7 +19,7 @@ ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")  # the operations of recur
 
 
 def read_genotype(call: Call) -> tuple[Architecture, str, str]:
-    """The architecture, "quark0" or "nested" as its lists tell, and a remark on fields left out. Raises InputError."""
+    """The architecture, "quark0" or "nested" by its lists, and a remark on fields left out. Raises InputError."""
     fields = dict(zip(FIELDS, call.positional, strict=False))
     for name, value in call.named.items():
         if name in fields:
@@ -115,7 +115,7 @@ def genotype_text(architecture: Architecture, nodes: list[str]) -> str:
 
 
 def concat_text(concat: tuple[int, ...]) -> str:
-    """range(a, b) where the nodes count up by one, as the authors write it; a list otherwise."""
+    """range(a, b) if the nodes count up by one, as the authors write it; a list otherwise."""
     if len(concat) > 1 and concat == tuple(range(concat[0], concat[-1] + 1)):
         return f"range({concat[0]}, {concat[-1] + 1})"
     return str(list(concat))

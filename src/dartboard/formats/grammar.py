@@ -64,7 +64,7 @@ def parse_genotype(text: str, line: int = 1, column: int = 1) -> Call:
     """The arguments of the `Genotype(...)`, or the dict, at the beginning of the text.
 
     Strings, numbers, (nested) lists and dicts. line, column: of that beginning, for messages. Raises InputError:
-    FormError where the text is not of the grammar. The depth of brackets bounds the recursion here.
+    FormError if the text is not of the grammar. The depth of brackets bounds the recursion here.
     """
     reader = Reader(text, tokens(text, line, column), line, column)
     if reader.next_is("mark", "{"):
@@ -250,7 +250,7 @@ class Reader:
         """range(end), range(first, end) or range(first, end, step) written out, at most MAX_RANGE numbers."""
         name, bounds = self.take("name"), self.items("(", ")")[0]
         if not 1 <= len(bounds) <= 3 or not all(isinstance(bound, int) for bound in bounds) or bounds[2:] == [0]:
-            raise InputError(f"{name}({', '.join(map(quote, bounds))}) is no range of numbers; give {name}(2, 6)")
+            raise InputError(f"{name}({', '.join(map(quote, bounds))}) is not a range of numbers; give {name}(2, 6)")
         numbers = range(*bounds)
         if len(numbers) > MAX_RANGE:
             text = ", ".join(map(str, bounds))

@@ -20,7 +20,7 @@ def parse_object(text: str) -> dict[str, Any]:
         value = json.loads(
             text,
             object_pairs_hook=unique,
-            parse_int=whole,
+            parse_int=integer,
             parse_float=fraction,
             parse_constant=refuse_constant,
         )
@@ -32,7 +32,7 @@ def parse_object(text: str) -> dict[str, Any]:
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object of these pairs; a key given twice is refused, where Python's reader keeps the last in silence."""
+    """The object of these pairs; a key given twice is refused; Python's reader would silently keep the last."""
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
@@ -41,7 +41,7 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def whole(digits: str) -> int:
+def integer(digits: str) -> int:
     if len(digits) > MAX_DIGITS:
         raise InputError(f"the number {quote(digits)} is too large; an architecture has small numbers")
     return int(digits)
@@ -55,4 +55,4 @@ def fraction(digits: str) -> float:
 
 
 def refuse_constant(name: str) -> float:
-    raise InputError(f"{name} is no number; an architecture has none")
+    raise InputError(f"{name} is not a number; an architecture contains none such")

@@ -30,7 +30,7 @@ def read_nnabla(record: dict[str, Any]) -> Architecture:
     """The architecture of the parsed JSON object. Raises InputError."""
     for key in KEYS.values():
         if not isinstance(record.get(key), dict) or not record[key]:
-            raise InputError(f"{key!r} is missing or no object; give an object of nodes")
+            raise InputError(f"{key!r} is missing or not an object; give an object of nodes")
     if others := set(record) - set(KEYS.values()):
         raise InputError(f"unknown key {quote(min(others))}; known: {', '.join(KEYS.values())}")
     cells = {kind: read_cell(kind, record[key]) for kind, key in KEYS.items()}
@@ -41,7 +41,7 @@ def read_nnabla(record: dict[str, Any]) -> Architecture:
 def read_cell(kind: str, nodes: dict[str, Any]) -> darts.Cell:
     numbers = range(darts.NUM_INPUTS, darts.NUM_INPUTS + len(nodes))
     if missing := [number for number in numbers if str(number) not in nodes]:
-        raise InputError(f"{KEYS[kind]} has no node {missing[0]}; nodes count from {darts.NUM_INPUTS} without a gap")
+        raise InputError(f"{KEYS[kind]} has no node {missing[0]}; number the nodes from {darts.NUM_INPUTS} on")
     return darts.Cell(tuple(read_node(kind, number, nodes[str(number)]) for number in numbers), tuple(numbers))
 
 
@@ -80,7 +80,7 @@ def check_holds(kind: str, cell: darts.Cell) -> None:
             if operation not in OPERATIONS:
                 raise InputError(f"the NNabla notation has no {operation!r} (node {number} of the {kind} cell)")
         if len(inputs) != 2:
-            raise InputError(f"the NNabla notation holds two inputs a node; node {number}, {kind}, has {len(inputs)}")
+            raise InputError(f"the NNabla notation has two inputs per node; node {number}, {kind}, has {len(inputs)}")
     every = tuple(range(darts.NUM_INPUTS, darts.NUM_INPUTS + len(cell.nodes)))
     if cell.concat != every:
         hint = f"that of the {kind} cell takes {quote(list(cell.concat))}"

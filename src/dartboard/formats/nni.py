@@ -46,7 +46,7 @@ def read_nni(record: dict[str, Any]) -> Architecture:
 
 def value_of(record: dict[str, Any], key: str) -> Any:
     if key not in record:
-        raise InputError(f"this NNI export has no {key!r}; give all of it")
+        raise InputError(f"this NNI export has no {key!r}; give the complete export")
     return record[key]
 
 

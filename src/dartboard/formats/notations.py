@@ -1,4 +1,4 @@
-"""The notations, told by content: a plain table, and the verbs `read` and `write`."""
+"""The notations, recognised by content: a plain table, and the verbs `read` and `write`."""
 
 import re
 from collections.abc import Callable
@@ -26,7 +26,7 @@ NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
     "nested": ("Genotype(...) of khanrc/pt.darts: a list of inputs for each node", write_nested),
     "nnabla": ("JSON of the NNabla DARTS example: operation ids, arch_normal and arch_reduction", write_nnabla),
     "nasbench201": ("the string of NAS-Bench-201: |op~0|+|op~0|op~1|+|op~0|op~1|op~2|", nasbench201.to_string),
-    "json": ("our own JSON: space and choices; holds every architecture", write_choices),
+    "json": ("dartboard's own JSON: space and choices; for every architecture", write_choices),
 }
 # The family whose architectures a notation holds; json holds those of all.
 HOLDS = {**dict.fromkeys(("quark0", "nested", "nnabla"), "darts"), "nasbench201": "nasbench201"}
@@ -46,7 +46,7 @@ class Reading:
 
 
 def read(text: str) -> tuple[Architecture, str]:
-    """The architecture in the text, and the notation it is in (a key of NOTATIONS, or "nni"), told by content.
+    """The architecture in the text, and the notation it is in (a key of NOTATIONS, or "nni"), recognised by content.
 
     Of several without names, as in the log of a search, it is the last. Raises InputError, in one line, for everything
     else; nothing in the text is ever executed.
@@ -70,7 +70,7 @@ def find(data: bytes, name: str | None = None) -> Reading:
         try:
             if (whole := from_object(parse_object(plain(data).strip(" \t\n")))) is not None:
                 return whole
-            failure = InputError(f"the JSON is no architecture; {EXPECTED}")
+            failure = InputError(f"the JSON is not an architecture; {EXPECTED}")
         except InputError as error:
             failure = error
     return searched(data, name, failure)
@@ -116,12 +116,12 @@ def at(data: bytes, where: Place) -> Reading:
     if not call.positional and (found := from_object(call.named)) is not None:
         return found
     if text.startswith("{"):
-        raise InputError(f"the dict is no architecture; {EXPECTED}")
+        raise InputError(f"the dict is not an architecture; {EXPECTED}")
     return of_genotype(call)
 
 
 def from_object(record: dict[str, Any]) -> Reading | None:
-    """The architecture of an object of any notation; None where its keys are those of none. Raises InputError."""
+    """The architecture of an object of any notation; None if its keys are those of none. Raises InputError."""
     if record.keys() & set(KEYS.values()):
         return Reading(read_nnabla(record), "nnabla")
     if record.keys() & {"space", "choices"}:
@@ -139,7 +139,7 @@ def of_genotype(call: Call) -> Reading:
 def write(architecture: Architecture, notation: str) -> str:
     """The architecture as one line in the notation (a key of NOTATIONS), without a line end.
 
-    Raises InputError for an unknown notation, and where the notation cannot hold the architecture, saying why.
+    Raises InputError for an unknown notation, and if the notation cannot hold the architecture, saying why.
     """
     if notation not in NOTATIONS:
         raise unknown("notation", notation, NOTATIONS)

@@ -18,6 +18,6 @@ KINDS = (
 
 
 def what_else(data: bytes) -> str | None:
-    """What a text without any genotype is, in one line; None where nothing is known."""
+    """What a text without any genotype is, in one line; None if nothing is known."""
     start = data[:200_000]
     return next((text for pattern, text in KINDS if pattern.search(start)), None)

@@ -18,7 +18,7 @@ MAX_LINE = 10_000  # bytes of an argument that ends with its line
 
 
 class PickleError(Exception):
-    """The bytes are no pickle, or one that asks for more than weights need."""
+    """The bytes are not a pickle, or are one that asks for more than weights need."""
 
 
 class OtherFileError(PickleError):
@@ -43,7 +43,7 @@ class Made:
 
 @dataclass(slots=True)
 class Outside:
-    """What the file keeps outside of its pickle, by the key that it has there: the numbers of tensors."""
+    """What the file has outside of its pickle, by the key that it has there: the numbers of tensors."""
 
     key: Any
 
@@ -188,7 +188,7 @@ def mark(machine: Machine, code: bytes) -> None:
 
 
 def pop(machine: Machine, code: bytes) -> None:
-    """Takes away the top, or the mark where nothing is above it."""
+    """Takes away the top, or the mark if nothing is above it."""
     if code == b"1" or not machine.stack:
         machine.from_mark()
     else:

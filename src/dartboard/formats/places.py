@@ -72,14 +72,14 @@ def place(start: int, before: bytes) -> Place:
     text = text.rstrip(" \t\n([\"'\\")
     if not text.endswith(("=", ":")):
         return Place(start, None, is_comment)
-    is_whole = "\n" in text or len(before) < LOOK_BACK
+    is_complete = "\n" in text or len(before) < LOOK_BACK
     line = text.rpartition("\n")[2]
-    match = (ASSIGNED.match(line) if is_whole else None) or KEYED.search(line)
+    match = (ASSIGNED.match(line) if is_complete else None) or KEYED.search(line)
     return Place(start, match[1] if match else None, is_comment)
 
 
 def chosen(found: Sequence[Place], name: str | None, data: bytes) -> tuple[Place, str]:
-    """The place that is meant, and a remark where it is one of several. Raises InputError.
+    """The place that is meant, and a remark if it is one of several. Raises InputError.
 
     name: as FILE:NAME gives it, or None: the only one, or the last of several that have no names or all the same (a
     log). Several with names are refused: only the person knows which.
@@ -89,8 +89,8 @@ def chosen(found: Sequence[Place], name: str | None, data: bytes) -> tuple[Place
         alive = named(found, name, data)
     elif len(names := names_of(alive)) > 1:
         usable = names_of([one for one in alive if not is_recurrent(one, data)])
-        told = [name if name in usable else f"{name} (recurrent)" for name in names]
-        raise SeveralError(f"several genotypes are here: {listed(told)}; say which", (usable or names)[-1])
+        shown = [name if name in usable else f"{name} (recurrent)" for name in names]
+        raise SeveralError(f"several genotypes are here: {listed(shown)}; say which", (usable or names)[-1])
     last = alive[-1]
     of = "" if name is None else f" named {name}"
     remark = f"the last of {len(alive)} genotypes{of} (line {line_of(data, last.start)})" if len(alive) > 1 else ""
@@ -117,7 +117,7 @@ def named(found: Sequence[Place], name: str, data: bytes) -> list[Place]:
         if one.name is not None:
             by_name.setdefault(one.name, []).append(one)
     if not by_name:
-        raise InputError(f"no genotype here has a name, so none is {name[:80]!r}; leave the name away")
+        raise InputError(f"no genotype here has a name, so none is {name[:80]!r}; leave out the name")
     if name not in by_name:
         by_name |= aliased(by_name, data)
     if name not in by_name:

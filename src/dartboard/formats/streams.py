@@ -13,7 +13,7 @@ SHELL_PIPE = re.compile(r"/dev/fd/\d+|/proc/self/fd/\d+")
 
 
 def stream_of(name: str) -> int | None:
-    """The descriptor of what a word names, where it is a stream and no file; else None."""
+    """The descriptor of what a word names, if it is a stream and not a file; else None."""
     if name in STANDARD_INPUT:
         return 0
     number = int(name.rpartition("/")[2]) if SHELL_PIPE.fullmatch(name) and len(name) < 30 else None
@@ -41,7 +41,7 @@ def read_stream(descriptor: int) -> bytes:
 
 @lru_cache(maxsize=2)
 def read_once(descriptor: int, device: int, inode: int) -> bytes:
-    """The text of the stream that the numbers of its device and inode tell."""
+    """The text of the stream with these numbers of device and inode."""
     pieces, size = [], 0
     while piece := os.read(descriptor, 1 << 20):
         pieces.append(piece)

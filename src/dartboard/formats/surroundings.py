@@ -1,6 +1,6 @@
 """Text as people bring it, made plain: UTF-16, colour codes, prompts, curly quotes, odd spaces, escapes of web pages.
 
-`as_utf8` is for a whole text, of up to 64 MB; `plain` for the piece of it that holds an architecture.
+`as_utf8` is for a complete text, of up to 64 MB; `plain` for the piece of it that holds an architecture.
 """
 
 import codecs
@@ -34,7 +34,7 @@ LETTERS = {
 
 
 def as_utf8(data: bytes) -> bytes:
-    """The text in UTF-8, whichever encoding its first bytes tell; others that share ASCII stay as they are.
+    """The text in UTF-8, whichever encoding its first bytes have; others that share ASCII stay as they are.
 
     Raises InputError for what is binary.
     """
@@ -51,7 +51,7 @@ def as_utf8(data: bytes) -> bytes:
 
 
 def without_mark(start: bytes) -> str:
-    """The encoding of a text in UTF-16 that has no mark, told by the zeros beside its ASCII letters; else nothing."""
+    """The encoding of a text in UTF-16 that has no mark, by the zeros next to its ASCII letters; else nothing."""
     even, odd = start[0::2], start[1::2]
     if len(start) < 4:
         return ""

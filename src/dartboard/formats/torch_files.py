@@ -17,7 +17,7 @@ from dartboard.formats.pickle_values import Made, Name, OtherFileError, Outside,
 
 MAGIC = 0x1950A86A20F9469CFC6C
 ENTRY = b"PK\x01\x02"  # how each line of an archive's table begins
-MAX_ENTRIES = 100_000  # files in an archive; one a tensor
+MAX_ENTRIES = 100_000  # files in an archive; one per tensor
 MAX_PICKLE = 64 * 1024 * 1024  # bytes of data.pkl, which takes some hundred a tensor
 KINDS = {  # storage -> dtype of torch, bytes of a number
     "Float": ("float32", 4),
@@ -95,7 +95,7 @@ def check_entries(content: mmap.mmap) -> None:
 def of_archive(archive: zipfile.ZipFile, size: int) -> Content:
     """The content of an archive. A compressed one is refused: torch writes none, and it could unpack to fill memory."""
     if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-        raise OtherFileError("is a compressed archive, no weight file; give what torch.save wrote")
+        raise OtherFileError("is a compressed archive, not a weight file; give a file of torch.save")
     entries = {entry.filename: entry for entry in archive.infolist()}
     if sum(entry.file_size for entry in archive.infolist()) > size or any(
         entry.file_size != entry.compress_size or entry.header_offset + entry.file_size > size
@@ -109,7 +109,7 @@ def of_archive(archive: zipfile.ZipFile, size: int) -> Content:
         raise PickleError(f"its pickle has more than {MAX_PICKLE // 2**20} MB")
     folder = pickles[0].removesuffix("data.pkl")
     if (order := entries.get(f"{folder}byteorder")) is not None and archive.read(order) not in (b"little", b""):
-        raise OtherFileError("was written on a machine with another order of bytes; save it anew on this one")
+        raise OtherFileError("was written on a machine with another order of bytes; save it again on this one")
 
     def storage(key: str) -> bytes:
         return archive.read(entries[f"{folder}data/{key}"])
@@ -120,11 +120,11 @@ def of_archive(archive: zipfile.ZipFile, size: int) -> Content:
 def foreign_archive(names: list[str]) -> str:
     """What an archive without one data.pkl is."""
     if names and all(name.endswith(".npy") for name in names):
-        return "is numpy's .npz, not what torch.save wrote"
+        return "is numpy's .npz, not a file of torch.save"
     inside = [name for name in names if name.endswith((".pt", ".pth", ".tar", ".safetensors", ".ckpt", ".bin"))]
     if inside:
         return f"is an archive with {inside[0][-60:]!r} in it; unpack it and give that file"
-    return "is an archive of other files, not what torch.save wrote"
+    return "is an archive of other files, not a file of torch.save"
 
 
 def legacy(content: mmap.mmap) -> Content:
@@ -135,7 +135,7 @@ def legacy(content: mmap.mmap) -> Content:
     _, position = read_value(content, position)
     facts, position = read_value(content, position)
     if isinstance(facts, dict) and facts.get("little_endian") is False:
-        raise OtherFileError("was written on a machine with another order of bytes; save it anew on this one")
+        raise OtherFileError("was written on a machine with another order of bytes; save it again on this one")
     value, position = read_value(content, position)
     keys, position = read_value(content, position)
     sizes = kinds_of(value)
@@ -172,7 +172,7 @@ def kinds_of(value: Any) -> dict[str, int]:
 
 
 def storage_of(one: Any) -> tuple[str, str] | None:
-    """Key and kind of a storage that the file keeps outside of its pickle; None for anything else."""
+    """Key and kind of a storage that is in the file outside of its pickle; None for anything else."""
     key = one.key if isinstance(one, Outside) else None
     if not isinstance(key, tuple) or len(key) < 5 or key[0] != "storage" or not isinstance(key[1], Name):
         return None
@@ -182,7 +182,7 @@ def storage_of(one: Any) -> tuple[str, str] | None:
 
 
 def as_tensor(value: Any) -> Numbers | Odd | None:
-    """The tensor that a value describes; None for what is no tensor."""
+    """The tensor that a value describes; None for what is not a tensor."""
     for _ in range(3):
         if not isinstance(value, Made) or not isinstance(value.function, Name):
             return None

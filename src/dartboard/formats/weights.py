@@ -1,4 +1,4 @@
-"""Weight files: safetensors, and torch files by a reader of our own that makes tensors and nothing else.
+"""Weight files: safetensors, and torch files by dartboard's own reader, which makes tensors and nothing else.
 
 Names of the original DARTS code become ours: `cells.K._ops.E._ops.O.op.I` -> `cells.K.ops.E.ops.O.I`; what a checkpoint
 or a wrapper puts around them goes (checkpoints.py).
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ZIP = b"PK\x03\x04"  # torch files since torch 1.6
 PICKLE = b"\x80"  # torch files before
-DAMAGE = (  # what readers raise where a file is cut off or overwritten
+DAMAGE = (  # what readers raise if a file is cut off or overwritten
     *(PickleError, OSError, zipfile.BadZipFile, struct.error, EOFError),
     *(ValueError, KeyError, IndexError, RuntimeError, OverflowError, MemoryError),
 )
@@ -48,7 +48,7 @@ def load_weights(path: str | os.PathLike[str]) -> "dict[str, Tensor]":
     elif start[8:9] == b"{" and not start.lstrip().startswith(b"{"):
         found = read_safetensors(file)  # which says what is wrong with it
     else:
-        raise InputError(f"{shown(file)} {file_kinds.told(start)}")
+        raise InputError(f"{shown(file)} {file_kinds.kind_of(start)}")
     return renamed(file, found)
 
 
@@ -90,7 +90,7 @@ def read_torch(path: str | os.PathLike[str], key: str | None, is_zip: bool) -> "
             wanted = weights_in(content.value, key, shown(path))
             plain = {name: one for name, one in wanted.items() if not isinstance(one, Odd)}
             if odd := [name for name in wanted if name not in plain]:
-                raise InputError(f"{shown(path)}: {quote(odd[0])} is no ordinary tensor; save it with .contiguous()")
+                raise InputError(f"{shown(path)}: {quote(odd[0])} is not a plain tensor; save it with .contiguous()")
             return tensors_of(content, plain)
     except OtherFileError as error:
         raise InputError(f"{shown(path)} {error}") from error
@@ -120,7 +120,7 @@ def check_tensor(path: str | os.PathLike[str], name: str, tensor: "Tensor") -> N
     import torch
 
     if tensor.layout != torch.strided or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
-        raise InputError(f"{shown(path)}: {quote(name)} is no ordinary tensor; save it with .contiguous()")
+        raise InputError(f"{shown(path)}: {quote(name)} is not a plain tensor; save it with .contiguous()")
 
 
 def our_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The mixed cell's compiled kernels: built by the machine's own C++ compiler on first use, kept in the cache folder.
+"""The mixed cell's compiled kernels: built by the machine's own C++ compiler on first use, stored in the cache folder.
 
 Without a compiler, or with DARTBOARD_KERNELS=0 in the environment, the same function is computed in pure torch.
 """
@@ -26,18 +26,18 @@ def available(dtype: torch.dtype = torch.float32) -> bool:
 
 
 def library(dtype: torch.dtype) -> ctypes.CDLL | None:
-    """The kernels for float32 or float64; None where they are switched off or cannot be built."""
+    """The kernels for float32 or float64; None if they are switched off or cannot be built."""
     found = IN_USE[REALS[dtype]] = switched_off() or built(REALS[dtype])
     return None if isinstance(found, str) else found.handle
 
 
 def why_not() -> str | None:
-    """In words why the kernels are not used; None where they are."""
+    """In words why the kernels are not used; None if they are."""
     return None if available() else str(IN_USE["float"])
 
 
 def hindrance() -> str | None:
-    """Why nothing is to be built; None where it can be tried. Builds nothing."""
+    """Why nothing is to be built; None if it can be tried. Builds nothing."""
     return switched_off() or (None if compiler() else "no C++ compiler found (g++, clang++, c++ or $CXX)")
 
 

@@ -1,7 +1,7 @@
 """Builds the compiled kernels: by one process at a time, in a folder that only this user can write to.
 
-A library is executed, so it is taken from the cache folder only where no other user can have put it there. Flags are
-left out where the compiler refuses them, never because a file could not be written: then another place is tried.
+A library is executed, so it is taken from the cache folder only if no other user can have put it there. Flags are
+left out if the compiler refuses them, never because a file could not be written: then another place is tried.
 """
 
 import ctypes
@@ -56,7 +56,7 @@ class Library:
 
 
 def load(program: str, real: str) -> Library:
-    """The kernels for one number format: of the cache folder or, where that does not do, built for this process.
+    """The kernels for one number format: of the cache folder or, if that does not do, built for this process.
 
     Raises BuildError.
     """
@@ -67,7 +67,7 @@ def load(program: str, real: str) -> Library:
     try:
         return library_in(Path(own_folder().name), program, real)
     except (OSError, PlaceError) as error:
-        raise BuildError(f"they cannot be kept: {in_words(error)}") from error
+        raise BuildError(f"they cannot be stored: {in_words(error)}") from error
 
 
 def in_words(error: Exception) -> str:
@@ -80,7 +80,7 @@ def in_words(error: Exception) -> str:
 
 
 def cache_place() -> Path:
-    """The folder for kernels in the cache folder, made where there is none. Raises OSError, PlaceError."""
+    """The folder for kernels in the cache folder, made if there is none. Raises OSError, PlaceError."""
     place = cache_folder() / "kernels"
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     check_private(place.resolve())
@@ -88,7 +88,7 @@ def cache_place() -> Path:
 
 
 def check_private(folder: Path) -> None:
-    """Raises PlaceError where another user could put a library into a folder, or put another folder in its place."""
+    """Raises PlaceError if another user could put a library into a folder, or put another folder in its place."""
     me = os.geteuid()
     found = folder.stat()
     if found.st_uid != me:
@@ -123,15 +123,15 @@ def read_own(path: Path) -> bytes:
 
 
 def library_in(place: Path, program: str, real: str) -> Library:
-    """What is in a folder for this source, compiler and processor, built where it is not there.
+    """What is in a folder for this source, compiler and processor, built if it is not there.
 
-    Raises BuildError; OSError and PlaceError where another place may do.
+    Raises BuildError; OSError and PlaceError if another place may do.
     """
     target = place / f"{key(program, real)}.so"
-    record = whole(target)
+    record = complete_record(target)
     if record is None:
         with alone(place):
-            record = whole(target) or build(target, program, real)
+            record = complete_record(target) or build(target, program, real)
     return Library(ctypes.CDLL(str(target)), record["sha256"], program, tuple(record["flags"]))
 
 
@@ -140,7 +140,7 @@ def key(program: str, real: str) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
 
 
-def whole(target: Path) -> dict[str, Any] | None:
+def complete_record(target: Path) -> dict[str, Any] | None:
     """The record of a library that is there as it was written (loading a torn one would end the process)."""
     try:
         record = json.loads(read_own(record_of(target)))
@@ -166,20 +166,20 @@ def alone(place: Path) -> Iterator[None]:
 
 
 def wait_for(descriptor: int, place: Path) -> None:
-    """Takes the lock; says so where that takes a while. Raises PlaceError where another process keeps it too long."""
-    start, told = time.monotonic(), False
+    """Takes the lock; says so if that takes a while. Raises PlaceError if another process keeps it too long."""
+    start, announced = time.monotonic(), False
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             waited = time.monotonic() - start
-        except OSError:  # a file system without locks; names of one's own and renames keep files whole there
+        except OSError:  # a file system without locks; own names and renames keep files complete there
             return None
         if waited > WAIT_LIMIT_S:
-            raise PlaceError(f"another process has kept {place / LOCK} for {WAIT_LIMIT_S:.0f} s")
-        if waited > WORD_AFTER_S and not told:
+            raise PlaceError(f"another process has held {place / LOCK} for {WAIT_LIMIT_S:.0f} s")
+        if waited > WORD_AFTER_S and not announced:
             print("another process is building the compiled kernels; waiting for it", file=sys.stderr, flush=True)
-            told = True
+            announced = True
         time.sleep(0.05)
 
 
@@ -200,7 +200,7 @@ def build(target: Path, program: str, real: str) -> dict[str, Any]:
 
 
 def compiled(program: str, flags: tuple[str, ...], source: Path, result: Path) -> str | None:
-    """None where the compiler has written the result; else what it said, or "". Raises BuildError where it was stopped.
+    """None if the compiler has written the result; else what it said, or "". Raises BuildError if it was stopped.
 
     Its own temporary files lie beside the result, so that there is one place that can be full.
     """
@@ -223,7 +223,7 @@ def compiled(program: str, flags: tuple[str, ...], source: Path, result: Path) -
 
 
 def check_room(folder: Path) -> None:
-    """Raises OSError where a compilation cannot write its files: then its failure says nothing of its flags."""
+    """Raises OSError if a compilation cannot write its files: then its failure says nothing of its flags."""
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(ROOM_BYTES))
         file.flush()
@@ -231,7 +231,7 @@ def check_room(folder: Path) -> None:
 
 
 def check_compiler(program: str, folder: Path) -> None:
-    """Raises BuildError where the compiler fails without any of the flags too."""
+    """Raises BuildError if the compiler fails without any of the flags too."""
     source, result = folder / "smallest.cpp", folder / "smallest.so"
     source.write_text(SMALLEST)
     failure = compiled(program, ("-shared", "-fPIC"), source, result)

@@ -120,7 +120,7 @@ def terms_of(x: Tensor, operations: Operations, made: Sequence[Tensor]) -> list[
 def called(like: Tensor, name: str, *arguments: Any) -> None:
     """Calls a kernel of the number format of `like`; tensors go as addresses, lists of them as lists of addresses.
 
-    Raises MemoryError where the kernel could not get the memory it needs.
+    Raises MemoryError if the kernel could not get the memory it needs.
     """
     lists = [listed(argument) if isinstance(argument, list | tuple) else argument for argument in arguments]
     if getattr(library(like.dtype), name)(*map(translated, lists)):  # `lists` holds the memory of the lists meanwhile
@@ -231,7 +231,7 @@ def chains_backward(
     dx: Tensor,
     wanted: bool,
 ) -> list[Tensor]:
-    """Adds the convolutions' part to dx; returns the gradients of operations.kernels where they are wanted."""
+    """Adds the convolutions' part to dx; returns the gradients of operations.kernels if they are wanted."""
     found: list[Tensor] = []
     start = 0
     for term, (_, chain) in enumerate(operations.chains):

@@ -13,7 +13,7 @@ from dartboard.spaces import SPACES
 class Method:
     """what: it is, in words; source: its papers. needs: what a space's supernet must be able to compute for it, of
     search_space.KINDS. by_trials: it scores architectures one by one, and its Config is a search.trials.Settings;
-    other methods train a supernet. space: the one it searches where none is given. spoken: what people call it in a
+    other methods train a supernet. space: the one it searches if none is given. spoken: what people call it in a
     sentence; empty: by its name."""
 
     what: str

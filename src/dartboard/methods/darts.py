@@ -36,8 +36,8 @@ from dartboard.data import Data
 from dartboard.data.presets import by_data
 from dartboard.networks.layers import renew
 from dartboard.runs.run import Run
-from dartboard.runs.timer import Clock
-from dartboard.scoring.evaluate import kept_buffers
+from dartboard.runs.timer import Timer
+from dartboard.scoring.evaluate import restored_buffers
 from dartboard.search import early_stopping, relaxation, supernets
 from dartboard.search.relaxation import Result, State
 from dartboard.spaces.search_space import SearchSpace
@@ -71,7 +71,7 @@ class Config(relaxation.Settings):
         check_ranges(self, alpha_weight_decay="[0, inf)", alpha_init="[0, inf)")
 
 
-PAPER = {"alpha_init": 0.0, "lr_min": 0.0}  # --preset paper: where the paper's text differs from the official code
+PAPER = {"alpha_init": 0.0, "lr_min": 0.0}  # --preset paper: the paper's text, if it differs from the official code
 # alpha_lr is measured (LOG.md): at the paper's 3e-4 alpha hardly moves in the 240 steps that there are on the digits.
 PRESETS = by_data(channels=4, cells=4, epochs=20, batch_size=64, cutout=0, alpha_lr=0.03)
 CARRIED = {"weights": ("supernet", "w"), "alphas": ("alpha", "alpha_adam")}  # by --carry: names in a checkpoint
@@ -82,27 +82,27 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     """Algorithm 1. Begins, or resumes from the run's checkpoint; reads data.train and data.val, never data.test.
 
     supernet: another module than the space's, with its interface (`choice_shapes`, `forward(x, choice)`, and for a warm
-    start `head_prefix`). Raises InputError for a batch larger than a split, CannotContinueError where the loss is no
+    start `head_prefix`). Raises InputError for a batch larger than a split, CannotContinueError if the loss is no
     longer finite.
     """
     watch, data, task = relaxation.watched_data(config, space, data, run)
     state = begin(config, space, data, run, supernet)
     alpha_step, weight_step = steps(config, state, task, run)
-    clock = state.place.clock
+    timer = state.place.timer
     with supernets.at_work(config, state, task, run) as progress:
         relaxation.log_start(state, mixture, run)
         for epoch in early_stopping.epochs(config, watch, state.place, run):
             lr = supernets.learning_rate(config, state.place, epoch)
             for index in rest_of_epoch(task, run, epoch, state.place.step_in_epoch, state.place.step):
-                with clock("data"):
+                with timer("data"):
                     train, val = pair(task, index, run, state.place.step, state.supernet)
                 xi = lr * train.lr_scale
                 renew(state.noises, state.place.step)
                 # 1. update alpha by descending grad_alpha L_val(w - xi grad_w L_train(w, alpha), alpha)
-                with clock("alpha"):
+                with timer("alpha"):
                     val_loss = alpha_step(*train[:2], *val[:2], xi)
                 # 2. update w by descending grad_w L_train(w, alpha)
-                with clock("weights"):
+                with timer("weights"):
                     sums = weight_step(*train[:2], xi)
                 state.place.advance(train.size, sums, lr, val_loss=val_loss)
                 loop.note_step(run, state.place, progress)
@@ -135,7 +135,7 @@ def second_order_gradient(
     """Eq. 7 with Eq. 8 in it: the gradient in alpha of L_val(w', alpha). Returns it with L_val(w', alpha).
 
     w, alpha: tensors that require gradients; buffers: SGD's momentum buffers of w, or empty; the two losses are
-    computed anew at each call, from what w and alpha then hold. w is moved in place and restored bit for bit.
+    computed again at each call, from the current w and alpha. w is moved in place and restored bit for bit.
     """
     original = [tensor.detach().clone() for tensor in w]
     # w' = w - xi * (momentum * buffer + grad_w L_train(w, alpha) + weight_decay * w): one step of the weights' SGD
@@ -190,7 +190,7 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
     betas = (config.alpha_beta1, config.alpha_beta2)
     adam = partial(optimizers.Adam, betas=betas, weight_decay=config.alpha_weight_decay)
     alpha_optimizer = adam(list(alpha.values()), config.alpha_lr, capturable=run.device.type == "cuda")
-    place = loop.Place(clock=Clock(run.device.type))
+    place = loop.Place(timer=Timer(run.device.type))
     state = State(space, supernet, supernets.sgd(config, supernet), place, alpha, alpha_optimizer)
     supernets.start(state, config, run, CARRIED)
     return state
@@ -216,7 +216,7 @@ def update_alpha(
 ) -> Tensor:
     """Line 1 of the loop. Returns the validation loss; leaves w and the BatchNorm buffers as they were."""
     alpha, w = list(state.alpha.values()), state.w_optimizer.param_groups[0]["params"]
-    with kept_buffers(state.supernet):
+    with restored_buffers(state.supernet):
         if config.second_order:
             buffers = optimizers.momentum_buffers(state.w_optimizer, w)
             grads, loss = second_order_gradient(
@@ -241,5 +241,5 @@ def update_weights(config: Config, state: State, task: Task, batch: Batch, run: 
 
 
 def loss_of(state: State, task: Task, batch: Batch, run: Run) -> Tensor:
-    """The loss of a batch at what w and alpha hold now."""
+    """The loss of a batch at the current w and alpha."""
     return task.loss(loop.model_of(run, state.supernet, mixture(state.alpha)), batch).loss

@@ -48,7 +48,7 @@ class Config(trials.Settings):
     cnn/train_search.py), without what only a long training needs; the rest are those of `dartboard train`."""
 
     trials: int = 100
-    """architectures that are drawn and scored (ours; the papers give no number that fits every budget)"""
+    """architectures that are drawn and scored (dartboard's choice; the papers give no number for every budget)"""
     channels: int = 16
     """channels of the first cell's nodes (--init_channels 16)"""
     cells: int = 8
@@ -56,7 +56,7 @@ class Config(trials.Settings):
     epochs: int = 50
     """passes over the training split, of each trial (--epochs 50)"""
     batch_size: int = 64
-    """images a batch, in training and in scores by shared weights (--batch_size 64)"""
+    """images per batch, in training and in scores by shared weights (--batch_size 64)"""
     drop_path: float = 0.0
     """chance to drop an operation's output at the end; rises linearly from 0 with the epoch (off in the search)"""
     auxiliary: bool = False
@@ -87,27 +87,27 @@ def search(
 ) -> Result:
     """The algorithm. Begins, or resumes from the run's checkpoint; reads data.train and data.val, never data.test.
 
-    data: None where a table scores; supernet: one whose weights score; scorer: another f; limits: beside those of the
-    config. Raises InputError where nothing fits the limits and for what cannot score, CannotContinueError where the
+    data: None if a table scores; supernet: one whose weights score; scorer: another f; limits: beside those of the
+    config. Raises InputError if nothing fits the limits and for what cannot score, CannotContinueError if the
     loss of a training is not finite.
     """
     scoring = trials.scoring_of(config, space, data, run, supernet, scorer)
     f, within = scoring.scorer, (*limits_from(config.limit), *limits)
-    standing = trials.begin(run)
+    state = trials.begin(run)
     progress_ = run.progress(total_steps=config.trials, total_epochs=config.trials, unit="trial")
     with run.guarded(), progress_ as progress:
-        for i in range(standing.done, config.trials):
+        for i in range(state.done, config.trials):
             # 1. draw a_i: every choice uniformly at random from its options
             a = sample_within(space, trials.stream(run, i), within, scoring.cost)
             # 2. score a_i: f(a_i), on the validation images
             score = f(a, i)
             log_trial(run, i, a, score, scoring.cost(a))
-            if standing.note(Trial(i, a, score)):
+            if state.note(Trial(i, a, score)):
                 progress.say(f"trial {i + 1}/{config.trials}  score {100 * score.value:.2f} %, the best so far")
             progress.step(i + 1, score=score.value)
-            trials.settle(run, standing, config.trials)
+            trials.settle(run, state, config.trials)
     # return the a_i with the largest f(a_i)
-    best = standing.best
+    best = state.best
     assert best is not None  # there is one trial or more
     cost = scoring.cost(best.architecture)
     write_result(run, best.number, best.architecture, best.score, cost, scoring.shown(best.architecture))

@@ -46,7 +46,7 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def check_cells(cells: int) -> tuple[int, int]:
-    """Positions of the two reduction cells. Raises InputError where the two would not fit."""
+    """Positions of the two reduction cells. Raises InputError if the two would not fit."""
     if cells < 3:
         raise InputError(f"--cells {cells}: give 3 or more, two of them are reduction cells")
     if cells > MOST_CELLS:

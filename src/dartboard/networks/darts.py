@@ -128,7 +128,7 @@ class NetworkCell(nn.Module):
         )
 
     def forward(self, before_last: Tensor, last: Tensor, masks: Iterator[Tensor] | None) -> Tensor:
-        """masks: a drop-path factor (B, 1, 1, 1) for each operation that is no identity, in order."""
+        """masks: a drop-path factor (B, 1, 1, 1) for each operation that is not an identity, in order."""
         states = [self.preprocess0(before_last), self.preprocess1(last)]
         ops = iter(self.ops)
         for node in self.cell.nodes:
@@ -180,8 +180,8 @@ SMALLEST_AUXILIARY_MAP = 5
 class Network(nn.Module):
     """The network of one architecture, an ordinary module with no trace of the search.
 
-    stem: "cifar" keeps the image's size, "imagenet" divides it by 8. The auxiliary head is left out where the map
-    after the second reduction is smaller than 5x5 (`self.auxiliary_head is None` tells).
+    stem: "cifar" has the image's size, "imagenet" divides it by 8. The auxiliary head is left out if the map
+    after the second reduction is smaller than 5x5 (then `self.auxiliary_head is None`).
     """
 
     def __init__(
@@ -234,7 +234,7 @@ class Network(nn.Module):
         return self.output(x).logits
 
     def output(self, x: Tensor, state: Any = None, drop: Tensor | None = None) -> Output:
-        """Logits (B, classes) and, where the head exists and the network trains, the auxiliary head's.
+        """Logits (B, classes) and, if the head exists and the network trains, the auxiliary head's.
 
         state: there is none; drop: drop-path factors (N, B, 1, 1, 1) of all N operations but identities, in order.
         """
@@ -266,7 +266,7 @@ class Network(nn.Module):
 def sized(architecture: Architecture, config: Any, data: Any) -> Network:
     """The network of an architecture at the sizes of a training's config and of a Data.
 
-    torch's global random state stays: a training draws the weights anew, from its run's seed.
+    torch's global random state stays: a training draws new weights from its run's seed.
     """
     with torch.random.fork_rng(devices=[]):
         return Network(
@@ -306,9 +306,9 @@ def of_sizes(architecture: Architecture, sizes: Sizes) -> Network:
 
 
 def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
-    """The fields of Sizes as far as tensors tell them; image_size is that of the official network.
+    """The fields of Sizes as far as tensors determine them; image_size is that of the official network.
 
-    origin: where the tensors are from, for the message. Raises InputError where they are no network of cells.
+    origin: where the tensors are from, for the message. Raises InputError if they are not a network of cells.
     """
     numbers = {name.split(".")[1] for name in tensors if name.startswith("cells.")}
     stem: Literal["cifar", "imagenet"] = "imagenet" if "stem1.1.weight" in tensors else "cifar"
@@ -317,7 +317,7 @@ def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
     width = 0 if entrance is None else len(entrance) // (1 if stem == "imagenet" else STEM_MULTIPLIER)
     if not numbers or first is None or first.dim() != 4 or not width or classifier is None:
         wanted = "stem.0.weight, cells.0 and classifier.weight"
-        raise InputError(f"{origin} holds no weights of a network of cells, which has {wanted}")
+        raise InputError(f"{origin} has no weights of a network of cells, which has {wanted}")
     return {
         "channels": width,
         "cells": len(numbers),
@@ -338,7 +338,7 @@ def reported(architecture: Architecture, network: str, **sizes: Any) -> Network:
 def inherit(supernet: Supernet, architecture: Architecture) -> Network:
     """The architecture with its weights copied out of the supernet, in the supernet's form of BatchNorm.
 
-    Raises InputError where the architecture does not lie inside the supernet.
+    Raises InputError if the architecture does not lie inside the supernet.
     """
     check_inside(supernet, architecture)
     network = Network(

@@ -116,7 +116,7 @@ def operation(name: str, channels: int, stride: int, *, search: bool = False) ->
 
 
 def layer(word: str, channels: int, stride: int, search: bool) -> nn.Module:
-    """One layer of a recipe: a kind, a kernel size where it has one, and "/" where it takes the stride."""
+    """One layer of a recipe: a kind, a kernel size if it has one, and "/" if it takes the stride."""
     match = WORD.fullmatch(word)
     if match is None:
         raise InputError(f"recipe word {word!r} is none of the kinds in layers.py")

@@ -203,7 +203,7 @@ def mixed_by_source(cell: MixedCell, x: Tensor, rows: Tensor) -> Tensor:
 
 
 def total(terms: Sequence[Tensor], like: Tensor) -> Tensor:
-    """The sum of maps; zeros where there are none."""
+    """The sum of maps; zeros if there are none."""
     return reduce(add, terms) if terms else torch.zeros_like(like)
 
 
@@ -289,13 +289,13 @@ class Network(Trunk):
 def sized(architecture: Architecture, config: Any, data: Any) -> Network:
     """The network of an architecture at the sizes of a training's config and of a Data.
 
-    torch's global random state stays: a training draws the weights anew, from its run's seed. Raises InputError for
+    torch's global random state stays: a training draws new weights from its run's seed. Raises InputError for
     settings that this network has no part for.
     """
     if config.auxiliary:
         raise InputError("a network of nasbench201 has no auxiliary head; give --no-auxiliary")
     if config.stem != "cifar":
-        raise InputError(f"a network of nasbench201 has no stem {config.stem!r}; leave --stem away")
+        raise InputError(f"a network of nasbench201 has no stem {config.stem!r}; leave out --stem")
     if config.drop_path > 0.0:
         raise InputError(f"--drop-path is {config.drop_path}; a network of nasbench201 drops no paths, give 0")
     sizes = {"channels": config.channels, "cells": config.cells}
@@ -326,17 +326,17 @@ def of_sizes(architecture: Architecture, sizes: Sizes) -> Network:
 
 
 def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
-    """The fields of Sizes as far as tensors tell them; image_size is the benchmark's.
+    """The fields of Sizes as far as tensors determine them; image_size is the benchmark's.
 
-    Cells without a convolution have no tensors: then the number of cells is told by where the two residual blocks lie,
+    Cells without a convolution have no tensors: then the two residual blocks determine the number of cells,
     and of two numbers that would do the smaller one is taken. origin: where the tensors are from, for the message.
-    Raises InputError where they are no network of this family.
+    Raises InputError if they are not a network of this family.
     """
     blocks = sorted(int(name.split(".")[1]) for name in tensors if name.endswith(".downsample.1.weight"))
     first, classifier = tensors.get("stem.0.weight"), tensors.get("classifier.weight")
     if len(blocks) != 2 or first is None or first.dim() != 4 or classifier is None:
         wanted = "stem.0.weight, two residual blocks and classifier.weight"
-        raise InputError(f"{origin} holds no weights of a network of nasbench201, which has {wanted}")
+        raise InputError(f"{origin} has no weights of a network of nasbench201, which has {wanted}")
     last = max(int(name.split(".")[1]) for name in tensors if name.startswith("cells."))
     fitting = [count for count in range(last + 1, 3 * blocks[0] + 3) if list(check_cells(count)) == blocks]
     if not fitting:
@@ -361,7 +361,7 @@ def reported(architecture: Architecture, network: str, image_size: int, **sizes:
 def inherit(supernet: Supernet, architecture: Architecture) -> Network:
     """The architecture with its weights copied out of the supernet, in the supernet's form of BatchNorm.
 
-    Raises InputError where the architecture does not lie inside the supernet.
+    Raises InputError if the architecture does not lie inside the supernet.
     """
     check_inside(supernet, architecture)
     network = Network(

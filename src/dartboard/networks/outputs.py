@@ -42,7 +42,7 @@ def output(
 
 
 def drawn(network: nn.Module, x: Tensor, chance: float, generator: torch.Generator) -> Tensor | None:
-    """The drop-path factors of a batch x, all in one draw; None where the network drops nothing."""
+    """The drop-path factors of a batch x, all in one draw; None if the network drops nothing."""
     family = family_of(network)
     return None if family is None or family not in DRAWN else DRAWN[family](network, x, chance, generator)
 

@@ -1,7 +1,7 @@
 """Memory that stays with the process while a loop runs.
 
 A step frees some hundred large tensors and the next one asks for the same sizes again. glibc gives such pieces back to
-the system at once, which then fills every page with zeros anew: a third of the time of a training step on a CPU.
+the system at once, which then fills every page with zeros again: a third of the time of a training step on a CPU.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ NEVER = 2**31 - 1
 
 @cache
 def glibc() -> ctypes.CDLL | None:
-    """The C library where it is glibc, or None; another allocator that is preloaded has its own settings."""
+    """The C library if it is glibc, or None; another allocator that is preloaded has its own settings."""
     try:
         library = ctypes.CDLL(None)
         return library if library.mallopt and library.malloc_trim else None
@@ -25,10 +25,10 @@ def glibc() -> ctypes.CDLL | None:
 
 
 @contextmanager
-def kept_memory() -> Iterator[None]:
-    """Freed memory is kept for the next step while this lasts, and given back to the system afterwards.
+def reused_memory() -> Iterator[None]:
+    """While this lasts, freed memory is reused by the next step; afterwards it is returned to the system.
 
-    Changes no result and not the peak. Does nothing where there is no glibc. From the first time on, large pieces come
+    Changes no result and not the peak. Does nothing if there is no glibc. From the first time on, large pieces come
     from the heap for as long as the process lives.
     """
     library = glibc()

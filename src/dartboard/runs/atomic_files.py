@@ -1,4 +1,4 @@
-"""Files that a crash cannot tear: written beside, brought to the disk, renamed into place."""
+"""Files that a crash cannot damage: a temporary file is written, synced to the disk, and renamed into place."""
 
 import errno
 import os
@@ -29,7 +29,7 @@ PART = ".part"  # ending of what is being written; a leftover of a crash, never 
 def writing(folder: Path) -> Iterator[None]:
     """Turns the system's refusals to write in a folder into errors a person can act on.
 
-    Raises CannotContinueError where there is no room, InputError where writing is not allowed.
+    Raises CannotContinueError if there is no room, InputError if writing is not allowed.
     """
     try:
         yield
@@ -53,15 +53,15 @@ def about(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def failing(error: Exception) -> str | None:
-    """What to tell of a disk that fails under a file; None for any other error."""
+    """The message for a disk that fails under a file; None for any other error."""
     if not isinstance(error, OSError) or error.errno not in FAILING:
         return None
     what = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file, or the output,"
-    return f"{what} cannot be read or written: {error.strerror}; look after the disk or the drive that it is on"
+    return f"{what} cannot be read or written: {error.strerror}; check the disk or the drive that it is on"
 
 
 def sync(path: Path) -> None:
-    """Brings a file or a folder's list of names to the disk, where the file system lets folders be synced."""
+    """Syncs a file, or the list of names of a folder if the file system supports it, to the disk."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -83,16 +83,16 @@ def make_folders(folder: Path) -> list[Path]:
 
 
 def sync_new(folders: Iterable[Path]) -> None:
-    """Brings the names of folders that were just made to the disk, each in the folder above it."""
+    """Syncs the names of new folders to the disk, each in the folder above it."""
     for folder in folders:
         sync(folder.parent)
 
 
-def moved(beside: Path, path: Path) -> None:
-    """Renames a file or a folder into place, in one step; where the file system cannot, copies it, and says so once.
+def rename_into_place(beside: Path, path: Path) -> None:
+    """Renames a file or a folder into place, in one step; if the file system cannot, copies it, and says so once.
 
     A crash in the middle of a copy leaves a part behind. A checkpoint's digest finds that out, and the one before is
-    taken; a small file is then written again from `beside`, or its run begun anew.
+    taken; a small file is then written again from `beside`, or its run started again.
     """
     try:
         os.replace(beside, path)
@@ -113,7 +113,7 @@ def moved(beside: Path, path: Path) -> None:
 
 @cache
 def say_once() -> None:
-    """A word that files are not safe from a crash in the middle of a write here."""
+    """Prints, once, that a crash in the middle of a write can damage files here."""
     print(
         "a run folder is on a file system without atomic rename: files are copied into place; "
         "after a crash the last checkpoint may be torn, and the one before it is taken",
@@ -135,19 +135,19 @@ def as_bytes(data: bytes | str) -> bytes:
 
 
 def replace_file(path: str | Path, data: bytes | str, *, part: str | None = None) -> None:
-    """Writes a whole file so that a reader, or a crash, sees the old content or the new, never a part.
+    """Writes a file so that a reader, or a crash, sees the old content or the new, never a part.
 
-    part: the name of the file beside it that is written first, where several processes may write at once.
+    part: the name of the file beside it that is written first, if several processes may write at once.
     Raises CannotContinueError (no room) or InputError (not allowed).
     """
     path = Path(path)
     beside = path.with_name(part or f".{path.name}{PART}")
     with writing(path.parent):
         if path.is_dir() and not path.is_symlink():
-            raise InputError(f"{path} is a folder in the place of a file; move it away")
+            raise InputError(f"{path} is a folder, and a file belongs there; move it away")
         try:
             write_synced(beside, as_bytes(data))
-            moved(beside, path)
+            rename_into_place(beside, path)
             sync(path.parent)
         except OSError as error:
             beside.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
-from dartboard.runs.atomic_files import PART, make_folders, moved, sync, write_synced, writing
+from dartboard.runs.atomic_files import PART, make_folders, rename_into_place, sync, write_synced, writing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ TENSORS, STATE = "tensors.safetensors", "state.json"
 class Checkpoint:
     """What a run was when it was saved.
 
-    tensors: by name, on the CPU; step, epoch: those to go on with, as the method counted them; extra: JSON values of
+    tensors: by name, on the CPU; step, epoch: those to resume at, as the method counts them; extra: JSON values of
     the method; metrics_bytes: length of metrics.jsonl; elapsed_s: seconds worked so far; last_epoch: the last epoch's
     line in the metrics, or None; settings: the digest of the run's settings; place: the folder it was read from.
     """
@@ -51,7 +51,7 @@ def digest(state: dict[str, Any]) -> str:
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Writes folder/step-NNNNNNNNN whole or not at all; returns its path. Raises as `durable.writing`."""
+    """Writes folder/step-NNNNNNNNN completely or not at all; returns its path. Raises as `atomic_files.writing`."""
     from safetensors.torch import save
 
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()})
@@ -67,7 +67,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
             write_synced(beside / TENSORS, data)
             write_synced(beside / STATE, (json.dumps(state) + "\n").encode())
             sync(beside)
-            moved(beside, target)
+            rename_into_place(beside, target)
             sync(folder)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
@@ -76,7 +76,7 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def free_name(folder: Path, step: int) -> Path:
-    """step-000000012, or step-000000012.1 where that step was saved before: nothing intact is ever overwritten."""
+    """step-000000012, or step-000000012.1 if that step was saved before: nothing intact is ever overwritten."""
     target, again = folder / f"step-{step:09d}", 0
     while target.exists():
         again += 1
@@ -85,9 +85,9 @@ def free_name(folder: Path, step: int) -> Path:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, intact or not, oldest first. Raises InputError where it is no folder."""
+    """The checkpoints in a folder, intact or not, oldest first. Raises InputError if it is not a folder."""
     if os.path.lexists(folder) and not folder.is_dir():
-        raise InputError(f"{folder} is no folder, and holds no checkpoints; put the folder back, or move what is there")
+        raise InputError(f"{folder} is not a folder of checkpoints; restore the folder, or move what is there")
     found = {}
     for path in folder.glob("step-*"):
         if match := NAME.fullmatch(path.name):
@@ -96,7 +96,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
-    """The checkpoint in a folder, or None where any byte of it is missing or wrong."""
+    """The checkpoint in a folder, or None if any byte of it is missing or wrong."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -111,16 +111,16 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
 
 
 def newest(folder: Path) -> Checkpoint | None:
-    """The newest intact checkpoint in a folder in which another process may be at work; None where there is none.
+    """The newest intact checkpoint in a folder in which another process may be at work; None if there is none.
 
-    Nothing is written or locked. Raises InputError where there are checkpoints and none is intact.
+    Nothing is written or locked. Raises InputError if there are checkpoints and none is intact.
     """
     while found := checkpoints(folder):
         for path in reversed(found):
             if (checkpoint := read_checkpoint(path)) is not None:
                 return checkpoint
         if checkpoints(folder) == found:  # else they were removed, for newer ones, while they were read
-            raise InputError(f"no checkpoint in {folder} is intact, so there are no weights; restore one or train anew")
+            raise InputError(f"no checkpoint in {folder} is intact, so there are no weights; restore one or retrain")
     return None
 
 

@@ -37,7 +37,7 @@ def git(*words: str) -> str:
 
 
 def commit() -> str | None:
-    """The last commit that touched this package, "+changes" where files differ from it; None outside of a checkout."""
+    """The last commit that touched this package, "+changes" if files differ from it; None outside of a checkout."""
     last = git("log", "-1", "--format=%H", "--", ".")
     if not last:
         return None
@@ -79,8 +79,8 @@ def describe(device: "torch.device", parent: str | None) -> dict[str, Any]:
 def note_kernels(path: Path, precision: str) -> None:
     """Adds to an environment.json which library of compiled kernels this process computes the mixed cells with.
 
-    A word on stderr where it is another one than the run began with: the bits may then be others than of an unstopped
-    run. Raises InputError, CannotContinueError.
+    Prints a notice if it is not the one of the start: the bits may then differ from those of an unstopped run.
+    Raises InputError, CannotContinueError.
     """
     from dartboard import kernels
 
@@ -90,7 +90,7 @@ def note_kernels(path: Path, precision: str) -> None:
         return
     if known and library_words(known[0]) != library_words(found):
         print(
-            f"{path.parent} began with {library_words(known[0])} and goes on with {library_words(found)}; "
+            f"{path.parent} started with {library_words(known[0])} and continues with {library_words(found)}; "
             "its numbers may differ in the last digits from those of a run that was never stopped",
             file=sys.stderr,
             flush=True,
@@ -108,7 +108,7 @@ def library_words(entry: Any) -> str:
 
 
 def describe_data(data: Any) -> dict[str, Any]:
-    """What environment.json keeps of a Data: enough to know it again."""
+    """What environment.json records of a Data: enough to recognise it."""
     return {
         "name": data.name,
         "fingerprint": data.fingerprint,

@@ -1,7 +1,7 @@
-"""The settings a run began with. A digest holds those that decide its result; the others may change, and are noted.
+"""The settings a run started with. A digest covers those that decide its result; the others may change, and are noted.
 
-environment.json keeps all settings of config.toml as they were, and the digest of the held ones. What later versions
-add to the settings is in neither, and the run goes on with its default.
+environment.json has all settings of config.toml as they were, and the digest of the fixed ones. What later versions
+add to the settings is in neither, and the run continues with its default.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ MOST_NAMED = 4  # edits that a refusal names
 
 
 def record(table: Mapping[str, Any]) -> dict[str, Any]:
-    """What environment.json keeps of the settings."""
+    """What environment.json records of the settings."""
     settings = canonical(table)
     return {SETTINGS: settings, DIGEST: digest(settings)}
 
 
 def canonical(value: Any) -> Any:
-    """The value as JSON holds it, equal where it means the same: 1.0 is 1, a tuple is a list."""
+    """The value as JSON holds it, equal if it means the same: 1.0 is 1, a tuple is a list."""
     if isinstance(value, Mapping):
         return {str(name): canonical(value[name]) for name in sorted(value)}
     if isinstance(value, list | tuple):
@@ -50,29 +50,29 @@ def held(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check(known: Mapping[str, Any], table: Mapping[str, Any], place: Path, new: str) -> bool:
-    """Raises EditedSettingsError where a held setting is another than when the work began.
+    """Raises EditedSettingsError if a setting under the digest has changed since the start.
 
     known: the content of environment.json; table: the settings now, in the file `place`; new: the command that starts
-    new work with them. A folder of images may have moved: their fingerprint holds them. Returns False where an older
-    version kept no settings.
+    new work with them. A folder of images may have moved: their fingerprint identifies them. Returns False if an older
+    version recorded no settings.
     """
     if DIGEST not in known:
         return False
     before = known.get(SETTINGS)
     if not isinstance(before, dict) or digest(before) != known[DIGEST]:
         kept = place.with_name("environment.json")
-        raise EditedSettingsError(f"the settings in {kept} are not those their digest holds; restore it, or {new}")
+        raise EditedSettingsError(f"the settings in {kept} do not match their digest; restore it, or {new}")
     found = edits(held(before), held(table))
     if found:
         more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
-        told = "; ".join(found[:MOST_NAMED]) + more
+        listed = "; ".join(found[:MOST_NAMED]) + more
         remedy = undoing(before, table) or f"undo that, or {new}"
-        raise EditedSettingsError(f"{place} was edited since the work began: {told}; {remedy}")
+        raise EditedSettingsError(f"{place} was edited since the work started: {listed}; {remedy}")
     return True
 
 
 def undoing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """What to do where no new work can begin with the settings as they are now: they name other work. Else empty."""
+    """What to do if no new work can begin with the settings as they are now: they name other work. Else empty."""
     names = [name for name in ("command", "method") if before.get(name) != now.get(name)]
     if now.get("space") not in (before.get("space"), *SPACES):
         names.append("space")
@@ -86,7 +86,7 @@ def check_own(known: Mapping[str, Any], mark: str | None, place: Path) -> None:
     """Raises InputError for a checkpoint of a run with other settings. known: as for `check`; mark: its own digest."""
     if mark is not None and known.get(DIGEST, mark) != mark:
         raise InputError(
-            f"checkpoint {place} is of another run, with other settings; put this run's own back, or start a new run"
+            f"checkpoint {place} is of another run, with other settings; restore this run's own, or start a new run"
         )
 
 
@@ -98,7 +98,7 @@ def edits(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             found += edits(old, new, f"{prefix}{name}.")
         elif old != new and not (name == "data" and both_folders(old, new)):
-            found.append(f"{prefix}{name}: {shown(old)} when it began, {shown(new)} now")
+            found.append(f"{prefix}{name}: {shown(old)} at the start, {shown(new)} now")
     return found
 
 

@@ -17,18 +17,18 @@ def as_json(content: Any) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file of ours. Raises InputError."""
+    """The JSON object in a file of dartboard's. Raises InputError."""
     if not os.path.lexists(path):
-        raise InputError(f"there is no file {path}; restore it or run anew")
+        raise InputError(f"there is no file {path}; restore it or start a new run")
     data = ordinary_bytes(path, MAX_JSON_BYTES + 1)
     if len(data) > MAX_JSON_BYTES:
-        raise InputError(f"{path} is larger than {MAX_JSON_BYTES} bytes; it is none of ours")
+        raise InputError(f"{path} is larger than {MAX_JSON_BYTES} bytes; dartboard did not write it")
     try:
         content = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged: it is not JSON; restore it or run anew") from error
+        raise InputError(f"{path} is damaged: it is not JSON; restore it or start a new run") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged: it holds no JSON object; restore it or run anew")
+        raise InputError(f"{path} is damaged: it is not a JSON object; restore it or start a new run")
     return content
 
 

@@ -33,7 +33,7 @@ def kind_of(run: Run, data: "Data") -> str:
 
 
 def known_speeds() -> dict[str, Any]:
-    """Seconds of an epoch for each multiply-add of an image in it, by kind of run; {} where none can be read."""
+    """Seconds of an epoch for each multiply-add of an image in it, by kind of run; {} if none can be read."""
     path = cache_folder() / SPEED
     try:
         return read_json(path) if path.is_file() else {}
@@ -49,7 +49,7 @@ def images_of(run: Run, data: "Data") -> int:
 def say_known(run: Run, data: "Data", count_macs: Callable[[], int]) -> None:
     """Says before the first step that a run takes more than an hour, where runs of its kind are known here.
 
-    count_macs: multiply-adds of an image in the run's network; called only where its kind is known.
+    count_macs: multiply-adds of an image in the run's network; called only if its kind is known.
     """
     speed = known_speeds().get(kind_of(run, data))
     if not isinstance(speed, float):
@@ -58,7 +58,7 @@ def say_known(run: Run, data: "Data", count_macs: Callable[[], int]) -> None:
     epochs = run.settings["epochs"] - begun
     seconds = min(speed * count_macs() * images_of(run, data) * epochs, run.limits.seconds)
     if seconds > LONG_S and run.limits.steps is None:
-        run.said_long = True
+        run.length_announced = True
         what = "the rest of this run" if begun else "this run"
         print(long_words(what, seconds, advice_for(run.settings)), flush=True)
 

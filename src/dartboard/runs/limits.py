@@ -41,13 +41,13 @@ class Limits:
 
     @property
     def step_s(self) -> float | None:
-        """Seconds a step, the first one left out; None after fewer than two."""
+        """Seconds per step, without the first one; None after fewer than two."""
         if self.steps_done < 2:
             return None
         return (self.last_step_ended - self.first_step_ended) / (self.steps_done - 1)
 
     def reason(self) -> tuple[str, int] | None:
-        """(why to stop, exit code), or None to go on."""
+        """(why to stop, exit code), or None to continue."""
         if self.caught is not None:
             return SIGNALS[self.caught], 128 + self.caught
         if self.steps is not None and self.steps_done >= self.steps:
@@ -65,7 +65,7 @@ def limits_of(budget: str | None, until: str | None) -> Limits:
 
 
 @contextmanager
-def signals_noted(limits: Limits) -> Iterator[None]:
+def catching_signals(limits: Limits) -> Iterator[None]:
     """SIGINT and SIGTERM only leave a note in `limits`; a second one raises KeyboardInterrupt at once.
 
     Outside of the main thread, where Python allows no handlers, signals keep their meaning.
@@ -76,7 +76,7 @@ def signals_noted(limits: Limits) -> Iterator[None]:
             raise KeyboardInterrupt
         limits.caught = signal.Signals(number)
         if sys.stderr.isatty():
-            print(f"{SIGNALS[limits.caught]}: saving after this step; once more stops at once", file=sys.stderr)
+            print(f"{SIGNALS[limits.caught]}: saving after this step; a second signal stops at once", file=sys.stderr)
 
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -15,7 +15,7 @@ def take_lock(folder: Path) -> int:
     """The descriptor that holds the folder's lock until it is closed. Raises InUseError, InputError."""
     path = folder / LOCK
     if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):  # a link would lock, and empty, another file
-        raise InputError(f"{path} is no ordinary file; move it away, and the lock is made anew")
+        raise InputError(f"{path} is not an ordinary file; move it away, and a new lock is made")
     with writing(folder):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:

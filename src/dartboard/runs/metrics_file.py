@@ -21,16 +21,17 @@ Line = Mapping[str, Any]
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of the file, none where there is none. Raises InputError where something else is in its place."""
+    """The bytes of the file, none if there is none. Raises InputError if something else is in its place."""
     return ordinary_bytes(path) if os.path.lexists(path) else b""
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The lines; a last one that is not whole yet is left out. Raises InputError where another is no JSON object."""
+    """The lines; an incomplete last one is left out. Raises InputError if another is not a JSON object."""
     found = []
     for line in content_of(path).split(b"\n")[:-1]:
         if (fields := as_object(line)) is None:
-            raise InputError(f"{path} is damaged: a line is no JSON object; `dartboard resume` mends an unfinished run")
+            text = f"{path} is damaged: a line is not a JSON object"
+            raise InputError(f"{text}; `dartboard resume` repairs an unfinished run")
         found.append(fields)
     return found
 
@@ -44,7 +45,7 @@ def as_object(line: bytes) -> dict[str, Any] | None:
 
 
 def last_line(path: Path) -> dict[str, Any]:
-    """The last whole line, or {} where there is none or it is damaged."""
+    """The last complete line, or {} if there is none or it is damaged."""
     lines = content_of(path).split(b"\n")[:-1]
     return (as_object(lines[-1]) or {}) if lines else {}
 
@@ -56,7 +57,7 @@ def num_epochs(path: Path) -> int:
 
 
 def last_epoch(lines: Iterable[Line]) -> Line:
-    """The last line of an epoch. Raises InputError where a gap has taken it."""
+    """The last line of an epoch. Raises InputError if a gap has taken it."""
     found = [line for line in lines if line.get("event") == "epoch"]
     if not found:
         raise InputError(
@@ -71,7 +72,7 @@ def as_line(fields: Line) -> bytes:
 
 
 def sync_length(path: Path) -> int:
-    """The file's length in bytes, after bringing it and its name to the disk; 0 where there is none."""
+    """The file's length in bytes, after syncing it and its name to the disk; 0 if there is none."""
     if not path.exists():
         return 0
     with writing(path.parent), about(path), open(path, "rb") as file:
@@ -98,7 +99,7 @@ def mend(path: Path, length: int, epoch: Line | None, step: int) -> bool:
 def mended(content: bytes, length: int, epoch: Line | None, until: Line) -> tuple[bytes, int]:
     """The first `length` bytes of the metrics, and how many of them are lost and now in lines that mark a gap.
 
-    epoch: an epoch's line that is put back where it is missing; until: what the line of a gap says of its end.
+    epoch: an epoch's line that is put back if it is missing; until: what the line of a gap says of its end.
     """
     content = content[:length]
     gaps, lost = list(damaged(content, length)), 0
@@ -118,7 +119,7 @@ def mended(content: bytes, length: int, epoch: Line | None, until: Line) -> tupl
 
 
 def damaged(content: bytes, length: int) -> Iterator[tuple[int, int]]:
-    """(start, end) of each stretch of the first `length` bytes that has no whole line, wide enough to be marked."""
+    """(start, end) of each stretch of the first `length` bytes without a complete line, wide enough to be marked."""
     start, position = None, 0
     for line in content.split(b"\n")[:-1]:
         end = position + len(line) + 1
@@ -134,7 +135,7 @@ def damaged(content: bytes, length: int) -> Iterator[tuple[int, int]]:
 
 
 def gap_line(start: int, size: int, until: Line) -> bytes:
-    """A line of so many bytes that says which bytes are missing, or as much of that as fits."""
+    """A line of `size` bytes that says which bytes are missing, or as much of that as fits."""
     if size == 0:
         return b""
     for fields in ({"event": "gap", "byte": start, "bytes": size, **until}, {"event": "gap"}):

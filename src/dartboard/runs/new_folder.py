@@ -11,7 +11,7 @@ from dartboard.runs.locks import LOCK
 def make_folder(folder: Path, beginning: Container[str], exist_ok: bool) -> list[Path]:
     """Makes it; returns which folders were not there, the innermost first. Raises as `check_empty`.
 
-    exist_ok: whether it may be there, empty. Where not, one of several that try at once gets it.
+    exist_ok: whether it may be there, empty. If not, one of several that try at once gets it.
     """
     with writing(folder):
         check_empty(folder, beginning)
@@ -35,5 +35,5 @@ def check_empty(folder: Path, beginning: Container[str]) -> None:
     left = all(name == LOCK or name in beginning or name.endswith(PART) for name in names)
     if names and not (LOCK in names and left):
         raise TakenError(
-            f"{folder} is not empty; give another folder with --out, or go on with: dartboard resume {folder}"
+            f"{folder} is not empty; give another folder with --out, or resume with: dartboard resume {folder}"
         )

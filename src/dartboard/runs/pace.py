@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 LONG_S = 3600.0  # what takes longer says so
-SURE_S = 10.0  # seconds of steps after which their number tells how long the whole takes
-SLOW_S = 30.0  # a first step that takes so long is enough to tell
+SURE_S = 10.0  # seconds of steps after which the time of the complete run is estimated
+SLOW_S = 30.0  # a first step that takes this long is enough for an estimate
 
 
 @dataclass
 class Pace:
-    """Watches the steps of a run. total_steps: of the whole run; most_s, most_steps: what a limit lets this process
+    """Watches the steps of a run. total_steps: of the complete run; most_s, most_steps: what a limit lets this process
     do; what: the run's name in a sentence; advice: what to do about it; said: whether the line has been said."""
 
     total_steps: int
@@ -32,20 +32,20 @@ class Pace:
         self.began_s = self.now()
 
     def line(self, step: int) -> str | None:
-        """What to say after a step, counted from 1 through the whole run; None where there is nothing to say."""
+        """What to say after a step, counted from 1 through the complete run; None if there is nothing to say."""
         if self.said:
             return None
         if self.first is None:
             self.first, self.first_s = step, self.now()
-        seconds = self.whole_s(step)
+        seconds = self.total_s(step)
         if seconds is None or seconds <= LONG_S:
             return None
         self.said = True
         rest = "" if self.first == 1 else "the rest of "
         return long_words(f"{rest}{self.what}", seconds, self.advice)
 
-    def whole_s(self, step: int) -> float | None:
-        """Seconds that all steps of this process will take; None where that is not known yet."""
+    def total_s(self, step: int) -> float | None:
+        """Seconds that all steps of this process will take; None if that is not known yet."""
         assert self.first is not None
         made, since_s, first_s = step - self.first, self.now() - self.first_s, self.first_s - self.began_s
         if made >= 2 and since_s >= SURE_S:
@@ -73,8 +73,8 @@ def seconds_in_words(seconds: float) -> str:
 
 def advice_for(settings: Mapping[str, Any]) -> str:
     """What a person can do about a long run with these settings."""
-    told = "Ctrl-C stops it resumably, --budget 1h does so by itself, --dry-run says more"
+    text = "Ctrl-C saves and stops it, as does --budget 1h; --dry-run prints more"
     sizes = {"channels": 1, "cells": 3}
     known = {name: settings[name] for name in sizes if isinstance(settings.get(name), int)}
     smaller = [f"--{name} {max(sizes[name], size // 2)}" for name, size in known.items() if size > sizes[name]]
-    return f"{told}; smaller: {' '.join(smaller)}" if smaller else f"{told}; shorter: fewer --epochs"
+    return f"{text}; smaller: {' '.join(smaller)}" if smaller else f"{text}; shorter: fewer --epochs"

@@ -1,4 +1,4 @@
-"""What is seen while a run works: a bar on a terminal, elsewhere a plain line an epoch; once, that it takes long."""
+"""The display of a run at work: a bar on a terminal, otherwise a plain line per epoch; once, that it takes long."""
 
 import sys
 from types import TracebackType
@@ -8,9 +8,9 @@ from dartboard.runs.pace import Pace
 
 
 class Progress:
-    """Plain lines on stdout, one an epoch. Use as a context manager. label: what the lines begin with.
+    """Plain lines on stdout, one per epoch. Use as a context manager. label: what the lines begin with.
 
-    pace: what tells whether the run takes more than an hour.
+    pace: estimates whether the run takes more than an hour.
     """
 
     def __init__(self, total_steps: int, total_epochs: int, label: str = "", pace: Pace | None = None) -> None:
@@ -35,7 +35,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         begin = f"{self.label}  " if self.label else ""
-        print(f"{begin}{line}\n", end="", flush=True)  # one write a line
+        print(f"{begin}{line}\n", end="", flush=True)  # one write per line
 
 
 class TerminalProgress(Progress):
@@ -87,7 +87,7 @@ class TerminalProgress(Progress):
 def progress_for(
     total_steps: int, total_epochs: int, label: str = "", pace: Pace | None = None, unit: str = "epoch"
 ) -> Progress:
-    """The bar where stdout is a terminal, plain lines elsewhere and where several runs, with labels, share it."""
+    """The bar if stdout is a terminal; plain lines otherwise, and if several runs, with labels, share it."""
     if label or not sys.stdout.isatty():
         return Progress(total_steps, total_epochs, label, pace)
     return TerminalProgress(total_steps, total_epochs, pace, unit)

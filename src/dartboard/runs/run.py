@@ -1,7 +1,7 @@
-"""A run: one folder, one job. Its config, environment, metrics and checkpoints; how it is stopped and gone on with.
+"""A run: one folder, one job. Its config, environment, metrics and checkpoints; how it is stopped and resumed.
 
 All randomness of a run comes from `Run.generator(name, index)`, a function of (seed, name, index): no state of a
-random number generator is ever saved, and a run that goes on from a checkpoint repeats what an unstopped one does.
+random number generator is ever saved, and a run that resumes from a checkpoint repeats what an unstopped one does.
 The files are described in docs/run-folder.md.
 """
 
@@ -22,12 +22,12 @@ from dartboard.devices import pick_device
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.paths import quoted
 from dartboard.runs import held_settings
-from dartboard.runs.allocator import kept_memory
+from dartboard.runs.allocator import reused_memory
 from dartboard.runs.atomic_files import about, failing, replace_file, writing
 from dartboard.runs.checkpoint import Checkpoint, checkpoints, prune, read_checkpoint, write_checkpoint
 from dartboard.runs.environment import describe, describe_data, note_kernels
 from dartboard.runs.json_files import as_json, finite, read_json
-from dartboard.runs.limits import Limits, limits_of, signals_noted
+from dartboard.runs.limits import Limits, catching_signals, limits_of
 from dartboard.runs.locks import LOCK, take_lock
 from dartboard.runs.metrics_file import METRICS, as_line, last_line, mend, read_lines, sync_length
 from dartboard.runs.new_folder import check_empty, make_folder
@@ -64,14 +64,14 @@ class Run:
         self.warm_start = from_table(table)
         self.settings: dict[str, Any] = table
         self.limits = Limits()
-        self.resumed_by = folder  # the folder to name in `dartboard resume`: of a study, where it is a part of one
-        self.label = ""  # what its lines begin with, where several runs work side by side
-        self.said_long = False  # whether a line has said that it takes more than an hour
+        self.resumed_by = folder  # the folder to name in `dartboard resume`: of a study, if it is a part of one
+        self.label = ""  # what its lines begin with, if several runs work side by side
+        self.length_announced = False  # whether a line has said that it takes more than an hour
         self._lock = take_lock(folder) if write else None
         self._made: list[Path] = []  # folders, the innermost first
         self._kept: list[Path] = []
         self._last_epoch: dict[str, Any] | None = None  # its line in the metrics
-        self._kernels_noted = self.command != "search" or self.settings.get("supernet") == "plain"
+        self._kernels_recorded = self.command != "search" or self.settings.get("supernet") == "plain"
         self._worked_s = 0.0
         self._started = self._saved = time.monotonic()
 
@@ -96,7 +96,7 @@ class Run:
         """A new run in a folder that is empty or not there yet; with exist_ok=False only in one that is not there.
 
         config: the method's or the training's frozen config; seed: short for setup=Setup(seed=seed); command and
-        method: told from the config's module where not given; parent: the search that a training's cell comes from, or
+        method: by default from the config's module; parent: the search that a training's cell comes from, or
         that a search begins from by `warm_start`, whose checkpoint is `start`; drawn: that the architecture was drawn
         at random, as the one of this number.
         Raises TakenError (folder not empty, or in use), InputError (folder not writable; device not there),
@@ -104,8 +104,8 @@ class Run:
         """
         folder, setup = Path(folder), setup or Setup()
         setup = setup if seed is None else replace(setup, seed=seed)
-        told_command, told_method = told_by_module(type(config).__module__)
-        header = {"command": command or told_command, "method": method or told_method, "space": space}
+        default_command, default_method = command_of_module(type(config).__module__)
+        header = {"command": command or default_command, "method": method or default_method, "space": space}
         parent_folder = parent.folder if isinstance(parent, Run) else parent
         environment = describe(pick_device(setup.device), None if parent_folder is None else str(parent_folder))
         environment |= {} if drawn is None else {"drawn": drawn}
@@ -130,7 +130,7 @@ class Run:
 
     @classmethod
     def open(cls, folder: str | Path, *, write: bool = False) -> "Run":
-        """The run in a folder; write=True to go on with it. Budgets of its config bound only its first process.
+        """The run in a folder; write=True to resume it. Budgets of its config bound only its first process.
 
         Raises InputError: no run there, its files damaged, or (write) in use, not writable, or its settings edited.
         """
@@ -145,8 +145,8 @@ class Run:
         run = cls(folder, write=write)
         try:
             if write and not run.check_settings():
-                told = "an older version began it, which kept no digest of its settings: an edit would not be noticed"
-                print(f"note: {folder}: {told}", file=sys.stderr, flush=True)
+                text = "an older version started it, without a digest of its settings, so an edit would not be noticed"
+                print(f"note: {folder}: {text}", file=sys.stderr, flush=True)
         except BaseException:
             run.close()
             raise
@@ -159,13 +159,13 @@ class Run:
         self.close()
 
     def close(self) -> None:
-        """Gives the folder free for other processes."""
+        """Releases the folder for other processes."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def discard(self) -> None:
-        """Takes a run that this process made, and that has done nothing yet, off the disk."""
+        """Deletes a run that this process made and that has done nothing yet."""
         if (self.folder / METRICS).exists() or (self.folder / CHECKPOINTS).exists():
             return
         for name in (CONFIG, ENVIRONMENT, ARCHITECTURE, LOCK):
@@ -183,12 +183,12 @@ class Run:
 
     @property
     def device(self) -> "torch.device":
-        """The device to compute on. Raises InputError where it is not there."""
+        """The device to compute on. Raises InputError if it is not there."""
         return pick_device(self.setup.device)
 
     @property
     def environment(self) -> dict[str, Any]:
-        """The content of environment.json. Raises InputError where it is damaged."""
+        """The content of environment.json. Raises InputError if it is damaged."""
         return read_json(self.folder / ENVIRONMENT)
 
     @property
@@ -201,7 +201,7 @@ class Run:
             choices = content["choices"].items()
             return Architecture(content["space"], tuple((name, as_tuples(value)) for name, value in choices))
         except (KeyError, AttributeError) as error:
-            raise InputError(f"{self.folder / ARCHITECTURE} holds no architecture; restore it or run anew") from error
+            raise InputError(f"no architecture in {self.folder / ARCHITECTURE}; restore it or run again") from error
 
     @property
     def elapsed_s(self) -> float:
@@ -223,7 +223,7 @@ class Run:
         return held_settings.new_run_command(self.folder / CONFIG, self.stored, self.environment)
 
     def check_settings(self) -> bool:
-        """Whether the run knows the settings it began with. Raises EditedSettingsError where config.toml has others."""
+        """Whether the run knows the settings it began with. Raises EditedSettingsError if config.toml has others."""
         new = f"start a new run with them: {self.new_run_command}"
         return held_settings.check(self.environment, self.stored, self.folder / CONFIG, new)
 
@@ -241,12 +241,12 @@ class Run:
             replace_file(self.folder / ENVIRONMENT, as_json({**environment, "data": describe_data(data)}))
             return
         if not isinstance(environment["data"], dict):
-            raise InputError(f"{self.folder / ENVIRONMENT} is damaged: data is no JSON object; restore it or run anew")
+            raise InputError(f"{self.folder / ENVIRONMENT} is damaged: data is not an object; restore it or run again")
         if environment["data"].get("fingerprint") != data.fingerprint:
             known = environment["data"].get("name")
             raise InputError(
-                f"the data of {self.folder} has changed: it began with other images, labels or splits of {known}; "
-                "bring them back, or begin a new run"
+                f"the data of {self.folder} has changed: it started with other images, labels or splits of {known}; "
+                "restore them, or start a new run"
             )
 
     def log(self, **fields: Any) -> None:
@@ -259,13 +259,13 @@ class Run:
             self._last_epoch = fields
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; a last line that is not whole yet is left out. Raises InputError if damaged."""
+        """The lines of metrics.jsonl; an incomplete last line is left out. Raises InputError if damaged."""
         return read_lines(self.folder / METRICS)
 
     def save(
         self, state: "Mapping[str, torch.Tensor]", *, step: int, epoch: int, extra: dict[str, Any] | None = None
     ) -> None:
-        """Writes a checkpoint, whole or not at all, and keeps the last two. extra: JSON values.
+        """Writes a checkpoint, completely or not at all, and keeps the last two. extra: JSON values.
 
         Raises CannotContinueError (disk full; the checkpoints before stay), InputError (not writable).
         """
@@ -278,28 +278,28 @@ class Run:
         self._saved = time.monotonic()
 
     def load(self) -> Checkpoint | None:
-        """The newest intact checkpoint, or None to start anew. A word on stderr where a newer one is torn.
+        """The newest intact checkpoint, or None to start. Prints a notice if a newer one is damaged.
 
-        Where the run is open for writing, metrics.jsonl is cut to the length it had then, and what of it is missing or
-        damaged is marked. Raises InputError where there are checkpoints and all are torn, or one is of another run.
+        If the run is open for writing, metrics.jsonl is cut to the length it had then, and what of it is missing or
+        damaged is marked. Raises InputError if all checkpoints are damaged, or one is of another run.
         """
         found = checkpoints(self.folder / CHECKPOINTS)
         for position in reversed(range(len(found))):
             checkpoint = read_checkpoint(found[position])
             if checkpoint is not None:
                 held_settings.check_own(self.environment, checkpoint.settings, found[position])
-                self._go_on_from(checkpoint, found[: position + 1])
+                self._continue_from(checkpoint, found[: position + 1])
                 return checkpoint
-            print(f"checkpoint {found[position]} is torn; going back to the one before", file=sys.stderr, flush=True)
+            print(f"checkpoint {found[position]} is damaged; the one before it is used", file=sys.stderr, flush=True)
         if found:
             raise InputError(
                 f"no checkpoint in {self.folder / CHECKPOINTS} is intact, and nothing was touched; put a copy of one "
                 f"back, or start a new run with the same settings: {self.new_run_command}"
             )
-        self._go_on_from(Checkpoint({}, 0, 0), [])
+        self._continue_from(Checkpoint({}, 0, 0), [])
         return None
 
-    def _go_on_from(self, checkpoint: Checkpoint, kept: list[Path]) -> None:
+    def _continue_from(self, checkpoint: Checkpoint, kept: list[Path]) -> None:
         if self._lock is None:
             return
         self._kept, self._worked_s = kept, checkpoint.elapsed_s
@@ -308,8 +308,8 @@ class Run:
         path, step = self.folder / METRICS, checkpoint.step
         if mend(path, checkpoint.metrics_bytes, checkpoint.last_epoch, step):
             rules = "; the rules of --stop do not see its epochs" if self.settings.get("stop") else ""
-            told = f"{path} has a gap before step {step}, which is marked in it; the weights are intact"
-            print(f"note: {told}, and the run goes on from them{rules}", file=sys.stderr, flush=True)
+            text = f"{path} has a gap before step {step}, which is marked in it; the weights are intact"
+            print(f"note: {text}, and the run continues from them{rules}", file=sys.stderr, flush=True)
         self._note_changes(step)
 
     def _note_changes(self, step: int) -> None:
@@ -324,38 +324,38 @@ class Run:
             self.log(event="setting", setting=name, before=before, now=value, step=step)
         if changes.keys() & {"device", "computed_on"}:
             was, is_ = (f"{one.get('device')} ({one.get('computed_on')})" for one in (known, now))
-            told = f"the device of {self.folder} was {was} and is {is_}: the last bits of its numbers may differ"
-            print(f"note: {told}", file=sys.stderr, flush=True)
+            text = f"the device of {self.folder} was {was} and is {is_}: the last bits of its numbers may differ"
+            print(f"note: {text}", file=sys.stderr, flush=True)
 
     def pulse(self, save: Callable[[], None], step: int) -> None:
         """To be called after every step: saves when it is time to; after a signal or at a limit saves and stops.
 
         save: writes a checkpoint from which the step after this one follows; step: steps done since the run began.
         Raises InterruptedRunError with the exit code 130, 143, or 0 at a limit; CannotContinueError, and saves nothing,
-        where another process has taken the run over.
+        if another process has taken the run over.
         """
         if self.limits.lost:
             raise CannotContinueError(f"{self.limits.lost}; nothing was written since")
         self.limits.note_step()
-        if not self._kernels_noted and self.device.type == "cpu":
+        if not self._kernels_recorded and self.device.type == "cpu":
             note_kernels(self.folder / ENVIRONMENT, self.setup.precision)
-        self._kernels_noted = True
+        self._kernels_recorded = True
         reason = self.limits.reason()
         if reason:
             save()
-            message = f"stopped by {reason[0]} after step {step}, saved; go on with: {self.resume_command}"
+            message = f"stopped by {reason[0]} after step {step}, saved; resume with: {self.resume_command}"
             raise InterruptedRunError(message, reason[1])
         if time.monotonic() - self._saved >= parse_duration(self.setup.save_every, "--save-every"):
             save()
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """Around a loop: memory is kept from step to step, signals are noted for `pulse`; what stops the work ends with
-        the words to go on with.
+        """Surrounds a loop: memory is reused from step to step, signals are left to `pulse`, and the message of what
+        stops the work ends with the command that resumes it.
 
         Raises CannotContinueError for a full or failing disk and for want of memory.
         """
-        with signals_noted(self.limits), kept_memory():
+        with catching_signals(self.limits), reused_memory():
             try:
                 with writing(self.folder):
                     yield
@@ -371,27 +371,27 @@ class Run:
                 raise CannotContinueError(self._memory_advice()) from error
 
     def _memory_advice(self) -> str:
-        """What to do where memory is used up: other settings need a new run, the same ones more memory."""
+        """What to do if memory is used up: other settings need a new run, the same ones more memory."""
         saved = f"the last checkpoint is {self._kept[-1].name}" if self._kept else "nothing is saved yet"
         size = self.settings.get("batch_size", 1)
         smaller = f" ({size // 2} in place of {size})" if size > 1 else ""
-        advice = f"begin a new run with a smaller --batch-size{smaller} or fewer --channels"
-        return f"out of memory, {saved}; {advice}, or free some memory and go on with: {self.resume_command}"
+        advice = f"start a new run with a smaller --batch-size{smaller} or fewer --channels"
+        return f"out of memory, {saved}; {advice}, or free some memory and resume with: {self.resume_command}"
 
     def _with_resume(self, message: str) -> str:
-        return message if self.resume_command in message else f"{message}; then go on with: {self.resume_command}"
+        return message if self.resume_command in message else f"{message}; then resume with: {self.resume_command}"
 
     def _pace(self, total_steps: int) -> Pace:
         """The pace of the run from where it stands, under the limits of this process."""
         is_stage, limits = self.resumed_by != self.folder, self.limits
         what = "this stage of the study" if is_stage else "this run"
-        advice = "Ctrl-C stops the study resumably" if is_stage else advice_for(self.settings)
+        advice = "Ctrl-C saves and stops the study" if is_stage else advice_for(self.settings)
         most_steps = math.inf if limits.steps is None else limits.steps - limits.steps_done
         left_s = limits.seconds - (time.monotonic() - limits.started)
-        return Pace(total_steps, left_s, most_steps, what, advice, said=self.said_long)
+        return Pace(total_steps, left_s, most_steps, what, advice, said=self.length_announced)
 
     def progress(self, *, total_steps: int, total_epochs: int, unit: str = "epoch") -> Progress:
-        """What is seen of the work, as a context manager: a bar on a terminal, a line an epoch elsewhere."""
+        """What is seen of the work, as a context manager: a bar on a terminal, a line per epoch elsewhere."""
         return progress_for(total_steps, total_epochs, self.label, self._pace(total_steps), unit)
 
     def finish(self, architecture: Architecture | None = None, **result: Any) -> None:
@@ -402,13 +402,13 @@ class Run:
         sync_length(self.folder / METRICS)
 
 
-def told_by_module(module: str) -> tuple[str, str | None]:
+def command_of_module(module: str) -> tuple[str, str | None]:
     """("search", "darts") of dartboard.methods.darts, ("train", None) of anything else."""
     parts = module.split(".")
     return ("search", parts[-1]) if "methods" in parts[:-1] else ("train", None)
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error tells that memory is used up: Python's, the GPU's, or the CPU allocator's."""
+    """Whether an error says that memory is used up: Python's, the GPU's, or the CPU allocator's."""
     words = ("out of memory", "can't allocate memory", "not enough memory", "could not create a primitive")  # oneDNN's
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)

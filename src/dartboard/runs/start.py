@@ -1,4 +1,4 @@
-"""What a run begins with where it starts from another one: which run, what of it, and the copy of its checkpoint."""
+"""The warm start of a run: from which run, what is taken from it, and the copy of its checkpoint."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ START = "start"  # the folder in a run that holds the checkpoint of the run befo
 
 @dataclass(frozen=True)
 class WarmStart:
-    """What a search takes from another one. Raises InputError where carry names nothing."""
+    """What a search takes from another one. Raises InputError if carry names nothing."""
 
     from_: str
     """the run to begin from"""
@@ -40,7 +40,7 @@ def to_table(warm_start: WarmStart | None) -> dict[str, Any]:
 
 
 def from_table(table: dict[str, Any]) -> WarmStart | None:
-    """Takes those keys out of a table. Raises InputError where one has no sense."""
+    """Takes those keys out of a table. Raises InputError if one has no sense."""
     found = {name: table.pop(key) for name, key in KEYS.items() if key in table}
     if "from_" not in found:
         return None
@@ -51,7 +51,7 @@ def from_table(table: dict[str, Any]) -> WarmStart | None:
 
 
 def keep_start(folder: Path, checkpoint: Checkpoint) -> None:
-    """Copies what the run begins from into its folder: it needs the other run no more."""
+    """Copies what the run starts from into its folder: it no longer needs the other run."""
     if not checkpoints(folder / START):
         write_checkpoint(folder / START, checkpoint)
 

@@ -14,7 +14,7 @@ from dartboard.runs.atomic_files import FULL, PART, as_bytes, replace_file, writ
 def write_target(path: str | os.PathLike[str], data: bytes | str) -> None:
     """Writes the file that a person named.
 
-    An ordinary file, or the one that a link leads to, is written whole or not at all, and keeps its mode. A pipe or a
+    An ordinary file, or the one that a link leads to, is written completely or not at all; its mode stays. A pipe or a
     character device is written into. Raises InputError (a folder, no folder to write in, a pipe that nobody reads,
     another kind of device, not allowed), CannotContinueError (no room), BrokenPipeError (the reader has left).
     """
@@ -35,7 +35,7 @@ def write_target(path: str | os.PathLike[str], data: bytes | str) -> None:
 
 
 def mode_of(path: Path) -> int | None:
-    """Kind and permissions of what a path leads to; None where there is nothing yet. Raises OSError."""
+    """Kind and permissions of what a path leads to; None if there is nothing yet. Raises OSError."""
     try:
         return os.stat(path).st_mode
     except FileNotFoundError:

@@ -18,7 +18,7 @@ STEPS = ("alpha", "weights")  # the parts in which networks learn
 
 
 @dataclass
-class Clock:
+class Timer:
     """spent: seconds by the names of the parts, a part inside of another as "outer/inner"."""
 
     device: str = "cpu"
@@ -40,7 +40,7 @@ class Clock:
         self._open.append((outer + name, self.now()))
 
     def stop(self) -> None:
-        """Ends the part begun last."""
+        """Ends the part started last."""
         name, start = self._open.pop()
         self._unread.append((name, start, self.now()))
 

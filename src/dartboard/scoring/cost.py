@@ -29,7 +29,7 @@ SIZES = FAMILIES["darts"].sizes
 
 @dataclass(frozen=True)
 class Cost:
-    """params: trainable numbers without the auxiliary head; params_with_auxiliary: with it, equal where the network
+    """params: trainable numbers without the auxiliary head; params_with_auxiliary: with it, equal if the network
     has none; macs: multiply-adds of one image; map_values: numbers in the results of its convolutions, which is what
     the memory of a training step grows with."""
 

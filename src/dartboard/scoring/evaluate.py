@@ -16,7 +16,7 @@ from dartboard.tasks.task import Task
 
 
 @contextmanager
-def kept_buffers(module: nn.Module) -> Iterator[None]:
+def restored_buffers(module: nn.Module) -> Iterator[None]:
     """Restores all buffers of the module (BatchNorm's running statistics) bit for bit afterwards."""
     found: dict[torch.dtype, list[Tensor]] = {}  # one copy a number format: few kernels on a GPU
     for buffer in module.buffers():
@@ -49,7 +49,7 @@ def choice_score(
     """Loss and metric of a split by a choice in the supernet, by shared weights and batch statistics."""
     was_training = supernet.training
     supernet.train()
-    with kept_buffers(supernet):
+    with restored_buffers(supernet):
         found = task.score(lambda x, state: output(supernet, x, choice, state=state), split, supernet)
     supernet.train(was_training)
     return found
@@ -75,17 +75,17 @@ def shared_weights_score(
     return found["val_loss"], found["val_accuracy"]
 
 
-# --- Running statistics made anew, and answers image by image --------------------------------------------------------
+# --- Recalibrated running statistics, and answers image by image ------------------------------------------------------
 
 
 @torch.no_grad()
 def recalibrate(module: nn.Module, predict: Callable[[Tensor], object], batches: Iterable[Tensor]) -> None:
-    """Makes BatchNorm's running statistics anew: the plain mean, over the batches, of each batch's mean and variance.
+    """Recalibrates BatchNorm's running statistics: the plain mean, over the batches, of each batch's mean and variance.
 
     predict: computes the module on a batch of images (B, C, H, W), in training mode; the weights stay as they are. A
     network cut out of a supernet has weights of its own use only with statistics of its own: those it brings along
     were gathered by the mixture of all operations (SPOS, Guo et al. 2020, section 3.4, does the same). The variance is
-    the unbiased one, as in training. What `predict` does not reach keeps mean 0 and variance 1.
+    the unbiased one, as in training. What `predict` does not reach has mean 0 and variance 1.
     """
     norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d) and layer.track_running_stats]
     momenta, was_training = [norm.momentum for norm in norms], module.training

@@ -58,7 +58,7 @@ def sample_within(
     """An architecture drawn uniformly from those of the space that are within the limits, by drawing until one is.
 
     draw: another way to draw from the space, such as a mutation. Raises InputError, naming what the smallest costs,
-    where that is over a limit, or where of 1,000 draws none is within them all.
+    if that is over a limit, or if of 1,000 draws none is within them all.
     """
     draw = draw or space.sample
     if not limits:

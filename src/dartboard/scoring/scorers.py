@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Score:
     """value: what is compared, higher is better, an accuracy in [0, 1]; numbers: what else was measured, by name;
-    source: where the value comes from, in words; seconds: what it took."""
+    source: the origin of the value, in words; seconds: what it took."""
 
     value: float
     numbers: Mapping[str, float] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """Tables of accuracies that others have measured: a search reads one column, and its result is shown by another.
 
-No table ships with dartboard; docs/tables.md tells what a file must hold and what its numbers can and cannot say.
+No table ships with dartboard; docs/tables.md says what a file must contain and what its numbers can and cannot say.
 Nothing here imports torch.
 """
 
@@ -49,7 +49,7 @@ LAYOUTS: dict[str, Layout] = {
 class Table:
     """Accuracies in [0, 1] of every architecture of a space.
 
-    seen: what a search reads, from the column `seen_column`; shown: what its result is told by, from `shown_column`.
+    seen: what a search reads, from the column `seen_column`; shown: what its result reports, from `shown_column`.
     others: the further columns of the file, which are not used.
     """
 
@@ -96,11 +96,11 @@ def split_column(word: str) -> tuple[str, str | None]:
 
 
 def read_table(path: str | Path, layout: Layout, column: str | None = None) -> Table:
-    """The two columns of a table, each architecture once. column: a key of layout.columns; the first where not given.
+    """The two columns of a table, each architecture once. column: a key of layout.columns; by default the first.
 
-    Raises InputError in one line that names the file, and the row where one is wrong: no such file, not text, no such
+    Raises InputError in one line that names the file, and the row if one is wrong: no such file, not text, no such
     column, a row of another length, an architecture that cannot be read, one that is missing or there twice, an
-    accuracy that is no number or lies outside of 0 to 100, a column that holds fractions in place of percent.
+    accuracy that is not a number from 0 to 100, a column with fractions in place of percent.
     """
     seen_column, shown_column = layout.columns[column or next(iter(layout.columns))]
     seen: dict[Architecture, float] = {}
@@ -114,7 +114,7 @@ def read_table(path: str | Path, layout: Layout, column: str | None = None) -> T
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
         if architecture in lines:
-            raise InputError(f"{where} has the architecture of line {lines[architecture]} again; leave one of the two")
+            raise InputError(f"{where} repeats the architecture of line {lines[architecture]}; remove one of the two")
         lines[architecture] = number
         seen[architecture] = percent(row[seen_column], f"{where}, {seen_column}")
         shown_[architecture] = percent(row[shown_column], f"{where}, {shown_column}")
@@ -134,7 +134,7 @@ def check_complete(path: str | Path, layout: Layout, found: Mapping[Architecture
             raise InputError(f"{where}: {layout.write(architecture)} is not in the space {layout.space.name}")
     if missing := [one for one in layout.space.enumerate() if one not in found]:
         count = f"{len(missing):,} of the {len(missing) + len(found):,} architectures"
-        raise InputError(f"{shown(path)} lacks {count}, such as {layout.write(missing[0])}; give the whole table")
+        raise InputError(f"{shown(path)} lacks {count}, such as {layout.write(missing[0])}; give the complete table")
 
 
 def percent(text: str, where: str) -> float:
@@ -179,8 +179,8 @@ def lines_of(path: str | Path) -> Iterator[tuple[int, list[str]]]:
                 if row:
                     yield reader.line_num, row
     except UnicodeDecodeError as error:
-        raise InputError(f"{shown(path)} is no text; give a table as CSV") from error
+        raise InputError(f"{shown(path)} is not text; give a table as CSV") from error
     except OSError as error:
         raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from error
     except csv.Error as error:
-        raise InputError(f"{shown(path)} is no CSV: {error}; give a table as CSV") from error
+        raise InputError(f"{shown(path)} is not CSV: {error}; give a table as CSV") from error

@@ -1,4 +1,4 @@
-"""What a search does for the rules of stop_rules.py: hold images back for them, measure, end, write what each kept."""
+"""What a search does for the rules of stop_rules.py: hold out images, measure, stop, write the cell of each."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +15,7 @@ from dartboard.networks.fast.mixed_cell import twice_differentiable
 from dartboard.runs.atomic_files import replace_file, writing
 from dartboard.runs.json_files import as_json
 from dartboard.runs.run import Run
-from dartboard.scoring.evaluate import kept_buffers, shared_weights_score
+from dartboard.scoring.evaluate import restored_buffers, shared_weights_score
 from dartboard.search import stop_rules
 from dartboard.search.hessian import MOST_PRODUCTS, largest_eigenvalue
 from dartboard.search.stop_rules import Rule, Stopped
@@ -27,7 +27,7 @@ from dartboard.training import loop, optimizers
 SHARE = 0.1  # of the work of a search that reading eigenvalues may take
 PASSES = 1 + 2 * MOST_PRODUCTS  # forward and backward passes of a reading: the gradient's graph, two for a product
 FEWEST = 8  # images of a reading: BatchNorm needs some
-MEMORY = 4  # a reading keeps what so many passes of its images keep; a batch by this is a reading's most
+MEMORY = 4  # a reading stores as much as this many passes of its images; a batch divided by this is its limit
 
 Mixture = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
@@ -118,7 +118,7 @@ def readings(
     return found
 
 
-SCORED = 256  # images a batch where the held-out part is scored
+SCORED = 256  # images per batch for scoring the held-out part
 
 
 def dominant_eigenvalue(
@@ -131,25 +131,25 @@ def dominant_eigenvalue(
     sample, leaves = sample.to(next(supernet.parameters()).device), list(alpha.values())
     x = normalise(sample.images[torch.arange(len(sample), device=sample.labels.device)], data.mean, data.std)
     weights = list(supernet.parameters())
-    with twice_differentiable(), kept_buffers(supernet), optimizers.frozen(weights), torch.enable_grad():
+    with twice_differentiable(), restored_buffers(supernet), optimizers.frozen(weights), torch.enable_grad():
         logits = supernet(x.to(weights[0].dtype), mixture(alpha))
         loss = cross_entropy(logits, sample.labels)
         return largest_eigenvalue(loss, leaves, run.generator("eigenvalue-start")).value
 
 
-# --- What is kept ----------------------------------------------------------------------------------------------------
+# --- What is stored ---------------------------------------------------------------------------------------------------
 
 
 def outcomes(watch: Watch, lines: Sequence[Mapping[str, Any]]) -> dict[Rule, Stopped]:
-    """What each rule keeps of the search as far as it went."""
+    """The verdict and cell of each rule for the search so far."""
     found = {rule: stop_rules.outcome(rule, lines, watch.mixed) for rule in watch.rules}
     return {rule: stopped for rule, stopped in found.items() if stopped is not None}
 
 
 def chosen(watch: Watch, lines: Sequence[Mapping[str, Any]]) -> tuple[Rule, Stopped] | None:
-    """The rule whose cell is the search's result; None where that is the last epoch's.
+    """The rule whose cell is the search's result; None if that is the last epoch's.
 
-    The first that fired; where none did, held-out: it keeps its best to the end.
+    The first that fired; if none did, held-out: it selects its best at the end.
     """
     if not watch.ends:
         return None

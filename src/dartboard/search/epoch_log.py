@@ -19,10 +19,10 @@ from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.tasks.task import Task
 from dartboard.training import loop
 
-EVIDENCE = ("val_accuracy", "derived_val_accuracy")
+RESULT_NUMBERS = ("val_accuracy", "derived_val_accuracy")
 
 
-Table = Tensor | Sequence[Tensor]  # rows x columns; a tensor a row where the rows are of different lengths
+Table = Tensor | Sequence[Tensor]  # rows x columns; one tensor per row if the rows have different lengths
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def write_result(run: Run, last: Architecture, watch: early_stopping.Watch) -> t
     by = early_stopping.chosen(watch, lines)
     line = last_epoch(lines) if by is None else next(line for line in epochs if line["epoch"] == by[1].kept)
     found = last if by is None else early_stopping.architecture_of(by[1])
-    numbers = {name: line[name] for name in EVIDENCE}
+    numbers = {name: line[name] for name in RESULT_NUMBERS}
     if not run.done:
         run.finish(found, **numbers, **early_stopping.write(watch, lines, run), elapsed_s=run.elapsed_s)
     return found, numbers

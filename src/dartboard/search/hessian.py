@@ -2,7 +2,7 @@
 
 Lanczos' method asks only for products of the Hessian with vectors, H v = d/dx (v . dL/dx), and those come from
 differentiating a loss twice: one graph of the gradient, then one pass through it for each product. A handful of
-products is enough where the dense Hessian takes one for each parameter (224 in the DARTS space).
+products is enough; the dense Hessian takes one for each parameter (224 in the DARTS space).
 
 Differences of gradients, (dL(x + r v) - dL(x - r v)) / 2 r, would do with the first derivatives of the compiled
 kernels, but do not measure the same: a ReLU that flips between the two points makes a jump, and the result depends on
@@ -10,7 +10,7 @@ r (docs/early-stopping.md has figures; benchmarks/hessian_products.py makes them
 
 Sources: Lanczos 1950; an eigenvalue lies within the residual beta_k |s_k| of the Ritz value (Parlett, The Symmetric
 Eigenvalue Problem, chapter 13). Zela et al. (RobustDARTS, ICLR 2020; automl/RobustDARTS, src/search/analyze.py) make
-the whole Hessian, a row at a time, and take its largest eigenvalue.
+the complete Hessian, row by row, and take its largest eigenvalue.
 """
 
 import math
@@ -61,7 +61,7 @@ def lanczos(product: Product, start: Tensor, tolerance: float, most: int) -> Eig
     """The largest eigenvalue of a symmetric operator. start: (n,) float64, not zero.
 
     Ends when the residual is at most tolerance * |value|, after `most` products, or when the space is exhausted; with
-    NaN where a product is not finite.
+    NaN if a product is not finite.
     Every vector is made orthogonal to all before, twice: with few vectors that is cheap, and nothing is found twice.
     """
     basis = [start / start.norm()]

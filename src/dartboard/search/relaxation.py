@@ -27,7 +27,7 @@ WORK = EpochWork(
     learn_on=("train",),
     score_on="val",
     left_out={"stop": ""},  # the images of a dry run would be too few
-    remark="the rules of --stop are not in these times; eigenvalue is made to take at most a tenth of the run",
+    remark="the rules of --stop are not in these times; eigenvalue takes at most a tenth of the run",
 )
 
 
@@ -38,7 +38,7 @@ class Settings(supernets.Settings):
     stop: str = ""
     """rules that say when to stop, such as skips:2,stable:10,eigenvalue,held-out (docs/early-stopping.md)"""
     stop_mode: Literal["stop", "report"] = "stop"
-    """stop: end when the first rule fires, with its cell; report: continue, and say what each would have kept"""
+    """stop: end when the first rule fires, with its cell; report: run to the end, and report the cell of each rule"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,10 +113,10 @@ def finish_epoch(
 ) -> None:
     """Scores the epoch, measures what the stopping rules ask for, and writes its line."""
     place, (weights, architecture) = state.place, derived(state, mixture)
-    with place.clock("scoring"):
+    with place.timer("scoring"):
         numbers = {"lr": lr, **place.means(task)}
         numbers |= epoch_log.scores(state.supernet, weights, architecture, task)
-    with place.clock("stopping") if watch.rules else nullcontext():
+    with place.timer("stopping") if watch.rules else nullcontext():
         numbers |= early_stopping.readings(watch, place.epoch, state.supernet, state.alpha, mixture, data, run)
     epoch_log.log_epoch(run, place, numbers, progress, tables(state), architecture)
 

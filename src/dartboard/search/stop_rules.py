@@ -1,15 +1,15 @@
 """When a search would better have ended: rules that read the lines its epochs left in metrics.jsonl. No torch.
 
-| rule             | fires when                                                     | keeps the cell of           |
+| rule             | fires when                                                     | selects the cell of         |
 |------------------|----------------------------------------------------------------|-----------------------------|
-| skips:2          | the normal cell comes to so many skip connections              | the epoch before            |
-| stable:10        | the order of the learnable operations was the same for so long | that epoch                  |
+| skips:2          | the normal cell reaches this number of skip connections        | the epoch before            |
+| stable:10        | the order of the learnable operations was the same that long   | that epoch                  |
 | eigenvalue:1.3:2 | the eigenvalue, read every 2 epochs, has grown 1.3 times       | the epoch it has grown from |
-| held-out:0.05:0  | the best score on a part of train (0.05) is so many epochs old | the epoch of the best score |
+| held-out:0.05:0  | the best score on a part of train (0.05) is that old in epochs | the epoch of the best score |
 |                  | (0: never)                                                     |                             |
 
-A rule that never fires keeps the last epoch, held-out the best one. docs/early-stopping.md has sources and departures.
-Each rule is a function of the lines alone; these are cut to the checkpoint where a search goes on, so it decides alike.
+A rule that never fires selects the last epoch, held-out the best. docs/early-stopping.md has sources and departures.
+Each rule is a function of the lines alone; a resumed search cuts these to its checkpoint, so it decides alike.
 """
 
 import math
@@ -45,13 +45,13 @@ class Rule:
 
     @property
     def file_name(self) -> str:
-        """Of the cell it keeps, in the run's folder `stopped`."""
+        """Of its cell, in the run's folder `stopped`."""
         return f"{self.text.replace(':', '-')}.json"
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """What a rule says of a search. epoch: after which it fired, None where it has not; kept: the epoch of its cell.
+    """What a rule says of a search. epoch: after which it fired, None if it has not; kept: the epoch of its cell.
 
     architecture: that cell, as the line of the epoch has it; why: in a few words.
     """
@@ -107,11 +107,11 @@ def check_space(rules: Sequence[Rule], space: SearchSpace) -> None:
     family = FAMILIES[space.family]
     most = max(len(learnable(row, family)) for rows in family.mixed(space).values() for row in rows)
     if any(rule.name == "stable" for rule in rules) and most < (2 if family.rivals is None else 1):
-        raise InputError(f"--stop stable goes by the order of convolutions, and {space.name} has none; leave it out")
+        raise InputError(f"--stop stable compares the order of convolutions, and {space.name} has none; leave it out")
 
 
 def verdict(rule: Rule, lines: Sequence[Line], mixed: Mixed) -> Stopped | None:
-    """What the rule says at the first epoch at which it fires; None where it never does.
+    """What the rule says at the first epoch at which it fires; None if it never does.
 
     lines: of metrics.jsonl, of which those of epochs count; mixed: what each edge mixes, the columns of alpha.
     """
@@ -119,13 +119,13 @@ def verdict(rule: Rule, lines: Sequence[Line], mixed: Mixed) -> Stopped | None:
 
 
 def outcome(rule: Rule, lines: Sequence[Line], mixed: Mixed) -> Stopped | None:
-    """The verdict or, where the rule never fires, the cell it keeps all the same; None before the first epoch."""
+    """The verdict or, if the rule never fires, the cell that it selects at the end; None before the first epoch."""
     found, epochs = verdict(rule, lines, mixed), epochs_of(lines)
     if found is not None or not epochs:
         return found
     if rule.name == "held-out" and (best := best_scored(epochs)) is not None:
-        return replace(kept(best, f"best score: {score_words(best)}"), epoch=None)
-    return replace(kept(epochs[-1], "never fired; the last epoch"), epoch=None)
+        return replace(stopped_with(best, f"best score: {score_words(best)}"), epoch=None)
+    return replace(stopped_with(epochs[-1], "never fired; the last epoch"), epoch=None)
 
 
 def first(rules: Sequence[Rule], lines: Sequence[Line], mixed: Mixed) -> tuple[Rule, Stopped] | None:
@@ -138,7 +138,7 @@ def epochs_of(lines: Sequence[Line]) -> list[Line]:
     return [line for line in lines if line.get("event") == "epoch" and "architecture" in line]
 
 
-def kept(line: Line, why: str, fired: Line | None = None) -> Stopped:
+def stopped_with(line: Line, why: str, fired: Line | None = None) -> Stopped:
     """The cell of an epoch's line; the rule fired at another one's, or at the same."""
     return Stopped((fired or line)["epoch"], line["epoch"], line["architecture"], why)
 
@@ -147,7 +147,7 @@ def kept(line: Line, why: str, fired: Line | None = None) -> Stopped:
 
 
 def skips(rule: Rule, epochs: Sequence[Line], mixed: Mixed) -> Stopped | None:
-    """DARTS+ (Liang et al., arXiv 1909.06035), criterion 1: so many skip connections in one normal cell.
+    """DARTS+ (Liang et al., arXiv 1909.06035), criterion 1: this number of skip connections in one normal cell.
 
     It fires where their number rises to the limit, so that there is a cell before: one that has them from the noise of
     the first epochs on has not collapsed into them.
@@ -155,7 +155,7 @@ def skips(rule: Rule, epochs: Sequence[Line], mixed: Mixed) -> Stopped | None:
     limit = int(rule.numbers[0])
     for before, now in pairwise(epochs):
         if num_skips(before) < limit <= num_skips(now):
-            return kept(before, f"{num_skips(now)} skip connections in the {family_of(mixed).main}", now)
+            return stopped_with(before, f"{num_skips(now)} skip connections in the {family_of(mixed).main}", now)
     return None
 
 
@@ -165,23 +165,23 @@ def num_skips(line: Line) -> int:
 
 @lru_cache(maxsize=4096)
 def skips_of(text: str) -> int:
-    """Skip connections of the cell that keeps the size of maps."""
+    """Skip connections of the cell that does not change the size of maps."""
     architecture = formats.read(text)[0]
     return FAMILIES[architecture.space].num_skips(architecture)
 
 
 def stable(rule: Rule, epochs: Sequence[Line], mixed: Mixed) -> Stopped | None:
-    """DARTS+, criterion 2: the order of alpha among learnable operations has not changed for so many epochs."""
+    """DARTS+, criterion 2: the order of alpha among learnable operations has not changed for this number of epochs."""
     orders, same = [order(line, mixed) for line in epochs], 0
     for number in range(1, len(epochs)):
         same = same + 1 if orders[number] == orders[number - 1] else 0
         if same == int(rule.numbers[0]):
-            return kept(epochs[number], f"the same order of operations for {counted(same)}")
+            return stopped_with(epochs[number], f"the same order of operations for {counted(same)}")
     return None
 
 
 def order(line: Line, mixed: Mixed) -> tuple[tuple[int, ...], ...]:
-    """On every edge its learnable operations, by alpha; where no edge has two, at every node its edges by theirs."""
+    """On every edge its learnable operations, by alpha; if no edge has two, at every node its edges by theirs."""
     family = family_of(mixed)
     tables = {kind: [softmax(row) for row in line[f"alpha_{kind}"]] for kind in mixed}
     columns = {kind: [learnable(row, family) for row in rows] for kind, rows in mixed.items()}
@@ -214,7 +214,7 @@ def eigenvalue(rule: Rule, epochs: Sequence[Line], mixed: Mixed) -> Stopped | No
     """RobustDARTS-ES (Zela et al., ICLR 2020, arXiv 1909.09656; automl/RobustDARTS, src/search/train_search.py).
 
     At each reading the average around the reading two before (5 readings: the last one it can have) is compared with
-    that around the reading four before that one. It keeps the cell of the earlier one: 12 epochs before now.
+    that around the reading four before that one. It selects the cell of the earlier one: 12 epochs before now.
     """
     ratio, every = rule.numbers[0], int(rule.numbers[1])
     values = {line["epoch"]: line["eigenvalue"] for line in epochs if line.get("eigenvalue") is not None}
@@ -225,12 +225,12 @@ def eigenvalue(rule: Rule, epochs: Sequence[Line], mixed: Mixed) -> Stopped | No
         later, before = average(values, middle, every), average(values, earlier, every)
         if earlier >= FIRST_EPOCH and later is not None and before is not None and later > ratio * before > 0:
             why = f"the eigenvalue grew from {before:.3g} to {later:.3g}, {later / before:.2f} times"
-            return kept(lines[earlier], why, lines[now])
+            return stopped_with(lines[earlier], why, lines[now])
     return None
 
 
 def average(values: Mapping[int, float], middle: int, every: int) -> float | None:
-    """Of the readings around one, fewer only before the search's first; None where one of them is missing."""
+    """Of the readings around one, fewer only before the search's first; None if one of them is missing."""
     around = [middle + every * offset for offset in range(-(WINDOW // 2), WINDOW // 2 + 1)]
     found = [values.get(epoch) for epoch in around if epoch >= 0]
     known = [value for value in found if value is not None]
@@ -243,7 +243,7 @@ def held_out(rule: Rule, epochs: Sequence[Line], mixed: Mixed) -> Stopped | None
     for number, now in enumerate(epochs):
         best = best_scored(epochs[: number + 1])
         if patience and best is not None and now["epoch"] - best["epoch"] >= patience:
-            return kept(best, f"no better score for {counted(patience)} than {score_words(best)}", now)
+            return stopped_with(best, f"no better score for {counted(patience)} than {score_words(best)}", now)
     return None
 
 

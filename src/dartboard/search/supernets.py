@@ -1,5 +1,5 @@
 """What all searches with shared weights have in common and no paper claims: their settings, the supernet with its
-optimizer, where a search begins or resumes, the learning rate, what surrounds the loop. The loop is the method's own.
+optimizer, the start or resumption of a search, the learning rate, what surrounds the loop. The loop is the method's.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,9 +37,9 @@ class Settings:
     epochs: int = 50
     """passes over the training split (--epochs 50)"""
     schedule_epochs: int | None = None
-    """epochs until the learning rate is at its end, where another search will continue this one; none: its own"""
+    """epochs of the learning rate schedule, if another search will continue this one; none: --epochs"""
     batch_size: int = 64
-    """images a batch, for the weights and for the architecture alike (--batch_size 64)"""
+    """images per batch, for the weights and for the architecture (--batch_size 64)"""
     lr: float = 0.025
     """learning rate of the weights at the start (--learning_rate)"""
     lr_min: float = 0.001
@@ -76,7 +76,7 @@ class State:
     """Everything that changes during a search with shared weights, in a space that does not.
 
     A method adds fields of its own; a checkpoint holds every field that has tensors. SAVED_AS: the names of parts in a
-    checkpoint, where they are not those of the fields.
+    checkpoint, if they are not those of the fields.
     """
 
     SAVED_AS: ClassVar[Mapping[str, str]] = {"w_optimizer": "w"}
@@ -124,9 +124,9 @@ def sgd(config: Settings, supernet: nn.Module) -> torch.optim.Optimizer:
 
 
 def start(state: State, config: Settings, run: Run, carried: warm_start.Carried) -> None:
-    """Puts the run's newest checkpoint into a fresh state or, where there is none, what the run takes from another.
+    """Puts the run's newest checkpoint into a fresh state or, if there is none, what the run takes from another.
 
-    carried: what the method can take. Raises InputError where it does not fit, and for a schedule that is too short.
+    carried: what the method can take. Raises InputError if it does not fit, and for a schedule that is too short.
     """
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, state.place, **state.parts())
@@ -146,15 +146,15 @@ def learning_rate(config: Settings, place: loop.Place, epoch: int) -> float:
 
 @contextmanager
 def at_work(config: Settings, state: State, task: Task, run: Run) -> Iterator[Progress]:
-    """Around the loop: signals and memory are attended to, times are taken, and progress is shown by what it gives.
+    """Surrounds the loop: handles signals and memory, takes times, and yields what shows the progress.
 
     Raises as `Run.guarded`.
     """
-    num_steps, clock = len(task.order("train", run, 0)), state.place.clock
+    num_steps, timer = len(task.order("train", run, 0)), state.place.timer
     parts = [part for part in state.parts().values() if isinstance(part, nn.Module | torch.optim.Optimizer)]
     watched = () if cuda_graphs.wanted(run.device) else parts
     progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
-    with run.guarded(), progress_ as progress, clock.watching(*watched), cuda_graphs.own_stream(run.device):
+    with run.guarded(), progress_ as progress, timer.watching(*watched), cuda_graphs.own_stream(run.device):
         yield progress
 
 

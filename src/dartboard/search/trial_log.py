@@ -14,13 +14,13 @@ from dartboard.spaces.search_space import Architecture
 
 def log_trial(run: Run, number: int, architecture: Architecture, score: Score, cost: Cost | None = None) -> None:
     """The line of one scored architecture in the metrics. number: of the trial, from 0."""
-    told = formats.write(architecture, FAMILIES[architecture.space].notation)
+    text = formats.write(architecture, FAMILIES[architecture.space].notation)
     fields = fields_of(number, score, cost)
-    run.log(event="trial", **fields, architecture=told, score_s=score.seconds, elapsed_s=run.elapsed_s)
+    run.log(event="trial", **fields, architecture=text, score_s=score.seconds, elapsed_s=run.elapsed_s)
 
 
 def fields_of(number: int, score: Score, cost: Cost | None) -> dict[str, Any]:
-    """A trial as a line of the metrics tells it, but for its architecture."""
+    """A trial as a line of the metrics, without its architecture."""
     counts = {} if cost is None else {"params": cost.params, "macs": cost.macs}
     return {"trial": number, "score": score.value, "source": score.source, **score.numbers, **counts}
 

@@ -1,4 +1,4 @@
-"""What methods share that score architectures one by one: their settings, the scorer, and what a run keeps of trials.
+"""What methods share that score architectures one by one: their settings, the scorer, and what a run stores of trials.
 
 An architecture is scored by a table (`truth`), by the weights of another search's supernet (`shared_weights`), or else
 by a training of its own, which learns on train and is scored on val.
@@ -48,11 +48,11 @@ class Settings(from_scratch.Config):
     trials: int = 100
     """architectures that are scored"""
     truth: str | None = None
-    """a table that scores, instead of --data: FILE or FILE:COLUMN (docs/tables.md)"""
+    """a table with the scores, instead of --data: FILE or FILE:COLUMN (docs/tables.md)"""
     shared_weights: str | None = None
-    """the folder of a search whose supernet scores, instead of --data"""
+    """the folder of a search; its supernet scores, instead of a data set"""
     limit: str = ""
-    """the most that an architecture may cost, such as params<=3M,macs<=330M"""
+    """the largest cost of an architecture, such as params<=3M,macs<=330M"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,7 +65,7 @@ class Settings(from_scratch.Config):
 @dataclass(frozen=True)
 class Scoring:
     """How the architectures of a run are scored. cost: their counts, at the sizes that are scored; shown: what the
-    line of the result tells of the best one besides its score."""
+    line of the result says of the best one besides its score."""
 
     scorer: Scorer
     cost: Callable[[Architecture], Cost]
@@ -85,7 +85,7 @@ def scoring_of(
 ) -> Scoring:
     """What the settings say. supernet: one whose weights score; scorer: another one altogether; both come before them.
 
-    Raises InputError where the table, the search or the data do not serve.
+    Raises InputError if the table, the search or the data do not serve.
     """
     if config.truth is not None:
         return of_table(config.truth, space, run)
@@ -126,7 +126,7 @@ def cost_of(channels: int, cells: int, data: Data, architecture: Architecture) -
 
 
 def of_table(truth: str, space: SearchSpace, run: Run) -> Scoring:
-    """Scores from a table, counts at the published sizes. Raises InputError where it is another than at the start."""
+    """Scores from a table, counts at the published sizes. Raises InputError if it is another than at the start."""
     table = table_of(truth, space)
     note_table(run, truth, table)
 
@@ -140,12 +140,13 @@ def table_of(truth: str, space: SearchSpace) -> Table:
     """The table that the words name. Raises InputError for one of another space."""
     table = read_truth(truth, space.family)
     if table.space != space:
-        raise InputError(f"the table holds the space {table.space.name}, not {space.name}; search that one")
+        name = table.space.name
+        raise InputError(f"the table is of the space {name}, not {space.name}; give --space {name}")
     return table
 
 
 def note_table(run: Run, truth: str, table: Table) -> None:
-    """Notes in environment.json which table the run uses; raises InputError where it began with another."""
+    """Notes in environment.json which table the run uses; raises InputError if it started with another."""
     path = split_column(truth)[0]
     found = {
         "file": path,
@@ -157,7 +158,7 @@ def note_table(run: Run, truth: str, table: Table) -> None:
     if "truth" not in environment:
         replace_file(run.folder / ENVIRONMENT, as_json({**environment, "truth": found}))
     elif environment["truth"].get("sha256") != found["sha256"]:
-        raise InputError(f"the table {path} is another than {run.folder} began with; bring it back, or begin a new run")
+        raise InputError(f"the table {path} is not that of the start of {run.folder}; restore it, or start a new run")
 
 
 def sizes_of(parent: Run) -> tuple[int, int]:
@@ -166,9 +167,9 @@ def sizes_of(parent: Run) -> tuple[int, int]:
 
 
 def supernet_of(parent: Run, space: SearchSpace, data: Data, run: Run) -> nn.Module:
-    """The supernet of a search as its newest checkpoint has it, or had it when this run began: the run keeps a copy.
+    """The supernet of a search as its newest checkpoint has it, or had it when this run started: the run has a copy.
 
-    Raises InputError where there is none of this space.
+    Raises InputError if there is none of this space.
     """
     if not checkpoints(run.folder / START):
         keep_start(run.folder, check_parent(parent, space))
@@ -179,27 +180,27 @@ def supernet_of(parent: Run, space: SearchSpace, data: Data, run: Run) -> nn.Mod
     found = {} if kept is None else kept.tensors
     weights = {name.removeprefix(OF_SUPERNET): value for name, value in found.items() if name.startswith(OF_SUPERNET)}
     if not loop.fits(supernet, weights):
-        raise InputError(f"{parent.folder} holds no supernet of the space {space.name}; give the folder of one")
+        raise InputError(f"{parent.folder} has no supernet of the space {space.name}; give the folder of one")
     supernet.load_state_dict(weights)
     return supernet
 
 
 def check_parent(parent: Run, space: SearchSpace) -> Checkpoint:
-    """The newest checkpoint of a search of this space. Raises InputError where it is none, or trained no supernet."""
+    """The newest checkpoint of a search of this space. Raises InputError if it is none, or trained no supernet."""
     if parent.command != "search":
-        raise InputError(f"--shared-weights {parent.folder} is no search; give the folder of one with a supernet")
+        raise InputError(f"--shared-weights {parent.folder} is not a search; give the folder of one with a supernet")
     if parent.space is not None and parent.space != space.name:
         hint = f"searched the space {parent.space}; give --space {parent.space}"
         raise InputError(f"--shared-weights {parent.folder} {hint}")
     found = newest(parent.folder / CHECKPOINTS)
     if found is None and not parent.done:
-        raise InputError(f"--shared-weights {parent.folder} has no checkpoint; go on with: {parent.resume_command}")
+        raise InputError(f"--shared-weights {parent.folder} has no checkpoint; resume it with: {parent.resume_command}")
     if found is None or not any(name.startswith(OF_SUPERNET) for name in found.tensors):
         raise InputError(f"--shared-weights {parent.folder} trained no supernet; give the folder of a search that did")
     return found
 
 
-# --- What a run keeps of its trials ----------------------------------------------------------------------------------
+# --- What a run stores of its trials ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ class Trial:
 
 
 @dataclass
-class Standing:
+class TrialState:
     """Where a run by trials stands: how many are done, and the best of them; of equal scores the earliest."""
 
     done: int = 0
@@ -229,52 +230,52 @@ class Standing:
         return better
 
 
-def begin(run: Run) -> Standing:
-    """Where the run stands, by its newest checkpoint. What is left of trials before that is taken away."""
+def begin(run: Run) -> TrialState:
+    """Where the run stands, by its newest checkpoint. Removes what is left of later trials."""
     checkpoint = run.load()
-    standing = Standing() if checkpoint is None else restored(checkpoint)
-    tidy(run, standing)
-    return standing
+    state = TrialState() if checkpoint is None else restored(checkpoint)
+    tidy(run, state)
+    return state
 
 
-def restored(checkpoint: Checkpoint) -> Standing:
+def restored(checkpoint: Checkpoint) -> TrialState:
     """Raises InputError for a checkpoint of another kind of run."""
     try:
         done, best = checkpoint.extra["done"], checkpoint.extra["best"]
         if best is None:
-            return Standing(done)
+            return TrialState(done)
         family, choices = best["architecture"]["space"], best["architecture"]["choices"]
         architecture = FAMILIES[family].read({name: as_tuples(value) for name, value in choices.items()})
-        return Standing(done, Trial(best["number"], architecture, Score(**best["score"])))
+        return TrialState(done, Trial(best["number"], architecture, Score(**best["score"])))
     except (KeyError, TypeError) as error:
-        raise InputError(f"checkpoint {checkpoint.place} is of another run; put this run's own back") from error
+        raise InputError(f"checkpoint {checkpoint.place} is of another run; restore this run's own") from error
 
 
-def save(run: Run, standing: Standing) -> None:
-    """A checkpoint; then what it makes needless is taken away: trainings of trials that are over."""
-    best = None if standing.best is None else standing.best.to_json()
-    run.save({}, step=standing.done, epoch=0, extra={"done": standing.done, "best": best})
-    tidy(run, standing)
+def save(run: Run, state: TrialState) -> None:
+    """Writes a checkpoint, then removes what it makes needless: trainings of trials that are over."""
+    best = None if state.best is None else state.best.to_json()
+    run.save({}, step=state.done, epoch=0, extra={"done": state.done, "best": best})
+    tidy(run, state)
 
 
-def settle(run: Run, standing: Standing, num_trials: int) -> None:
-    """After a trial: saved at once where it left a training behind and after the last, else when it is time to.
+def settle(run: Run, state: TrialState, num_trials: int) -> None:
+    """After a trial: saves at once if it left a training behind, and after the last; otherwise when it is time to.
 
     num_trials: how many there are in all. Raises as `Run.pulse`.
     """
-    now = folder_of(run, standing.done - 1).exists() or standing.done == num_trials
+    now = folder_of(run, state.done - 1).exists() or state.done == num_trials
     if now:
-        save(run, standing)
-    run.pulse(lambda: None if now else save(run, standing), standing.done)
+        save(run, state)
+    run.pulse(lambda: None if now else save(run, state), state.done)
 
 
-def tidy(run: Run, standing: Standing) -> None:
+def tidy(run: Run, state: TrialState) -> None:
     """Of the trials that are over only their lines stay, and of the best one the run with its weights."""
-    kept = None if standing.best is None else folder_of(run, standing.best.number)
+    kept = None if state.best is None else folder_of(run, state.best.number)
     for folder in sorted((run.folder / TRIALS).glob("[0-9]*")):
         if folder == kept:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-        elif int(folder.name) < standing.done:
+        elif int(folder.name) < state.done:
             shutil.rmtree(folder)
 
 

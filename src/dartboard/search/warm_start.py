@@ -1,7 +1,7 @@
 """`--from RUN`: a search that begins with what another one has learned. What is taken is copied into the new run.
 
 What can be carried is the method's: its table CARRIED. The classifier is always new, since its classes may be. With a
-restarted schedule the optimizers and the learning rate restart; else both continue where the other run stood.
+restarted schedule the optimizers and the learning rate restart; otherwise both continue from the other run.
 """
 
 import os
@@ -25,7 +25,7 @@ SAME = ("channels", "cells")  # settings of both searches that weights depend on
 def check_parent(
     parent: Run, header: Mapping[str, Any], config: Any, parts: Sequence[str], carried: Carried
 ) -> Checkpoint:
-    """The newest intact checkpoint of the run to begin from. Raises InputError where a search cannot begin from it.
+    """The newest intact checkpoint of the run to start from. Raises InputError if a search cannot begin from it.
 
     parts: words of --carry; carried: what the method can carry.
     """
@@ -45,7 +45,7 @@ def check_parent(
     found = [read_checkpoint(path) for path in reversed(checkpoints(parent.folder / "checkpoint"))]
     intact = [checkpoint for checkpoint in found if checkpoint is not None]
     if not intact:
-        raise InputError(f"{parent.folder} has no intact checkpoint to begin from; resume it first")
+        raise InputError(f"{parent.folder} has no intact checkpoint to start from; resume it first")
     return intact[0]
 
 
@@ -57,18 +57,18 @@ def check_words(parts: Sequence[str], carried: Carried) -> None:
 
 
 def start_of(run: Run) -> Checkpoint | None:
-    """What a run begins from, or None for a run that begins by itself. Raises InputError where the copy is damaged."""
+    """The checkpoint of the warm start, or None for a run without one. Raises InputError if the copy is damaged."""
     if run.warm_start is None:
         return None
     found = [read_checkpoint(path) for path in checkpoints(run.folder / START)]
     if not found or found[-1] is None:
         where, parent = os.fspath(run.folder / START), run.warm_start.from_
-        raise InputError(f"what the run begins from is damaged in {where}; begin a new run --from {parent}")
+        raise InputError(f"the checkpoint of the warm start is damaged in {where}; start a new run --from {parent}")
     return found[-1]
 
 
 def epochs_before(run: Run) -> int:
-    """Epochs of the schedule that are over when the run begins: 0 where the schedule restarts."""
+    """Epochs of the schedule that are over when the run starts: 0 if the schedule restarts."""
     start = start_of(run)
     if start is None or run.warm_start is None or run.warm_start.restart_schedule:
         return 0
@@ -79,7 +79,7 @@ def load_carried(run: Run, carried: Carried, supernet: nn.Module, parts: Mapping
     """Puts what a run takes from another into its fresh parts; the supernet's classifier stays new.
 
     supernet: one of the parts, whose `head_prefix` is what the names of its classifier's tensors begin with; parts: as
-    `save` takes them. Raises InputError where names or shapes differ.
+    `save` takes them. Raises InputError if names or shapes differ.
     """
     fresh = {f"{name}/{key}": tensor for name, part in parts.items() for key, tensor in tensors_of(part).items()}
     found = wanted(run, carried, fresh)
@@ -93,8 +93,8 @@ def load_carried(run: Run, carried: Carried, supernet: nn.Module, parts: Mapping
 
 
 def wanted(run: Run, carried: Carried, fresh: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The other run's tensors that are asked for, by their names in a checkpoint: what was learned and, where the
-    schedule continues, its optimizers' state. Raises InputError where the names of what was learned are not `fresh`'s.
+    """The other run's tensors that are asked for, by their names in a checkpoint: what was learned and, if the
+    schedule continues, the state of its optimizers. Raises InputError if the names are not those of `fresh`.
     """
     start = start_of(run)
     assert start is not None and run.warm_start is not None

@@ -16,8 +16,8 @@ from dartboard.spaces.search_space import Architecture, as_tuples
 class Published:
     """An architecture somebody published.
 
-    source: repository and file; published: what its authors report ("" where nothing is recorded), CIFAR-10 figures
-    being test errors in percent unless said otherwise; counts: exact whole numbers that our networks reproduce,
+    source: repository and file; published: what its authors report ("" if nothing is recorded), CIFAR-10 figures
+    being test errors in percent unless said otherwise; counts: exact whole numbers that dartboard's networks reproduce,
     {"cifar10_params": ...}, of networks of 36 channels and 20 cells (CIFAR) or 48 and 14 (ImageNet); note: remarks.
     """
 

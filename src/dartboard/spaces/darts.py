@@ -65,7 +65,7 @@ def edges(num_nodes: int = NUM_NODES) -> tuple[tuple[int, int], ...]:
 
 
 def edges_of(num_rows: int) -> tuple[tuple[int, int], ...]:
-    """The edges of the relaxed cell whose table has so many rows; those of the next larger one where none has."""
+    """The edges of the relaxed cell whose table has this number of rows; those of the next larger one if none has."""
     return next(found for nodes in range(1, MAX_NODES + 1) if len(found := edges(nodes)) >= num_rows)
 
 
@@ -101,7 +101,7 @@ def architecture(cells: Mapping[str, Cell]) -> Architecture:
 def canonical(architecture: Architecture) -> Architecture:
     """The same cells with each node's inputs, and each concat, in the order of the nodes, as SPACE has them.
 
-    Everywhere else the order is kept as given: it numbers the operations in weight files, and the channels.
+    Everywhere else the order is as given: it numbers the operations in weight files, and the channels.
     """
     return Architecture(architecture.space, tuple((name, ordered(value)) for name, value in architecture.choices))
 
@@ -164,7 +164,7 @@ def check_node(kind: str, number: int, inputs: Sequence[Edge]) -> None:
 
 
 def is_int(value: object) -> bool:
-    """True for whole numbers; true and false are none."""
+    """Whether a value is a whole number; true and false are not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -229,7 +229,7 @@ def candidates(space: SearchSpace) -> tuple[str, ...]:
 
 
 def united(operations: Mixed) -> tuple[str, ...]:
-    """Every operation of any edge: one list as it is where all edges have the same, else in the order of RECIPES."""
+    """Every operation of any edge: one list as it is if all edges have the same, otherwise in the order of RECIPES."""
     lists = {tuple(row) for rows in operations.values() for row in rows}
     if len(lists) == 1:
         return lists.pop()
@@ -266,15 +266,15 @@ def unless_none(weighted: tuple[float, str]) -> float:
 
 def lines(architecture: Architecture) -> list[str]:
     """Both cells in words, one line a node: what it adds up."""
-    told = []
+    lines = []
     for kind in CELLS:
         part = cell(architecture, kind)
-        told += ["", f"{kind} cell"]
+        lines += ["", f"{kind} cell"]
         for number, inputs in enumerate(part.nodes, start=NUM_INPUTS):
             terms = " + ".join(f"{operation}({node_name(source)})" for operation, source in inputs)
-            told.append(f"  {node_name(number)} = {terms}")
-        told.append(f"  out = concat({', '.join(node_name(node) for node in part.concat)})")
-    return told
+            lines.append(f"  {node_name(number)} = {terms}")
+        lines.append(f"  out = concat({', '.join(node_name(node) for node in part.concat)})")
+    return lines
 
 
 def node_name(number: int) -> str:
@@ -300,7 +300,7 @@ def graph(cell: Cell, kind: str) -> Graph:
 
 
 def relaxed(kind: str, num_rows: int) -> Graph | None:
-    """The relaxed cell whose table has so many rows, an edge each; None where no cell has so many."""
+    """The relaxed cell whose table has this number of rows, one per edge; None if no cell has that number."""
     found = (nodes for nodes in range(1, MAX_NODES + 1) if len(edges(nodes)) == num_rows)
     if (num_nodes := next(found, None)) is None:
         return None

@@ -12,7 +12,7 @@ FAMILIES: dict[str, Family] = {
 
 
 def united(mixed: Mixed) -> tuple[str, ...]:
-    """Every operation of any edge: one list as it is where all edges have the same, else in the family's order."""
+    """Every operation of any edge: one list as it is if all edges have the same, otherwise in the family's order."""
     lists = {tuple(row) for rows in mixed.values() for row in rows}
     if len(lists) == 1:
         return lists.pop()

@@ -26,16 +26,16 @@ class Family:
 
     read: what makes an architecture of {choice: value} as a file gives it, or raises InputError. notation: the one
     people write its architectures in (a key of formats.NOTATIONS). lines: an architecture in words; graphs: in
-    pictures, one a part; note: what stands below them.
+    pictures, one per part; note: what stands below them.
     sizes: of the networks whose counts papers report: channels, cells, num_classes, image_size by the network's name.
     kinds: of cells: what the tables of `mixed` are called, which no other family has -> in words. The first keeps the
     size of maps, and its skip connections are what num_skips counts. operations: all that its edges can be, in order.
-    mixed: what each edge of a space has to choose from, which is what a relaxed form mixes; nothing where it has none.
+    mixed: what each edge of a space has to choose from, which is what a relaxed form mixes; nothing if it has none.
     derive: (mixture weights, mixed) -> the architecture that is read off them. relaxed: (kind, number of rows) -> the
-    relaxed cell whose table has so many rows, an edge each in their order, or None; where a family has none, its pages
+    relaxed cell whose table has that many rows, one per edge in their order, or None; if a family has none, its pages
     draw the architecture and not how it came about. is_learnable: whether an operation is a convolution.
-    rivals: (source, target) of each row of a table of so many, where a node's edges compete to be in its architecture;
-    None where every edge stays. training: settings of a training that its networks ask for.
+    rivals: (source, target) of each row of a table of that many, if a node's edges compete to be in its architecture;
+    None if every edge stays. training: settings of a training that its networks ask for.
     """
 
     read: Callable[[Mapping[str, Value]], Architecture]

@@ -13,7 +13,7 @@ class Graph:
 
     kind: its short name, which no other part has; title: in words. nodes: names, of which the first `num_inputs` lead
     in and the last leads out; "c_{k-2}" is written with the index k-2 set low. edges: (source, target, operation), in
-    the order in which a node adds them up. joined: the nodes that the last one joins; none where it adds up, too.
+    the order in which a node adds them up. joined: the nodes that the last one joins; none if it adds up, too.
     vacant: (source, target) of the edges that carry nothing and are not drawn. caption: what stands below the picture.
     """
 

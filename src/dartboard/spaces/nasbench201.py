@@ -40,7 +40,7 @@ SPACE = space("nasbench201", "Dong and Yang, NAS-Bench-201, ICLR 2020; D-X-Y/Aut
 
 
 def architecture(operations: Sequence[str]) -> Architecture:
-    """The cell with these operations, one an edge in the order of EDGES. Raises InputError for an unknown one."""
+    """The cell with these operations, one per edge in the order of EDGES. Raises InputError for an unknown one."""
     for name, operation in zip(NAMES, operations, strict=True):
         if not isinstance(operation, str):
             raise InputError(f"the choice {name!r} is {quote(operation)}; give one of {', '.join(OPERATIONS)}")
@@ -194,12 +194,12 @@ def is_learnable(operation: str) -> bool:
 def lines(architecture: Architecture) -> list[str]:
     """The cell in words: its string, and a line a node with what the node adds up."""
     values = dict(architecture.choices)
-    told = [to_string(architecture), "", "cell"]
+    lines = [to_string(architecture), "", "cell"]
     for target in range(1, NUM_NODES):
         edges = ((values[f"{target}<-{source}"], source) for source in range(target))
         terms = [f"{operation}({node_name(source)})" for operation, source in edges if operation != "none"]
-        told.append(f"  {node_name(target)} = {' + '.join(terms) or '0'}")
-    return told
+        lines.append(f"  {node_name(target)} = {' + '.join(terms) or '0'}")
+    return lines
 
 
 def node_name(number: int) -> str:

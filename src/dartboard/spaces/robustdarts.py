@@ -12,7 +12,7 @@ SOURCE = "Zela et al., Understanding and Robustifying DARTS, ICLR 2020; automl/R
 SKIP, MAX, AVG = "skip_connect", "max_pool_3x3", "avg_pool_3x3"
 SEP3, DIL3, DIL5 = "sep_conv_3x3", "dil_conv_3x3", "dil_conv_5x5"
 
-# The two operations of every edge, by target, then source: a line a node.
+# The two operations of every edge, by target, then source: one line per node.
 S1_EDGES = {
     "normal": (
         (SKIP, DIL3), (SKIP, DIL5),

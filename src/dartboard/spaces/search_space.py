@@ -1,7 +1,7 @@
 """Choices, spaces and architectures as plain values. Nothing here imports torch.
 
 A search space is a list of named choices; an architecture gives a value to each that exists: a choice may exist only
-by the value of an earlier one (the kernel of a block, where the depth reaches it). What the values mean is the business
+by the value of an earlier one (the kernel of a block, if the depth reaches it). What the values mean is the business
 of the file in `spaces/` that wrote them, and of the file of the same name in `networks/`.
 """
 
@@ -43,10 +43,10 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Choice:
-    """A named choice between options, from small to large where they have an order.
+    """A named choice between options, from small to large if they have an order.
 
-    when: (name of an earlier choice, values of it): this choice exists only where the earlier one exists and has one
-    of these values, as the kernel of a fourth block does where the depth is four; None: it always exists.
+    when: (name of an earlier choice, values of it): this choice exists only if the earlier one exists and has one
+    of these values, as the kernel of a fourth block does if the depth is four; None: it always exists.
     """
 
     name: str
@@ -118,7 +118,7 @@ class SearchSpace:
         return Architecture(self.family, tuple(values.items()))
 
     def build(self, values: Mapping[str, Value]) -> Architecture:
-        """The architecture of these values, in the space's order. Raises KeyError where a choice has no value."""
+        """The architecture of these values, in the space's order. Raises KeyError if a choice has no value."""
         return self.walk(lambda choice: values[choice.name])
 
     def __contains__(self, architecture: object) -> bool:
@@ -129,7 +129,7 @@ class SearchSpace:
         return values.keys() == {c.name for c in there} and all(values[c.name] in c.options for c in there)
 
     def sample(self, rng: Random) -> Architecture:
-        """Each choice that exists drawn uniformly, in order: where none is conditional, uniform over architectures."""
+        """Each choice that exists drawn uniformly, in order: if none is conditional, uniform over architectures."""
         return self.walk(lambda choice: rng.choice(choice.options))
 
     def smallest(self) -> Architecture:
@@ -141,10 +141,10 @@ class SearchSpace:
         return self.walk(lambda choice: choice.options[-1])
 
     def mutate(self, architecture: Architecture, rng: Random, chance: float | None = None) -> Architecture:
-        """The architecture with some of its choices drawn anew, and what comes into being by them drawn.
+        """The architecture with some of its choices drawn again, and the choices that depend on them drawn too.
 
-        chance: each choice is drawn anew with this probability, and may get the value it had. None: exactly one,
-        of those that have an alternative, and it gets another value; raises IndexError where there is none.
+        chance: each choice is drawn again with this probability, and may get the value it had. None: exactly one,
+        of those that have an alternative, and it gets another value; raises IndexError if there is none.
         """
         given = dict(architecture.choices)
         if chance is None:
@@ -157,9 +157,9 @@ class SearchSpace:
         return self.walk(pick)
 
     def cross(self, one: Architecture, other: Architecture, rng: Random) -> Architecture:
-        """Every choice from one parent or the other, with equal chance where both have it.
+        """Every choice from one parent or the other, with equal chance if both have it.
 
-        Where the parents lie in the space, one has each choice: the one whose value brought it into being.
+        If the parents are in the space, one of them has each choice: the one whose value makes it exist.
         """
         return self.walk(lambda choice: rng.choice([p for p in (one, other) if choice.name in p])[choice.name])
 
@@ -171,7 +171,7 @@ class SearchSpace:
             yield architecture
 
     def at(self, places: Sequence[int]) -> tuple[Architecture, list[int] | None]:
-        """The architecture of the options at these places, the first options where they end, and the next places.
+        """The architecture of the options at these places, the first options when they end, and the next places.
 
         None follows on the last architecture. The last place that can be moved on is; what comes after it is left out.
         """
@@ -197,7 +197,7 @@ def another_value(choices: Sequence[Choice], given: Mapping[str, Value], rng: Ra
 
 
 def fault_of(choice: Choice, earlier: Mapping[str, Choice]) -> str | None:
-    """What keeps a choice from standing after the earlier ones, and what to do; None where nothing does."""
+    """Why a choice cannot come after the earlier ones, and what to do; None if nothing does."""
     if choice.name in earlier:
         return "two choices have this name; give each a name of its own"
     if not choice.options:
@@ -208,7 +208,7 @@ def fault_of(choice: Choice, earlier: Mapping[str, Choice]) -> str | None:
         return None
     name, values = choice.when
     if name not in earlier:
-        return f"it depends on {quote(name)}, which is no earlier choice; name one that stands before it"
+        return f"it depends on {quote(name)}, which is not an earlier choice; name one that comes before it"
     if not values:
         return f"it exists for no value of {quote(name)}; give one or more"
     if others := [value for value in values if value not in earlier[name].options]:

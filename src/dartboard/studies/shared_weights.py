@@ -10,7 +10,7 @@ from torch import Tensor
 from dartboard import formats
 from dartboard.networks.darts import Network, NetworkCell, inherit
 from dartboard.networks.layers import Zero
-from dartboard.scoring.evaluate import Answers, answers, calibration_images, kept_buffers, recalibrate
+from dartboard.scoring.evaluate import Answers, answers, calibration_images, recalibrate, restored_buffers
 from dartboard.spaces import darts as cells_space
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies.subject import Search, Study, record_answers
@@ -52,7 +52,7 @@ def by_batch_statistics(one: Study, choice: Any) -> Answers:
     place = placed_like(supernet)
     was_training = supernet.training
     supernet.train()
-    with kept_buffers(supernet):
+    with restored_buffers(supernet):
         found = answers(lambda x: supernet(place(x), choice), one.val, one.search.data, one.search.batch_size)
     supernet.train(was_training)
     return found

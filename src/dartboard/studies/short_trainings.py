@@ -15,7 +15,7 @@ from dartboard.errors import InputError, InterruptedRunError
 from dartboard.networks.darts import Network, sized
 from dartboard.runs.limits import Limits
 from dartboard.runs.run import Run
-from dartboard.scoring.evaluate import Answers, calibration_images, kept_buffers
+from dartboard.scoring.evaluate import Answers, calibration_images, restored_buffers
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies.questions import Config
 from dartboard.studies.shared_weights import by_running_statistics
@@ -138,5 +138,5 @@ def listed(found: Flow) -> dict[str, Any]:
 def val_answers(one: Study, network: Network) -> Answers:
     """The val images, with recalibrated statistics that are then restored: after a short training the running
     statistics still contain earlier weights."""
-    with kept_buffers(network):
+    with restored_buffers(network):
         return by_running_statistics(one, network, recalibrated=True)

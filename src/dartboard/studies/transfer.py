@@ -117,7 +117,7 @@ def run_stage(study: Study, stage: Stage, limits: Limits, length_announced: bool
     """One stage, from its start or from where it was stopped."""
     print_stage(study, stage)
     with stage_run(study, stage) as run:
-        run.limits, run.resumed_by, run.said_long = limits, study.folder, length_announced
+        run.limits, run.resumed_by, run.length_announced = limits, study.folder, length_announced
         data = load(run.setup)
         check_same_data(study, stage, data.fingerprint)
         if stage.command == "search":

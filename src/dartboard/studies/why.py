@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from dartboard import formats
-from dartboard.runs.limits import Limits, signals_noted
+from dartboard.runs.limits import Limits, catching_signals
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies import findings
 from dartboard.studies.pieces import Pieces
@@ -39,7 +39,7 @@ def study(
     Raises InputError, CannotContinueError, and InterruptedRunError after a signal or at a limit; its work is saved.
     """
     one = planned(search, config, folder, on_progress, limits)
-    with signals_noted(one.limits):
+    with catching_signals(one.limits):
         discretisation(one)
         score_variants(one)
         score_samples(one)

@@ -18,7 +18,7 @@ from dartboard.runs.run import Run
 from dartboard.tasks.task import Batch, Model, Outcome, in_double, shown
 
 BOTH = "train and val"  # what a training from scratch learns on, unless it serves as a score
-SCORED = 256  # images a batch where a trained network is scored
+SCORED = 256  # images per batch for scoring a trained network
 # What the names of the generators of a split's order and augmentation begin with.
 STREAMS = {"train": "train-", "val": "val-", "training": ""}
 
@@ -29,7 +29,7 @@ class Images:
     """The images of a Data, with what a config says of its batches; the fields go by the names they have there.
 
     auxiliary_weight: of the second classifier's loss; training: the images that a training from scratch learns on;
-    scored: images a batch where a split is scored, batch_size where none is given.
+    scored: images per batch for scoring a split, batch_size if none is given.
     """
 
     data: Data
@@ -66,7 +66,7 @@ class Images:
         return {"train": data.train, "val": data.val, "test": data.test}[name]
 
     def check(self, *splits: str) -> None:
-        """Raises InputError where a batch is larger than a split."""
+        """Raises InputError if a batch is larger than a split."""
         check_batch(self.batch_size, **{name: len(self.split(name)) for name in splits})
 
     def order(self, split: str, run: Run, epoch: int) -> list[Tensor]:
@@ -124,7 +124,7 @@ def of(config: Any, data: Data, learn_on: str | None = None) -> Images:
 
 
 def check_batch(batch_size: int, **splits: int) -> None:
-    """Raises InputError where a batch is larger than a split, given as name=images."""
+    """Raises InputError if a batch is larger than a split, given as name=images."""
     for name, size in splits.items():
         if batch_size > size:
             raise InputError(f"--batch-size {batch_size} is more than the {size} images of {name}; give {size} or less")

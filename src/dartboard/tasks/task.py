@@ -71,7 +71,7 @@ class Task(Protocol):
         ...
 
     def check(self, *splits: str) -> None:
-        """Raises InputError where a batch is larger than a split."""
+        """Raises InputError if a batch is larger than a split."""
         ...
 
     def order(self, split: str, run: Run, epoch: int) -> list[Tensor]:
@@ -99,7 +99,7 @@ class Task(Protocol):
         ...
 
     def score(self, model: Model, split: str, like: nn.Module) -> dict[str, float]:
-        """The whole split, as `shown`, in the number format of the module `like`; nothing is trained."""
+        """The complete split, as `shown`, in the number format of the module `like`; nothing is trained."""
         ...
 
 

@@ -31,7 +31,7 @@ def by_training(config: from_scratch.Config, data: Data, run: Run) -> Scorer:
     """Trains each architecture from scratch with these settings and the run's seed: the accuracy on data.val.
 
     A signal or a limit of the run ends a training saved, and the same call resumes it. The scorer raises
-    InterruptedRunError then, CannotContinueError where a loss is not finite.
+    InterruptedRunError then, CannotContinueError if a loss is not finite.
     """
 
     def scorer(architecture: Architecture, number: int) -> Score:
@@ -58,6 +58,7 @@ def trial_run(config: from_scratch.Config, architecture: Architecture, number: i
         trial = Run.create(
             folder, config, setup=setup, command=COMMAND, space=run.space, parent=run, architecture=architecture
         )
-    trial.limits, trial.resumed_by, trial.label, trial.said_long = run.limits, run.folder, f"trial {number + 1}", True
+    trial.limits, trial.resumed_by, trial.label = run.limits, run.folder, f"trial {number + 1}"
+    trial.length_announced = True
     with trial:
         yield trial

@@ -50,7 +50,7 @@ def own_stream(device: torch.device) -> Iterator[None]:
 def recorded_by_cuda(step: Callable[..., Any], places: Sequence[Tensor], pool: Any) -> Recording:
     """The step as a CUDA graph of the present stream, whose memory comes from a pool. Raises RuntimeError.
 
-    Only this thread's calls are watched while it is recorded: those of other searches in the process go on.
+    Only this thread's calls are watched while it is recorded: those of other searches in the process continue.
     """
     graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
     own = None if stream == torch.cuda.default_stream() else stream  # nothing can be recorded on the default stream
@@ -95,7 +95,7 @@ class Recorder:
         return call
 
     def try_to_record(self, step: Callable[..., Any], places: Sequence[Tensor]) -> Recording | None:
-        """None where it fails, with a line on stderr. Raises RuntimeError for want of memory."""
+        """None if it fails, with a line on stderr. Raises RuntimeError for want of memory."""
         try:
             return self.record(step, places, self.pool)
         except RuntimeError as error:
@@ -103,7 +103,7 @@ class Recorder:
                 raise
             self.broken = True
             reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-            print(f"no CUDA graph of the step, it runs without, slower: {reason}", file=sys.stderr, flush=True)
+            print(f"no CUDA graph of the step; it runs without one, slower: {reason}", file=sys.stderr, flush=True)
             return None
 
 

@@ -1,4 +1,4 @@
-"""A few real steps in a folder that goes away: the seconds and bytes they take, and what that says of the whole run."""
+"""A few real steps in a temporary folder: the seconds and bytes they take, and the estimate for the complete run."""
 
 import contextlib
 import gc
@@ -24,12 +24,12 @@ from dartboard.training.epoch_work import EpochWork
 if TYPE_CHECKING:
     from dartboard.runs.checkpoint import Checkpoint
 
-ENOUGH_S, ENOUGH_EPOCHS = 7.0, 20  # seconds, and epochs of one step each, after which a rehearsal ends
+ENOUGH_S, ENOUGH_EPOCHS = 7.0, 20  # seconds, and epochs of one step each, after which the measurement ends
 ALONE = 4  # times those seconds: a first step that takes longer is not followed by another
 SCORED = 256  # images of a split that are scored after a step
-SMALL = 2  # images of the first of the batches whose bytes tell those of any batch: they lie on a line
-CLEAR = 2e8  # bytes of a step beside which what an allocator keeps of the step before is little
-CERTAIN = 6  # numbers of memory for each number in a map: more than the plain form, which keeps every map, ever takes
+SMALL = 2  # images of the first of the batches whose bytes give those of any batch: they lie on a line
+CLEAR = 2e8  # bytes of a step, compared with which an allocator keeps little of the step before
+CERTAIN = 6  # numbers of memory for each number in a map: more than the plain form, which stores every map, ever takes
 TINY = 10_000  # numbers of memory for each pixel, channel, cell and image; the DARTS supernet has maps of 92
 NUMBER_BYTES = {"float32": 4, "bf16": 4, "float64": 8}
 SPARE = 0.9  # share of the free memory that the batch we propose may take
@@ -39,8 +39,8 @@ SPARE = 0.9  # share of the free memory that the batch we propose may take
 class Job:
     """A search or training that may be done. work: begins it, from a config, data and a run; cost: of its network.
 
-    epoch: what its epochs are made of, as the method or the training says; at_once: so many of them side by side in one
-    process, each with a seed of its own.
+    epoch: what its epochs are made of, as the method or the training says; at_once: how many of them run side by
+    side in one process, each with its own seed.
     """
 
     header: Mapping[str, str | None]
@@ -65,7 +65,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Seconds:
-    """begin: until the first step; steps: of each step; score: of so many `scored` images; save: of a checkpoint."""
+    """begin: until the first step; steps: of each step; score: of `scored` images; save: of a checkpoint."""
 
     begin: float
     steps: tuple[float, ...]
@@ -80,11 +80,11 @@ class Seconds:
 
 
 def usual(times: Sequence[float]) -> float:
-    """The median, without the first one where there are others: it makes things ready, too."""
+    """The median, without the first one if there are others: it makes things ready, too."""
     return statistics.median(times[1:] or times)
 
 
-class Rehearsal(Run):
+class DryRun(Run):
     """A run that takes the time of its parts, and ends when that is known. Its epochs have one step each."""
 
     def __init__(self, folder: Any, *, write: bool) -> None:
@@ -130,7 +130,7 @@ class Rehearsal(Run):
         self.mark = time.perf_counter()
 
 
-def rehearse(job: Job, batch_size: int, enough_s: float = ENOUGH_S, scored: int = SCORED) -> tuple[Seconds, int]:
+def measure_steps(job: Job, batch_size: int, enough_s: float = ENOUGH_S, scored: int = SCORED) -> tuple[Seconds, int]:
     """Makes real steps, each with its scoring and saving; their seconds, and the most bytes they take.
 
     enough_s: seconds after which no further step begins; scored: images to score. The bytes are those on the job's
@@ -143,7 +143,7 @@ def rehearse(job: Job, batch_size: int, enough_s: float = ENOUGH_S, scored: int 
     command, method, space = (job.header.get(name) for name in ("command", "method", "space"))
     temporary = tempfile.TemporaryDirectory(prefix="dartboard-dry-run-")
     with temporary as folder, watched(pick_device(setup.device)) as taken:
-        run = Rehearsal.create(folder, config, setup=setup, command=command, method=method, space=space)
+        run = DryRun.create(folder, config, setup=setup, command=command, method=method, space=space)
         run.enough_s = enough_s
         with run, contextlib.redirect_stdout(io.StringIO()):
             try:
@@ -191,7 +191,7 @@ def head(split: Split, number: int) -> Split:
 
 
 def is_tiny(setup: Setup, config: Any, data: Data, at_once: int = 1) -> bool:
-    """Whether a job, or so many at once, takes so little memory that there is nothing to count."""
+    """Whether a job, or `at_once` of them together, takes so little memory that there is nothing to count."""
     size = at_once * data.image_size**2 * config.channels * config.cells * config.batch_size
     return bool(TINY * size < free_bytes(pick_device(setup.device)) / NUMBER_BYTES[setup.precision])
 
@@ -210,7 +210,7 @@ def check_weights(job: Job) -> None:
 def check_memory(job: Job) -> None:
     """Raises InputError, naming the largest batch that fits, for a job that takes more memory than is free.
 
-    Counts first; only where that leaves a doubt, a few steps of small batches are made and extrapolated.
+    Counts first; only if that leaves a doubt, a few steps of small batches are made and extrapolated.
     """
     batch_size, free = job.config.batch_size, free_bytes(pick_device(job.setup.device))
     if certainly_fits(job, free):
@@ -218,7 +218,7 @@ def check_memory(job: Job) -> None:
     try:
         base, slope = memory_line(job, free)
     except CannotContinueError as error:
-        text = f"not even a step of {min(batch_size, 4 * SMALL)} images fits into {in_words(free)} of free memory"
+        text = f"not even a step of {min(batch_size, 4 * SMALL)} images fits in {in_words(free)} of free memory"
         raise InputError(f"{text}; give fewer --channels or --cells, or a smaller --image-size") from error
     needed = job.at_once * (base + slope * batch_size)
     if needed <= free:
@@ -246,16 +246,16 @@ def memory_line(job: Job, free: int) -> tuple[float, float]:
     Batches grow fourfold until their bytes stand out from what an allocator keeps, or the next might not fit.
     """
     if job.config.batch_size <= SMALL:
-        return float(rehearse(job, job.config.batch_size, 0.0, SMALL)[1]), 0.0
-    cold, taken = (rehearse(job, SMALL, 0.0, SMALL)[1] for _ in range(2))
+        return float(measure_steps(job, job.config.batch_size, 0.0, SMALL)[1]), 0.0
+    cold, taken = (measure_steps(job, SMALL, 0.0, SMALL)[1] for _ in range(2))
     if job.config.batch_size <= 4 * SMALL:
         batch = job.config.batch_size
-        more = rehearse(job, batch, 0.0, batch)[1]
+        more = measure_steps(job, batch, 0.0, batch)[1]
         slope = max(1.0, (more - taken) / (batch - SMALL))
         return max(more - slope * batch, cold - slope * SMALL, 0.0), slope
     batch, slope = SMALL, 0.0
     while batch == SMALL or (taken < CLEAR and 4 * batch <= job.config.batch_size and 8 * taken < free):
         before, batch = taken, 4 * batch
-        taken = rehearse(job, batch, 0.0, batch)[1]
+        taken = measure_steps(job, batch, 0.0, batch)[1]
         slope = max(1.0, (taken - before) / (batch - batch // 4))
     return max(taken - slope * batch, cold - slope * SMALL, 0.0), slope  # cold: libraries on their first use, too

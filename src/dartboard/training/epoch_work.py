@@ -12,7 +12,7 @@ class EpochWork:
     """learn_on: the splits whose images all go through the steps of an epoch, in batches over all of them together;
     score_on: the split that is scored after it.
 
-    left_out: what settings hold in a dry run, where a few steps cannot show the time they take; remark: what to say of
+    left_out: settings in a dry run whose time a few steps cannot show; remark: what to say of
     a time without it.
     """
 

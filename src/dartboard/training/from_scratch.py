@@ -23,7 +23,7 @@ from dartboard.networks.layers import Noise, noises_of, renew
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.metrics_file import last_epoch
 from dartboard.runs.run import Run
-from dartboard.runs.timer import Clock
+from dartboard.runs.timer import Timer
 from dartboard.scoring.cost import count_module, num_params
 from dartboard.scoring.evaluate import running_score
 from dartboard.tasks import task_of
@@ -73,7 +73,7 @@ class Config:
     epochs: int = 600
     """passes over the training images, train and val together (--epochs 600)"""
     batch_size: int = 96
-    """images a batch (--batch_size 96)"""
+    """images per batch (--batch_size 96)"""
     lr: float = 0.025
     """learning rate at the start (--learning_rate; ImageNet 0.1)"""
     lr_min: float = 0.0
@@ -81,7 +81,7 @@ class Config:
     lr_schedule: Literal["cosine", "exponential"] = "cosine"
     """cosine from lr to lr_min, or lr * lr_factor ** epoch (the ImageNet recipe)"""
     lr_factor: float = 0.97
-    """factor an epoch of the exponential schedule (ImageNet: --gamma 0.97)"""
+    """factor per epoch of the exponential schedule (ImageNet: --gamma 0.97)"""
     momentum: float = 0.9
     """momentum of SGD"""
     weight_decay: float = 3e-4
@@ -126,7 +126,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Score:
-    """What a training reached with its last epoch's weights. Accuracies in [0, 1]; NaN where a split was not scored."""
+    """What a training reached with its last epoch's weights. Accuracies in [0, 1]; NaN if a split was not scored."""
 
     test_accuracy: float
     test_loss: float
@@ -160,13 +160,13 @@ def fit(
     learn_on: LearnOn = "train and val",
     score_on: ScoreOn = "test",
 ) -> Score:
-    """Trains from scratch on train and val together; begins, or goes on from the run's checkpoint.
+    """Trains from scratch on train and val together; starts, or resumes from the run's checkpoint.
 
-    network: a Network, or any module of images to logits. Its initial weights are drawn anew from the run's seed.
+    network: a Network, or any module of images to logits. Its initial weights are drawn again from the run's seed.
     The result is the last epoch's weights, also in weights.safetensors; the test accuracy of each epoch is logged and
     used for nothing. A training that serves as a score learns on "train" and is scored on "val": then no test image is
     read. Raises InputError for a batch larger than the data and for arguments of another kind, CannotContinueError
-    where the loss is NaN.
+    if the loss is NaN.
     """
     check_kind(config, Config, "fit takes a train.Config first")
     check_kind(network, nn.Module, "fit takes a network, an nn.Module, second")
@@ -183,20 +183,20 @@ def fit(
     progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
     parts = () if cuda_graphs.wanted(device) else (training.optimizer,)
     make_step = stepper(config, training, task, run)
-    with run.guarded(), progress_ as progress, place.clock.watching(*parts), cuda_graphs.own_stream(device):
+    with run.guarded(), progress_ as progress, place.timer.watching(*parts), cuda_graphs.own_stream(device):
         for epoch in range(place.epoch, config.epochs):
             lr = learning_rate(config, epoch)
             order = task.order("training", run, epoch)[place.step_in_epoch :]
             task.announce("training", order)
             for index in order:
-                with place.clock("data"):
+                with place.timer("data"):
                     batch = task.batch("training", index, run, place.step, network)
-                with place.clock("weights"):
+                with place.timer("weights"):
                     sums = make_step(batch.x, batch.y, lr * batch.lr_scale)
                 place.advance(batch.size, sums, lr)
                 loop.note_step(run, place, progress)
                 run.pulse(lambda: loop.save(run, place, **loop.parts_of(training)), place.step)
-            with place.clock("scoring"):
+            with place.timer("scoring"):
                 numbers = epoch_numbers(config, training, task, score_on, lr)
             run.log(event="epoch", epoch=epoch, step=place.step, **numbers, **place.times(), elapsed_s=run.elapsed_s)
             progress.epoch(epoch, loop.in_words(numbers))
@@ -218,14 +218,14 @@ def begin(config: Config, network: nn.Module, run: Run, device: torch.device, dt
     loop.seeded(run, "weights", lambda: redraw(network))
     loop.place_module(network, device, dtype, config.channels_last).train()
     optimizer = momentum_sgd(network.parameters(), config.lr, config.momentum, config.weight_decay)
-    training = Training(network, optimizer, loop.Place(clock=Clock(device.type)), noises_of(network))
+    training = Training(network, optimizer, loop.Place(timer=Timer(device.type)), noises_of(network))
     if (checkpoint := run.load()) is not None:
         loop.restore(checkpoint, training.place, **loop.parts_of(training))
     return training
 
 
 def redraw(network: nn.Module) -> None:
-    """Initial weights anew, by each layer's own rule (torch's defaults, as in the official code)."""
+    """New initial weights, by each layer's own rule (torch's defaults, as in the official code)."""
     for layer in network.modules():
         getattr(layer, "reset_parameters", lambda: None)()
 
@@ -272,7 +272,7 @@ def training_step(
     network, place = training.network, training.place
 
     def model(x: Tensor, state: Any) -> Output:
-        with nullcontext() if cuda_graphs.wanted(x.device) else place.clock("forward"), loop.autocast(run):
+        with nullcontext() if cuda_graphs.wanted(x.device) else place.timer("forward"), loop.autocast(run):
             return outputs.output(network, x, state=state, drop=factors, form=config.network)
 
     outcome = task.loss(model, Batch(x, y))
@@ -300,7 +300,7 @@ def finish(network: nn.Module, task: Task, run: Run, score_on: ScoreOn) -> Score
 
 
 def write_weights(network: nn.Module, path: Path) -> None:
-    """All weights and buffers as one safetensors file, whole or not at all."""
+    """All weights and buffers as one safetensors file, completely or not at all."""
     from safetensors.torch import save as as_bytes
 
     state = network.state_dict()

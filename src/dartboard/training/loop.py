@@ -16,7 +16,7 @@ from dartboard.networks.outputs import output
 from dartboard.runs.checkpoint import Checkpoint
 from dartboard.runs.progress import Progress
 from dartboard.runs.run import Run
-from dartboard.runs.timer import Clock
+from dartboard.runs.timer import Timer
 from dartboard.tasks.task import Model, Output, Sums, Task, in_double, shown
 
 Made = TypeVar("Made")
@@ -28,12 +28,12 @@ DTYPES = {"float32": torch.float32, "bf16": torch.float32, "float64": torch.floa
 
 
 def check_finite(step: int, lr: float, **losses: float) -> None:
-    """Raises CannotContinueError, naming the step and the learning rate, where a loss is NaN or infinite."""
+    """Raises CannotContinueError, naming the step and the learning rate, if a loss is NaN or infinite."""
     for name, loss in losses.items():
         if not math.isfinite(loss):
             raise CannotContinueError(
                 f"{name} is {loss} at step {step} (learning rate {lr:.3g}); the last checkpoint is intact; "
-                f"begin anew with a smaller --lr or --grad-clip"
+                f"start a new run with a smaller --lr or --grad-clip"
             )
 
 
@@ -41,7 +41,7 @@ def check_finite(step: int, lr: float, **losses: float) -> None:
 
 
 def prepare(run: Run) -> tuple[torch.device, torch.dtype]:
-    """Device and number format of a run, and its CPU threads set. Raises InputError where the device lacks them."""
+    """Device and number format of a run, and its CPU threads set. Raises InputError if the device lacks them."""
     if run.setup.threads is not None:
         torch.set_num_threads(run.setup.threads)
     device = run.device
@@ -53,7 +53,7 @@ def prepare(run: Run) -> tuple[torch.device, torch.dtype]:
 
 
 def autocast(run: Run) -> AbstractContextManager[Any]:
-    """bf16 where the run asks for it, else nothing. Weights, BatchNorm statistics and losses stay float32."""
+    """bf16 if the run asks for it, otherwise nothing. Weights, BatchNorm statistics and losses stay float32."""
     if run.setup.precision != "bf16":
         return nullcontext()
     return torch.autocast(run.device.type, torch.bfloat16)
@@ -72,7 +72,7 @@ def model_of(run: Run, network: nn.Module, *choice: object) -> Model:
 def seeded(run: Run, name: str, make: Callable[[], Made]) -> Made:
     """make() with torch's global generator seeded for it, and put back afterwards: initial weights.
 
-    One at a time, where several runs of a process have threads of their own.
+    One at a time, if several runs of a process have threads of their own.
     """
     with SEEDING, torch.random.fork_rng():
         torch.manual_seed(run.generator(name, 0).initial_seed())
@@ -100,9 +100,9 @@ def add_scaled(tensors: Sequence[Tensor], direction: Sequence[Tensor], scale: fl
 
 # --- Where a run stands ----------------------------------------------------------------------------------------------
 
-# Fields of a Place that a checkpoint does not keep as they are: epoch and step are its own, clock is kept as `spent`,
+# Fields of a Place that a checkpoint does not save as they are: epoch and step are its own, timer is saved as `spent`,
 # unread is empty once it has been read; the others are of this process.
-NOT_KEPT = ("epoch", "step", "clock", "unread", "mark_s", "numbers")
+NOT_SAVED = ("epoch", "step", "timer", "unread", "mark_s", "numbers")
 
 
 @dataclass
@@ -111,7 +111,7 @@ class Place:
 
     Sums and losses stay on the device until `read`, which the means, a line of the metrics and a checkpoint call: a
     step never waits for a GPU. sums: of the epoch so far, by the names that the task gives them, over `count` images
-    or words; numbers: those of the last step that was read; clock: where the time goes.
+    or words; numbers: those of the last step that was read; timer: where the time goes.
     epochs_before: those of the schedule that were over when the run began, by another run.
     """
 
@@ -123,12 +123,12 @@ class Place:
     sums: dict[str, float] = field(default_factory=dict)
     epoch_s: float = 0.0
     mark_s: float = field(default_factory=time.perf_counter)
-    clock: Clock = field(default_factory=Clock)
+    timer: Timer = field(default_factory=Timer)
     numbers: dict[str, float] = field(default_factory=dict)
     unread: list["Step"] = field(default_factory=list)
 
     def advance(self, count: int, sums: Sums, lr: float, **losses: Tensor) -> None:
-        """One more step was made: on so many images or words, with these sums over them, among them "loss".
+        """One more step was made, on `count` images or words, with these sums over them, among them "loss".
 
         sums, losses (mean ones, by name): shape (), on any device. lr: the learning rate it was made with.
         """
@@ -137,9 +137,9 @@ class Place:
         self.step, self.step_in_epoch, self.count = self.step + 1, self.step_in_epoch + 1, self.count + count
 
     def read(self) -> None:
-        """Brings the numbers of the steps since the last reading from the device, with one wait, into the sums.
+        """Moves the numbers of the steps since the last reading from the device, with one wait, into the sums.
 
-        Raises CannotContinueError, naming the first such step, where a loss is NaN or infinite.
+        Raises CannotContinueError, naming the first such step, if a loss is NaN or infinite.
         """
         if not self.unread:
             return
@@ -155,7 +155,7 @@ class Place:
 
     def next_epoch(self) -> None:
         self.epoch, self.step_in_epoch, self.count, self.sums = self.epoch + 1, 0, 0, {}
-        self.epoch_s, self.mark_s, self.clock.spent = 0.0, time.perf_counter(), {}
+        self.epoch_s, self.mark_s, self.timer.spent = 0.0, time.perf_counter(), {}
 
     def means(self, task: Task) -> dict[str, float]:
         """Training loss and metric of the epoch so far, each batch at the weights it was trained with."""
@@ -163,15 +163,15 @@ class Place:
         return shown(task, "train", self.sums, self.count)
 
     def times(self) -> dict[str, float]:
-        """Seconds of the epoch so far, stops left out, and of its parts; images a second."""
+        """Seconds of the epoch so far, stops left out, and of its parts; images per second."""
         seconds = self.epoch_s + time.perf_counter() - self.mark_s
-        return {"epoch_s": seconds, "images_per_s": self.count / seconds, **self.clock.seconds()}
+        return {"epoch_s": seconds, "images_per_s": self.count / seconds, **self.timer.seconds()}
 
     def to_json(self) -> dict[str, Any]:
-        """What a checkpoint keeps of the epoch. Raises as `read`: what has become NaN is not saved."""
+        """What a checkpoint saves of the epoch. Raises as `read`: what has become NaN is not saved."""
         self.read()
-        kept = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_KEPT}
-        return {**kept, "epoch_s": self.times()["epoch_s"], "spent": self.clock.spent}
+        kept = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in NOT_SAVED}
+        return {**kept, "epoch_s": self.times()["epoch_s"], "spent": self.timer.spent}
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def of_now(extra: Mapping[str, Any]) -> dict[str, Any]:
 def note_step(run: Run, place: Place, progress: Progress) -> None:
     """Every LOG_EVERY steps reads the numbers and writes those of the step just made into the metrics.
 
-    Shows those read last. Raises CannotContinueError where a loss since the last reading is NaN or infinite.
+    Shows those read last. Raises CannotContinueError if a loss since the last reading is NaN or infinite.
     """
     if place.step % LOG_EVERY == 0:
         place.read()
@@ -221,7 +221,7 @@ def parts_of(state: Any, names: Mapping[str, str] | None = None) -> dict[str, Sa
 
 def save(run: Run, place: Place, **parts: Savable) -> None:
     """A checkpoint of the place and of modules, optimizers and tables of tensors, each under its name."""
-    with place.clock("save"):
+    with place.timer("save"):
         extra = place.to_json()
         tensors = {}
         for name, part in parts.items():
@@ -239,13 +239,13 @@ def restore(checkpoint: Checkpoint, place: Place, **parts: Savable) -> None:
         if name not in parts or not fits(parts[name], tensors):
             raise InputError(
                 f"checkpoint {checkpoint.place} is of another run: its {name} is not of this run's kind and sizes; "
-                "put this run's own back, or start a new run"
+                "restore this run's own, or start a new run"
             )
     for name, part in parts.items():
         put_back(part, found[name])
     place.step, place.epoch = checkpoint.step, checkpoint.epoch
     extra = of_now(checkpoint.extra)
-    place.clock.spent = extra.pop("spent", {})
+    place.timer.spent = extra.pop("spent", {})
     for name, value in extra.items():
         setattr(place, name, value)
     place.mark_s = time.perf_counter()

@@ -30,7 +30,7 @@ Adam = without_compiler(torch.optim.Adam)
 
 
 def momentum_sgd(parameters: Iterable[Tensor], lr: float, momentum: float, weight_decay: float) -> torch.optim.SGD:
-    """SGD with momentum; on a CPU all tensors in one call, a fifth of the time where they are many and small.
+    """SGD with momentum; on a CPU all tensors in one call, a fifth of the time if they are many and small.
 
     The fused step needs gradients in the memory layout of their weights, which is what `backward` leaves behind. Not
     every tensor has to have one at every step: with shared weights, those off the path have none.
@@ -43,7 +43,7 @@ def momentum_sgd(parameters: Iterable[Tensor], lr: float, momentum: float, weigh
 
 
 def fill_buffers(optimizer: torch.optim.Optimizer) -> None:
-    """Zero momentum buffers for tensors that are moved for the first time where others were moved before.
+    """Zero momentum buffers for tensors that are updated for the first time when others were updated before.
 
     torch's fused step takes all buffers or none; from zero it makes what it makes of none.
     """
@@ -66,7 +66,7 @@ def clip(gradients: Sequence[Tensor], largest: float) -> Tensor:
 
 
 def momentum_buffers(optimizer: torch.optim.Optimizer, w: Sequence[Tensor]) -> list[Tensor]:
-    """SGD's momentum buffers of w, zero where a tensor was never moved; empty before the first step."""
+    """SGD's momentum buffers of w, zero if a tensor was never moved; empty before the first step."""
     found = [optimizer.state[tensor].get("momentum_buffer") if tensor in optimizer.state else None for tensor in w]
     if all(buffer is None for buffer in found):
         return []

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Up to so many numbers an image, the gradient of a large kernel is faster by blocks (measured on a CPU with AVX2).
+# Up to this many numbers per image, the gradient of a large kernel is faster by blocks (measured on a CPU with AVX2).
 CACHED = 2**15
 
 
@@ -52,7 +52,7 @@ class Depthwise(torch.autograd.Function):
 
 
 def upsampled(gradient: Tensor, size: torch.Size, stride: int) -> Tensor:
-    """The gradient (B, C, ceil(H / s), ceil(W / s)) on a map of `size` (H, W), zero where the stride skips a pixel."""
+    """The gradient (B, C, ceil(H / s), ceil(W / s)) on a map of `size` (H, W), zero if the stride skips a pixel."""
     if stride == 1:
         return gradient
     spaced = F.pad(gradient[..., None, :, None], (0, stride - 1, 0, 0, 0, stride - 1))

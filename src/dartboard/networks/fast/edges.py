@@ -1,8 +1,8 @@
 """What leaves a node of a mixed cell on a CPU, in pure torch: forward and backward as one function of autograd.
 
 Computes what `mixed_cell.in_torch` does, but edge by edge: the maps of one edge stay in the cache, where torch's
-convolutions of few channels are several times faster than grouped ones of all edges. For backward it keeps the raw
-result of every pointwise convolution with its statistics; the rest is computed again where a gradient needs it.
+convolutions of few channels are several times faster than grouped ones of all edges. For backward it stores the raw
+result of every pointwise convolution with its statistics; the rest is computed again if a gradient needs it.
 
 | function        | identity                                                                                         |
 |-----------------|--------------------------------------------------------------------------------------------------|
@@ -11,7 +11,7 @@ result of every pointwise convolution with its statistics; the rest is computed 
 | tall_product    | a product over all pixels is the sum of those over some of them, which a CPU multiplies faster   |
 | pool_backward   | all edges that leave a node read the same pools: their gradients are added up first              |
 
-Second derivatives come from the differentiable form, computed anew.
+Second derivatives come from the differentiable form, computed again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -72,8 +72,9 @@ class Leaving(torch.autograd.Function):
         x, weights, *rest = ctx.saved_tensors
         count, wanted = len(operations.kernels), ctx.needs_input_grad
         if torch.is_grad_enabled():  # create_graph=True
-            asked = [*wanted[:2], *wanted[4:]]
-            found = anew(ctx.differentiable, operations, [x, weights, *rest[:count]], asked, gradients)
+            needs_gradient = [*wanted[:2], *wanted[4:]]
+            inputs = [x, weights, *rest[:count]]
+            found = differentiable_gradients(ctx.differentiable, operations, inputs, needs_gradient, gradients)
             return *found[:2], None, None, *found[2:]
         gradients = tuple(gradient.contiguous(memory_format=LAST) for gradient in gradients)
         kept = iter(rest[count:])
@@ -87,11 +88,11 @@ class Leaving(torch.autograd.Function):
         return dx, dweights, None, None, *dkernels
 
 
-def anew(
+def differentiable_gradients(
     differentiable: Differentiable,
     operations: Operations,
     inputs: Sequence[Tensor],
-    asked: Sequence[bool],
+    needs_gradient: Sequence[bool],
     gradients: Sequence[Tensor],
 ) -> list[Tensor | None]:
     """The gradients once more, out of differentiable operations. The running statistics stay as they are."""
@@ -101,9 +102,9 @@ def anew(
     with torch.no_grad():
         for buffer, kept in zip(buffers, before, strict=True):
             buffer.copy_(kept)
-    wanted = [tensor for tensor, one in zip(inputs, asked, strict=True) if one]
+    wanted = [tensor for tensor, one in zip(inputs, needs_gradient, strict=True) if one]
     found = iter(torch.autograd.grad(out, wanted, gradients, create_graph=True, materialize_grads=True))
-    return [next(found) if one else None for one in asked]
+    return [next(found) if one else None for one in needs_gradient]
 
 
 def all_norms(operations: Operations) -> list[nn.BatchNorm2d]:
@@ -147,7 +148,7 @@ def shared_maps(x: Tensor, operations: Operations, pools: Sequence[tuple[Tensor,
 
 
 def mixed(x: Tensor, weights: Tensor, operations: Operations, pools: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
-    """Per edge the weighted sum of the shared maps; zeros (B, C, H', W') where there are none."""
+    """Per edge the weighted sum of the shared maps; zeros (B, C, H', W') if there are none."""
     (batch, channels, *sides), out = x.shape, []
     height, width = ((side - 1) // operations.stride + 1 for side in sides)
     for row in weights.tolist():
@@ -216,7 +217,7 @@ class Entry(NamedTuple):
     map: Tensor
     stride: int = 1
     dilation: int = 1
-    apart: Tensor | None = None  # the map's phases, where they are known
+    apart: Tensor | None = None  # the map's phases, if they are known
 
 
 def entrances(rectified: Tensor, operations: Operations, apart: bool = False) -> list[Entry]:
@@ -263,9 +264,9 @@ def through_norm(
     gradient: Tensor, raw: Raw, factor: Tensor | None, norm: nn.BatchNorm2d, wanted: bool = True
 ) -> tuple[Tensor, Tensor]:
     """Gradients of y and of factor (C,), from that of factor * (y - mean) * scale; that of y only where wanted."""
-    asked = [wanted, factor is not None, False]
+    needs_gradient = [wanted, factor is not None, False]
     running = (norm.running_mean, norm.running_var)
-    call, rest = torch.ops.aten.native_batch_norm_backward, (raw.mean, raw.scale, True, norm.eps, asked)
+    call, rest = torch.ops.aten.native_batch_norm_backward, (raw.mean, raw.scale, True, norm.eps, needs_gradient)
     found = call(gradient, raw.y, factor, *running, *rest)
     return found[0], found[1]
 
@@ -370,6 +371,7 @@ def strided_gradient(entry: Entry, gradient: Tensor, kernel: Tensor, which: int)
     """torch's own gradient, of the input (which 0) or of the kernel (1)."""
     x, stride, dilation, _ = entry
     steps = [stride] * 2, [padding_of(kernel, dilation)] * 2, [dilation] * 2
-    asked = [which == 0, which == 1, False]
-    found = torch.ops.aten.convolution_backward(gradient, x, kernel, None, *steps, False, [0, 0], x.shape[1], asked)
+    needs_gradient = [which == 0, which == 1, False]
+    how = (None, *steps, False, [0, 0], x.shape[1], needs_gradient)
+    found = torch.ops.aten.convolution_backward(gradient, x, kernel, *how)
     return cast(Tensor, found[which])

@@ -69,7 +69,7 @@ def logits(network: Network, x: Tensor, factors: Tensor | None) -> tuple[Tensor,
 
 
 def output(cell: Cell, before_last: Map, last: Map, masks: Iterator[Tensor] | None) -> Tensor:
-    """What the cell computes; takes a mask from `masks` for each operation that is no identity."""
+    """What the cell computes; takes a mask from `masks` for each operation that is not an identity."""
     states = [Map(applied(cell.preprocess0, before_last)), Map(applied(cell.preprocess1, last))]
     ops = iter(cell.ops)
     for node in cell.cell.nodes:

@@ -8,13 +8,13 @@ Everything that leaves a node is computed together, since all its edges see the 
 | pooled        | a pool and its BatchNorm without scale are the same tensor for every edge that leaves the node     |
 | convolved     | convolutions of k edges that read one map are one convolution with k times the output channels     |
 |               | of k edges that read k maps: one grouped convolution                                               |
-| composed      | depthwise, then pointwise, is one dense convolution: cheaper where channels are few                |
+| composed      | depthwise, then pointwise, is one dense convolution: cheaper if channels are few                   |
 | normalised    | BatchNorm without scale, times a number, is BatchNorm with that number as its scale                |
 | depthwise.py  | gradients of depthwise convolutions by means that are fast on a CPU                                |
 
 Operations of another shape than those of the DARTS space run plain, inside the same sum.
 
-Where a C++ compiler is at hand, `kernels.leaving` and `kernels.entering` compute all of this but the strided skips in
+If there is a C++ compiler, `kernels.leaving` and `kernels.entering` compute all of this but the strided skips in
 compiled code (CPU, float32 and float64). Else, on a CPU, `edges` computes large maps edge by edge; what is left,
 and other devices, the functions below do, in pure torch.
 """
@@ -42,7 +42,7 @@ from dartboard.networks.layers import FactorizedReduce
 from dartboard.networks.mixed_cell import MixedCell, MixedOperation
 from dartboard.spaces import darts as space
 
-# Up to so many channels times pixels a side, a dense convolution beats depthwise, then pointwise (measured on a CPU).
+# Up to this many channels times pixels a side, a dense convolution beats depthwise, then pointwise (measured on a CPU).
 SMALL_WORK = 256
 TWICE: ContextVar[bool] = ContextVar("twice", default=False)
 POOLS = ("max_pool3/", "avg_pool3/")
@@ -192,7 +192,7 @@ def in_torch(x: Tensor, weights: Tensor, operations: Operations) -> Sequence[Ten
         parts.append(reduce(add, chains).chunk(len(weights), dim=1))
     shared = [(index, pooled(x, largest, norms, operations.stride)) for index, largest, norms in operations.pools]
     shared += [] if operations.skip is None else [(operations.skip, x)]
-    # in the number format of the weights, also where convolutions are computed in a shorter one
+    # in the number format of the weights, even if convolutions are computed in a shorter one
     parts += [[weight * map_.to(weight.dtype) for weight in weights[:, index]] for index, map_ in shared]
     return [reduce(add, terms) for terms in zip(*parts, strict=True)]
 
@@ -250,7 +250,7 @@ def factorized_reduce(rectified: Tensor, operations: Sequence[FactorizedReduce],
 def normalised(x: Tensor, norms: Sequence[nn.BatchNorm2d], weights: Tensor | None, shared: bool = False) -> Tensor:
     """BatchNorm with batch statistics of k edges side by side, each times its weight; running statistics move.
 
-    x: (B, k * C, H, W), or (B, C, H, W) where all edges share it.
+    x: (B, k * C, H, W), or (B, C, H, W) if all edges share it.
     """
     first = norms[0]
     means = [cast(Tensor, norm.running_mean) for norm in norms]
