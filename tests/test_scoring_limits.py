@@ -69,6 +69,14 @@ def test_where_nothing_fits_the_smallest_possible_is_named() -> None:
         sample_within(SPACE, Random(0), [Limit("params", 1)], cost)
 
 
+def test_limits_serve_where_the_options_do_not_go_from_small_to_large() -> None:
+    turned = nasbench201.space("turned", "made up", nasbench201.OPERATIONS[::-1])
+    drawn = sample_within(turned, Random(0), [Limit("params", 8)], cost)
+    assert cost(drawn).params <= 8 < cost(turned.smallest()).params
+    with pytest.raises(InputError, match="the smallest architecture of turned has"):
+        sample_within(turned, Random(0), [Limit("params", 0.5)], cost)
+
+
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12))
 def test_the_front_is_what_nothing_beats(points: list[tuple[int, int]]) -> None:
     costs, values = [one for one, _ in points], [other for _, other in points]

@@ -17,6 +17,7 @@ SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 LIMIT = re.compile(r"\s*(\w+)\s*<=\s*(\d+(?:\.\d+)?)\s*([kKMG]?)\s*")
 EXAMPLE = "macs<=330M or params<=3M,macs<=330M"
 MOST_DRAWS = 1000  # draws of which none fits, after which to say so
+FIRST_DRAWS = 10  # after so many, where the smallest does not fit either and nothing that was drawn costs less
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,26 @@ def sample_within(
     """An architecture drawn uniformly from those of the space that are within the limits, by drawing until one is.
 
     draw: another way to draw from the space, such as a mutation. Raises InputError, naming what the smallest costs,
-    if that is over a limit, or if of 1,000 draws none is within them all.
+    if that is over a limit, or if of 1,000 draws none is within them all. Options need not go from small to
+    large: if a draw costs less than `space.smallest()`, the smallest that was drawn stands for it.
     """
     draw = draw or space.sample
     if not limits:
         return draw(rng)
-    smallest = cost(space.smallest())
-    if fits(smallest, limits):
-        for _ in range(MOST_DRAWS):
-            architecture = draw(rng)
-            if fits(cost(architecture), limits):
-                return architecture
-    least = ", ".join(f"{getattr(smallest, limit.name):,} {NAMES[limit.name]}" for limit in limits)
-    why = "" if not fits(smallest, limits) else f"none of {MOST_DRAWS:,} draws is within --limit; "
-    raise InputError(f"{why}the smallest architecture of {space.name} has {least}; give a --limit above that")
+    first = cost(space.smallest())
+    least = [getattr(first, limit.name) for limit in limits]  # by limit, of what was counted
+    number = 0
+    while number < (MOST_DRAWS if within(least, limits) else FIRST_DRAWS):
+        architecture, number = draw(rng), number + 1
+        found = cost(architecture)
+        if fits(found, limits):
+            return architecture
+        least = [min(one, getattr(found, limit.name)) for one, limit in zip(least, limits, strict=True)]
+    names = ", ".join(f"{one:,} {NAMES[limit.name]}" for one, limit in zip(least, limits, strict=True))
+    why = "" if number == FIRST_DRAWS else f"none of {MOST_DRAWS:,} draws is within --limit; "
+    raise InputError(f"{why}the smallest architecture of {space.name} has {names}; give a --limit above that")
+
+
+def within(numbers: Sequence[float], limits: Sequence[Limit]) -> bool:
+    """Whether each number, one a limit, is within it."""
+    return all(number <= limit.at_most for number, limit in zip(numbers, limits, strict=True))
