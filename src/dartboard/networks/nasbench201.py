@@ -28,7 +28,6 @@ from dartboard.networks import check_cells
 from dartboard.networks.layers import Zero
 from dartboard.spaces import nasbench201 as space
 from dartboard.spaces.search_space import Architecture
-from dartboard.tasks.task import Output
 
 Choices = Mapping[str, Tensor] | Architecture
 Row = Tensor | str  # of one edge: weights (O,) of its operations, or the name of one
@@ -172,10 +171,6 @@ class Supernet(Trunk):
                 x = cell(x, rows)
         return self.head(x)
 
-    def output(self, x: Tensor, choice: Choices, state: Any = None, drop: Tensor | None = None) -> Output:
-        """The logits, and nothing besides: no hidden state, no drop path."""
-        return Output(self(x, choice))
-
 
 def names_of(architecture: Architecture) -> tuple[str, ...]:
     """The operation of every edge, in the order of EDGES."""
@@ -280,10 +275,6 @@ class Network(Trunk):
         for cell in self.cells:
             x = cell(x)
         return self.head(x)
-
-    def output(self, x: Tensor, state: Any = None, drop: Tensor | None = None) -> Output:
-        """The logits, and nothing besides: no hidden state, no drop path, no auxiliary head."""
-        return Output(self(x))
 
 
 def sized(architecture: Architecture, config: Any, data: Any) -> Network:

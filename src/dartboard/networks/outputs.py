@@ -16,8 +16,10 @@ def fast_cells(network: Any, x: Tensor, drop: Tensor | None) -> Output:
     return Output(logits, auxiliary=auxiliary)
 
 
-# By family. FAST: how its `Network` computes fast; those that are not here have one form. DRAWN: the drop-path factors
-# of a batch; the others drop nothing.
+# By family. OWN: those whose `Supernet` and `Network` have `output`; what the others give are logits and no more. FAST:
+# how its `Network` computes fast; those that are not here have one form. DRAWN: the drop-path factors of a batch; the
+# others drop nothing.
+OWN = ("darts",)
 FAST: Mapping[str, Callable[[Any, Tensor, Tensor | None], Output]] = {"darts": fast_cells}
 DRAWN: Mapping[str, Callable[[Any, Tensor, float, torch.Generator | None], Tensor | None]] = {
     "darts": fast_network.drawn
@@ -27,13 +29,13 @@ DRAWN: Mapping[str, Callable[[Any, Tensor, float, torch.Generator | None], Tenso
 def output(
     network: nn.Module, x: Tensor, *choice: object, state: Any = None, drop: Tensor | None = None, form: str = "plain"
 ) -> Output:
-    """What a network computes of x, or a supernet of x and a choice; a module without `output` gives its logits only.
+    """What a network computes of x, or a supernet of x and a choice; another module gives its logits and no more.
 
     state: hidden state of the batch before; drop: drop-path factors, as `drawn` gives them; form: "plain", module by
     module, or "fast", the same function, of a network whose family has a fast form.
     """
     family = family_of(network, "Supernet" if choice else "Network")
-    if family is None or not hasattr(network, "output"):
+    if family not in OWN:
         return Output(network(x, *choice))
     if form == "fast" and family in FAST and not choice:
         return FAST[family](network, x, drop)
