@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -425,6 +426,17 @@ def test_show_reads_counts_and_draws_a_string(cell_file: str, capsys: pytest.Cap
     assert BEST in text
     assert "out = skip_connect(in) + nor_conv_3x3(n1) + nor_conv_3x3(n2)" in text
     assert "17 cells, 10 classes, 32x32: 1,288,506 parameters, 184,730,240 multiply-adds" in text
+
+
+def test_a_family_whose_network_has_another_name_is_counted_and_shown_without_naming_it(
+    cell_file: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family, expected = FAMILIES["nasbench201"], count(space.from_string(BEST))
+    monkeypatch.setitem(FAMILIES, "nasbench201", replace(family, sizes={"mobile": family.sizes["cifar"]}))
+    assert count(space.from_string(BEST)) == expected
+    show.execute([cell_file, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert (found["network"], found["params"], found["macs"]) == ("mobile", expected.params, expected.macs)
 
 
 def test_what_show_cannot_do_with_this_space_is_refused(cell_file: str) -> None:

@@ -81,7 +81,7 @@ WRONG = {
     "show deep.json": "deep.json",
     "show DARTS_V2 --image cell.bmp": ".svg, .png or .pdf",
     "show DARTS_V2 --no-counts --image nowhere/cell.svg": "no folder nowhere",
-    "show DARTS_V2 --network cfiar": "'--network'",
+    "show DARTS_V2 --network cfiar": "--network is cfiar",
     "show DARTS_V2 --channels 0": "--channels is 0",
     "show DARTS_V2 --json --no-counts": "--no-counts",
     "show full --epoch 3": "no run in full",

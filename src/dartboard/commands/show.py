@@ -1,9 +1,9 @@
 """dartboard show: an architecture as text, as a picture, and its exact counts."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from dartboard import formats
 from dartboard.analysis.edit_distance import Comparison, check_compared, compare, share
@@ -30,8 +30,8 @@ class ShowFlags:
     """Print one JSON object instead of text."""
     counts: bool = True
     """Count parameters and multiply-adds; --no-counts is faster."""
-    network: Literal["cifar", "imagenet"] = "cifar"
-    """The network to count: cifar has 36 channels and 20 cells (of nasbench201 16 and 17), imagenet 48 and 14."""
+    network: str | None = None
+    """The network to count, the space's first if not given: of darts cifar (36 channels, 20 cells) or imagenet."""
     channels: int | None = None
     """Channels of its first cell."""
     cells: int | None = None
@@ -64,7 +64,7 @@ def execute(words: list[str]) -> None:
     missing = "name an architecture: dartboard show DARTS_V2, or a run folder, or a file"
     flags = parse(ShowFlags, words, "show", missing)
     architecture, notation, label = chosen(flags)
-    check_network(architecture, flags.network)
+    flags = replace(flags, network=network_of(architecture, flags.network))
     other = None if flags.against is None else comparable(architecture, flags.against)
     found = counts(architecture, flags) if flags.counts else None
     if flags.image is not None:
@@ -105,17 +105,18 @@ def chosen(flags: ShowFlags) -> tuple[Architecture, str, str]:
     return architecture, notation, f"{run.folder.name}, epoch {flags.epoch}"
 
 
-def check_network(architecture: Architecture, network: str) -> None:
-    """Raises InputError if the architecture's family has no network of that name."""
+def network_of(architecture: Architecture, network: str | None) -> str:
+    """The network of that name, or the first of the architecture's family. Raises InputError if it has none such."""
     known = FAMILIES[architecture.space].sizes
-    if network not in known:
-        hint = f"the space {architecture.space} has the network {', '.join(known)}"
-        raise InputError(f"--network is {network}; {hint}")
+    if network is not None and network not in known:
+        hint = f"the space {architecture.space} has the network{'s' * (len(known) > 1)} {', '.join(known)}"
+        raise InputError(f"--network is {network[:60]}; {hint}")
+    return network or next(iter(known))
 
 
 def sizes(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
     """The sizes of the network whose counts are printed."""
-    usual = FAMILIES[architecture.space].sizes[flags.network]
+    usual = FAMILIES[architecture.space].sizes[str(flags.network)]
     given = {name: getattr(flags, name) for name in ("channels", "cells", "image_size")}
     given["num_classes"] = flags.classes
     return {name: size if given[name] is None else given[name] for name, size in usual.items()}

@@ -41,7 +41,7 @@ class Cost:
 
 def count(
     architecture: Architecture,
-    network: str = "cifar",
+    network: str | None = None,
     channels: int | None = None,
     cells: int | None = None,
     num_classes: int | None = None,
@@ -50,10 +50,12 @@ def count(
 ) -> Cost:
     """Counts of the network of an architecture; None takes the size that its family has for `network`.
 
+    network: a name of the family's `sizes`, such as cifar or imagenet; None: its first.
     image_size: height and width in pixels. Raises InputError for another network, for a cell that cannot be built.
     What was counted at the same sizes before is remembered: a search may ask for the same architecture again and again.
     """
     known = FAMILIES[architecture.space].sizes
+    network = next(iter(known)) if network is None else network
     if network not in known:
         raise unknown("network", network, known)
     given = {"channels": channels, "cells": cells, "num_classes": num_classes, "image_size": image_size}
