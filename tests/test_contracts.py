@@ -80,6 +80,8 @@ def test_the_case_of_a_family_fits_it(family: str) -> None:
     assert {case.small.family, case.searched.family, case.drawn.family} == {family}
     assert case.drawn.size <= 1000
     assert case.vertex or not any("mixture" in SPACES[name].kinds for name in own), "a space that mixes needs a vertex"
+    shared = {kind for name, other in FAMILIES.items() if name != family for kind in other.kinds}
+    assert not shared & set(FAMILIES[family].kinds), "runs' tables are told apart by the names of a family's kinds"
     assert bool(case.forms) == ("form" in inspect.signature(networks.module(family).Supernet).parameters)
 
 

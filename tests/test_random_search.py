@@ -311,6 +311,12 @@ def test_a_scorer_of_ones_own_needs_no_data(tmp_path: Path) -> None:
         search(tmp_path / "other", space=SMALL, trials=3)
 
 
+def test_a_scorer_of_ones_own_comes_before_the_table(small_table: Path, tmp_path: Path) -> None:
+    more = {"scorer": lambda architecture, number: Score(number / 10, source="by hand")}
+    found = search(tmp_path / "run", space=SMALL, truth=str(small_table), trials=3, more=more)
+    assert (found.score.value, found.score.source) == (0.2, "by hand")
+
+
 def test_every_cell_is_drawn_equally_often() -> None:
     """Chi-square over the 15,625 cells, ten draws a cell: mean 15,624, standard deviation 177."""
     rng, number = Random(0), 156_250

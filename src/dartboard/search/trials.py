@@ -87,7 +87,7 @@ def scoring_of(
 
     Raises InputError if the table, the search or the data do not serve.
     """
-    if config.truth is not None:
+    if config.truth is not None and scorer is None and supernet is None:
         return of_table(config.truth, space, run)
     if data is None:
         if scorer is None:
