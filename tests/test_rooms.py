@@ -83,7 +83,7 @@ def reached(start: str, edges: dict[str, set[str]]) -> set[str]:
 
 # What is asked of a network is asked of its family's tables (networks/outputs.py), not of its type or its attributes.
 ASKS_TYPE = re.compile(
-    r"(isinstance|hasattr)\((network|net|supernet|module|model|inference)\b, (?!str\b)"
+    r"(isinstance|hasattr)\(([\w.]+\.)?(network|net|supernet|module|model|inference)\b, (?!str\b)"
     r"|isinstance\([^()]*, [\w.|, ]*\b(Network|Supernet)\b"
 )
 
@@ -99,6 +99,9 @@ def test_nothing_asks_a_network_for_its_type_or_what_it_has() -> None:
 
 
 def test_what_asks_a_network_for_its_type_is_found() -> None:
-    asking = ("if isinstance(network, Network):", 'if hasattr(module, "eval"):', "isinstance(x, darts.Supernet)")
+    asking = (
+        *("if isinstance(network, Network):", "isinstance(training.network, Cells)", "isinstance(x, darts.Supernet)"),
+        *('if hasattr(module, "eval"):', 'hasattr(state.supernet, "form")'),
+    )
     assert all(ASKS_TYPE.search(line) for line in asking)
     assert not ASKS_TYPE.search("isinstance(cell, NetworkCell)")
