@@ -98,6 +98,7 @@ def without(name: str) -> Rows:
         (changed(7, cifar10_val="100.01"), "line 9, cifar10-val is '100.01'; give an accuracy in percent"),
         (changed(7, cifar10_val=-1), "line 9, cifar10-val is '-1'"),
         (changed(7, cifar10_test="nan"), "line 9, cifar10-test is 'nan'"),
+        (changed(7, cifar10_test="9_1"), "line 9, cifar10-test is '9_1'"),
         (changed(7, cifar10_test=""), "line 9, cifar10-test is ''"),
         (changed(7, cifar10_test="high"), "line 9, cifar10-test is 'high'"),
         (without("cifar10-test"), "has no column 'cifar10-test', it has index, arch"),

@@ -140,7 +140,7 @@ def check_complete(path: str | Path, layout: Layout, found: Mapping[Architecture
 def percent(text: str, where: str) -> float:
     """The accuracy in [0, 1] of a number in percent. Raises InputError."""
     try:
-        value = float(text)
+        value = math.nan if "_" in text else float(text)  # Python reads 9_1 as 91
     except ValueError:
         value = math.nan
     if not 0.0 <= value <= 100.0:
