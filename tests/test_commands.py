@@ -126,6 +126,13 @@ def test_version_tells_dartboard_torch_and_device(capsys: pytest.CaptureFixture[
     assert "dartboard 0." in text and f"torch {torch.__version__}" in text and "device " in text
 
 
+@pytest.mark.parametrize("kind", ["methods", "spaces", "data"])
+def test_what_list_says_of_things_begins_in_one_column(capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    found = printed(capsys, "list", kind).splitlines()
+    width = max(len(line.split()[0]) for line in found)
+    assert all(line[width] == " " != line[width + 1] for line in found)
+
+
 def test_list_has_a_line_with_its_source_for_everything_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     everything = printed(capsys, "list")
     for kind, name in [("methods", "darts"), ("spaces", "darts"), ("data", "cifar10"), ("architectures", "DARTS_V2")]:

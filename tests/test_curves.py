@@ -48,6 +48,23 @@ def test_a_mark_leaves_the_picture_as_high_as_it_is() -> None:
     assert len({view and view[0] for view in views}) == 1
 
 
+def test_what_is_counted_has_no_fractions_beside_its_axis() -> None:
+    for counts in ([4, 3], [1, 0, 0], [2, 2], [7, 0]):
+        drawn = curves([Series("cell", range(len(counts)), counts)], "x" * 20, whole=True)
+        texts = [text.strip() for text in re.findall(r"<text[^>]*>([^<]*)</text>", drawn)]
+        assert not [text for text in texts if re.fullmatch(r"-?\d+\.\d+", text)], counts
+
+
+@pytest.mark.parametrize(("mark", "above"), [(0.1, True), (0.9, False)])
+def test_the_word_of_a_mark_stands_on_the_side_of_the_middle(mark: float, above: bool) -> None:
+    drawn = curves([Series("one", [0, 1], [0.1, 0.9])], "x" * 20, marks=[(mark, "chance")])
+    found = re.findall(r'<text[^>]*?(?:y="|translate\([-\d.]+ )([-\d.]+)[^>]*>([^<]*)</text>', drawn)
+    places = {text.strip(): float(y) for y, text in found}
+    ticks = (places["0.2"] - 3, places["0.8"] - 3)  # the baselines of their numbers are lower than their lines
+    line = ticks[0] + (mark - 0.2) / 0.6 * (ticks[1] - ticks[0])
+    assert (places["chance"] < line) == above
+
+
 def test_no_name_beside_a_chart_is_cut() -> None:
     names = ["digits-rotated alone, both budgets", "digits-rotated, then digits", "x" * 130]
     for drawn in (dots([(name, [0.1]) for name in names], "y" * 20), curves([Series(names[2], [0], [1])], "z" * 20)):

@@ -79,6 +79,8 @@ def test_its_page_draws_the_cell_its_heat_map_and_its_curves_and_leaves_out_what
         assert f"e-{edge[0]}-{edge[1]}" in page and f"{space.node_name(edge[0])} → {space.node_name(edge[1])}" in page
     assert len(re.findall(r'data-edge="\d" data-operation="\d"', page)) == 6 * 5
     assert str(facts.architecture and space.to_string(facts.architecture)) in page
+    past, margin = page.index("Derived cell"), page.index("Smallest margin of an operation")
+    assert past < margin and 'class="duo"' not in page[past:margin]  # side by side
     for words in ("reduction cell", "normal cell", 'id="sensitivity"', "dartboard why", "Smallest margin of an edge"):
         assert words not in page
 

@@ -176,6 +176,12 @@ def test_every_trial_is_a_training_whose_line_and_best_weights_stay(space: Searc
     assert sum(tensor.numel() for tensor in weights_of(tmp_path / "run", result).values()) >= result.cost.params
 
 
+def test_a_score_says_of_how_many_epochs_its_training_was(tmp_path: Path) -> None:
+    for epochs, source in ((1, "training of 1 epoch, val"), (2, "training of 2 epochs, val")):
+        trained(tmp_path / str(epochs), trials=1, epochs=epochs)
+        assert [line["source"] for line in lines(tmp_path / str(epochs))] == [source]
+
+
 def test_a_search_stopped_at_every_step_ends_as_one_that_was_not(tmp_path: Path) -> None:
     """Three trials of four steps, and a step for each trial's end. Fewer stops: test_contracts.py."""
     stops = [1] * 14
@@ -359,7 +365,7 @@ def test_without_a_folder_the_run_is_named_for_the_table(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("--truth {table}", "there is no layout of tables for the space darts"),
+        ("--truth {table}", "there is no layout of tables for the space darts; give --space nasbench201"),
         ("--space nasbench201 --truth {table}:cifar1", "unknown column 'cifar1'"),
         ("--space nasbench201 --truth gone.csv", "there is no file gone.csv"),
         ("--space nasbench201 --truth {table} --data digits", "--data and --truth exclude each other"),

@@ -45,6 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     search = write_search(place / "search", epochs=8, environment={"device_name": "A processor with a " + "long" * 30})
     training = write_training(place / "train", parent=search)
     write_report([search])
+    write_report([training])
     write_report([search, training], out=place / "journey.html")
     write_report([write_trials(place / "trials")])
     others = [write_search(place / f"{'other' * 8}-{seed}", epochs=3, seed=seed) for seed in (1, 2)]
@@ -207,6 +208,16 @@ def test_the_table_of_the_front_keeps_a_gap_to_the_panels_above_it(visit: Any) -
     one = visit("trials/report.html")
     gap = """() => document.querySelector('#trials .table').getBoundingClientRect().top
       - document.querySelector('#trials .trio').getBoundingClientRect().bottom"""
+    for width in (400, 1280):
+        one.page.set_viewport_size({"width": width, "height": 844})
+        assert one.page.evaluate(gap) >= 20
+
+
+def test_what_stands_below_the_curves_of_a_training_keeps_a_gap_to_them(visit: Any) -> None:
+    one = visit("train/report.html")
+    one.page.evaluate("document.querySelector('.trio').insertAdjacentHTML('afterend', '<figure class=picture>')")
+    gap = """() => document.querySelector('.trio + .picture').getBoundingClientRect().top
+      - document.querySelector('.trio').getBoundingClientRect().bottom"""
     for width in (400, 1280):
         one.page.set_viewport_size({"width": width, "height": 844})
         assert one.page.evaluate(gap) >= 20

@@ -1,5 +1,6 @@
 """dartboard list: what there is, one line each, with its source."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from dartboard.commands.flags import parse
@@ -35,13 +36,14 @@ def execute(words: list[str]) -> None:
 
 def lines(kind: str) -> list[str]:
     """One line a thing: its name, what it is, its source."""
+    tables: Mapping[str, Collection[str]] = {"methods": METHODS, "spaces": SPACES, "data": NAMES}
+    width = max(map(len, tables.get(kind) or published()))
     if kind == "methods":
-        return [f"{name:10} {one.what}. Spaces: {spaces_of(name)}. {one.source}" for name, one in METHODS.items()]
+        return [f"{name:{width}} {one.what}. Spaces: {spaces_of(name)}. {one.source}" for name, one in METHODS.items()]
     if kind == "spaces":
-        return [f"{name:10} {space.size:.3g} architectures. {space.source}" for name, space in SPACES.items()]
+        return [f"{name:{width}} {space.size:.3g} architectures. {space.source}" for name, space in SPACES.items()]
     if kind == "data":
-        return [f"{name:10} {what}" for name, what in NAMES.items()]
-    width = max(map(len, published()))
+        return [f"{name:{width}} {what}" for name, what in NAMES.items()]
     return [f"{name:{width}} {reported(entry.published)}{entry.source}" for name, entry in published().items()]
 
 

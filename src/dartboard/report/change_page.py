@@ -41,9 +41,9 @@ def change_section(facts: Facts) -> Html | None:
         *(strip_picture(facts, kind) for kind in kinds if pairs),
         legend(name for name in used if name != "none"),
         duo(distance_plot(facts), remaining_plot(facts)),
-        tag("div", *(past(facts, known, kind) for kind in kinds), class_="duo"),
+        duo(*(past(facts, known, kind) for kind in kinds), None if pairs else margin_plot(facts, "operation")),
         *(comparisons(facts, known) if pairs else ()),
-        duo(margin_plot(facts, "operation"), margin_plot(facts, "edge") if pairs else None),
+        duo(margin_plot(facts, "operation"), margin_plot(facts, "edge")) if pairs else None,
         duo(drift_plot(facts), step_plot(facts)),
         lead="The cell that would be derived after each epoch, and its edit distance to the epoch before and to the "
         "last epoch.",

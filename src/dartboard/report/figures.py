@@ -160,9 +160,11 @@ def add_line(axes: Axes, line: Series) -> None:
 
 
 def add_mark(axes: Axes, height: float, word: str) -> None:
+    """A dotted line with its word on the side of the middle, so that it does not lie on the axis and its ticks."""
+    align = "bottom" if height < sum(axes.get_ylim()) / 2 else "top"
     axes.axhline(height, color=STAND_INS["--muted"], linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
     place = axes.get_yaxis_transform()
-    axes.text(0.99, height, word, transform=place, ha="right", va="top", color=STAND_INS["--muted"], fontsize=7.5)
+    axes.text(0.99, height, word, transform=place, ha="right", va=align, color=STAND_INS["--muted"], fontsize=7.5)
 
 
 def thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
@@ -181,7 +183,7 @@ def dress(axes: Axes, x_label: str, percent: bool, integers: bool, *, ticks: boo
     axes.tick_params(length=0, colors=STAND_INS["--muted"], pad=4)
     if ticks:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=integers, min_n_ticks=3))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=integers, min_n_ticks=1 if integers else 3))
     if percent:
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=None, symbol="%"))
     axes.set_xlabel(x_label, color=STAND_INS["--muted"], loc="right", labelpad=1)

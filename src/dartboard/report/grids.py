@@ -7,7 +7,7 @@ from dartboard.report import palette
 from dartboard.report.facts import Epoch, Table
 from dartboard.report.forms import Form, Input, has_form
 from dartboard.report.markup import Html, join, tag, text
-from dartboard.report.measures import Scale, offered
+from dartboard.report.measures import STRONG, Scale, offered
 from dartboard.spaces.graph import Graph, name_and_index
 
 LABEL_WIDTH, GAP = 72, 5  # GAP: between the edges of two target nodes
@@ -86,7 +86,7 @@ def boxes(row: int, weights: Sequence[float], top: int, scale: Scale) -> list[Ht
             style=f"fill-opacity:{share:.3f}",
         )
         word = tag("text", f"{100 * weight:.0f}" if offered(weight) else "–", x=x + BOX_WIDTH / 2, y=y + 14.5)
-        strong = " strong" if share > 0.55 else ""
+        strong = " strong" if share > STRONG else ""
         found.append(tag("g", box, word, class_=f"box{strong}", data_edge=row, data_operation=column))
     return found
 

@@ -13,7 +13,7 @@ from dartboard.report import grids, words
 from dartboard.report.blocks import picture
 from dartboard.report.facts import Epoch, Facts, Table
 from dartboard.report.markup import Html, tag
-from dartboard.report.measures import NARROWEST_SCALE, Scale
+from dartboard.report.measures import NARROWEST_SCALE, STRONG, Scale
 
 MOST_NUMBERS = 2000  # of a table that is drawn
 CLOSE_TO_ONE = 1e-3  # the sum of a row of probabilities
@@ -200,7 +200,7 @@ def box(one: Logged, place: tuple[int, int], value: float, option: str, at: tupl
     middle = f"{x + wide / 2:g}"
     word = tag("text", one.written(value), x=middle, y=y + (29 if option else 14.5))
     name = cut("text", option, LONGEST_OPTION, x=middle, y=y + 14, class_="option") if option else None
-    strong = " strong" if share > 0.55 else ""
+    strong = " strong" if share > STRONG else ""
     rect = tag("rect", **size, style=f"fill-opacity:{share:.3f}")
     return tag("g", rect, word, name, class_=f"box{strong}", data_edge=place[0], data_operation=place[1])
 

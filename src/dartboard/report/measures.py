@@ -77,6 +77,9 @@ def cell_of(epoch: Epoch, kind: str) -> darts.Cell:
     return darts.cell(epoch.architecture, kind)
 
 
+STRONG = 0.68  # the share of its scale from which a box of a heat map is so full that its number has the other colour
+
+
 @dataclass(frozen=True)
 class Scale:
     """From the smallest weight of a complete run (share 0) to its largest (share 1)."""

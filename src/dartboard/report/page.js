@@ -54,7 +54,7 @@ function drawHeat(svg, kind, data, index) {
     const share = weight === null ? 0 : shareOf(weight, kind.heat);
     box.querySelector("rect").style.fillOpacity = share.toFixed(3);
     box.querySelector("text").textContent = weight === null ? "–" : written(weight, kind);
-    box.classList.toggle("strong", share > 0.55);
+    box.classList.toggle("strong", share > 0.68);
     box.classList.toggle("kept", kept.has(`${edge},${operation}`));
   });
   svg.setAttribute("aria-label", `${kind.label ?? `Heat map of alpha, ${kind.title}`}, ${data.frames[index].label}`);

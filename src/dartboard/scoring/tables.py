@@ -79,7 +79,7 @@ def read_truth(word: str, family: str) -> Table:
     COLUMN is one of the words in LAYOUTS, such as cifar100: it stands for the column seen and the one shown.
     """
     if family not in LAYOUTS:
-        raise InputError(f"there is no layout of tables for the space {family}; known: {', '.join(LAYOUTS)}")
+        raise InputError(f"there is no layout of tables for the space {family}; give --space {' or '.join(LAYOUTS)}")
     path, column = split_column(word)
     columns = LAYOUTS[family].columns
     if column is not None and column not in columns:

@@ -41,7 +41,8 @@ def by_training(config: from_scratch.Config, data: Data, run: Run) -> Scorer:
             seconds = trial.metrics()[-1]["elapsed_s"]
         numbers = {"val_accuracy": found.val_accuracy, "val_loss": found.val_loss}
         numbers |= {"train_accuracy": found.train_accuracy}
-        return Score(found.val_accuracy, numbers, f"training of {config.epochs} epochs, val", seconds)
+        length = f"{config.epochs} epoch{'s' * (config.epochs != 1)}"
+        return Score(found.val_accuracy, numbers, f"training of {length}, val", seconds)
 
     return scorer
 
