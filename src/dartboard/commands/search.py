@@ -232,6 +232,6 @@ def resume(run: Run) -> None:
 
 def check_space(run: Run) -> None:
     """Raises InputError if this command does not know the space that a run searches."""
-    if (run.space or "darts") not in SPACES:
+    if run.space is not None and run.space not in SPACES:
         text = f"{run.folder} searches the space {str(run.space)[:60]!r}, and this version knows {', '.join(SPACES)}"
         raise InputError(f"{text}; resume a search of your own space from Python, or correct `space` in config.toml")

@@ -135,7 +135,7 @@ def new_run_command(config: Path, table: Mapping[str, Any], known: Mapping[str, 
         architecture = quoted(config.with_name("architecture.json"))
         return f"dartboard train {architecture} --config {quoted(config)} --out NEW"
     words = ["dartboard", "search", quoted(str(settings.get("method"))), "--config", quoted(config)]
-    if settings.get("space") not in (None, "darts"):
+    if settings.get("space") is not None:
         words += ["--space", quoted(str(settings["space"]))]
     if "from" in table:
         words += ["--from", quoted(str(table["from"]))]
