@@ -1,14 +1,16 @@
 """DARTS against random search in the same seconds: what each finds is trained from scratch by one protocol.
 
-For every seed a DARTS search, then a random search by trainings with as many trials as take as long: the seconds of a
-trial are measured first, by three trials of another seed. Every run is a folder below OUT: one that is done is skipped,
-one that was stopped is resumed. Ends with OUT/report.html and a table in Markdown.
+For every seed a DARTS search, then a random search by trainings with as many trials as take as long. Seconds are those
+of the processor, of the whole process, so that other work on the machine changes nothing; what a trial takes is
+measured first, by runs of one and of four trials of another seed. Every run is a folder below OUT: one that is done is
+skipped, one that was stopped is resumed. Ends with OUT/report.html and tables in Markdown.
 
 Usage: python benchmarks/random_search_study.py OUT [--data digits] [--seeds 3] [--threads 1]
 """
 
 import argparse
 import json
+import resource
 import statistics
 import subprocess
 import sys
@@ -16,7 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-PACE_TRIALS, PACE_SEED = 3, 1000  # of the run that says what a trial takes
+PACE_TRIALS, PACE_SEED = (1, 4), 1000  # of the runs that say what a trial takes
+SECONDS = "cpu-seconds.json"  # in a run's folder: of all processes that worked on it
 
 
 def main(words: Sequence[str]) -> None:
@@ -24,11 +27,11 @@ def main(words: Sequence[str]) -> None:
     rows = []
     for seed in range(options.seeds):
         darts = once(options, f"darts-s{seed}", "search", "darts", "--seed", str(seed))
-        trials = str(max(1, round(result(darts)["elapsed_s"] / seconds_of_a_trial(options))))
+        trials = str(num_trials(options, seconds(darts)))
         draws = once(options, f"random-s{seed}", "search", "random_search", "--trials", trials, "--seed", str(seed))
         for name, found in (("DARTS", darts), ("random search", draws)):
             training = once(options, f"train-{found.name}", "train", str(found), "--seed", str(seed))
-            rows.append((name, seed, trials if found is draws else "", result(found), result(training)))
+            rows.append((name, seed, trials if found is draws else "", seconds(found), result(training)))
     folders = [str(folder) for folder in sorted(options.out.glob("*-s*")) if (folder / "config.toml").is_file()]
     run("report", *folders, "--out", str(options.out / "report.html"))
     print(f"\n{singly(rows)}\n\n{together(rows)}")
@@ -50,11 +53,27 @@ def run(*words: str) -> None:
 def once(options: argparse.Namespace, name: str, *words: str) -> Path:
     """Runs, resumes or skips."""
     folder: Path = options.out / name
-    if (folder / "config.toml").is_file():
+    before, old = spent(), seconds(folder)
+    if not (folder / "config.toml").is_file():
+        run(*words, "--data", options.data, "--threads", str(options.threads), "--out", str(folder))
+    elif result(folder)["event"] != "result":
         run("resume", str(folder))
     else:
-        run(*words, "--data", options.data, "--threads", str(options.threads), "--out", str(folder))
+        return folder
+    (folder / SECONDS).write_text(json.dumps(old + spent() - before))
     return folder
+
+
+def spent() -> float:
+    """Seconds of the processor that the processes begun here have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def seconds(folder: Path) -> float:
+    """Seconds of the processor that went into a run so far."""
+    file = folder / SECONDS
+    return float(json.loads(file.read_text())) if file.is_file() else 0.0
 
 
 def result(folder: Path) -> dict[str, Any]:
@@ -63,20 +82,25 @@ def result(folder: Path) -> dict[str, Any]:
     return line
 
 
-def seconds_of_a_trial(options: argparse.Namespace) -> float:
-    words = ("search", "random_search", "--trials", str(PACE_TRIALS), "--seed", str(PACE_SEED))
-    return float(result(once(options, "pace", *words))["elapsed_s"]) / PACE_TRIALS
+def num_trials(options: argparse.Namespace, budget_s: float) -> int:
+    """How many trials of a random search take so many seconds of the processor, one or more."""
+    taken = []
+    for trials in PACE_TRIALS:
+        words = ("search", "random_search", "--trials", str(trials), "--seed", str(PACE_SEED))
+        taken.append(seconds(once(options, f"pace-{trials}", *words)))
+    (few, many), (least, most) = PACE_TRIALS, taken
+    return max(1, round(few + (budget_s - least) * (many - few) / (most - least)))
 
 
-Row = tuple[str, int, str, dict[str, Any], dict[str, Any]]
+Row = tuple[str, int, str, float, dict[str, Any]]
 
 
 def singly(rows: Sequence[Row]) -> str:
-    head = "| search | seed | trials | seconds | test %, trained | parameters |"
+    head = "| search | seed | trials | CPU seconds | test %, trained | parameters |"
     lines = [
-        f"| {name} | {seed} | {trials} | {search['elapsed_s']:.0f} | {100 * training['test_accuracy']:.2f} "
+        f"| {name} | {seed} | {trials} | {taken:.0f} | {100 * training['test_accuracy']:.2f} "
         f"| {training['params']:,} |"
-        for name, seed, trials, search, training in sorted(rows, key=lambda row: row[:2])
+        for name, seed, trials, taken, training in sorted(rows, key=lambda row: row[:2])
     ]
     return "\n".join([head, "|---|---|---|---|---|---|", *lines])
 
@@ -84,12 +108,12 @@ def singly(rows: Sequence[Row]) -> str:
 def together(rows: Sequence[Row]) -> str:
     lines = []
     for name in dict.fromkeys(row[0] for row in rows):
-        seconds = [search["elapsed_s"] for kind, _, _, search, _ in rows if kind == name]
+        taken = [one for kind, _, _, one, _ in rows if kind == name]
         values = [100 * training["test_accuracy"] for kind, _, _, _, training in rows if kind == name]
         spread = f"{statistics.stdev(values):.2f}" if len(values) > 1 else "-"
         mean = f"{statistics.mean(values):.2f} | {spread}"
-        lines.append(f"| {name} | {len(values)} | {mean} | {statistics.mean(seconds):.0f} |")
-    head = "| search | n | test %, mean | standard deviation | seconds of a search |"
+        lines.append(f"| {name} | {len(values)} | {mean} | {statistics.mean(taken):.0f} |")
+    head = "| search | n | test %, mean | standard deviation | CPU seconds per search |"
     return "\n".join([head, "|---|---|---|---|---|", *lines])
 
 

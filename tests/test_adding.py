@@ -145,6 +145,7 @@ def test_without_their_cases_one_message_says_what_to_write(tree: Path, tmp_path
         assert f"the {what} {name} has no case: write tests/cases/{folder}/{name}.py with CASE = " in str(caught.value)
 
 
+@pytest.mark.slow
 def test_the_contracts_of_families_hold_of_the_new_one_and_some_of_the_methods(tree: Path) -> None:
     family, method = "(toy and not search and not climbing)", "(hill_climbing and (planted or fits or five_steps))"
     said = contracts(tree, f"{family} or {method} or has_a_case")

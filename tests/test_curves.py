@@ -50,7 +50,7 @@ def test_a_mark_leaves_the_picture_as_high_as_it_is() -> None:
 
 def test_what_is_counted_has_no_fractions_beside_its_axis() -> None:
     for counts in ([4, 3], [1, 0, 0], [2, 2], [7, 0]):
-        drawn = curves([Series("cell", range(len(counts)), counts)], "x" * 20, whole=True)
+        drawn = curves([Series("cell", range(len(counts)), counts)], "x" * 20, integers=True)
         texts = [text.strip() for text in re.findall(r"<text[^>]*>([^<]*)</text>", drawn)]
         assert not [text for text in texts if re.fullmatch(r"-?\d+\.\d+", text)], counts
 

@@ -61,5 +61,5 @@ def test_a_named_set_is_resized_and_its_mean_computed_anew(tmp_path: Path) -> No
     write_cifar10(tmp_path)
     whole, small = load_data("cifar10", data_dir=tmp_path), load_data("cifar10", data_dir=tmp_path, image_size=16)
     assert (small.image_size, small.mean == whole.mean) == (16, False)
-    with pytest.raises(InputError, match="resize them"):
+    with pytest.raises(InputError, match="resize arrays yourself"):
         load_data(np.zeros((20, 8, 8), np.uint8), np.arange(20) % 2, image_size=4)

@@ -28,7 +28,7 @@ from dartboard.studies import transfer
 from dartboard.studies.protocol import Protocol
 from dartboard.studies.study import Study
 
-SAID = re.compile(r"will take about .* here; Ctrl-C stops")
+SAID = re.compile(r"will take about .* here; Ctrl-C saves and stops")
 SIZES = ["--channels", "2", "--cells", "3", "--epochs", "1", "--batch-size", "8"]
 
 pytestmark = pytest.mark.usefixtures("global_rng")

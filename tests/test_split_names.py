@@ -299,7 +299,7 @@ def test_class_names_that_a_terminal_or_a_file_cannot_hold(tmp_path, monkeypatch
 
 def test_a_study_of_two_folders_begins_with_what_is_in_both(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("dartboard.commands.estimate.tell", lambda *_: None)
+    monkeypatch.setattr("dartboard.commands.estimate.print_estimate", lambda *_: None)
     for name in ("one", "two"):
         tree(name, *classes("Train", "Test", count=8, names=(name, "other")))
     assert (
