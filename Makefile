@@ -15,7 +15,7 @@ demo: $(INSTALLED)
 	@echo "open this page: $(CURDIR)/$(DEMO)/report.html"
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow --timeout 3600
@@ -25,7 +25,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff check src tests benchmarks examples
 	$(BIN)/mypy
 
-# About ten minutes: every figure and picture of docs/performance.md.
+# About seven minutes: every figure and picture of docs/performance.md.
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench.py --out docs/performance
 

@@ -11,8 +11,11 @@ from documents import PAGES, blocks, commands, cut, cut_python, prepare
 ELSEWHERE = ("data.md",)
 WITH_CODE = [name for name, page in PAGES.items() if {"sh", "python"} & {kind for kind, _ in blocks(page)}]
 
+SLOW = ("reproduction.md",)  # its commands take longest
+EACH = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in WITH_CODE]
 
-@pytest.mark.parametrize("name", WITH_CODE)
+
+@pytest.mark.parametrize("name", EACH)
 def test_the_commands_and_the_python_of_each_page_run_in_their_order(name, tmp_path, monkeypatch, capsys, global_rng):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
