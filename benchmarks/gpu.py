@@ -52,7 +52,7 @@ class Unwritten(Run):
         self.setup, self.limits, self.label, self.folder = setup, Limits(), f"seed {setup.seed}", Path("nowhere")
         self.lines: list[dict[str, Any]] = []
         self.resumed_by, self.settings, self.length_announced = self.folder, {}, True
-        self._worked_s, self._started, self.warm_start = 0.0, time.monotonic(), None
+        self._worked_s, self._started, self.warm_start, self.space = 0.0, time.monotonic(), None, "darts"
 
     def check_data(self, data: Any) -> None: ...
 
