@@ -37,7 +37,7 @@ def board(words: str, *more: str, code: str = MEASURED) -> str:
 def said(text: str) -> tuple[float, float]:
     """(seconds of the whole run, bytes at most) that a dry run tells."""
     parts = re.search(r"time: ([\d.]+) s per step.*, ([\d.]+) s to score and ([\d.]+) s to save", text)
-    steps = re.search(r"steps: (\d+) an epoch, (\d+) epochs", text)
+    steps = re.search(r"steps: (\d+) per epoch, (\d+) epochs", text)
     memory = re.search(r"peak memory: ([\d.]+) (kB|MB|GB)", text)
     if not (parts and steps and memory):
         raise SystemExit(f"a dry run told something else:\n{text}")
