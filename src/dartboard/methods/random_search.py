@@ -31,13 +31,11 @@ from torch import nn
 
 from dartboard.data import Data
 from dartboard.runs.run import Run
-from dartboard.scoring.cost import Cost
 from dartboard.scoring.limits import Limit, limits_from, sample_within
-from dartboard.scoring.scorers import Score, Scorer
+from dartboard.scoring.scorers import Scorer
 from dartboard.search import trials
-from dartboard.search.trial_log import log_trial, write_result
-from dartboard.search.trials import Trial
-from dartboard.spaces.search_space import Architecture, SearchSpace
+from dartboard.search.trials import Result, Trial
+from dartboard.spaces.search_space import SearchSpace
 
 PRESETS = trials.PRESETS
 
@@ -65,16 +63,6 @@ class Config(trials.Settings):
     """side of the square hole in pixels, 0 for none (off in the search)"""
 
 
-@dataclass(frozen=True)
-class Result:
-    """The best architecture, the number of its trial from 0, its score, and its counts at the sizes of the trials."""
-
-    architecture: Architecture
-    number: int
-    score: Score
-    cost: Cost
-
-
 def search(
     config: Config,
     space: SearchSpace,
@@ -94,21 +82,12 @@ def search(
     scoring = trials.scoring_of(config, space, data, run, supernet, scorer)
     f, within = scoring.scorer, (*limits_from(config.limit), *limits)
     state = trials.begin(run)
-    progress_ = run.progress(total_steps=config.trials, total_epochs=config.trials, unit="trial")
-    with run.guarded(), progress_ as progress:
+    with trials.at_work(config, run) as progress:
         for i in range(state.done, config.trials):
             # 1. draw a_i: every choice uniformly at random from its options
             a = sample_within(space, trials.stream(run, i), within, scoring.cost)
             # 2. score a_i: f(a_i), on the validation images
             score = f(a, i)
-            log_trial(run, i, a, score, scoring.cost(a))
-            if state.note(Trial(i, a, score)):
-                progress.say(f"trial {i + 1}/{config.trials}  score {100 * score.value:.2f} %, the best so far")
-            progress.step(i + 1, score=score.value)
-            trials.settle(run, state, config.trials)
+            trials.record(config, run, state, Trial(i, a, score), scoring.cost(a), progress)
     # return the a_i with the largest f(a_i)
-    best = state.best
-    assert best is not None  # there is one trial or more
-    cost = scoring.cost(best.architecture)
-    write_result(run, best.number, best.architecture, best.score, cost, scoring.shown(best.architecture))
-    return Result(best.architecture, best.number, best.score, cost)
+    return trials.finish(run, state, scoring)

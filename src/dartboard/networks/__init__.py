@@ -4,6 +4,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol
 
+from dartboard.config import check_ranges, check_types
 from dartboard.errors import InputError, unknown
 from dartboard.spaces.families import FAMILIES
 
@@ -30,6 +31,13 @@ class Sizes(Protocol):
     def in_channels(self) -> int: ...
     @property
     def image_size(self) -> int: ...
+
+
+def check_sizes(sizes: Sizes) -> None:
+    """What the `Sizes` of every family check of themselves. Raises InputError for sizes of no sense."""
+    check_types(sizes)
+    check_ranges(sizes, channels="[1, 65536]", num_classes="[1, 1e6]", in_channels="[1, 4096]")
+    check_ranges(sizes, cells=f"[3, {MOST_CELLS}]", image_size="[1, 4096]")
 
 
 def family_of(network: object, kind: str = "Network") -> str | None:

@@ -13,9 +13,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from dartboard.config import check_ranges, check_types
 from dartboard.errors import InputError
-from dartboard.networks import check_cells
+from dartboard.networks import check_cells, check_sizes
 from dartboard.networks.fast import fast_network
 from dartboard.networks.fast.mixed_cell import mixed_cell
 from dartboard.networks.layers import FactorizedReduce, operation, relu_conv_norm
@@ -295,9 +294,7 @@ class Sizes:
     search: bool = False
 
     def __post_init__(self) -> None:
-        check_types(self)
-        check_ranges(self, channels="[1, 65536]", num_classes="[1, 1e6]", in_channels="[1, 4096]")
-        check_ranges(self, cells="[3, 1000]", image_size="[1, 4096]")
+        check_sizes(self)
 
 
 def of_sizes(architecture: Architecture, sizes: Sizes) -> Network:

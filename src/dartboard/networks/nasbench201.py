@@ -22,9 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dartboard.config import check_ranges, check_types
 from dartboard.errors import InputError
-from dartboard.networks import check_cells
+from dartboard.networks import check_cells, check_sizes
 from dartboard.networks.layers import Zero
 from dartboard.spaces import nasbench201 as space
 from dartboard.spaces.search_space import Architecture
@@ -306,9 +305,7 @@ class Sizes:
     search: bool = False
 
     def __post_init__(self) -> None:
-        check_types(self)
-        check_ranges(self, channels="[1, 65536]", num_classes="[1, 1e6]", in_channels="[1, 4096]")
-        check_ranges(self, cells="[3, 1000]", image_size="[1, 4096]")
+        check_sizes(self)
 
 
 def of_sizes(architecture: Architecture, sizes: Sizes) -> Network:

@@ -6,7 +6,8 @@ by a training of its own, which learns on train and is scored on val.
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from random import Random
@@ -21,13 +22,14 @@ from dartboard.formats.files import ordinary_bytes
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.checkpoint import Checkpoint, checkpoints, newest
 from dartboard.runs.json_files import as_json
+from dartboard.runs.progress import Progress
 from dartboard.runs.run import CHECKPOINTS, ENVIRONMENT, Run
 from dartboard.runs.start import START, keep_start
 from dartboard.scoring.cost import Cost, count
 from dartboard.scoring.limits import limits_from
 from dartboard.scoring.scorers import Score, Scorer, by_shared_weights, by_table
 from dartboard.scoring.tables import Table, read_truth, split_column
-from dartboard.search import supernets
+from dartboard.search import supernets, trial_log
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace, as_tuples
 from dartboard.tasks import task_of
@@ -70,6 +72,16 @@ class Scoring:
     scorer: Scorer
     cost: Callable[[Architecture], Cost]
     shown: Callable[[Architecture], Mapping[str, Any]] = lambda architecture: {}
+
+
+@dataclass(frozen=True)
+class Result:
+    """The best architecture, the number of its trial from 0, its score, and its counts at the sizes of the trials."""
+
+    architecture: Architecture
+    number: int
+    score: Score
+    cost: Cost
 
 
 # --- By what architectures are scored --------------------------------------------------------------------------------
@@ -256,6 +268,34 @@ def save(run: Run, state: TrialState) -> None:
     best = None if state.best is None else state.best.to_json()
     run.save({}, step=state.done, epoch=0, extra={"done": state.done, "best": best})
     tidy(run, state)
+
+
+@contextmanager
+def at_work(config: Settings, run: Run) -> Iterator[Progress]:
+    """Surrounds the loop: handles signals and memory, and yields what shows the progress. Raises as `Run.guarded`."""
+    progress_ = run.progress(total_steps=config.trials, total_epochs=config.trials, unit="trial")
+    with run.guarded(), progress_ as progress:
+        yield progress
+
+
+def record(config: Settings, run: Run, state: TrialState, trial: Trial, cost: Cost, progress: Progress) -> None:
+    """A trial is over: writes its line, notes whether it is the best so far, shows it, and saves as `settle`."""
+    trial_log.log_trial(run, trial.number, trial.architecture, trial.score, cost)
+    number, value = trial.number + 1, trial.score.value
+    if state.note(trial):
+        progress.say(f"trial {number}/{config.trials}  score {100 * value:.2f} %, the best so far")
+    progress.step(number, score=value)
+    settle(run, state, config.trials)
+
+
+def finish(run: Run, state: TrialState, scoring: Scoring) -> Result:
+    """Writes the result, once, and returns it: the best trial."""
+    best = state.best
+    assert best is not None  # there is one trial or more
+    cost = scoring.cost(best.architecture)
+    shown = scoring.shown(best.architecture)
+    trial_log.write_result(run, best.number, best.architecture, best.score, cost, shown)
+    return Result(best.architecture, best.number, best.score, cost)
 
 
 def settle(run: Run, state: TrialState, num_trials: int) -> None:

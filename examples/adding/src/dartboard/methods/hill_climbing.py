@@ -25,13 +25,11 @@ from torch import nn
 
 from dartboard.data import Data
 from dartboard.runs.run import Run
-from dartboard.scoring.cost import Cost
 from dartboard.scoring.limits import Limit, limits_from, sample_within
-from dartboard.scoring.scorers import Score, Scorer
+from dartboard.scoring.scorers import Scorer
 from dartboard.search import trials
-from dartboard.search.trial_log import log_trial, write_result
-from dartboard.search.trials import Trial
-from dartboard.spaces.search_space import Architecture, SearchSpace
+from dartboard.search.trials import Result, Trial
+from dartboard.spaces.search_space import SearchSpace
 
 PRESETS = trials.PRESETS
 
@@ -48,16 +46,6 @@ class Config(trials.Settings):
     """chance to drop an operation's output at the end; rises linearly from 0 with the epoch (ours)"""
     auxiliary: bool = False
     """train a second classifier after the second reduction (ours)"""
-
-
-@dataclass(frozen=True)
-class Result:
-    """The best architecture, the number of its trial from 0, its score, and its counts at the sizes of the trials."""
-
-    architecture: Architecture
-    number: int
-    score: Score
-    cost: Cost
 
 
 def search(
@@ -77,22 +65,14 @@ def search(
     """
     scoring = trials.scoring_of(config, space, data, run, supernet, scorer)
     f, within = scoring.scorer, (*limits_from(config.limit), *limits)
-    standing = trials.begin(run)
-    progress_ = run.progress(total_steps=config.trials, total_epochs=config.trials, unit="trial")
-    with run.guarded(), progress_ as progress:
-        for i in range(standing.done, config.trials):
+    state = trials.begin(run)
+    with trials.at_work(config, run) as progress:
+        for i in range(state.done, config.trials):
             # 1. draw a at random; then 2. draw b, a neighbour of a
-            a = standing.best  # the climb stands at the best trial so far
+            a = state.best  # the climb stands at the best trial so far
             draw = space.sample if a is None else lambda rng, a=a: space.mutate(a.architecture, rng)
             b = sample_within(space, trials.stream(run, i), within, scoring.cost, draw)
             score = f(b, i)
-            log_trial(run, i, b, score, scoring.cost(b))
             # 3. if f(b) > f(a): a = b
-            standing.note(Trial(i, b, score))
-            progress.step(i + 1, score=score.value)
-            trials.settle(run, standing, config.trials)
-    best = standing.best
-    assert best is not None  # there is one trial or more
-    cost = scoring.cost(best.architecture)
-    write_result(run, best.number, best.architecture, best.score, cost, scoring.shown(best.architecture))
-    return Result(best.architecture, best.number, best.score, cost)
+            trials.record(config, run, state, Trial(i, b, score), scoring.cost(b), progress)
+    return trials.finish(run, state, scoring)

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dartboard.config import check_ranges, check_types
 from dartboard.errors import InputError
+from dartboard.networks import check_sizes
 from dartboard.spaces import toy as space
 from dartboard.spaces.family import Mixed
 from dartboard.spaces.search_space import Architecture
@@ -120,9 +120,7 @@ class Sizes:
     image_size: int = 32
 
     def __post_init__(self) -> None:
-        check_types(self)
-        check_ranges(self, channels="[1, 65536]", num_classes="[1, 1e6]", in_channels="[1, 4096]")
-        check_ranges(self, cells="[3, 1000]", image_size="[1, 4096]")
+        check_sizes(self)
 
 
 def of_sizes(architecture: Architecture, sizes: Sizes) -> Network:
