@@ -15,7 +15,7 @@ demo: $(INSTALLED)
 	@echo "open this page: $(CURDIR)/$(DEMO)/report.html"
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow --timeout 3600
