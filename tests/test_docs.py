@@ -18,6 +18,7 @@ EACH = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for n
 @pytest.mark.parametrize("name", EACH)
 def test_the_commands_and_the_python_of_each_page_run_in_their_order(name, tmp_path, monkeypatch, capsys, global_rng):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dartboard.training.dry_run.ENOUGH_S", 0.0)
     names: dict[str, object] = {}
     for language, text in blocks(PAGES[name]):
         if language == "sh":

@@ -41,6 +41,7 @@ def test_the_notebook_is_one_and_holds_no_results() -> None:
         assert cell["cell_type"] != "code" or (cell["outputs"] == [] and cell["execution_count"] is None)
 
 
+@pytest.mark.slow
 def test_the_notebook_begins_a_study_is_stopped_and_ends_it_when_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

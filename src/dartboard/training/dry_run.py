@@ -130,11 +130,13 @@ class DryRun(Run):
         self.mark = time.perf_counter()
 
 
-def measure_steps(job: Job, batch_size: int, enough_s: float = ENOUGH_S, scored: int = SCORED) -> tuple[Seconds, int]:
+def measure_steps(
+    job: Job, batch_size: int, enough_s: float | None = None, scored: int = SCORED
+) -> tuple[Seconds, int]:
     """Makes real steps, each with its scoring and saving; their seconds, and the most bytes they take.
 
-    enough_s: seconds after which no further step begins; scored: images to score. The bytes are those on the job's
-    device, without what was there before. Raises CannotContinueError.
+    enough_s: seconds after which no further step begins, by default ENOUGH_S; scored: images to score. The bytes
+    are those on the job's device, without what was there before. Raises CannotContinueError.
     """
     epochs = max(job.config.epochs, ENOUGH_EPOCHS + 1)  # so that it never comes to the end
     config = replace(job.config, batch_size=batch_size, epochs=epochs, **job.epoch.left_out)
@@ -144,7 +146,7 @@ def measure_steps(job: Job, batch_size: int, enough_s: float = ENOUGH_S, scored:
     temporary = tempfile.TemporaryDirectory(prefix="dartboard-dry-run-")
     with temporary as folder, watched(pick_device(setup.device)) as taken:
         run = DryRun.create(folder, config, setup=setup, command=command, method=method, space=space)
-        run.enough_s = enough_s
+        run.enough_s = ENOUGH_S if enough_s is None else enough_s
         with run, contextlib.redirect_stdout(io.StringIO()):
             try:
                 job.work(config, data, run)
