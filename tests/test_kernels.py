@@ -307,6 +307,7 @@ def test_a_compiler_that_fails_is_no_error(tmp_path: Path):
     assert told == f"False|{broken} could not build them"
 
 
+@pytest.mark.slow
 @compiler_needed
 def test_a_torn_library_in_the_cache_is_built_anew(tmp_path: Path):
     cache = tmp_path / "dartboard" / "kernels"

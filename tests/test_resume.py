@@ -107,7 +107,10 @@ def end_of(folder: Path) -> None:
     assert main(["resume", str(folder)]) == 0
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+QUICK = [pytest.param(name, marks=pytest.mark.slow if name == "second order" else ()) for name in COMMANDS]
+
+
+@pytest.mark.parametrize("name", QUICK)
 def test_killed_at_a_random_moment_it_ends_as_if_never_stopped(
     tmp_path: Path, unstopped: dict[str, Path], name: str
 ) -> None:

@@ -209,9 +209,8 @@ def growth(root, size, stream):
     return int(images), int(grown)
 
 
-@pytest.mark.parametrize(
-    ("each", "pixels", "size"), [(300, 32, 192), pytest.param(5000, 48, 64, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("each", "pixels", "size"), [(300, 32, 192), (5000, 48, 64)])
 def test_memory_stays_flat_however_many_images_are_read(tmp_path, each, pixels, size):
     photographs(tmp_path / "many", each, size=pixels)
     growth(tmp_path / "many", size, "always")  # scans, so that the next one only reads

@@ -182,6 +182,7 @@ def images(folder: Path) -> None:
     (folder / "a/0.png").rename(folder / "a" / f"{ODD}.png")
 
 
+@pytest.mark.slow
 def test_a_search_on_names_that_are_not_utf_8_is_stopped_gone_on_with_and_shown(
     place: Path, capsys: pytest.CaptureFixture[str], global_rng: None
 ) -> None:
