@@ -208,16 +208,17 @@ def test_an_architecture_survives_the_notation_of_its_family(space: SearchSpace)
         assert formats.read(formats.write(architecture, notation)) == (architecture, notation)
 
 
-SIZES: dict[str, Any] = {"channels": 4, "cells": 3, "num_classes": 7}
+def sizes_of(family: str) -> dict[str, Any]:
+    return {"channels": 4, "cells": 3, "num_classes": 7, **tiny.fixed(family)}
 
 
 def cost_and_own(architecture: Architecture) -> tuple[Cost, Cost]:
     """Counts of an architecture as told, and those of its network."""
-    module = networks.module(architecture.space)
+    module, sizes = networks.module(architecture.space), sizes_of(architecture.space)
     with torch.random.fork_rng():
-        network = module.reported(architecture, "cifar", image_size=32, **SIZES)
+        network = module.reported(architecture, "cifar", image_size=32, **sizes)
     assert isinstance(network, module.Network)
-    return count(architecture, image_size=32, **SIZES), count_module(network, 32)
+    return count(architecture, image_size=32, **sizes), count_module(network, 32)
 
 
 @spaces
@@ -227,7 +228,7 @@ def test_the_cost_of_an_architecture_is_that_of_its_network(space: SearchSpace) 
         cost, counted = cost_and_own(architecture)
         assert cost == counted
         with torch.random.fork_rng():
-            network = networks.module(space.family).Network(architecture, **SIZES)
+            network = networks.module(space.family).Network(architecture, **sizes_of(space.family))
         own = {name: parameter.numel() for name, parameter in network.named_parameters()}
         assert cost.params_with_auxiliary == sum(own.values())
         assert cost.params == sum(n for name, n in own.items() if not name.startswith("auxiliary_head."))
@@ -275,7 +276,7 @@ def run_search(
 ) -> Any:
     """A tiny search by any method in a new folder; closes the run even where it stops. more: what `search` is given."""
     module, space = method_module(method), FAMILY_CASES[family or families_of(method)[0]].searched
-    config = module.Config(**{**METHOD_CASES[method].settings, **settings})
+    config = module.Config(**{**METHOD_CASES[method].settings, **tiny.fixed(space.family), **settings})
     with Run.create(folder, config, setup=setup or Setup(device="cpu")) as run:
         return module.search(config, space, data or tiny.digits(), run, **(more or {}))
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+import tiny
 from dartboard import networks
 from dartboard.networks import darts as darts_networks
 from dartboard.scoring import cost
@@ -200,11 +201,12 @@ def test_maps_take_no_memory_and_the_module_stays_as_it_was() -> None:
 def test_counts_of_supernets_and_networks_of_every_space_are_those_of_torchs_counter() -> None:
     for space in SPACES.values():
         architecture = space.sample(Random(0))
-        module = made(networks.module(space.family).reported, architecture, "cifar", **SIZES).eval()
+        sizes = {**SIZES, **tiny.fixed(space.family)}
+        module = made(networks.module(space.family).reported, architecture, "cifar", **sizes).eval()
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             module(torch.zeros(1, 3, 16, 16))
         assert 2 * count_module(module, 16).macs == counter.get_total_flops()
-        assert count(architecture, **SIZES).macs == count_module(module, 16).macs
+        assert count(architecture, **sizes).macs == count_module(module, 16).macs
         assert "mixture" not in space.kinds or count_supernet(space, **SIZES).macs > 0
 
 

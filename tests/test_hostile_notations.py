@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cell_strategies import architectures
 from dartboard.errors import InputError
 from dartboard.formats import NOTATIONS, load, published, read, resolve, write
-from dartboard.spaces import nasbench201
+from dartboard.spaces import nasbench201, nasbenchmacro
 from dartboard.spaces.search_space import Architecture
 
 TOKENS = (
@@ -103,6 +103,7 @@ def test_an_architecture_of_more_than_64_kb_is_refused_and_a_text_around_one_may
 # An architecture that each notation holds.
 HELD = {notation: published()["PDARTS"].architecture for notation in NOTATIONS}
 HELD["nasbench201"] = nasbench201.from_string(nasbench201.EXAMPLE)
+HELD["nasbenchmacro"] = nasbenchmacro.from_code(nasbenchmacro.EXAMPLE)
 
 
 @pytest.mark.parametrize("notation", NOTATIONS)

@@ -17,6 +17,7 @@ from dartboard.runs.run import Run
 from dartboard.runs.start import WarmStart
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.search_space import SearchSpace
 
 if TYPE_CHECKING:
     from dartboard.data import Data
@@ -142,8 +143,21 @@ def check(header: Mapping[str, str], setup: Setup, config: Any, data: "Data | No
         table_of(config.truth, SPACES[header["space"]])
     elif config.shared_weights is None and data is not None:
         work.announce(data)
+        check_sizes(SPACES[header["space"]], config, data)
         if config.batch_size <= len(data.train) and not is_tiny(setup, config, data):
             check_memory(trial_job(header, setup, config, data))
+
+
+def check_sizes(space: SearchSpace, config: Any, data: "Data") -> None:
+    """Raises InputError for settings that the networks of the space have no part for."""
+    from random import Random
+
+    import torch
+
+    from dartboard import networks
+
+    with torch.device("meta"):
+        networks.module(space.family).sized(space.sample(Random(0)), config, data)
 
 
 def trial_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data") -> Any:

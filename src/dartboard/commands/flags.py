@@ -208,6 +208,14 @@ def layered(
     return setup, build(cls, {name: value for name, value in values.items() if name not in field_names(Setup)})
 
 
+def with_needs(
+    presets: Mapping[str, Mapping[str, Any]], needs: Mapping[str, Any], cls: type[Any]
+) -> dict[str, dict[str, Any]]:
+    """The presets of the data sets, and over each what the networks of a family ask for, as far as `cls` has it."""
+    asked = {name: value for name, value in needs.items() if name in field_names(cls)}
+    return {name: {**preset, **asked} for name, preset in presets.items()}
+
+
 def resolved(header: Mapping[str, str | None], setup: Setup, config: Any) -> str:
     """The resolved settings as TOML, fit for --config."""
     return to_toml({**header, **flat(setup), **flat(config)})

@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from dartboard.commands import by_trials, dryrun, together, work
-from dartboard.commands.flags import first_word, given, layered, named, parse, resolved
+from dartboard.commands.flags import first_word, given, layered, named, parse, resolved, with_needs
 from dartboard.config import Setup, build, flat
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
@@ -47,7 +47,8 @@ def execute(words: list[str]) -> None:
     refuse_early(words, method, space)
     module = method_module(method)
     header = {"command": "search", "method": method, "space": space}
-    setup, config = layered(module.Config, words, header, module.PRESETS, getattr(module, "PAPER", {}))
+    presets = with_needs(module.PRESETS, FAMILIES[SPACES[space].family].training, module.Config)
+    setup, config = layered(module.Config, words, header, presets, getattr(module, "PAPER", {}))
     cls = flags_class(module.Config)
     defaults = {"new": work.NewRun(), "space": space, "together": False, "setup": setup, "config": config}
     defaults |= {"from_": None, "carry": WarmStart.carry, "restart_schedule": WarmStart.restart_schedule}

@@ -163,7 +163,8 @@ def as_text(
 
 def counts_line(found: dict[str, int], architecture: Architecture, flags: ShowFlags) -> str:
     own = sizes(architecture, flags)
-    where = f"{flags.network} network, {own['channels']} channels, {own['cells']} cells, {own['num_classes']} classes"
+    cells = f"{own['cells']} {FAMILIES[architecture.space].counted}"
+    where = f"{flags.network} network, {own['channels']} channels, {cells}, {own['num_classes']} classes"
     params, with_auxiliary, macs = found["params"], found["params_with_auxiliary"], found["macs"]
     head = f" ({with_auxiliary:,} with the auxiliary head)" if with_auxiliary != params else ""
     where += f", {own['image_size']}x{own['image_size']}"

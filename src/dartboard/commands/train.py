@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard import formats
 from dartboard.commands import dryrun, work
-from dartboard.commands.flags import first_word, given, layered, parse, resolved
+from dartboard.commands.flags import first_word, given, layered, parse, resolved, with_needs
 from dartboard.config import Setup, build
 from dartboard.data.names import check_name
 from dartboard.errors import InputError
@@ -50,8 +50,7 @@ def read_flags(
     words: list[str], header: Mapping[str, str | None], settings: type[Any], asked: Mapping[str, Any]
 ) -> Any:
     """The flags of a training. asked: what the family of its architecture lays over the data sets' presets."""
-    known = {name: {**preset, **asked} for name, preset in presets.PRESETS.items()}
-    setup, config = layered(settings, words, header, known, {})
+    setup, config = layered(settings, words, header, with_needs(presets.PRESETS, asked, settings), {})
     defaults = {"new": work.NewRun(), "setup": setup, "config": config}
     return parse(flags_class(settings), words, "train", MISSING, defaults)
 

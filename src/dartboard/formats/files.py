@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dartboard.errors import InputError, unknown
 from dartboard.formats.limits import MAX_TEXT
+from dartboard.formats.nasbenchmacro import is_number
 from dartboard.formats.notations import Reading, find
 from dartboard.formats.places import SeveralError
 from dartboard.formats.streams import read_stream, stream_of
@@ -114,7 +115,8 @@ def resolve(name_or_path: str | os.PathLike[str]) -> tuple[Architecture, str, st
     a published name (the notation is then "published", the label the name; write ./NAME for a file of that name);
     a run folder, for the architecture it found or trains (label: the folder's name); a file in any notation (label: its
     name without the ending; for the cell of a stopping rule, the run's name and the rule); - for standard input;
-    the text of an architecture itself (label: genotype); FILE:NAME, for one of several in a file (label: NAME).
+    the text of an architecture itself (label: genotype; of a code that is a number, the code); FILE:NAME, for one of
+    several in a file (label: NAME).
     Raises InputError; an unknown name is answered with the nearest one.
     """
     name = os.fspath(name_or_path)
@@ -124,7 +126,8 @@ def resolve(name_or_path: str | os.PathLike[str]) -> tuple[Architecture, str, st
         choose = "save it into a file and name one with FILE:NAME, such as genotypes.py"
         return *reading_of(read_stream(descriptor), None, "standard input", choose), FROM_TEXT
     if is_text(name):
-        return *reading_of(name.encode("utf-8", "surrogateescape"), None, "the text given", ""), FROM_TEXT
+        label = name.strip() if is_number(name) else FROM_TEXT
+        return *reading_of(name.encode("utf-8", "surrogateescape"), None, "the text given", ""), label
     file, member = member_of(name)
     if member:
         return *from_file(file, member), member
@@ -141,7 +144,8 @@ def is_text(word: str) -> bool:
     """Whether a word is the text of an architecture, and no name or path."""
     if os.path.lexists(word) if len(word) < 4096 and "\0" not in word else False:
         return False
-    return word.lstrip(" \t\r\n\ufeff").startswith(("{", "|")) or ("Genotype" in word and "(" in word)
+    starts = word.lstrip(" \t\r\n\ufeff").startswith(("{", "|"))
+    return starts or is_number(word) or ("Genotype" in word and "(" in word)
 
 
 def member_of(word: str) -> tuple[str, str]:

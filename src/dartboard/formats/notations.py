@@ -12,12 +12,13 @@ from dartboard.formats.grammar import Call, FormError, parse_genotype
 from dartboard.formats.json_text import parse_object
 from dartboard.formats.limits import MAX_BYTES, MAX_TEXT
 from dartboard.formats.nasbench201 import is_cell_string, read_cell_string
+from dartboard.formats.nasbenchmacro import is_code, read_code
 from dartboard.formats.nnabla import KEYS, read_nnabla, write_nnabla
 from dartboard.formats.nni import is_nni, read_nni
 from dartboard.formats.other_tools import what_else
 from dartboard.formats.places import Place, chosen, line_of, places
 from dartboard.formats.surroundings import as_utf8, plain
-from dartboard.spaces import nasbench201
+from dartboard.spaces import nasbench201, nasbenchmacro
 from dartboard.spaces.search_space import Architecture
 
 # name -> (one line, writer)
@@ -26,13 +27,18 @@ NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
     "nested": ("Genotype(...) of khanrc/pt.darts: a list of inputs for each node", write_nested),
     "nnabla": ("JSON of the NNabla DARTS example: operation ids, arch_normal and arch_reduction", write_nnabla),
     "nasbench201": ("the string of NAS-Bench-201: |op~0|+|op~0|op~1|+|op~0|op~1|op~2|", nasbench201.to_string),
+    "nasbenchmacro": ("the code of NAS-Bench-Macro: eight digits of 0, 1 and 2, one a layer", nasbenchmacro.to_code),
     "json": ("dartboard's own JSON: space and choices; for every architecture", write_choices),
 }
 # The family whose architectures a notation holds; json holds those of all.
-HOLDS = {**dict.fromkeys(("quark0", "nested", "nnabla"), "darts"), "nasbench201": "nasbench201"}
+HOLDS = {
+    **dict.fromkeys(("quark0", "nested", "nnabla"), "darts"),
+    "nasbench201": "nasbench201",
+    "nasbenchmacro": "nasbenchmacro",
+}
 EXPECTED = (
     'give Genotype(...), JSON with "space" and "choices" or with "arch_normal" and "arch_reduction", '
-    "or a string of NAS-Bench-201"
+    "a string of NAS-Bench-201, or a code of NAS-Bench-Macro"
 )
 
 
@@ -85,8 +91,11 @@ def searched(data: bytes, name: str | None, failure: InputError | None) -> Readi
             found = [Place(start, None, is_comment=False)]  # a dict as Python writes it, of whatever keys
         elif found and found[0].start == start and not re.match(rb"\{\s*'", data[start:]):
             raise failure
-    if not found and (cells := plain(data[-MAX_BYTES:])) and is_cell_string(cells):
-        return Reading(read_cell_string(cells), "nasbench201")
+    end = "" if found else plain(data[-MAX_BYTES:])
+    if is_cell_string(end):
+        return Reading(read_cell_string(end), "nasbench201")
+    if is_code(end):
+        return Reading(read_code(end), "nasbenchmacro")
     if not found:
         kind = what_else(data)
         raise (InputError(kind) if kind else failure or InputError(f"no architecture found; {EXPECTED}"))
@@ -146,6 +155,6 @@ def write(architecture: Architecture, notation: str) -> str:
     family = HOLDS.get(notation, architecture.space)
     if architecture.space != family:
         others = " or ".join([*(name for name, held in HOLDS.items() if held == architecture.space), "json"])
-        held = f"holds cells of the space {family!r}, not of {architecture.space!r}"
+        held = f"holds architectures of the space {family!r}, not of {architecture.space!r}"
         raise InputError(f"the notation {notation!r} {held}; give {others}")
     return NOTATIONS[notation][1](architecture)

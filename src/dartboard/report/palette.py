@@ -23,6 +23,9 @@ COLOURS = {
     "conv_7x1_1x7": "#7d6a52",
     "conv_3x1_1x3": "#a98467",
     "noise": "#6b7a8a",
+    "identity": "#da0085",
+    "mb3_k3": "#0898fd",
+    "mb6_k5": "#a64a08",
 }
 SPARE = ("#b0703a", "#7c7fae", "#5d8a66", "#b86a7d", "#4f8a9e")  # for operations that are not listed
 # Graphviz words for line styles; those not listed are solid.
@@ -30,6 +33,7 @@ STYLES = {
     "max_pool_3x3": "dashed",
     "avg_pool_3x3": "dashed",
     "skip_connect": "dotted",
+    "identity": "dotted",
     "noise": "dotted",
     "none": "dotted",
 }

@@ -12,13 +12,16 @@ from dartboard.report.markup import Html, join, tag
 from dartboard.report.plots import line, plot
 from dartboard.report.search_page import device_word
 from dartboard.report.timing import time_spent
+from dartboard.spaces.families import FAMILIES
 
 
 def lede(facts: Facts) -> str:
     data = facts.data
     train, val = data.get("train"), data.get("val")
     seen = f" on {words.count(train + val)} images" if isinstance(train, int) and isinstance(val, int) else ""
-    size = f"{facts.config.get('cells', words.UNKNOWN)} cells of {facts.config.get('channels', words.UNKNOWN)} channels"
+    counted = FAMILIES[facts.architecture.space].counted if facts.architecture is not None else "cells"
+    number, channels = (facts.config.get(name, words.UNKNOWN) for name in ("cells", "channels"))
+    size = f"{number} {counted} of {channels} channels"
     epochs = words.plural(len(facts.epochs), "epoch")
     return (
         f"A network of {size} was trained from scratch for {epochs}{seen}, then scored "

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from dartboard import networks
-from dartboard.errors import unknown
+from dartboard.errors import InputError, unknown
 from dartboard.networks.outputs import auxiliary_head
 from dartboard.spaces import darts
 from dartboard.spaces.families import FAMILIES
@@ -80,7 +80,12 @@ def count_supernet(
     image_size: int = 32,
     in_channels: int = 3,
 ) -> Cost:
-    """Counts of the supernet of a space, every edge computing every operation once, as in the paper."""
+    """Counts of the supernet of a space, every edge computing every operation once, as in the paper.
+
+    Raises InputError for a space whose supernet computes one path at a time.
+    """
+    if "mixture" not in space.kinds:
+        raise InputError(f"the supernet of {space.name} computes one path at a time; count an architecture of it")
     operations = FAMILIES[space.family].mixed(space)
     with torch.device("meta"):
         module = networks.module(space.family).Supernet(

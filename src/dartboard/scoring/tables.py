@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import check_file, shown
-from dartboard.spaces import nasbench201
+from dartboard.spaces import nasbench201, nasbenchmacro
 from dartboard.spaces.search_space import Architecture, SearchSpace, quote
 
 MAX_BYTES = 256 * 2**20
@@ -41,6 +41,13 @@ LAYOUTS: dict[str, Layout] = {
         nasbench201.from_string,
         nasbench201.to_string,
         {name: (f"{name}-val", f"{name}-test") for name in ("cifar10", "cifar100", "imagenet16-120")},
+    ),
+    "nasbenchmacro": Layout(
+        nasbenchmacro.SPACE,
+        "arch",
+        nasbenchmacro.from_code,
+        nasbenchmacro.to_code,
+        {"cifar10": ("test_seed0", "test_seed1")},  # two trainings of each: the one that is seen is not the one shown
     ),
 }
 
@@ -153,6 +160,8 @@ def opened(path: str | Path, needed: tuple[str, ...]) -> tuple[list[str], Iterat
     rows = lines_of(path)
     header = next(rows, (0, []))[1]
     if missing := [name for name in needed if name not in header]:
+        if (other := another_space(header, needed)) is not None:
+            raise InputError(f"{shown(path)} is a table of the space {other}; give --space {other}, or another table")
         has = f"it has {', '.join(header[:12])}" if header else "it is empty"
         raise InputError(f"{shown(path)} has no column {missing[0]!r}, {quote(has)[1:-1]}; see docs/tables.md")
     if twice := [name for name in needed if header.count(name) > 1]:
@@ -165,6 +174,15 @@ def opened(path: str | Path, needed: tuple[str, ...]) -> tuple[list[str], Iterat
             yield number, dict(zip(header, row, strict=True))
 
     return header, named()
+
+
+def another_space(header: list[str], needed: tuple[str, ...]) -> str | None:
+    """The space whose tables have these columns; None for those of none, and for the one that needs those needed."""
+    for space, layout in LAYOUTS.items():
+        pairs = [{layout.key, *pair} for pair in layout.columns.values()]
+        if set(needed) not in pairs and any(pair <= set(header) for pair in pairs):
+            return space
+    return None
 
 
 def lines_of(path: str | Path) -> Iterator[tuple[int, list[str]]]:

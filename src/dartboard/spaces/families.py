@@ -1,6 +1,6 @@
 """The families of spaces: a plain table, a line each."""
 
-from dartboard.spaces import darts, nasbench201
+from dartboard.spaces import darts, nasbench201, nasbenchmacro
 from dartboard.spaces.family import Family, Mixed
 
 __all__ = ["FAMILIES", "Family", "Mixed", "family_of", "united"]
@@ -8,6 +8,7 @@ __all__ = ["FAMILIES", "Family", "Mixed", "family_of", "united"]
 FAMILIES: dict[str, Family] = {
     "darts": darts.FAMILY,
     "nasbench201": nasbench201.FAMILY,
+    "nasbenchmacro": nasbenchmacro.FAMILY,
 }
 
 

@@ -35,7 +35,8 @@ class Family:
     relaxed cell whose table has that many rows, one per edge in their order, or None; if a family has none, its pages
     draw the architecture and not how it came about. is_learnable: whether an operation is a convolution.
     rivals: (source, target) of each row of a table of that many, if a node's edges compete to be in its architecture;
-    None if every edge stays. training: settings of a training that its networks ask for.
+    None if every edge stays. training: settings of a training, and those of a search that has
+    them, that its networks ask for. counted: what `cells` counts in a network, in words.
     """
 
     read: Callable[[Mapping[str, Value]], Architecture]
@@ -53,6 +54,7 @@ class Family:
     rivals: Callable[[int], Sequence[tuple[int, int]]] | None = None
     training: Mapping[str, object] = field(default_factory=dict)
     note: str = ""
+    counted: str = "cells"
 
     @property
     def main(self) -> str:
