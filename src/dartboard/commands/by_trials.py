@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dartboard.commands import dryrun, work
+from dartboard.commands import by_workers, dryrun, work
 from dartboard.commands.flags import given, resolved
 from dartboard.config import Setup, field_names, flag
 from dartboard.data.names import NO_DATA
@@ -52,6 +52,8 @@ def execute(flags: Any, header: Mapping[str, str], words: list[str]) -> None:
         dry_run(header, work.anchored(setup), config, flags.new.seeds)
     else:
         limits = limits_of(setup.budget, setup.until)
+        if flags.new.workers is not None:
+            return begin_by_workers(flags.new, header, setup, config, limits)
         for one in work.setups(flags.new, setup):
             begin(flags.new, header, one, config, limits)
 
@@ -66,6 +68,8 @@ def refuse(flags: Any, method: str, words: list[str]) -> None:
     if flags.together:
         raise InputError(f"--together is for searches that train a supernet; {method} takes --seeds alone")
     trained = field_names(Config)
+    if flags.new.workers is not None and flags.config.truth is not None:
+        raise InputError("--workers has no effect if a table scores; leave it out")
     if flags.config.truth is not None:
         refuse_useless(words, (*OF_IMAGES, *trained), "a table scores")
     if flags.config.shared_weights is not None:
@@ -132,6 +136,15 @@ def begin(flags: work.NewRun, header: Mapping[str, str], setup: Setup, config: A
     run.limits = limits
     with work.reporting_stops(run, fresh=True):
         run_search(run, config, data)
+
+
+def begin_by_workers(flags: work.NewRun, header: Mapping[str, str], setup: Setup, config: Any, limits: Limits) -> None:
+    """New runs of all seeds, by --workers. Raises InputError for a single seed."""
+    by_workers.check(flags, setup, header["method"])
+    work.use_threads(setup.threads)
+    check(header, setup, config, load(setup, config))
+    more = {"method": header["method"], "space": header["space"], "parent": config.shared_weights}
+    by_workers.search_or_train(flags, header["method"], setup, config, limits, more)
 
 
 def check(header: Mapping[str, str], setup: Setup, config: Any, data: "Data | None") -> None:

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dartboard.commands import why
+from dartboard.commands.by_workers import check_use
 from dartboard.commands.flags import first_word, parse
 from dartboard.commands.work import use_threads
 from dartboard.config import parse_budget, parse_duration
 from dartboard.errors import InputError, unknown
-from dartboard.runs.limits import limits_of
+from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
+from dartboard.runs.workers import check_workers
 from dartboard.studies.study import is_study
 
 
@@ -23,8 +25,11 @@ class ResumeFlags:
     """Save and stop after this much work of this process: 4h or 500steps; can be resumed."""
     until: str | None = None
     """Save and stop this long after the start, such as 7h30m; can be resumed."""
+    workers: str | None = None
+    """Work on the trials, or on what is left of a study, at once: by a number of processes, ray, or ray://HOST[:PORT]."""
 
     def __post_init__(self) -> None:
+        check_workers(self.workers)
         if self.budget is not None:
             parse_budget(self.budget)
         if self.until is not None:
@@ -38,13 +43,24 @@ def execute(words: list[str]) -> None:
         Run.open(folder)  # refused before the flags are parsed
     flags = parse(ResumeFlags, words, "resume", "name the run's folder: dartboard resume runs/darts-digits-s0")
     limits = limits_of(flags.budget, flags.until)
+    if flags.workers is not None:
+        check_use(flags.workers, flags.budget)
     if is_study(Path(flags.run)):
         from dartboard.commands import transfer
 
-        return transfer.resume(Path(flags.run), limits)
+        return transfer.resume(Path(flags.run), limits, flags.workers)
     if why.has_study(Path(flags.run)):
-        return why.resume(Path(flags.run), limits)
+        return why.resume(Path(flags.run), limits, flags.workers)
     with Run.open(Path(flags.run), write=True) as run:
+        run.limits = limits
+        if flags.workers is not None:
+            raise InputError(f"--workers has no effect on {flags.run}, which is one run; leave it out")
+        resume_run(run)
+
+
+def rest_of(folder: str, limits: Limits) -> None:
+    """What a worker does: the rest of a run, and its page. Raises as `execute`."""
+    with Run.open(Path(folder), write=True) as run:
         run.limits = limits
         resume_run(run)
 

@@ -5,7 +5,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from dartboard.commands import by_trials, dryrun, together, work
+from dartboard.commands import by_trials, by_workers, dryrun, together, work
 from dartboard.commands.flags import first_word, given, layered, named, parse, resolved, with_needs
 from dartboard.config import Setup, build, flat
 from dartboard.data.names import check_name
@@ -62,6 +62,8 @@ def execute(words: list[str]) -> None:
         dryrun.search(header, work.anchored(flags.setup), flags.config, flags.new.seeds, flags.together)
     elif flags.together:
         begin_together(flags.new, header, flags.setup, flags.config, origin)
+    elif flags.new.workers is not None:
+        begin_by_workers(flags.new, header, flags.setup, flags.config, origin)
     else:
         limits = limits_of(flags.setup.budget, flags.setup.until)
         for one in work.setups(flags.new, flags.setup):
@@ -151,6 +153,8 @@ def begin(
 
 def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any, origin: Origin) -> None:
     """New runs of all seeds at once. Raises InputError for a single seed."""
+    if flags.workers is not None:
+        raise InputError("--together is for one process; leave out --together or --workers")
     if flags.seeds == 1:
         raise InputError("--together is for several seeds; give --seeds 4, or leave it out")
     data = work.load(setup)
@@ -162,6 +166,18 @@ def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, con
     together.side_by_side(runs, lambda run: search(run, config, data_of[run.folder]))
     for run in runs:
         print_result(run, config, data_of[run.folder])
+
+
+def begin_by_workers(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any, origin: Origin) -> None:
+    """New runs of all seeds, by --workers. Raises InputError for a single seed."""
+    by_workers.check(flags, setup, header["method"])
+    limits = limits_of(setup.budget, setup.until)
+    work.use_threads(setup.threads)
+    data = work.load(setup)
+    work.announce(data)
+    dryrun.check_search(header, setup, config, data)
+    more = {"method": header["method"], "space": header["space"], **origin}
+    by_workers.search_or_train(flags, header["method"], setup, config, limits, more)
 
 
 def run_search(run: Run, config: Any, data: "Data") -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dartboard import formats
-from dartboard.commands import dryrun, work
+from dartboard.commands import by_workers, dryrun, work
 from dartboard.commands.flags import first_word, given, layered, parse, resolved, with_needs
 from dartboard.config import Setup, build
 from dartboard.data.names import check_name
@@ -42,6 +42,8 @@ def execute(words: list[str]) -> None:
     if flags.new.dry_run:
         return dryrun.train(architecture, header, work.anchored(flags.setup), flags.config, flags.new.seeds)
     limits = limits_of(flags.setup.budget, flags.setup.until)
+    if flags.new.workers is not None:
+        return begin_by_workers(flags, label, architecture, limits)
     for one in work.setups(flags.new, flags.setup):
         begin(flags, label, architecture, one, limits)
 
@@ -94,6 +96,16 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
     run.limits = limits
     with work.reporting_stops(run, fresh=True):
         run_training(run, flags.config, network, data)
+
+
+def begin_by_workers(flags: Any, label: str, architecture: Architecture, limits: Limits) -> None:
+    """New runs of all seeds, by --workers. Raises InputError for a single seed."""
+    by_workers.check(flags.new, flags.setup, "a training")
+    work.use_threads(flags.setup.threads)
+    data = work.load(flags.setup)
+    dryrun.check_training(flags.setup, flags.config, data, work.network_that_fits(architecture, flags.config, data))
+    more = {"command": "train", "parent": parent_of(flags.arch), "architecture": architecture}
+    by_workers.search_or_train(flags.new, f"train-{label}", flags.setup, flags.config, limits, more)
 
 
 def run_training(run: Run, config: Any, network: "nn.Module", data: "Data") -> None:

@@ -24,6 +24,7 @@ from dartboard.data.names import check_name
 from dartboard.errors import InputError, InterruptedRunError, TakenError, unknown
 from dartboard.methods import METHODS, check_pair
 from dartboard.runs.limits import Limits, catching_signals, limits_of
+from dartboard.runs.workers import check_there, check_workers
 from dartboard.spaces import SPACES
 from dartboard.studies.protocol import SIDES, Protocol, Side, drawn, parse_proxies
 from dartboard.studies.study import Study, method_of, shared
@@ -107,6 +108,8 @@ class TransferFlags:
     """Time between checkpoints within an epoch."""
     until: str | None = None
     """Save and stop this long after the start, such as 7h30m; can be resumed."""
+    workers: str | None = None
+    """Work on the stages at once: by this number of processes, by ray, or by ray://HOST[:PORT]."""
     print_config: bool = False
     """Print the study's settings as TOML, and do nothing else."""
     dry_run: bool = False
@@ -114,6 +117,7 @@ class TransferFlags:
 
     def __post_init__(self) -> None:
         check_ranges(self, seeds="[1, 1000]", epochs="[1, inf)", max_images="[2, inf)", random="[0, 10000]")
+        check_workers(self.workers)
         if self.budget is not None:
             parse_budget(self.budget)
             if self.epochs is not None:
@@ -123,6 +127,7 @@ class TransferFlags:
 def execute(words: list[str]) -> None:
     """Raises InputError, CannotContinueError, InterruptedRunError."""
     flags = read_flags(words)
+    check_there(flags.workers)
     setup = setup_of(flags)
     limits = limits_of(None, flags.until)
     work.use_threads(setup.threads)
@@ -139,7 +144,7 @@ def execute(words: list[str]) -> None:
             work.say_where_absent(replace(setup, data={"a": flags.a, "b": flags.b}[one]))
         estimate.print_estimate(protocol, search, train, setup, data)
         return
-    run_study(new_study(flags.out, protocol, search, train, setup), limits)
+    run_study(new_study(flags.out, protocol, search, train, setup), limits, flags.workers)
 
 
 def read_flags(words: list[str]) -> TransferFlags:
@@ -334,24 +339,26 @@ def new_study(
     raise AssertionError("there is no end of names")
 
 
-def resume(folder: Path, limits: Limits) -> None:
+def resume(folder: Path, limits: Limits, workers: str | None = None) -> None:
     """Resumes a study. Raises as `execute`."""
     study = Study.open(folder)
     if not study.check_settings():
         text = "an older version started it, without a digest of its settings, so an edit would not be noticed"
         print(f"note: {folder}: {text}", file=sys.stderr)
     work.use_threads(study.setup.get("threads"))
-    run_study(study, limits)
+    run_study(study, limits, workers)
 
 
-def run_study(study: Study, limits: Limits) -> None:
-    """What is left of a study, then its page and its findings."""
-    from dartboard.studies.transfer import work_on
+def run_study(study: Study, limits: Limits, workers: str | None = None) -> None:
+    """What is left of a study, then its page and its findings. workers: the words of --workers."""
+    import torch
+
+    from dartboard.studies.transfer import share_out
 
     print(f"study of {len(study.stages)} stages in {study.folder}; another process may join: {study.resume_command}")
     try:
         with catching_signals(limits):
-            work_on(study, limits)
+            share_out(study, limits, workers, torch.get_num_threads())
     except KeyboardInterrupt as error:
         text = f"stopped by Ctrl-C at once; checkpoints are intact; resume with: {study.resume_command}"
         raise InterruptedRunError(text, 130) from error

@@ -4,7 +4,8 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from dartboard.runs.json_files import as_json, read_json
 from dartboard.runs.limits import Limits, Terminated, limits_of
 from dartboard.runs.locks import take_lock
 from dartboard.runs.run import CHECKPOINTS, CONFIG, Run
+from dartboard.runs.workers import check_there, check_workers
 from dartboard.spaces import SPACES
 from dartboard.studies.questions import Config
 
@@ -43,6 +45,11 @@ class WhyFlags:
     """The study's folder; by default RUN/why."""
     until: str | None = None
     """Save and stop this long after the start, such as 7h30m; can be resumed."""
+    workers: str | None = None
+    """Do the trainings at once: by this number of processes, by ray, or by ray://HOST[:PORT]."""
+
+    def __post_init__(self) -> None:
+        check_workers(self.workers)
 
 
 def execute(words: list[str]) -> None:
@@ -51,14 +58,15 @@ def execute(words: list[str]) -> None:
     folder = first_word(words, ("--help", "-h"))
     if folder is not None:
         searched(folder)  # refused before the flags are parsed and torch is imported
-    flags = parse(WhyFlags, words, "why", MISSING, {"config": Config(), "out": None, "until": None})
+    flags = parse(WhyFlags, words, "why", MISSING, {"config": Config(), "out": None, "until": None, "workers": None})
+    check_there(flags.workers)
     limits = limits_of(None, flags.until)
     run = searched(flags.run)
     out = Path(flags.out) if flags.out is not None else run.folder / "why"
-    start_or_resume(run, flags.config, out, limits)
+    start_or_resume(run, flags.config, out, limits, flags.workers)
 
 
-def resume(out: Path, limits: Limits) -> None:
+def resume(out: Path, limits: Limits, workers: str | None = None) -> None:
     """Resumes the study in a folder for which `has_study` is true. Raises as `execute` does."""
     known = read_json(out / SETTINGS)
     check_settings(out, known)
@@ -67,7 +75,7 @@ def resume(out: Path, limits: Limits) -> None:
         config = build(Config, {name: known[name] for name in field_names(Config)})
     except (KeyError, TypeError) as error:
         raise InputError(f"{out / SETTINGS} is damaged; repeat the `dartboard why` command that started it") from error
-    start_or_resume(run, config, out, limits)
+    start_or_resume(run, config, out, limits, workers)
 
 
 def has_study(folder: Path) -> bool:
@@ -78,14 +86,14 @@ def has_study(folder: Path) -> bool:
         return False
 
 
-def start_or_resume(run: Run, config: Config, out: Path, limits: Limits) -> None:
-    """What is left to do of the study in folder `out`."""
+def start_or_resume(run: Run, config: Config, out: Path, limits: Limits, workers: str | None) -> None:
+    """What is left to do of the study in folder `out`. workers: the words of --workers."""
     work.use_threads(run.setup.threads or run.environment.get("threads"))
     with reporting_stops(f"dartboard resume {quoted(out)}"):
         search = loaded(run)
         check_early(search, config)
         with settled(out, search, config):
-            run_study(out, search, config, limits)
+            run_study(out, search, config, limits, workers)
 
 
 def searched(folder: str) -> Run:
@@ -197,18 +205,38 @@ def check_same(out: Path, known: Mapping[str, Any], wanted: Mapping[str, Any]) -
             raise InputError(f"{out} was started with {what}; repeat that, or give another folder with --out")
 
 
-def run_study(out: Path, search: "Search", config: Config, limits: Limits) -> None:
+def run_study(out: Path, search: "Search", config: Config, limits: Limits, workers: str | None) -> None:
     """Does the work that is left, writes numbers and page, prints the findings."""
     from dartboard.report.why_page import write
     from dartboard.studies.why import study
 
     print(f"why {search.run.folder}, in {out}", flush=True)
-    found = study(search, config, out, lambda line: print(line, flush=True), limits)
+    found = study(search, config, out, lambda line: print(line, flush=True), limits, workers)
     replace_file(out / NUMBERS, json.dumps(found, indent=1, allow_nan=False) + "\n")
     for line in found["headlines"]:
         print(f"- {line}")
     print(f"numbers: {out / NUMBERS}")
     print(f"page: {write(found, search.run.folder, out / PAGE)}")
+
+
+@lru_cache(maxsize=1)
+def search_in(folder: str) -> "Search":
+    """The search in a folder, loaded once by a worker."""
+    return loaded(searched(folder))
+
+
+def train_piece(
+    run: str, config: Mapping[str, Any], out: str, name: str, number: int, architecture: Mapping[str, Any],
+    known: Mapping[str, Any], limits: Limits,
+) -> None:  # fmt: skip
+    """What a worker does: one training of the study in folder `out`; writes what it evaluates beside the training."""
+    from dartboard.studies.training_pieces import beside_of, train_by_worker
+    from dartboard.studies.why import planned
+
+    beside = beside_of(Path(out), name, number)
+    make_folders(beside)
+    one = planned(search_in(run), build(Config, dict(config)), beside, print, limits)
+    train_by_worker(replace(one, folder=Path(out)), name, number, architecture, known)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from dartboard.runs.atomic_files import failing, replace_file
 from dartboard.runs.limits import Terminated
 from dartboard.runs.pace import seconds_in_words as seconds_in_words
 from dartboard.runs.run import Run
+from dartboard.runs.worker import use_threads as use_threads
+from dartboard.runs.workers import check_workers
 from dartboard.spaces.search_space import Architecture
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class NewRun:
     """The run's folder; by default runs/WHAT-DATA-sSEED."""
     seeds: int = 1
     """Number of runs, with the seeds S, S+1, ... and one folder each."""
+    workers: str | None = None
+    """Work on the runs, or the trials, at once: by this number of processes, by ray, or by ray://HOST[:PORT]."""
     preset: Literal["paper"] | None = None
     """paper: the values of the paper's text where the official code differs."""
     config: str | None = None
@@ -48,6 +52,7 @@ class NewRun:
 
     def __post_init__(self) -> None:
         check_ranges(self, seeds="[1, 1000]")
+        check_workers(self.workers)
         if self.out is not None and not self.out.strip():
             raise InputError("--out is empty; give a folder")
 
@@ -142,14 +147,6 @@ def say_where_absent(setup: Setup) -> None:
 
     if is_absent(setup):
         print(f"the data set is not on this machine: the known shapes of {setup.data} are used")
-
-
-def use_threads(threads: int | None) -> None:
-    """Makes torch compute with this number of CPU threads; None changes nothing."""
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
 
 
 @contextmanager

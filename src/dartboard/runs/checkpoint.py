@@ -124,6 +124,12 @@ def newest(folder: Path) -> Checkpoint | None:
     return None
 
 
+def newest_name(folder: Path) -> str:
+    """The name of the newest checkpoint in a folder, intact or not; empty if there is none."""
+    found = checkpoints(folder)
+    return found[-1].name if found else ""
+
+
 def prune(folder: Path, keep: list[Path]) -> None:
     """Removes every checkpoint and leftover, which are folders, but those to keep."""
     for path in folder.iterdir():

@@ -34,7 +34,7 @@ from dartboard.runs.pace import Pace, advice_for
 from dartboard.runs.progress import Progress, progress_for
 from dartboard.runs.start import START, WarmStart, drop_start, from_table, keep_start, to_table
 from dartboard.runs.streams import stream_seed
-from dartboard.spaces.search_space import Architecture, as_tuples
+from dartboard.spaces.search_space import Architecture, from_json
 
 if TYPE_CHECKING:
     import torch
@@ -66,6 +66,7 @@ class Run:
         self.limits = Limits()
         self.resumed_by = folder  # the folder to name in `dartboard resume`: of a study, if it is a part of one
         self.label = ""  # what its lines begin with, if several runs work side by side
+        self.workers: str | None = None  # who does its independent pieces, as for `workers.done`; None: this process
         self.length_announced = False  # whether a line has said that it takes more than an hour
         self._lock = take_lock(folder) if write else None
         self._made: list[Path] = []  # folders, the innermost first
@@ -198,8 +199,7 @@ class Run:
             return None
         content = read_json(self.folder / ARCHITECTURE)
         try:
-            choices = content["choices"].items()
-            return Architecture(content["space"], tuple((name, as_tuples(value)) for name, value in choices))
+            return from_json(content)
         except (KeyError, AttributeError) as error:
             raise InputError(f"no architecture in {self.folder / ARCHITECTURE}; restore it or run again") from error
 

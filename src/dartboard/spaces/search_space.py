@@ -216,6 +216,11 @@ def fault_of(choice: Choice, earlier: Mapping[str, Choice]) -> str | None:
     return None
 
 
+def from_json(record: Mapping[str, Any]) -> Architecture:
+    """The architecture that `to_json` wrote. Raises KeyError, AttributeError for anything else."""
+    return Architecture(record["space"], tuple((name, as_tuples(value)) for name, value in record["choices"].items()))
+
+
 def as_lists(value: Value) -> Any:
     """The value with tuples, at any depth, as lists."""
     return [as_lists(item) for item in value] if isinstance(value, tuple) else value

@@ -13,7 +13,6 @@ from dartboard.data import Data
 from dartboard.data.splits import picked
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.networks.darts import Network, sized
-from dartboard.runs.limits import Limits
 from dartboard.runs.run import Run
 from dartboard.scoring.evaluate import Answers, calibration_images, restored_buffers
 from dartboard.spaces.search_space import Architecture
@@ -65,7 +64,8 @@ def train_one(one: Study, name: str, architecture: Architecture, number: int) ->
             stop_after(one, config, network, data, run)
             first = val_answers(one, network)
             one.pieces.add(f"{key}/early", **gradients_of(one, network, data), accuracy=first.accuracy, loss=first.loss)
-        fit(one, config, network, data, run, Limits(one.limits.seconds, started=one.limits.started))
+        run.limits = one.limits
+        from_scratch.fit(config, network, data, run)
         losses = [line["train_loss"] for line in run.metrics() if line["event"] == "epoch"]
         last = val_answers(one, network)
         numbers = {"accuracy": last.accuracy, "loss": last.loss, "right": packed(last.right), "losses": losses}
@@ -101,25 +101,18 @@ def stop_after(one: Study, config: from_scratch.Config, network: Network, data: 
     """Trains for the first few steps alone."""
     checkpoint = run.load()
     ahead = one.config.few_steps - (checkpoint.step if checkpoint else 0)
-    if ahead > 0:
-        limits = Limits(steps=ahead)
-        try:
-            fit(one, config, network, data, run, limits)
-        except InterruptedRunError:
-            if limits.caught is not None:
-                raise
-    else:
+    if ahead <= 0:
         from_scratch.begin(config, network, run, *loop.prepare(run))
-
-
-def fit(one: Study, config: from_scratch.Config, network: Network, data: Data, run: Run, limits: Limits) -> None:
-    """The shared verb, which catches signals itself while it works; a signal that it caught is passed on."""
-    limits.caught = one.limits.caught
-    run.limits = limits
+        return
+    run.limits = one.limits
+    one.limits.steps = goal = one.limits.steps_done + ahead
     try:
         from_scratch.fit(config, network, data, run)
+    except InterruptedRunError:
+        if one.limits.caught is not None or one.limits.steps_done < goal:
+            raise
     finally:
-        one.limits.caught = limits.caught
+        one.limits.steps = None
 
 
 def gradients_of(one: Study, network: Network, data: Data) -> dict[str, Any]:

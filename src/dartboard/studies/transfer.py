@@ -12,16 +12,19 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dartboard.config import build, field_names, flat
+from dartboard.devices import pick_device
 from dartboard.errors import EditedSettingsError, InputError, InterruptedRunError, InUseError
+from dartboard.runs import workers
 from dartboard.runs.atomic_files import writing
-from dartboard.runs.checkpoint import checkpoints, read_checkpoint
+from dartboard.runs.checkpoint import checkpoints, newest_name, read_checkpoint
 from dartboard.runs.limits import Limits
 from dartboard.runs.pace import LONG_S, long_words
-from dartboard.runs.run import Run
+from dartboard.runs.run import CHECKPOINTS, Run
 from dartboard.runs.start import WarmStart
 from dartboard.search.warm_start import check_parent, start_of
 from dartboard.spaces import SPACES
@@ -51,6 +54,33 @@ def work_on(study: Study, limits: Limits) -> None:
         announced = announced or announce_length(study, open_stages, limits)
         if not any(attempt(study, stage, claims, limits, announced) for stage in ready):
             time.sleep(LOOK_EVERY_S)  # other processes work on all stages that could be done now
+
+
+def share_out(study: Study, limits: Limits, words: str | None, threads: int) -> None:
+    """The remaining work, by each of the workers as by `work_on`; words: of --workers, None for this process alone.
+
+    Raises as `work_on`.
+    """
+    here = words is None or workers.on_this_machine(words)
+    piece = {"folder": str(study.folder if here else study.folder.absolute())}
+    number = int(words or 1) if here else len(study.stages)
+    more = {
+        "limits": limits,
+        "label": lambda index: f"worker {index + 1}",
+        "progress": lambda piece: [newest_name(study.place(stage) / CHECKPOINTS) for stage in study.stages],
+        "resume": lambda: study.resume_command,
+        "here": lambda folder, limits: work_on(study, limits),
+        "sees": str(study.folder.absolute()),
+        "gpu": pick_device(study.setup.get("device", "auto")).type == "cuda",
+    }
+    with closing(workers.done("dartboard.studies.transfer:join", [piece] * number, words, threads, **more)) as found:
+        for _ in found:
+            pass
+
+
+def join(folder: str, limits: Limits) -> None:
+    """What a worker does: it works on a study, with the others, until every stage is done."""
+    work_on(Study.open(Path(folder)), limits)
 
 
 def announce_length(study: Study, open_stages: Sequence[Stage], limits: Limits) -> bool:

@@ -26,15 +26,18 @@ from dartboard.studies.shared_weights import (
     score_samples,
     score_variants,
 )
-from dartboard.studies.short_trainings import train_config, train_one
+from dartboard.studies.short_trainings import train_config
 from dartboard.studies.subject import Search, Study, val_images
+from dartboard.studies.training_pieces import train_all
 from dartboard.studies.variants import Variant
 
 
 def study(
-    search: Search, config: Config, folder: Path, on_progress: Callable[[str], None], limits: Limits | None = None
-) -> dict[str, Any]:
-    """Does all the work that is not done yet, and returns the findings (findings.gathered). on_progress: prints a line.
+    search: Search, config: Config, folder: Path, on_progress: Callable[[str], None], limits: Limits | None = None,
+    workers: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Does all the work that is not done yet, and returns the findings (findings.gathered). on_progress: prints a line;
+    workers: who does the trainings, as for `runs.workers.done`.
 
     Raises InputError, CannotContinueError, and InterruptedRunError after a signal or at a limit; its work is saved.
     """
@@ -44,9 +47,8 @@ def study(
         score_variants(one)
         score_samples(one)
         score_beside(one)
-        for name, architecture in to_train(one):
-            for number in range(config.seeds):
-                train_one(one, name, architecture, number)
+        cells = list(to_train(one))
+        train_all(one, [(*cell, number) for cell in cells for number in range(config.seeds)], workers)
     return results_of(one)
 
 

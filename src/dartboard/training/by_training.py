@@ -4,16 +4,21 @@ The training of trial number N lies in RUN/trials/NNNN with checkpoints of its o
 of it after the trial is the business of who asked for the score (search/trials.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from dartboard import networks
+from dartboard.config import build, field_names
 from dartboard.data import Data
+from dartboard.data.sources import load_setup
+from dartboard.runs.limits import Limits
 from dartboard.runs.run import CONFIG, Run
 from dartboard.scoring.scorers import Score, Scorer
-from dartboard.spaces.search_space import Architecture
+from dartboard.spaces.search_space import Architecture, from_json
 from dartboard.training import from_scratch
 from dartboard.training.epoch_work import EpochWork
 
@@ -45,6 +50,27 @@ def by_training(config: from_scratch.Config, data: Data, run: Run) -> Scorer:
         return Score(found.val_accuracy, numbers, f"training of {length}, val", seconds)
 
     return scorer
+
+
+BY_WORKER = "dartboard.training.by_training:score_by_worker"
+
+
+def score_by_worker(folder: str, number: int, architecture: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """What a worker does: the score of a trial of the run in `folder`, as JSON. Raises as the scorer."""
+    run, config, data = in_folder(folder)
+    run.limits = limits
+    return asdict(by_training(config, data, run)(from_json(architecture), number))
+
+
+@lru_cache(maxsize=1)
+def in_folder(folder: str) -> tuple[Run, from_scratch.Config, Data]:
+    """The run, the settings of its trainings and its data, loaded once by a worker. Raises InputError."""
+    run = Run.open(folder)
+    names = field_names(from_scratch.Config)
+    config = build(from_scratch.Config, {name: value for name, value in run.settings.items() if name in names})
+    data = load_setup(run.setup)
+    run.check_data(data)
+    return run, config, data
 
 
 @contextmanager

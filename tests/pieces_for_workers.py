@@ -1,0 +1,57 @@
+"""Pieces of work for tests of workers: functions that a worker process imports by name."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from dartboard.errors import CannotContinueError, InputError
+from dartboard.runs.limits import Limits
+
+
+def root(number: int, limits: Limits, killed: str = "", always: bool = False) -> list[float]:
+    """The square root; the first time, or always, kills its own process if there is a folder to note it in."""
+    if killed and (always or not Path(killed).exists()):
+        Path(killed).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    print(f"root of {number}")
+    return [number, number**0.5]
+
+
+def wrong(kind: str, limits: Limits) -> None:
+    """Fails in one of the known ways, or by a defect."""
+    if kind == "input":
+        raise InputError("there is no such thing; give another")
+    if kind == "stopped":
+        raise CannotContinueError("train_loss is nan")
+    raise ZeroDivisionError("a defect")
+
+
+def walk(folder: str, limits: Limits, pause_s: float = 0.0, die_at: int | None = None) -> list[float]:
+    """The loop of plain_loop.py in a run folder, resumed where it is; the first time it dies at a step."""
+    import plain_loop  # brings torch
+    from dartboard.runs.run import Run
+
+    path = Path(folder)
+    run = Run.open(path, write=True) if (path / "config.toml").exists() else plain_loop.begin(path)
+    run.limits = limits
+    if die_at is not None and not (mark := path / "died").exists():
+        mark.touch()
+        pulse = run.pulse
+
+        def killing(save: object, step: int) -> None:
+            pulse(save, step)  # type: ignore[arg-type]
+            if step == die_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        run.pulse = killing  # type: ignore[method-assign]
+    plain_loop.resume(run, pause_s)
+    place: list[float] = run.metrics()[-1]["place"]
+    return place
+
+
+def wait(folder: str, limits: Limits) -> None:
+    """Notes its process in a folder, and waits until it is stopped."""
+    Path(folder, str(os.getpid())).touch()
+    while limits.reason() is None:
+        time.sleep(0.02)

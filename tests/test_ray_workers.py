@@ -1,0 +1,62 @@
+"""Pieces of work by a Ray cluster on this machine: as in one process, bit for bit. Left out without Ray."""
+
+from pathlib import Path
+
+import pytest
+
+import tiny
+from dartboard.cli import main
+from dartboard.errors import InputError
+from dartboard.runs.run import Run
+from dartboard.runs.workers import done, outcomes
+
+pytest.importorskip("ray")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("global_rng")]
+
+WALK = "pieces_for_workers:walk"
+SIZES = ["--data", "digits", "--max-images", "64", "--channels", "2", "--cells", "3", "--batch-size", "16"]
+WORDS = [*SIZES, "--epochs", "1", "--device", "cpu", "--threads", "1"]
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's workers import the pieces, and dartboard as it is here."""
+    here = Path(__file__).resolve().parent
+    monkeypatch.setenv("PYTHONPATH", f"{here}:{here.parent / 'src'}")
+
+
+def test_two_workers_of_which_one_is_killed_end_as_one_process(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pieces = [{"folder": str(tmp_path / f"alone-{number}")} for number in range(3)]
+    alone = dict(done(WALK, pieces, threads=1))
+    again = [{"folder": str(tmp_path / f"workers-{number}"), "pause_s": 0.01} for number in range(3)]
+    again[1] |= {"die_at": 60}
+    assert dict(done(WALK, again, "ray", 1)) == alone
+    assert "piece 2: its worker was killed" in capfd.readouterr().err
+    for one, other in zip(pieces, again, strict=True):
+        assert tiny.history(Path(str(one["folder"]))) == tiny.history(Path(str(other["folder"])))
+
+
+def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:
+    found = list(outcomes("pieces_for_workers:root", [{"number": 4}], "ray", 1, sees=str(tmp_path / "elsewhere")))
+    assert isinstance(found[0].error, InputError)
+    assert "does not see the folder" in str(found[0].error) and "all machines of the cluster share" in str(
+        found[0].error
+    )
+
+
+def test_a_cluster_without_room_for_a_worker_is_refused() -> None:
+    with pytest.raises(InputError, match=r"no place for a worker: .* each takes 4000 CPU threads"):
+        list(done("pieces_for_workers:root", [{"number": 4}], "ray", 4000))
+
+
+def test_seeds_of_a_training_by_ray_are_those_of_one_process(tmp_path: Path) -> None:
+    words = ["train", "DARTS_V2", *WORDS, "--no-auxiliary", "--seeds", "2", "--out"]
+    assert main([*words, str(tmp_path / "alone")]) == 0
+    assert main([*words, str(tmp_path / "workers"), "--workers", "ray"]) == 0
+    for seed in (0, 1):
+        folders = [tmp_path / f"{name}-s{seed}" for name in ("alone", "workers")]
+        assert Run.open(folders[1]).done and tiny.history(folders[0]) == tiny.history(folders[1])
+        weights = [(folder / "weights.safetensors").read_bytes() for folder in folders]
+        assert weights[0] == weights[1]
