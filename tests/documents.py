@@ -42,6 +42,7 @@ def cut(words: list[str], folder: Path) -> list[str]:
     command, rest = words[0], words[1:]
     rest = replaced(rest, "--budget", "1steps", only_if_given=True)
     rest = replaced(rest, "--seeds", "2", only_if_given=True)
+    rest = replaced(rest, "--select", "1", only_if_given=True)
     rest = replaced(rest, "--device", "cpu", only_if_given=True)
     rest = replaced(rest, "--epoch", "0", only_if_given=True)
     if command in ("search", "train"):

@@ -317,6 +317,14 @@ def test_wilsons_bounds_solve_his_equation() -> None:
         figures.wilson(3, 2)
 
 
+def test_a_difference_of_shares_has_newcombes_interval() -> None:
+    """Newcombe, Statistics in Medicine 17 (1998), table II, method 10: 56/70 - 48/80 and 9/10 - 3/10."""
+    for first, second, low, high in (((56, 70), (48, 80), 0.0524, 0.3339), ((9, 10), (3, 10), 0.1705, 0.8090)):
+        found = figures.difference_of_shares(first, second)
+        assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+        assert found.estimate == pytest.approx(first[0] / first[1] - second[0] / second[1]) and found.excludes_zero
+
+
 @settings(max_examples=25, deadline=None)
 @given(NUMBERS)
 def test_the_sign_flip_p_is_the_share_of_all_signs_as_extreme(values: list[int]) -> None:

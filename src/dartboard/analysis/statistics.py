@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]
-How = Literal["Student's t", "Welch's t", "bootstrap", "none"]
+How = Literal["Student's t", "Welch's t", "bootstrap", "Newcombe", "none"]
 
 ENOUGH = 10  # values from which means are resampled; with fewer the bootstrap is too narrow
 FEW_VALUES = 8  # if values repeat at least this often on average (an image is right or wrong), counts are drawn
@@ -206,6 +206,19 @@ def wilson(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
 
     low, high = binomtest(right, n).proportion_ci(checked_level(level), method="wilson")
     return float(low), float(high)
+
+
+def difference_of_shares(first: tuple[int, int], second: tuple[int, int], level: float = 0.95) -> Interval:
+    """p - q of two independent shares, (right, n) each (Newcombe 1998, method 10).
+
+    From the Wilson intervals (l, u) of p and (m, v) of q: from d - sqrt((p-l)^2 + (v-q)^2) to
+    d + sqrt((u-p)^2 + (q-m)^2).
+    """
+    (right, n), (other_right, other_n) = first, second
+    p, q = right / n, other_right / other_n
+    (l, u), (m, v) = wilson(right, n, level), wilson(other_right, other_n, level)  # noqa: E741
+    low, high = p - q - math.hypot(p - l, v - q), p - q + math.hypot(u - p, q - m)
+    return Interval(p - q, low, high, min(n, other_n), "Newcombe", level)
 
 
 # --- Rank correlation ------------------------------------------------------------------------------------------------

@@ -150,15 +150,21 @@ def begin_by_workers(flags: work.NewRun, header: Mapping[str, str], setup: Setup
 def check(header: Mapping[str, str], setup: Setup, config: Any, data: "Data | None") -> None:
     """Raises InputError if a table or a training cannot serve, before there is a folder."""
     from dartboard.search.trials import table_of
-    from dartboard.training.dry_run import check_memory, is_tiny
 
     if config.truth is not None:
         table_of(config.truth, SPACES[header["space"]])
     elif config.shared_weights is None and data is not None:
         work.announce(data)
-        check_sizes(SPACES[header["space"]], config, data)
-        if config.batch_size <= len(data.train) and not is_tiny(setup, config, data):
-            check_memory(trial_job(header, setup, config, data))
+        check_trial(header, setup, config, data)
+
+
+def check_trial(header: Mapping[str, str], setup: Setup, config: Any, data: "Data") -> None:
+    """Raises InputError for a training that no network is for, or that takes more memory than is free."""
+    from dartboard.training.dry_run import check_memory, is_tiny
+
+    check_sizes(SPACES[header["space"]], config, data)
+    if config.batch_size <= len(data.train) and not is_tiny(setup, config, data):
+        check_memory(trial_job(header, setup, config, data))
 
 
 def check_sizes(space: SearchSpace, config: Any, data: "Data") -> None:
@@ -193,8 +199,11 @@ def trial_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data"
     return Job({**header, "command": COMMAND}, setup, training_of(config), data, cost, begin, WORK)
 
 
-def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) -> None:
-    """Prints the settings, what scores, and what the trials take. Leaves no folder behind. Raises InputError."""
+def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) -> float | None:
+    """Prints the settings, what scores, and what the trials take, and returns their seconds; None if not measured.
+
+    Leaves no folder behind. Raises InputError.
+    """
     from dartboard.search.trials import table_of
 
     work.use_threads(setup.threads)
@@ -202,19 +211,20 @@ def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) ->
     if config.truth is not None:
         lines = table_of(config.truth, space).describe()
         print("\n".join([resolved(header, setup, config), *lines, f"{trials}, each looked up in the table"]))
-        return
+        return None
     if config.shared_weights is not None:
         load(setup, config)
         print(f"{resolved(header, setup, config)}\n{trials}, each scored by the weights of {config.shared_weights}")
-        return
+        return None
     data = work.load_or_shapes(setup)
     job = trial_job(header, setup, config, data)
     print(resolved(header, setup, config))
     work.say_where_absent(setup)
     work.announce(data)
     print(f"{dryrun.described(data)}\nnetwork of a trial, drawn at random: {dryrun.counts(job)}")
-    total_s = dryrun.estimate(job, 1) * config.trials * seeds
+    total_s: float = dryrun.estimate(job, 1) * config.trials * seeds
     print(f"{trials} one after another, about {work.seconds_in_words(total_s)} in all")
+    return total_s
 
 
 def run_search(run: Run, config: Any, data: "Data | None") -> None:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from dartboard.training.dry_run import Job, Seconds
 
 
-def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1, together: bool = False) -> None:
+def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1, together: bool = False) -> float:
     """Prints the settings, the supernet's size, and time and memory of a search, or of several, one per seed.
 
-    Leaves no folder behind. Raises InputError if it does not fit.
+    Returns the seconds of all of them. Leaves no folder behind. Raises InputError if it does not fit.
     """
     work.use_threads(setup.threads)
     job = search_job(header, setup, config, work.load_or_shapes(setup), seeds if together else 1)
@@ -32,9 +32,10 @@ def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1,
     work.say_where_absent(setup)
     work.announce(job.data)
     print(f"{described(job.data)}\nsupernet: {counts(job)}")
-    estimate(job, seeds)
+    total_s = seeds * estimate(job, seeds)
     if job.epoch.leaves_out(config):
         print(job.epoch.remark)
+    return total_s
 
 
 def train(

@@ -8,6 +8,7 @@ from dartboard.commands.flags import parse
 from dartboard.errors import InputError
 from dartboard.runs.run import Run
 from dartboard.runs.targets import is_standard_output
+from dartboard.studies.selection import Selection, is_selection
 from dartboard.studies.study import Study, is_study
 
 
@@ -16,7 +17,7 @@ class ReportFlags:
     """Write one HTML page over a run, or over several runs side by side."""
 
     runs: tuple[str, ...]
-    """run folders, or the folder of one study"""
+    """run folders, or the folder of one study or selection"""
     out: str | None = None
     """The page's file; by default report.html in the run's folder, or in the folder that holds all runs."""
     gif: bool = False
@@ -30,6 +31,8 @@ def execute(words: list[str]) -> None:
         raise InputError("name one run folder or several: dartboard report runs/darts-digits-s0")
     if len(flags.runs) == 1 and is_study(Path(flags.runs[0])):
         return write_study(Path(flags.runs[0]), flags)
+    if len(flags.runs) == 1 and is_selection(flags.runs[0]):
+        return write_selection(Path(flags.runs[0]), flags)
     runs = [Run.open(folder) for folder in flags.runs]
     searches = [run.folder for run in runs if run.command == "search"]
     if flags.gif and len(searches) != 1:
@@ -54,6 +57,15 @@ def write_study(folder: Path, flags: ReportFlags) -> None:
     from dartboard.report.transfer_page import write
 
     print_page(write(Study.open(folder), None if flags.out is None else Path(flags.out)))
+
+
+def write_selection(folder: Path, flags: ReportFlags) -> None:
+    """The page of searches with several seeds and of what was selected. Raises InputError."""
+    if flags.gif:
+        raise InputError("--gif draws one search; name one of the seeds' folders")
+    from dartboard.report.selection_page import write
+
+    print_page(write(Selection.open(folder), None if flags.out is None else Path(flags.out)))
 
 
 def print_page(page: Path) -> None:

@@ -12,6 +12,7 @@ from dartboard.errors import InputError, unknown
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
 from dartboard.runs.workers import check_workers
+from dartboard.studies.selection import is_selection
 from dartboard.studies.study import is_study
 
 
@@ -39,7 +40,7 @@ class ResumeFlags:
 def execute(words: list[str]) -> None:
     """Raises InputError (no run there, in use, changed data ...), CannotContinueError, InterruptedRunError."""
     folder = first_word(words)
-    if folder is not None and not is_study(Path(folder)) and not why.has_study(Path(folder)):
+    if folder is not None and not any(is_one(Path(folder)) for is_one in (is_study, is_selection, why.has_study)):
         Run.open(folder)  # refused before the flags are parsed
     flags = parse(ResumeFlags, words, "resume", "name the run's folder: dartboard resume runs/darts-digits-s0")
     limits = limits_of(flags.budget, flags.until)
@@ -49,6 +50,12 @@ def execute(words: list[str]) -> None:
         from dartboard.commands import transfer
 
         return transfer.resume(Path(flags.run), limits, flags.workers)
+    if is_selection(flags.run):
+        from dartboard.commands import select
+
+        if flags.workers is not None:
+            raise InputError(f"--workers has no effect on {flags.run}, a selection; leave it out")
+        return select.resume(Path(flags.run), limits)
     if why.has_study(Path(flags.run)):
         return why.resume(Path(flags.run), limits, flags.workers)
     with Run.open(Path(flags.run), write=True) as run:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard.commands import by_trials, by_workers, dryrun, together, work
 from dartboard.commands.flags import first_word, given, layered, named, parse, resolved, with_needs
-from dartboard.config import Setup, build, flat
+from dartboard.config import MOST_EPOCHS, Setup, build, check_ranges, flat
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import STOPPED
@@ -52,7 +52,12 @@ def execute(words: list[str]) -> None:
     cls = flags_class(module.Config)
     defaults = {"new": work.NewRun(), "space": space, "together": False, "setup": setup, "config": config}
     defaults |= {"from_": None, "carry": WarmStart.carry, "restart_schedule": WarmStart.restart_schedule}
+    defaults |= {"select": None, "select_config": None}
     flags = parse(cls, words, "search", MISSING, defaults)
+    if (flags.select, flags.select_config) != (None, None):
+        from dartboard.commands import select
+
+        return select.execute(flags, header, words)
     if METHODS[method].by_trials:
         return by_trials.execute(flags, header, words)
     origin = origin_of(flags, header)
@@ -84,6 +89,10 @@ def flags_class(settings: type[Any]) -> Any:
         """A space of `dartboard list spaces`."""
         together: bool
         """Search with all seeds of --seeds at once, in one process."""
+        select: int | None
+        """Train what each seed of --seeds finds for this many epochs, on train; the best on val is the result."""
+        select_config: str | None
+        """A TOML file of more settings of these trainings; by default they have the sizes of the search."""
         from_: named(str | None, "from")  # type: ignore[valid-type]
         """Start from the weights and alphas of another search: its run folder. The classifier is new."""
         carry: str
@@ -92,6 +101,10 @@ def flags_class(settings: type[Any]) -> Any:
         """Restart the learning rate and the optimizers; --no-restart-schedule continues those of --from."""
         setup: Setup
         config: settings  # type: ignore[valid-type]
+
+        def __post_init__(self) -> None:
+            check_ranges(self, select="[1, inf)")
+            check_ranges(self, select=MOST_EPOCHS)
 
     return SearchFlags
 

@@ -16,6 +16,7 @@ from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
+from dartboard.studies.selection import search_of
 from dartboard.training import presets
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
     work.announce(data)
     network = work.build_network(architecture, flags.config, data)
     dryrun.check_training(setup, flags.config, data, network)
-    parent = parent_of(flags.arch)
+    parent = search_of(parent_of(flags.arch))
     more = {"command": "train", "parent": parent, "architecture": architecture}
     run = work.begin_run(flags.new, f"train-{label}", setup, flags.config, **more)
     run.limits = limits

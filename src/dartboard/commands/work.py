@@ -93,21 +93,25 @@ def folders(flags: NewRun, what: str, setup: Setup) -> Iterator[Path]:
     if flags.out is not None:
         yield Path(flags.out if flags.seeds == 1 else f"{flags.out}-s{setup.seed}")
         return
-    data = setup.data
-    if data == names.NO_DATA:
-        yield from numbered(what, setup.seed)
+    yield from numbered(on_data(what, setup.data), setup.seed)
+
+
+def on_data(what: str, data: str) -> str:
+    """WHAT-DATA; of a folder of images its name, and WHAT alone without data."""
     if data.startswith(FOLDER_PREFIX):
         data = f"images-{Path(data.removeprefix(FOLDER_PREFIX)).name}"
-    yield from numbered(f"{what}-{data}", setup.seed)
+    return what if data == names.NO_DATA else f"{what}-{data}"
 
 
 def numbered(what: str, seed: int) -> Iterator[Path]:
     """runs/WHAT-sSEED, runs/WHAT-sSEED-2 ...: those that are not there when they are asked for."""
-    name = re.sub(r"[^\w.-]+", "_", what)[:100] + f"-s{seed}"
-    for number in count(1):
-        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
-        if not os.path.lexists(folder):
-            yield folder
+    return (folder for folder in all_numbered(what, seed) if not os.path.lexists(folder))
+
+
+def all_numbered(what: str, seed: int, ending: str = "") -> Iterator[Path]:
+    """runs/WHAT-sSEED, runs/WHAT-sSEED-2 ... without end, an ending before the number."""
+    name = re.sub(r"[^\w.-]+", "_", what)[:100] + f"-s{seed}{ending}"
+    return (Path("runs") / (name if number == 1 else f"{name}-{number}") for number in count(1))
 
 
 def setups(flags: NewRun, setup: Setup) -> list[Setup]:
