@@ -350,7 +350,7 @@ def test_a_table_has_the_accuracy_already(tmp_path: Path, capsys: pytest.Capture
 
     class Flags:
         select, from_ = 1, None
-        new = type("New", (), {"seeds": 2})
+        new = type("New", (), {"seeds": 2, "workers": None})
         config = type("Config", (), {"truth": "accuracies.csv"})
 
     with pytest.raises(InputError, match="a table has its accuracy already; leave --select out"):
