@@ -14,7 +14,7 @@ PLACE = "test_reinforce.py::test_every_setting_of_the_controller_changes_what_is
 CASE = MethodCase(
     settings={**trial_settings.BASE, "controller_lr": 1.0},
     ways=(
-        trial_settings.WAYS[0],
+        trial_settings.TRAINING,
         Way("scorer", {"trials": 6}, trial_settings.scored_by_chance, stops=((4,), (1, 2))),
         Way("batches", {"trials": 8, "batch": 3}, trial_settings.scored_by_chance, stops=((4,), (1, 1, 3, 1))),
         Way(
@@ -25,9 +25,9 @@ CASE = MethodCase(
         ),
     ),
     planted=(
-        trial_settings.planted(nasbench201.SPACE, BEST, trials=300, at_least=6, draws=100, controller_lr=0.2),
+        trial_settings.planted(nasbench201.SPACE, BEST, trials=60, at_least=6, draws=100, controller_lr=0.2),
         trial_settings.planted(
-            nasbench201.SPACE, BEST, trials=300, at_least=6, draws=100, controller="lstm", controller_lr=0.02
+            nasbench201.SPACE, BEST, trials=40, at_least=6, draws=100, controller="lstm", controller_lr=0.02
         ),
     ),
     golden_loss=2.3501038598294857,
