@@ -18,7 +18,9 @@ Flags = TypeVar("Flags")
 Config = TypeVar("Config")
 WRONG_NUMBER = re.compile(r"Error parsing (\S+?):? .*?(for int\(\) with base 10|to float): (.*)")
 # Fields that name files.
-PATHS = ("out", "image", "config", "search_config", "train_config", "data_dir", "from_", "shared_weights")
+PATHS = (
+    *("out", "csv", "latex", "image", "config", "search_config", "train_config", "data_dir", "from_", "shared_weights"),
+)
 HEADER = ("command", "method", "space")  # of a run's config.toml, beside its settings
 
 
