@@ -195,18 +195,23 @@ def write_controller_search(
     return folder
 
 
-def write_trials(folder: Path, *, trials: int = 12, seed: int = 0) -> Path:
-    """The folder of a finished search that scored cells of NAS-Bench-201 one by one, with their costs."""
-    rng = Random(seed)
+def write_trials(
+    folder: Path, *, trials: int = 12, seed: int = 0, method: str = "random_search", numbers: int | None = None
+) -> Path:
+    """The folder of a finished search that scored cells of NAS-Bench-201 one by one, with their costs.
+
+    numbers: the seed of all that is made up, if it is not that of the search.
+    """
+    rng = Random(seed if numbers is None else numbers)
     lines: list[dict[str, Any]] = []
     for number in range(trials):
         told = nasbench201.to_string(nasbench201.SPACE.sample(rng))
-        numbers = {"score": rng.random(), "source": "table, made up", "macs": rng.randrange(10**6, 10**8)}
-        numbers |= {"params": rng.randrange(10**5, 10**6), "elapsed_s": 0.1 * (number + 1)}
-        lines.append({"event": "trial", "trial": number, **numbers, "architecture": told})
+        line = {"score": rng.random(), "source": "table, made up", "macs": rng.randrange(10**6, 10**8)}
+        line |= {"params": rng.randrange(10**5, 10**6), "elapsed_s": 0.1 * (number + 1)}
+        lines.append({"event": "trial", "trial": number, **line, "architecture": told})
     best = max(lines, key=lambda line: float(line["score"]))
     lines.append({**best, "event": "result"})
-    config = {"command": "search", "method": "random_search", "space": "nasbench201", "trials": trials, "seed": seed}
+    config = {"command": "search", "method": method, "space": "nasbench201", "trials": trials, "seed": seed}
     write_folder(folder, {**config, "truth": "made-up.csv"}, {}, lines)
     (folder / "architecture.json").write_text(json.dumps(formats.read(best["architecture"])[0].to_json()))
     return folder

@@ -69,7 +69,7 @@ def test_searches_of_both_orders_have_a_figure_each_and_none_over_both(tmp_path:
 def test_curves_of_one_group_have_one_colour_and_the_legend_names_each(tmp_path: Path) -> None:
     page = write_report(both_orders(tmp_path)).read_text()
     (picture,) = re.findall(r'<svg [^>]*aria-label="Validation accuracy of the supernets: 6 runs.*?</svg>', page, re.S)
-    lines = re.findall(r'style="fill: none; stroke: var\((--\w+)\); stroke-width: 1.7', picture)
+    lines = re.findall(r'style="fill: none; [^"]*?stroke: var\((--\w+)\); stroke-width: 1.7', picture)
     assert lines.count("--one") == lines.count("--two") == 3 + 1  # and one in the legend
     assert [picture.count(f"second_order = {order}") for order in ("false", "true")] == [1, 1]
 

@@ -1,5 +1,6 @@
 """--seeds N --select K: each seed's architecture is trained on train, and the best on val is the result."""
 
+import csv
 import json
 import os
 import shutil
@@ -176,6 +177,17 @@ def test_the_folder_is_trained_shown_exported_and_reported_as_a_run_is(
     before = (made / "report.html").read_text()
     assert main(["report", folder, "--out", str(tmp_path / "page.html")]) == 0
     assert (tmp_path / "page.html").read_text() == before
+
+
+def test_its_main_table_is_written_as_csv_and_latex(made: Path, tmp_path: Path) -> None:
+    names = {flag: tmp_path / name for flag, name in (("--out", "p.html"), ("--csv", "t.csv"), ("--latex", "t.tex"))}
+    assert main(["report", str(made), *(str(word) for pair in names.items() for word in pair)]) == 0
+    found = result(made)
+    with open(names["--csv"], newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_accuracy"]) for row in rows] == [row["val_accuracy"] for row in found["seeds"]]
+    assert [int(row["selection_steps"]) for row in rows] == [row["selection_steps"] for row in found["seeds"]]
+    assert names["--latex"].read_text().count(r"\\") == len(rows) + 1
 
 
 def test_the_page_names_the_selected_one_its_lead_and_the_cost(made: Path) -> None:

@@ -139,6 +139,22 @@ def resampled_means(array: Floats, rng: np.random.Generator, draws: int) -> Floa
     return np.concatenate([array[rng.integers(0, n, (piece, n))].mean(axis=1) for piece in pieces])
 
 
+def mean_bands(values: Floats, seed: int, *, level: float = 0.95, draws: int = 2_000) -> tuple[Floats, Floats] | None:
+    """Ends of the interval of the mean of each column, as `mean_interval`; None for one row.
+
+    values: (n, P), rows of n repetitions. The bootstrap resamples whole rows, the same for all columns.
+    """
+    n = len(values)
+    if n < 2:
+        return None
+    if n < ENOUGH:
+        middle, half = values.mean(axis=0), student_quantile(n - 1, level) * values.std(axis=0, ddof=1) / math.sqrt(n)
+        return middle - half, middle + half
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), draws)
+    ends = np.array([percentiles(means, level) for means in (counts.astype(np.float64) @ values / n).T])
+    return ends[:, 0], ends[:, 1]
+
+
 def percentiles(values: Floats, level: float) -> tuple[float, float]:
     """The least value with at least (1 - level) / 2 of all at or below it, and its mirror image from above."""
     count = max(1, math.ceil(len(values) * (1 - checked_level(level)) / 2 - TOLERANCE))

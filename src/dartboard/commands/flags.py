@@ -19,7 +19,7 @@ Config = TypeVar("Config")
 WRONG_NUMBER = re.compile(r"Error parsing (\S+?):? .*?(for int\(\) with base 10|to float): (.*)")
 # Fields that name files.
 PATHS = (
-    *("out", "image", "config", "search_config", "train_config", "select_config", "data_dir", "from_"),
+    *("out", "csv", "latex", "image", "config", "search_config", "train_config", "select_config", "data_dir", "from_"),
     "shared_weights",
 )
 HEADER = ("command", "method", "space")  # of a run's config.toml, beside its settings

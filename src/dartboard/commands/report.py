@@ -1,15 +1,23 @@
 """dartboard report: (re)writes the page over one run or several, from nothing but their files."""
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dartboard.commands.flags import parse
 from dartboard.errors import InputError
 from dartboard.runs.run import Run
-from dartboard.runs.targets import is_standard_output
+from dartboard.runs.targets import is_standard_output, write_target
+from dartboard.studies import comparison_file
+from dartboard.studies.comparison_file import is_comparison
 from dartboard.studies.selection import Selection, is_selection
 from dartboard.studies.study import Study, is_study
+
+if TYPE_CHECKING:
+    from dartboard.report.sheets import Sheet
 
 
 @dataclass(frozen=True)
@@ -17,9 +25,13 @@ class ReportFlags:
     """Write one HTML page over a run, or over several runs side by side."""
 
     runs: tuple[str, ...]
-    """run folders, or the folder of one study or selection"""
+    """run folders, or the folder of one study, selection or comparison"""
     out: str | None = None
     """The page's file; by default report.html in the run's folder, or in the folder that holds all runs."""
+    csv: str | None = None
+    """Also write the page's main table as CSV to this file: epochs, trials, groups of runs, contenders, or a matrix."""
+    latex: str | None = None
+    """Also write the same table as a LaTeX tabular to this file."""
     gif: bool = False
     """Also draw the relaxed cells of the one search among the runs, epoch by epoch: a .gif next to the page."""
 
@@ -29,6 +41,9 @@ def execute(words: list[str]) -> None:
     flags = parse(ReportFlags, words, "report")
     if not flags.runs:
         raise InputError("name one run folder or several: dartboard report runs/darts-digits-s0")
+    refuse_one_file_twice(flags)
+    if len(flags.runs) == 1 and is_comparison(Path(flags.runs[0])):
+        return write_comparison(Path(flags.runs[0]), flags)
     if len(flags.runs) == 1 and is_study(Path(flags.runs[0])):
         return write_study(Path(flags.runs[0]), flags)
     if len(flags.runs) == 1 and is_selection(flags.runs[0]):
@@ -42,9 +57,12 @@ def execute(words: list[str]) -> None:
     if flags.gif and flags.out is not None and os.path.exists(flags.out) and not os.path.isfile(flags.out):
         raise InputError(f"--gif writes next to the page, and {flags.out} is not an ordinary file; give one with --out")
     from dartboard.report import write_gif, write_report
+    from dartboard.report.facts import read_facts
+    from dartboard.report.main_tables import sheet_of_runs
 
-    page = write_report([run.folder for run in runs], out=flags.out)
-    print_page(page)
+    folders = list(dict.fromkeys(run.folder for run in runs))
+    page = write_report(folders, out=flags.out)
+    print_places([page, *write_tables(flags, lambda: sheet_of_runs([read_facts(folder) for folder in folders]))])
     if flags.gif:
         beside = page.with_suffix(".gif")
         print(write_gif(searches[0], out=None if beside == searches[0] / "report.gif" else beside))
@@ -54,21 +72,63 @@ def write_study(folder: Path, flags: ReportFlags) -> None:
     """The page of a transfer study. Raises InputError."""
     if flags.gif:
         raise InputError("--gif draws one search; name one of the study's stages")
+    from dartboard.report.main_tables import sheet_of_study
     from dartboard.report.transfer_page import write
 
-    print_page(write(Study.open(folder), None if flags.out is None else Path(flags.out)))
+    study = Study.open(folder)
+    page = write(study, None if flags.out is None else Path(flags.out))
+    print_places([page, *write_tables(flags, lambda: sheet_of_study(study))])
 
 
 def write_selection(folder: Path, flags: ReportFlags) -> None:
     """The page of searches with several seeds and of what was selected. Raises InputError."""
     if flags.gif:
         raise InputError("--gif draws one search; name one of the seeds' folders")
-    from dartboard.report.selection_page import write
+    from dartboard.report.selection_page import sheet_of, write
 
-    print_page(write(Selection.open(folder), None if flags.out is None else Path(flags.out)))
+    selection = Selection.open(folder)
+    page = write(selection, None if flags.out is None else Path(flags.out))
+    print_places([page, *write_tables(flags, lambda: sheet_of(selection))])
 
 
-def print_page(page: Path) -> None:
-    """Prints where the page is, unless it was written to where that would be printed."""
-    if not is_standard_output(page):
-        print(page)
+def write_comparison(folder: Path, flags: ReportFlags) -> None:
+    """The page of a comparison of methods, with its tables. Raises InputError."""
+    if flags.gif:
+        raise InputError("--gif draws one search, and this is the folder of a comparison")
+    from dartboard.report import comparison_page
+    from dartboard.report.comparison_tables import standings_sheet
+    from dartboard.studies.standings import standings_of
+
+    comparison = comparison_file.read(folder)
+    page = Path(flags.out) if flags.out is not None else comparison_page.write(comparison, folder)
+    if flags.out is not None:
+        comparison_page.write_page(comparison, page)
+    print_places([page, *write_tables(flags, lambda: standings_sheet(standings_of(comparison)))])
+
+
+def refuse_one_file_twice(flags: ReportFlags) -> None:
+    """Raises InputError if two of the files that are written are one."""
+    named = {"--out": flags.out, "--csv": flags.csv, "--latex": flags.latex}
+    for (one, first), (other, second) in combinations(named.items(), 2):
+        if first is not None and second is not None and os.path.realpath(first) == os.path.realpath(second):
+            raise InputError(f"{one} and {other} name one file, {first}; give two")
+
+
+def write_tables(flags: ReportFlags, sheet: Callable[[], "Sheet"]) -> list[Path]:
+    """Writes the table in the forms that are asked for; returns their files. Raises as `write_target`."""
+    if flags.csv is None and flags.latex is None:
+        return []
+    from dartboard.report.sheets import as_csv, as_latex
+
+    table, written = sheet(), []
+    for name, form in ((flags.csv, as_csv), (flags.latex, as_latex)):
+        if name is not None:
+            write_target(name, form(table))
+            written.append(Path(name))
+    return written
+
+
+def print_places(files: Sequence[Path]) -> None:
+    """Prints where the files are, unless one was written to where that would be printed."""
+    if not any(map(is_standard_output, files)):
+        print(*files, sep="\n")

@@ -14,7 +14,7 @@ from dartboard.report.chain import swap_index
 from dartboard.report.changes import Change, Points, change_of, inputs_of, random_distance, with_cells
 from dartboard.report.drawn_difference import difference_svg
 from dartboard.report.facts import Epoch, Facts
-from dartboard.report.figures import Series
+from dartboard.report.figures import DASHED, Series
 from dartboard.report.forms import TITLES
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import cell_of, difference
@@ -211,11 +211,11 @@ def difference_picture(one: darts.Cell, other: darts.Cell, kind: str, name: str)
 
 def both(facts: Facts, points: Callable[[str], Points], *, dashed: bool = False, name: str = "") -> list[Series]:
     """A line for each kind of cell that has points which are numbers."""
-    found = []
+    found, dashes = [], DASHED if dashed else ()
     for kind, colour in zip(facts.form.kinds, COLOURS, strict=False):
         known = [(x, y) for x, y in points(kind) if math.isfinite(y)]
         if known:
-            line = Series(f"{TITLES[kind]}{name}", [x for x, _ in known], [y for _, y in known], colour, dashed)
+            line = Series(f"{TITLES[kind]}{name}", [x for x, _ in known], [y for _, y in known], colour, dashes)
             found.append(line)
     return found
 

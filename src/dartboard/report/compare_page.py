@@ -4,40 +4,66 @@ Means and spreads are over runs of equal settings only (groups.py): repetitions 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from dartboard import formats
 from dartboard.paths import link_to
 from dartboard.report import words
-from dartboard.report.blocks import pair, picture, section, table, tiles
+from dartboard.report.architecture_names import published_name
+from dartboard.report.blocks import box, pair, picture, section, table, tiles
 from dartboard.report.cells import cells
 from dartboard.report.change_page import DIFFERENCE_LEAD, difference_picture
 from dartboard.report.checklist import listed
+from dartboard.report.comparison_figures import rows_picture
+from dartboard.report.comparison_tables import tests_table
+from dartboard.report.comparison_words import few_words, figure_words, headline, support
 from dartboard.report.facts import Facts
-from dartboard.report.figures import Series, curves, dots
-from dartboard.report.groups import Group, differences_of, groups_of, numbered, state
+from dartboard.report.figures import Series, curves
+from dartboard.report.groups import Group, differences_of, numbered, state
+from dartboard.report.looks import looks_of
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells, spread
-from dartboard.report.words import duration, percent, short_count, spread_words
+from dartboard.report.runs_compared import Compared, groups_sheet
+from dartboard.report.sheets import as_html
+from dartboard.report.trials_compared import trials_section
+from dartboard.report.words import duration, percent, spread_words
 from dartboard.spaces import darts
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
 
 MAX_DIFFERENCES, MAX_DRAWN, MAX_LINES, MAX_ROWS, MAX_TILES = 4, 8, 12, 30, 8
-COLOURS = ("--one", "--two", "--three", "--four")
-LOOKS = [(colour, dashed) for dashed in (False, True) for colour in COLOURS]  # one for each group of curves
+MAX_COLOURS, MAX_CURVES = 5, 10  # runs of one group that have a colour each; groups whose curves are drawn
 Tile = tuple[str, str, object]  # what, number, remark
 LONGEST = 22  # letters of a name beside the dots
 
 
-def answer(searches: Sequence[Facts], trainings: Sequence[Facts]) -> Html:
-    """The spread of each group of equal settings, in figures."""
-    found = training_tiles([group for _, group in trained(trainings)]) or search_tiles(groups_of(searches))
+def title(parts: Sequence[Compared]) -> str | None:
+    """Which group is best, in one sentence; None unless exactly one kind of runs can be compared so."""
+    known = [part for part in parts if part.comparable]
+    return headline(known[0].found) if len(known) == 1 else None
+
+
+def answer(parts: Sequence[Compared]) -> Html:
+    """A figure for each group of equal settings, and what the paired tests support."""
+    of_kind = {part.kind: part for part in parts}
+    found = training_tiles(of_kind["training"].groups) if "training" in of_kind else []
+    found += trial_tiles(of_kind["search by trials"]) if "search by trials" in of_kind else []
+    found = found or (search_tiles(of_kind["search"].groups) if "search" in of_kind else [])
     rest = len(found) - MAX_TILES
     more = tag("p", f"{rest} more groups are in the tables below.", class_="small") if rest > 0 else None
-    return join([tiles(found[:MAX_TILES]), more])
+    known = [part for part in parts if part.comparable]
+    said = [tag("li", sentence) for part in known if (sentence := support(part.found))]
+    few = [box("note", "So few seeds can show little", text) for part in known if (text := few_words(part.found))]
+    supported = tag("ul", *said, class_="findings") if said else None
+    return join([tiles(found[:MAX_TILES]), more, supported, *few[:1]])
+
+
+def trial_tiles(part: Compared) -> list[Tile]:
+    return [
+        (one.label, figure_words(one), f"{part.found.comparison.result_is}, n = {one.n}")
+        for one in part.found.standings
+        if one.n
+    ]
 
 
 def training_tiles(groups: Sequence[Group]) -> list[Tile]:
@@ -67,30 +93,22 @@ def search_tiles(groups: Sequence[Group]) -> list[Tile]:
     return found
 
 
-def sections(searches: Sequence[Facts], trainings: Sequence[Facts], page_folder: Path) -> Html:
+def sections(parts: Sequence[Compared], page_folder: Path) -> Html:
     """Tables, curves, cells and their differences."""
-    return join(
-        [
-            section(
-                "trainings",
-                "Trainings side by side",
-                *training_tables(trained(trainings), page_folder),
-                lead=unlike(trainings),
-            )
-            if trainings
-            else None,
-            section(
-                "searches",
-                "Searches side by side",
-                *search_tables(groups_of(searches), page_folder),
-                lead=unlike(searches),
-            )
-            if searches
-            else None,
-            differences(searches) if len(searches) > 1 else None,
-            drawn([*searches, *trainings]),
-        ]
-    )
+    found: list[Html | None] = []
+    for part in sorted(parts, key=lambda part: part.kind != "search by trials"):
+        lead = unlike(part.runs)
+        if part.kind == "search by trials":
+            found.append(trials_section(part, lead))
+        elif part.kind == "training":
+            parts_of_page = training_tables(part, page_folder)
+            found.append(section("trainings", "Trainings side by side", *parts_of_page, lead=lead))
+        else:
+            tables = search_tables(part.groups, page_folder)
+            found.append(section("searches", "Searches side by side", *tables, lead=lead))
+    searches = [facts for part in parts if part.kind == "search" for facts in part.runs]
+    trainings = [facts for part in parts if part.kind == "training" for facts in part.runs]
+    return join([*found, differences(searches) if len(searches) > 1 else None, drawn([*searches, *trainings])])
 
 
 def main_cells(runs: Sequence[Facts]) -> str:
@@ -168,7 +186,7 @@ def lines_of(groups: Sequence[Group]) -> dict[str, Sequence[Facts]]:
     if len(groups) > 1:
         return {group.label: group.runs for group in groups}
     runs = [facts for group in groups for facts in group.runs]
-    if len(runs) > len(COLOURS):
+    if len(runs) > MAX_COLOURS:
         return {"_": runs}
     return {name: [facts] for name, facts in zip(numbered([facts.name for facts in runs]), runs, strict=True)}
 
@@ -178,13 +196,10 @@ def skips_words(facts: Facts) -> str:
     return words.UNKNOWN if skips is None else f"{skips:.0f}"
 
 
-def training_tables(groups: Sequence[tuple[str, Group]], page_folder: Path) -> list[Html]:
-    """groups: as `trained`."""
-    several = any(group.settings for _, group in groups)
-    head: tuple[object, ...] = ("architecture", *with_settings(several, "settings"), "n", "mean", "std", "min", "max",
-                                "parameters", "multiply-adds", "mean time")  # fmt: skip
-    rows = [(name, *with_settings(several, group.settings), *group_row(group.runs)) for name, group in groups]
-    summary = table(head, rows, caption="Test accuracy by architecture and settings; std with n − 1.")
+def training_tables(part: Compared, page_folder: Path) -> list[Html | None]:
+    several, groups = part.several, list(zip(part.names, part.groups, strict=True))
+    summary = as_html(groups_sheet([part]))
+    head: tuple[object, ...]
     head = ("run", "architecture", *with_settings(several, "settings"), "data", "seed", "epochs", "test accuracy",
             "training accuracy", "time", "state")  # fmt: skip
     single = [
@@ -206,19 +221,8 @@ def training_tables(groups: Sequence[tuple[str, Group]], page_folder: Path) -> l
     named = {group.label: group.runs for _, group in groups}
     plots = [dot_plot(named), overlay(named, "test_accuracy", "Test accuracy over epochs")]
     every = table(head, single, caption="Every training; the result is that of the last epoch.")
-    return [summary, tag("div", *plots, class_="duo"), every]
-
-
-def group_row(group: Sequence[Facts]) -> tuple[object, ...]:
-    accuracies = spread(facts.number("test_accuracy") for facts in group)
-    images = group[0].data.get("test")
-    time = spread(facts.number("elapsed_s") for facts in group)
-    numbers: list[object] = [words.UNKNOWN] * 4
-    if accuracies is not None:
-        values = (accuracies.mean, accuracies.std, accuracies.minimum, accuracies.maximum)
-        numbers = [percent(value, images) for value in values]
-    sizes = [short_count(group[0].result.get(key)) for key in ("params", "macs")]
-    return (accuracies.n if accuracies else 0, *numbers, *sizes, duration(time.mean if time else None))
+    tests = tests_table(part.found) if part.comparable and part.found.tests else None
+    return [summary, tag("div", *plots, class_="duo"), tests, every]
 
 
 def mean(values: Sequence[float | None]) -> float | None:
@@ -249,38 +253,6 @@ def statistic(group: Sequence[Facts], field: str, pick: Statistic) -> str:
     return percent(pick([facts.number(field) for facts in group]))
 
 
-def trained(trainings: Sequence[Facts]) -> list[tuple[str, Group]]:
-    """Trainings of one architecture under equal settings: its name that a person knows, the group, labelled by both."""
-    first: dict[Architecture | None, Facts] = {}
-    for facts in trainings:
-        first.setdefault(facts.architecture, facts)
-    names = dict(zip(first, numbered([architecture_name(facts) for facts in first.values()]), strict=True))
-    found = []
-    groups = groups_of(trainings)
-    for architecture, name in names.items():
-        for group in groups:
-            if runs := tuple(facts for facts in group.runs if facts.architecture == architecture):
-                label = f"{name}, {group.label}" if group.label else name
-                found.append((name, replace(group, runs=runs, label=label)))
-    return found
-
-
-def architecture_name(facts: Facts) -> str:
-    """The published name of the run's architecture, or the search it comes from, or the run's own name."""
-    if (name := published_name(facts.architecture)) is not None:
-        return name
-    parent = facts.environment.get("parent")
-    return Path(parent).name if isinstance(parent, str) and parent else facts.name
-
-
-def published_name(architecture: Architecture | None) -> str | None:
-    if architecture is None or not has_cells(architecture):
-        return None
-    own = darts.canonical(architecture)
-    entries = formats.published().items()
-    return next((name for name, entry in entries if darts.canonical(entry.architecture) == own), None)
-
-
 def dot_plot(groups: Mapping[str, Sequence[Facts]]) -> Html | None:
     """Test accuracies, one row per architecture."""
     known = {
@@ -291,10 +263,14 @@ def dot_plot(groups: Mapping[str, Sequence[Facts]]) -> Html | None:
     if len(rows) < 2:
         return None
     values_in_words = "; ".join(f"{name}: {', '.join(percent(value) for value in values)}" for name, values in rows)
-    chance = common_chance([facts for group in groups.values() for facts in group])
-    svg = dots(rows, f"Test accuracy of every training, by architecture and settings. {values_in_words}", chance)
-    return picture(
-        svg, "Each dot is a training; the bar is the mean.", "test-accuracies", title="Test accuracy by architecture"
+    looks = dict(zip(groups, looks_of([False] * len(groups)), strict=True))
+    return rows_picture(
+        rows,
+        [looks[name].colour for name, values in known.items() if values],
+        title="Test accuracy by architecture",
+        label=f"Test accuracy of every training, by architecture and settings. {values_in_words}",
+        one="training",
+        chance=common_chance([facts for group in groups.values() for facts in group]),
     )
 
 
@@ -310,18 +286,18 @@ def common_chance(runs: Sequence[Facts]) -> float | None:
 
 
 def overlay(groups: Mapping[str, Sequence[Facts]], field: str, title: str) -> Html | None:
-    """The same curve of every run in one frame; one colour per group, dashed if a colour is used again."""
+    """The same curve of every run in one frame; one colour and one way of dashing per group."""
     series: list[Series] = []
-    for (name, group), (colour, dashed) in zip(groups.items(), LOOKS, strict=False):
+    for (name, group), look in zip(list(groups.items())[:MAX_CURVES], looks_of([False] * len(groups)), strict=False):
         for facts in group[:MAX_LINES]:
             points = [(epoch.epoch, value) for epoch in facts.epochs if (value := epoch.get(field)) is not None]
             if points:
                 shown = name if facts is group[0] else f"_{name}"
-                series.append(Series(shown, [x for x, _ in points], [y for _, y in points], colour, dashed))
+                series.append(Series(shown, [x for x, _ in points], [y for _, y in points], look.colour, look.dashes))
     if not series:
         return None
     what = "One line per run" if len(groups) == 1 else "One line per run; the legend names the group of each colour"
-    caption = f"{what}." + (f" The first {len(LOOKS)} groups." if len(groups) > len(LOOKS) else "")
+    caption = f"{what}." + (f" The first {MAX_CURVES} groups." if len(groups) > MAX_CURVES else "")
     chance = common_chance([facts for group in groups.values() for facts in group])
     marks = [(chance, "chance")] if chance is not None else []
     svg = curves(series, f"{title}: {len(series)} runs over epochs", percent=True, marks=marks)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -30,27 +30,38 @@ STAND_INS = {
     "--two": "#010207",
     "--three": "#010208",
     "--four": "#010209",
+    "--five": "#01020a",
+    "--six": "#01020b",
 }
+Dashes = tuple[float, ...]  # lengths of strokes and gaps, in widths of the line; none: solid
+DASHED: Dashes = (4, 2)
 WIDTH_IN, HEIGHT_IN = 4.3, 2.5
 SETTINGS: Any = {"svg.fonttype": "none", "svg.hashsalt": "dartboard", "font.family": "sans-serif", "font.size": 8.5}
 SETTINGS |= {"text.parse_math": False}  # a name with $ in it is no formula
 MAX_POINTS = 400
 LEGEND_ROW_IN, LEGEND_WIDTH, NAME_MARGIN, LONGEST_NAME = 0.17, 60, 6, 52  # widths in letters
+HANDLE, LONG_HANDLE = 1.4, 2.9  # of a legend, in widths of an m; a long one shows how a line is dashed
 LINE_IN, DOTS_NAME = 0.14, 23  # a further line of a label; letters of a line beside dots
+MANY_DOTS = 40  # in a row of dots
 NARROWEST = 0.02  # no axis of accuracies is narrower than two points
 
 
 @dataclass(frozen=True)
 class Series:
-    """A line: numbers over epochs, in a colour of the page ("--one" ... "--four", "--muted"); points: not joined."""
+    """A line: numbers over epochs, in a colour of the page ("--one" ... "--six", "--muted"); points: not joined.
+
+    steps: level until the next point. band: its lower and upper edge; of a single point, the ends of a bar.
+    """
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     colour: str = "--one"
-    dashed: bool = False
+    dashes: Dashes = ()
     faint: bool = False
     points: bool = False
+    steps: bool = False
+    band: tuple[Sequence[float], Sequence[float]] | None = None
 
 
 def curves(
@@ -70,7 +81,8 @@ def curves(
     gap: the space between the first two series is tinted; swaps: vertical lines at these x, where the data change.
     """
     with matplotlib.rc_context(SETTINGS):
-        more = LEGEND_ROW_IN * (legend_rows([line.name for line in series if shown(line)])[1] - 1)
+        handle = LONG_HANDLE if any(line.dashes and shown(line) for line in series) else HANDLE
+        more = LEGEND_ROW_IN * (legend_rows([line.name for line in series if shown(line)], handle)[1] - 1)
         height = HEIGHT_IN + more
         figure = Figure(figsize=(WIDTH_IN, height), facecolor="none")
         place = (0.115, 0.165 * HEIGHT_IN / height, 0.865, 0.715 * HEIGHT_IN / height)
@@ -83,7 +95,7 @@ def curves(
             axes.fill_between(series[0].x, series[0].y, series[1].y, color=STAND_INS["--one"], alpha=0.1, linewidth=0)
         for x in swaps:
             axes.axvline(x, color=STAND_INS["--ink"], linewidth=1.1, linestyle=(0, (1, 1.5)), zorder=1)
-        dress(axes, x_label, percent, integers)
+        dress(axes, x_label, percent, integers, handle=handle)
         frame = place_of(figure, axes)
         return element(written(figure), label, frame, height)
 
@@ -93,13 +105,13 @@ def shown(line: Series) -> bool:
     return not line.faint and not line.name.startswith("_")
 
 
-def legend_rows(names: Sequence[str]) -> tuple[int, int]:
+def legend_rows(names: Sequence[str], handle: float = HANDLE) -> tuple[int, int]:
     """(columns, rows) of a legend that fits the width of the frame; matplotlib fills it column by column."""
     number = len(names)
     for columns in range(min(4, number), 1, -1):
         ends = np.cumsum([0, *(number // columns + (column < number % columns) for column in range(columns))])
         widths = [max(len(name) for name in names[first:end]) for first, end in pairwise(ends)]
-        if sum(widths) + NAME_MARGIN * columns <= LEGEND_WIDTH:
+        if sum(widths) + (NAME_MARGIN + 2 * (handle - HANDLE)) * columns <= LEGEND_WIDTH:
             return columns, -(-number // columns)
     return 1, max(sum(wrapped(name, LONGEST_NAME).count("\n") + 1 for name in names), 1)
 
@@ -113,10 +125,16 @@ def wrapped(name: str, width: int) -> str:
     return "\n".join(textwrap.wrap(name, width, break_on_hyphens=True)) or name
 
 
-def dots(groups: Sequence[tuple[str, Sequence[float]]], label: str, chance: float | None = None) -> Html:
+def dots(
+    groups: Sequence[tuple[str, Sequence[float]]],
+    label: str,
+    chance: float | None = None,
+    colours: Sequence[str] = ("--one",),
+) -> Html:
     """One row per group, one dot per value, a bar at the mean; the values are shares and written as percent.
 
-    chance: a share at which a dotted line is drawn.
+    More than MANY_DOTS values are drawn as a line from least to most, thick between the quartiles.
+    chance: a share at which a dotted line is drawn; colours: of the rows, repeated if there are fewer.
     """
     with matplotlib.rc_context(SETTINGS):
         names = [wrapped(name, DOTS_NAME) for name, _ in groups]
@@ -124,7 +142,7 @@ def dots(groups: Sequence[tuple[str, Sequence[float]]], label: str, chance: floa
         figure = Figure(figsize=(WIDTH_IN, height), facecolor="none")
         axes = figure.add_axes((0.3, 0.42 / height, 0.66, 1 - 0.5 / height), facecolor="none")
         for row, (_, values) in enumerate(groups):
-            axes.plot(values, [row] * len(values), "o", color=STAND_INS["--one"], alpha=0.6, markersize=5, zorder=3)
+            add_values(axes, row, values, STAND_INS[colours[row % len(colours)]])
             axes.plot([sum(values) / len(values)], [row], "|", color=STAND_INS["--ink"], markersize=13, zorder=4)
         axes.set_yticks(range(len(groups)), names)
         axes.set_ylim(len(groups) - 0.4, -0.6)
@@ -141,22 +159,47 @@ def dots(groups: Sequence[tuple[str, Sequence[float]]], label: str, chance: floa
         return element(written(figure), label, {}, height)
 
 
+def add_values(axes: Axes, row: int, values: Sequence[float], colour: str) -> None:
+    """A dot for each value; if there are many, their range and quartiles."""
+    if len(values) <= MANY_DOTS:
+        axes.plot(values, [row] * len(values), "o", color=colour, alpha=0.6, markersize=5, zorder=3)
+        return
+    axes.plot([min(values), max(values)], [row, row], "-", color=colour, linewidth=1.2, zorder=2)
+    axes.plot(np.quantile(values, [0.25, 0.75]), [row, row], "-", color=colour, linewidth=6, alpha=0.6,
+              solid_capstyle="butt", zorder=3)  # fmt: skip
+
+
 def add_line(axes: Axes, line: Series) -> None:
     x, y = thinned(line.x, line.y)
     single = len(x) == 1 or line.points
+    if line.band is not None:
+        add_band(axes, line, line.band)
     axes.plot(
         x,
         y,
         color=STAND_INS[line.colour],
         linewidth=0.7 if line.faint else 1.7,
         alpha=0.45 if line.faint else 1,
-        linestyle="none" if line.points else (0, (4, 2)) if line.dashed else "-",
+        linestyle="none" if line.points else (0, line.dashes) if line.dashes else "-",
+        drawstyle="steps-post" if line.steps else "default",
         marker="o" if single else None,
         markersize=2.5 if line.points else 4,
         label=wrapped(line.name, LONGEST_NAME) if shown(line) else "_",
         solid_joinstyle="round",
         zorder=2 if line.faint else 3,
     )
+
+
+def add_band(axes: Axes, line: Series, band: tuple[Sequence[float], Sequence[float]]) -> None:
+    """The band of a line, faint; of a single point, a bar from end to end."""
+    colour = STAND_INS[line.colour]
+    step: Literal["post"] | None = "post" if line.steps else None
+    x, low = thinned(line.x, band[0])
+    _, high = thinned(line.x, band[1])
+    if len(x) == 1:
+        axes.plot([x[0]] * 2, [low[0], high[0]], color=colour, linewidth=1.2, label="_", zorder=2)
+    else:
+        axes.fill_between(x, low, high, step=step, color=colour, alpha=0.15, linewidth=0, zorder=1.5)
 
 
 def add_mark(axes: Axes, height: float, word: str) -> None:
@@ -174,7 +217,9 @@ def thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[f
     return [x[index] for index in shown_points], [y[index] for index in shown_points]
 
 
-def dress(axes: Axes, x_label: str, percent: bool, integers: bool, *, ticks: bool = True) -> None:
+def dress(
+    axes: Axes, x_label: str, percent: bool, integers: bool, *, ticks: bool = True, handle: float = HANDLE
+) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(STAND_INS["--rule"])
@@ -194,11 +239,11 @@ def dress(axes: Axes, x_label: str, percent: bool, integers: bool, *, ticks: boo
             labels,
             loc="lower left",
             bbox_to_anchor=(-0.01, 1.0),
-            ncols=legend_rows(labels)[0],
+            ncols=legend_rows(labels, handle)[0],
             frameon=False,
             borderpad=0.1,
             borderaxespad=0.3,
-            handlelength=1.4,
+            handlelength=handle,
             columnspacing=1.2,
             labelcolor=STAND_INS["--ink"],
         )

@@ -113,7 +113,10 @@ def origin(facts: Facts, seen: frozenset[Path]) -> object:
 
 
 def state(facts: Facts) -> str:
-    return "finished" if facts.done else f"stopped after {words.plural(len(facts.epochs), 'epoch')}"
+    if facts.done:
+        return "finished"
+    unit = "trial" if facts.trials else "epoch"
+    return f"stopped after {words.plural(len(facts.trials or facts.epochs), unit)}"
 
 
 def settings_in_words(settings: Settings, names: Sequence[str], most: int | None = None) -> str:

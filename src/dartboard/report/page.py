@@ -12,6 +12,7 @@ import dartboard
 from dartboard.errors import InputError
 from dartboard.paths import quoted
 from dartboard.report import compare_page, search_page, train_page, trials_page, words
+from dartboard.report.architecture_names import published_name
 from dartboard.report.blocks import command, tiles
 from dartboard.report.cells import cells
 from dartboard.report.chain import chain_of, joined
@@ -20,6 +21,7 @@ from dartboard.report.epoch_slider import slider_section
 from dartboard.report.facts import Facts, parent_of, read_facts
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import has_cells
+from dartboard.report.runs_compared import parts_of
 from dartboard.runs.atomic_files import as_bytes
 from dartboard.runs.targets import write_target
 from dartboard.spaces import darts
@@ -185,7 +187,7 @@ def single(facts: Facts, page_folder: Path) -> Page:
             search_page.sections(chain),
         )
     share = words.percent(facts.number("test_accuracy"), facts.data.get("test"))
-    known = compare_page.published_name(facts.architecture)
+    known = published_name(facts.architecture)
     title = f"{known or 'A network'} on {data_name(facts)}: {share} right on images it never saw"
     eyebrow = f"Training from scratch · {data_name(facts)} · seed {facts.config.get('seed', words.UNKNOWN)}{state}"
     use = command(words.evaluate_command(facts.folder), "Score these weights again:")
@@ -252,15 +254,16 @@ def comparison(searches: Sequence[Facts], trainings: Sequence[Facts], page_folde
     counts = [words.plural(len(searches), "search").replace("searchs", "searches")] if searches else []
     counts += [words.plural(len(trainings), "training")] if trainings else []
     names = list(dict.fromkeys(data_name(facts) for facts in [*searches, *trainings]))
-    title = f"{' and '.join(counts)}, side by side"
+    parts = parts_of([*searches, *trainings])
+    beside = f"{' and '.join(counts)}, side by side"
+    title = compare_page.title(parts)
     lede = "Each number with its spread. Runs count as repetitions only if their settings differ in the seed alone."
     waiting = [facts.name for facts in [*searches, *trainings] if not facts.done]
     if waiting:
         lede += f" Not finished: {', '.join(waiting)}."
-    trained = [facts for facts in searches if not facts.trials]
-    answer = compare_page.answer(trained, trainings)
-    sections = join([trials_page.side_by_side(searches), compare_page.sections(trained, trainings, page_folder)])
-    return Page(f"Comparison · {', '.join(names)}", title, lede, answer, sections)
+    eyebrow = f"Comparison · {', '.join(names)}" + (f" · {beside}" if title else "")
+    sections = compare_page.sections(parts, page_folder)
+    return Page(eyebrow, title or beside, lede, compare_page.answer(parts), sections)
 
 
 def belong(search: Facts, training: Facts) -> bool:

@@ -7,14 +7,15 @@ import numpy as np
 from dartboard.report import words
 from dartboard.report.blocks import picture
 from dartboard.report.facts import Facts
-from dartboard.report.figures import Series, curves
+from dartboard.report.figures import DASHED, Series, curves
 from dartboard.report.markup import Html
 
 
 def line(facts: Facts, field: str, name: str, colour: str, *, dashed: bool = False) -> list[Series]:
     """The field over the epochs, if any epoch has it."""
     points = [(epoch.epoch, value) for epoch in facts.epochs if (value := epoch.get(field)) is not None]
-    return [Series(name, [x for x, _ in points], [y for _, y in points], colour, dashed)] if points else []
+    dashes = DASHED if dashed else ()
+    return [Series(name, [x for x, _ in points], [y for _, y in points], colour, dashes)] if points else []
 
 
 def step_line(facts: Facts, field: str, colour: str) -> list[Series]:

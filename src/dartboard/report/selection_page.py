@@ -13,6 +13,7 @@ from dartboard.report.facts import Facts, read_facts
 from dartboard.report.figures import dots
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import spread
+from dartboard.report.sheets import Column, Sheet
 from dartboard.studies.selection import Selection, read_result
 
 PLACES = (("answer", "Answer"), ("seeds", "Seeds"), ("cells", "Cells"), ("cost", "Cost"), ("conditions", "Conditions"))
@@ -166,6 +167,21 @@ def seeds(found: Found) -> Html:
     drawn = picture(dots(values, label), "A dot is a seed.", "seeds", title=label)
     narrow = tag("div", drawn, style="max-width:44rem")
     return section("seeds", "The seeds", table(head, rows, caption=caption), narrow, lead=PROTOCOL)
+
+
+def sheet_of(selection: Selection) -> Sheet:
+    """A row a seed. Raises InputError for a selection that is not finished."""
+    found = read_result(selection.folder)
+    columns = (
+        Column("seed", "seed"), Column("search score", "search_score", words.percent),
+        Column("val", "val_accuracy", words.percent), Column("train", "train_accuracy", words.percent),
+        Column("parameters", "params", words.short_count), Column("multiply-adds", "macs", words.short_count),
+        Column("steps, search", "search_steps"), Column("time, search", "search_s", words.duration),
+        Column("steps, selection", "selection_steps"), Column("time, selection", "selection_s", words.duration),
+    )  # fmt: skip
+    rows = [tuple(row[column.key] for column in columns) for row in found["seeds"]]
+    caption = f"Seeds, each trained for {words.plural(found['epochs'], 'epoch')}; seed {found['seed']} is selected"
+    return Sheet(caption, columns, tuple(rows))
 
 
 def all_cells(found: Found, searches: Sequence[Facts]) -> Html:

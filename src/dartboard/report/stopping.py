@@ -9,7 +9,7 @@ from dartboard.formats.files import STOPPED
 from dartboard.report import words
 from dartboard.report.blocks import section, table
 from dartboard.report.facts import Facts, read_lines
-from dartboard.report.figures import Series
+from dartboard.report.figures import DASHED, Series
 from dartboard.report.markup import Html, tag
 from dartboard.report.plots import line, plot
 from dartboard.search import stop_rules
@@ -116,7 +116,7 @@ def eigenvalue_plot(facts: Facts, found: Mapping[Rule, Stopped]) -> Html | None:
     means = {epoch: stop_rules.average(values, epoch, every) for epoch in values}
     known = {epoch: mean for epoch, mean in means.items() if mean is not None}
     if known:
-        lines.append(Series(f"mean of {stop_rules.WINDOW}", list(known), list(known.values()), "--one", dashed=True))
+        lines.append(Series(f"mean of {stop_rules.WINDOW}", list(known), list(known.values()), "--one", dashes=DASHED))
     if one.epoch is not None and one.kept in known:
         middle = one.epoch - stop_rules.WINDOW // 2 * every
         lines.append(Series("cell of the rule", [one.kept], [known[one.kept]], "--three"))

@@ -126,14 +126,8 @@ def best_picture(
 ) -> Html:
     best = best_so_far(lines)
     label = f"{title}: from {words.percent(best[0])} to {words.percent(best[-1])} in {words.plural(len(best), 'trial')}"
-    svg = curves([in_steps("best so far", x, best), *more], label, percent=True, x_label=x_label)
+    svg = curves([Series("best so far", x, best, steps=True), *more], label, percent=True, x_label=x_label)
     return picture(svg, f"Score, {lines[0].get('source', '')}.", file_name(facts, title), title=title)
-
-
-def in_steps(name: str, x: Sequence[float], y: Sequence[float]) -> Series:
-    """A line that stays level until the next point."""
-    twice = [value for value in x for _ in range(2)][1:]
-    return Series(name, twice, [value for value in y for _ in range(2)][:-1])
 
 
 def against(facts: Facts, lines: Sequence[Line], name: str) -> Html | None:
@@ -172,23 +166,3 @@ def front_table(facts: Facts, lines: Sequence[Line]) -> Html | None:
     ]  # fmt: skip
     head = ("trial", "score", "multiply-adds", "parameters", "architecture")
     return table(head, rows, caption="Pareto front: no other trial has a higher score at no higher cost")
-
-
-def side_by_side(searches: Sequence[Facts]) -> Html | None:
-    """The searches by trials among several runs; None if there are none."""
-    rows = [
-        (
-            facts.name,
-            facts.method or "",
-            facts.config.get("seed", ""),
-            words.count(len(facts.trials)),
-            score_words(facts, best_line(facts)),
-            words.percent(finite(facts.result.get("shown")), 5000),
-            words.duration(facts.number("elapsed_s")),
-        )
-        for facts in searches
-        if facts.trials
-    ]
-    head = ("run", "method", "seed", "trials", "best score", "by another column", "time")
-    caption = "Searches by trials"
-    return section("trials", "Searches by trials", table(head, rows, caption=caption)) if rows else None

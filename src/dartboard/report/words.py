@@ -24,8 +24,12 @@ def percent(share: float | None, images: object = None) -> str:
     """0.9312 as "93.1 %"; two decimals if at least 5000 images justify them."""
     if share is None:
         return UNKNOWN
-    decimals = 2 if isinstance(images, int) and images >= 5000 else 1
-    return f"{100 * share:.{decimals}f} %"
+    return f"{100 * share:.{decimals(images)}f} %"
+
+
+def decimals(images: object = None) -> int:
+    """Of an accuracy in percent."""
+    return 2 if isinstance(images, int) and images >= 5000 else 1
 
 
 def duration(seconds: float | None) -> str:
