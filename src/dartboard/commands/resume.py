@@ -10,15 +10,16 @@ from dartboard.config import parse_budget, parse_duration
 from dartboard.errors import InputError, unknown
 from dartboard.runs.limits import limits_of
 from dartboard.runs.run import Run
+from dartboard.studies.comparison_folder import is_comparison
 from dartboard.studies.study import is_study
 
 
 @dataclass(frozen=True)
 class ResumeFlags:
-    """Resume a stopped search, training or study exactly: the result is that of a run that was never stopped."""
+    """Resume a stopped search, training, study or comparison exactly, as if it was never stopped."""
 
     run: str
-    """the run's or the study's folder"""
+    """the folder of the run, the study or the comparison"""
     budget: str | None = None
     """Save and stop after this much work of this process: 4h or 500steps; can be resumed."""
     until: str | None = None
@@ -34,7 +35,7 @@ class ResumeFlags:
 def execute(words: list[str]) -> None:
     """Raises InputError (no run there, in use, changed data ...), CannotContinueError, InterruptedRunError."""
     folder = first_word(words)
-    if folder is not None and not is_study(Path(folder)) and not why.has_study(Path(folder)):
+    if folder is not None and not is_several(Path(folder)):
         Run.open(folder)  # refused before the flags are parsed
     flags = parse(ResumeFlags, words, "resume", "name the run's folder: dartboard resume runs/darts-digits-s0")
     limits = limits_of(flags.budget, flags.until)
@@ -44,9 +45,18 @@ def execute(words: list[str]) -> None:
         return transfer.resume(Path(flags.run), limits)
     if why.has_study(Path(flags.run)):
         return why.resume(Path(flags.run), limits)
+    if is_comparison(Path(flags.run)):
+        from dartboard.commands import compare
+
+        return compare.resume(Path(flags.run), limits)
     with Run.open(Path(flags.run), write=True) as run:
         run.limits = limits
         resume_run(run)
+
+
+def is_several(folder: Path) -> bool:
+    """Whether a folder holds a study or a comparison, which are many runs."""
+    return is_study(folder) or why.has_study(folder) or is_comparison(folder)
 
 
 def resume_run(run: Run) -> None:
