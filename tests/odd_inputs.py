@@ -21,8 +21,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from dartboard import formats, train
+from dartboard.commands import compare, export, listing, report, resume, search, show, transfer, why
 from dartboard.commands import evaluate as evaluate_command
-from dartboard.commands import export, listing, report, resume, search, show, transfer, why
 from dartboard.commands import train as train_command
 from dartboard.commands.flags import flags_of
 from dartboard.methods import darts
@@ -36,6 +36,10 @@ COMMANDS: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "search": (("darts", "--data", "digits", "--print-config"), flags_of(search.flags_class(darts.Config))),
     "train": (("DARTS_V2", "--data", "digits", "--print-config"), flags_of(train_command.flags_class(train.Config))),
     "transfer": (("--a", "digits", "--b", "digits-rotated", "--print-config"), flags_of(transfer.TransferFlags)),
+    "compare": (
+        ("--methods", "random_search", "--data", "digits", "--budget", "1trials", "--print-config"),
+        flags_of(compare.CompareFlags),
+    ),
     "evaluate": (("run",), flags_of(evaluate_command.EvaluateFlags)),
     "show": (("DARTS_V2", "--no-counts"), flags_of(show.ShowFlags)),
     "export": (("DARTS_V2",), flags_of(export.ExportFlags)),

@@ -22,6 +22,7 @@ COMMANDS = {
     "train": ("train", "train an architecture from scratch:  dartboard train RUN_OR_FILE_OR_NAME --data digits"),
     "evaluate": ("evaluate", "score trained weights on the test images:  dartboard evaluate RUN_OR_WEIGHTS"),
     "transfer": ("transfer", "does a cell found on A work on B:  dartboard transfer --a digits --b digits-rotated"),
+    "compare": ("compare", "methods at equal cost:  dartboard compare --methods random_search --truth FILE ..."),
     "show": ("show", "a cell as text, picture and counts:  dartboard show DARTS_V2 --image cell.svg"),
     "why": ("why", "why a search's cell performs as it does:  dartboard why RUN"),
     "report": ("report", "write the page over one run or several:  dartboard report RUN..."),

@@ -12,16 +12,17 @@ from dartboard.errors import InputError, unknown
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
 from dartboard.runs.workers import check_workers
+from dartboard.studies.comparison_folder import is_comparison
 from dartboard.studies.selection import is_selection
 from dartboard.studies.study import is_study
 
 
 @dataclass(frozen=True)
 class ResumeFlags:
-    """Resume a stopped search, training or study exactly: the result is that of a run that was never stopped."""
+    """Resume a stopped search, training, study or comparison exactly, as if it was never stopped."""
 
     run: str
-    """the run's or the study's folder"""
+    """the folder of the run, the study or the comparison"""
     budget: str | None = None
     """Save and stop after this much work of this process: 4h or 500steps; can be resumed."""
     until: str | None = None
@@ -40,7 +41,7 @@ class ResumeFlags:
 def execute(words: list[str]) -> None:
     """Raises InputError (no run there, in use, changed data ...), CannotContinueError, InterruptedRunError."""
     folder = first_word(words)
-    if folder is not None and not any(is_one(Path(folder)) for is_one in (is_study, is_selection, why.has_study)):
+    if folder is not None and not is_several(Path(folder)):
         Run.open(folder)  # refused before the flags are parsed
     flags = parse(ResumeFlags, words, "resume", "name the run's folder: dartboard resume runs/darts-digits-s0")
     limits = limits_of(flags.budget, flags.until)
@@ -58,6 +59,10 @@ def execute(words: list[str]) -> None:
         return select.resume(Path(flags.run), limits)
     if why.has_study(Path(flags.run)):
         return why.resume(Path(flags.run), limits, flags.workers)
+    if is_comparison(Path(flags.run)):
+        from dartboard.commands import compare
+
+        return compare.resume(Path(flags.run), limits)
     with Run.open(Path(flags.run), write=True) as run:
         run.limits = limits
         if flags.workers is not None:
@@ -70,6 +75,11 @@ def rest_of(folder: str, limits: Limits) -> None:
     with Run.open(Path(folder), write=True) as run:
         run.limits = limits
         resume_run(run)
+
+
+def is_several(folder: Path) -> bool:
+    """Whether a folder holds a study, a selection or a comparison, which are many runs."""
+    return any(is_one(folder) for is_one in (is_study, is_selection, why.has_study, is_comparison))
 
 
 def resume_run(run: Run) -> None:

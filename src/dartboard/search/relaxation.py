@@ -26,6 +26,7 @@ from dartboard.training.epoch_work import EpochWork
 WORK = EpochWork(
     learn_on=("train",),
     score_on="val",
+    updates=2,  # alpha, then the weights
     left_out={"stop": ""},  # the images of a dry run would be too few
     remark="the rules of --stop are not in these times; eigenvalue takes at most a tenth of the run",
 )

@@ -6,6 +6,7 @@ it is removed, and its piece is done again.
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ PIECES = "pieces.jsonl"
 class Pieces:
     """The pieces in a folder; `done[key]` are the fields of one, in the order they were made."""
 
-    def __init__(self, folder: Path) -> None:
-        """Raises InputError if a complete line is not a piece."""
-        self.path = folder / PIECES
+    def __init__(self, folder: Path, name: str = PIECES) -> None:
+        """name: the file's. Raises InputError if a complete line is not a piece."""
+        self.path = folder / name
         self.done: dict[str, dict[str, Any]] = {}
         content = ordinary_bytes(self.path) if os.path.lexists(self.path) else b""
         complete = content[: content.rfind(b"\n") + 1]
@@ -53,11 +54,16 @@ class Pieces:
 
     def add(self, key: str, **fields: Any) -> dict[str, Any]:
         """Writes a piece, and returns its fields as they are when read again."""
-        line = json.dumps({"key": key, **finite(fields)}) + "\n"
+        self.add_all({key: fields})
+        return self.done[key]
+
+    def add_all(self, pieces: Mapping[str, Mapping[str, Any]]) -> None:
+        """Writes several pieces, the fields of each by its key, and syncs them to the disk together."""
+        lines = [json.dumps({"key": key, **finite(dict(fields))}) + "\n" for key, fields in pieces.items()]
         with writing(self.path.parent), about(self.path), open(self.path, "ab") as file:
-            file.write(line.encode())
+            file.write("".join(lines).encode())
             file.flush()
             os.fsync(file.fileno())
-        fields = json.loads(line)
-        self.done[fields.pop("key")] = fields
-        return fields
+        for line in lines:
+            fields = json.loads(line)
+            self.done[fields.pop("key")] = fields

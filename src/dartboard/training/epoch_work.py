@@ -12,18 +12,24 @@ class EpochWork:
     """learn_on: the splits whose images all go through the steps of an epoch, in batches over all of them together;
     score_on: the split that is scored after it.
 
-    left_out: settings in a dry run whose time a few steps cannot show; remark: what to say of
-    a time without it.
+    updates: gradient steps that a step of its loop makes: one of the weights, and one of the architecture if that is
+    learned by gradients, too. left_out: settings in a dry run whose time a few steps cannot show; remark: what to say
+    of a time without it.
     """
 
     learn_on: tuple[Literal["train", "val"], ...]
     score_on: Literal["val", "test"]
+    updates: int = 1
     left_out: Mapping[str, Any] = field(default_factory=dict)
     remark: str = ""
 
     def num_images(self, data: Data) -> int:
         """Images that go through the steps of an epoch."""
         return sum(len(getattr(data, name)) for name in self.learn_on)
+
+    def num_steps(self, data: Data, batch_size: int) -> int:
+        """Gradient steps of an epoch."""
+        return self.updates * -(-self.num_images(data) // batch_size)
 
     def scored(self, data: Data) -> Split:
         split: Split = getattr(data, self.score_on)

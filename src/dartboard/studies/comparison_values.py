@@ -1,0 +1,34 @@
+"""The values of a comparison, read from its folder: what pages and tables are made of."""
+
+from dartboard.studies import values_on_data, values_on_table
+from dartboard.studies.comparison_folder import ComparisonFolder
+from dartboard.studies.contenders import Comparison
+
+
+def comparison_of(one: ComparisonFolder) -> Comparison:
+    """What a comparison has found so far. Raises InputError for damaged files."""
+    on = values_on_data if one.plan.truth is None else values_on_table
+    scored_by, result_is = on.words_of(one)
+    where = one.setup.data if one.plan.truth is None else "a table"
+    return Comparison(
+        title=f"{', '.join(one.plan.methods)} on {one.plan.space}, scored by {where}",
+        space=one.plan.space,
+        unit=one.plan.unit,
+        budget=one.plan.amount,
+        scored_by=scored_by,
+        result_is=result_is,
+        contenders=on.contenders_of(one),
+        conditions={**common_conditions(one), **on.conditions_of(one)},
+    )
+
+
+def common_conditions(one: ComparisonFolder) -> dict[str, str]:
+    """What a reader must know of any comparison."""
+    environment, plan = one.environment, one.plan
+    found = {"seeds": f"{plan.seed} to {plan.all_seeds[-1]}", "budget": f"{plan.budget} for each method and seed"}
+    if plan.limit:
+        found["limit"] = plan.limit
+    for name in ("device_name", "threads", "dartboard", "commit"):
+        if environment.get(name) is not None:
+            found[name.replace("_", " ")] = str(environment[name])
+    return found
