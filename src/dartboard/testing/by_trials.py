@@ -31,10 +31,14 @@ def chance(architecture: Architecture, number: int) -> Score:
     return Score(crc32(str(architecture).encode()) / 2**32, source="made up")
 
 
+def scored_by_chance(space: SearchSpace) -> dict[str, Any]:
+    return {"scorer": chance}
+
+
 WAYS = (
     Way("training", stops=((1,), (3, 1, 4))),
     Way("shared weights", {"trials": 4}, lambda space: {"supernet": tiny.supernet(space)}, stops=((2,), (1, 1))),
-    Way("scorer", {"trials": 4}, lambda space: {"scorer": chance}, stops=((2,), (1, 1))),
+    Way("scorer", {"trials": 4}, scored_by_chance, stops=((2,), (1, 1))),
 )
 
 
@@ -43,7 +47,9 @@ def matches(one: Architecture, other: Architecture) -> int:
     return sum(pair in other.choices for pair in one.choices)
 
 
-def planted(space: SearchSpace, best: Architecture, *, trials: int, at_least: int, draws: int) -> Planted:
+def planted(
+    space: SearchSpace, best: Architecture, *, trials: int, at_least: int, draws: int, **settings: Any
+) -> Planted:
     """A scorer that counts what is like the best architecture."""
 
     def scorer(architecture: Architecture, number: int) -> Score:
@@ -56,7 +62,7 @@ def planted(space: SearchSpace, best: Architecture, *, trials: int, at_least: in
         matches,
         places=len(best.choices),
         at_least=at_least,
-        settings={"trials": trials},
+        settings={"trials": trials, **settings},
         more=lambda: {"scorer": scorer},
         score=lambda result, architecture: scorer(architecture, 0).value,
         draws=draws,
