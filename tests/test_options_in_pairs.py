@@ -14,7 +14,7 @@ import plain_loop
 import test_contracts
 import test_training
 import tiny
-from dartboard import train
+from dartboard import testing, train
 from dartboard.cli import main
 from dartboard.config import Setup, field_names, flag
 from dartboard.data import load_data
@@ -23,6 +23,7 @@ from dartboard.methods import METHODS, darts
 from dartboard.runs.limits import limits_of
 from dartboard.runs.run import Run
 from dartboard.tasks import task_of
+from dartboard.testing.methods import Tried
 
 
 def in_pairs(count: int) -> list[set[int]]:
@@ -112,7 +113,7 @@ SETUP: dict[str, Any] = {  # a value unlike the default of each field
     "budget": "3steps",
     "until": "1h",
 }
-CASES = {"search": test_contracts.CASES["darts"].changes, "train": test_training.CASES}
+CASES = {"search": test_contracts.METHOD_CASES["darts"].changes, "train": test_training.CASES}
 BESIDE = {"search": tiny.SEARCH, "train": test_training.COLOURED}  # values unlike those of the cases
 WORDS = {"search": ["search", "darts"], "train": ["train", "DARTS_V2"]}
 CONFIGS = {"search": darts.Config, "train": train.Config}
@@ -249,12 +250,15 @@ def without_effect(cases: Cases, run: Callable[[dict[str, Any]], object]) -> lis
 @pytest.mark.slow
 @pytest.mark.parametrize("method", [name for name, one in METHODS.items() if not one.by_trials])
 def test_each_two_settings_of_a_search_both_change_something(method: str, tmp_path: Path) -> None:
+    case = test_contracts.METHOD_CASES[method]
+    tried = Tried(method, case, testing.tiny.SEARCHED["darts"])
+
     def run(settings: dict[str, Any]) -> object:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
-        test_contracts.run_search(method, folder, **settings)
+        tried.search(folder, **settings)
         return tiny.history(folder)
 
-    assert without_effect(dict(test_contracts.CASES[method].changes), run) == []
+    assert without_effect(dict(case.changes), run) == []
 
 
 @pytest.mark.slow

@@ -11,9 +11,9 @@ HOUSE = Path(dartboard.__file__).parent
 # A room imports only from those before it, and from the modules that lie in no room.
 ROOMS = (
     *("spaces", "data", "formats", "kernels", "runs", "tasks", "networks", "scoring", "training", "search", "methods"),
-    *("analysis", "export", "studies", "report", "commands"),
+    *("analysis", "export", "studies", "report", "commands", "testing"),
 )
-GROUND = ("config", "devices", "errors", "paths")  # modules that lie in no room, and that all may import
+GROUND = ("config", "devices", "errors", "paths", "plugins")  # modules that lie in no room, and that all may import
 ENTRANCE = ("__init__", "__main__", "cli")
 
 

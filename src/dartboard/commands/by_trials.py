@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from dartboard.commands.flags import given, resolved
 from dartboard.config import Setup, field_names, flag
 from dartboard.data.names import NO_DATA
 from dartboard.errors import InputError
+from dartboard.methods import method_module
 from dartboard.paths import expanded
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
@@ -148,12 +148,14 @@ def begin_by_workers(flags: work.NewRun, header: Mapping[str, str], setup: Setup
 
 
 def check(header: Mapping[str, str], setup: Setup, config: Any, data: "Data | None") -> None:
-    """Raises InputError if a table or a training cannot serve, before there is a folder."""
+    """Raises InputError if a table, a training or a family's networks cannot serve, before there is a folder."""
+    from dartboard import networks
     from dartboard.search.trials import table_of
 
     if config.truth is not None:
         table_of(config.truth, SPACES[header["space"]])
     elif config.shared_weights is None and data is not None:
+        networks.module(SPACES[header["space"]].family)
         work.announce(data)
         check_trial(header, setup, config, data)
 
@@ -232,7 +234,7 @@ def run_search(run: Run, config: Any, data: "Data | None") -> None:
     if not run.done:
         by = "a table" if data is None else data.name
         print(f"search {run.method} on {by}, seed {run.seed}, in {run.folder}", flush=True)
-        import_module(f"dartboard.methods.{run.method}").search(config, SPACES[str(run.space)], data, run)
+        method_module(str(run.method)).search(config, SPACES[str(run.space)], data, run)
     print_result(run, config)
 
 

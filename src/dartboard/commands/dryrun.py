@@ -2,13 +2,13 @@
 
 import copy
 from collections.abc import Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dartboard.commands import work
 from dartboard.commands.flags import resolved
 from dartboard.config import Setup
 from dartboard.devices import free_bytes, in_words, pick_device, resident_bytes
+from dartboard.methods import method_module
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
 
@@ -56,9 +56,12 @@ def train(
 
 
 def check_search(header: Mapping[str, str], setup: Setup, config: Any, data: "Data", at_once: int = 1) -> None:
-    """Raises InputError for searches, `at_once` of them side by side, that take more memory than is free."""
+    """Raises InputError for searches, `at_once` of them side by side, that take more memory than is free, and for a
+    family whose networks cannot be imported."""
+    from dartboard import networks
     from dartboard.training.dry_run import check_memory, check_weights, is_tiny
 
+    networks.module(SPACES[header["space"]].family)
     given = min(len(data.train), len(data.val))  # a batch larger than that is refused by the search itself
     if config.batch_size <= given and not is_tiny(setup, config, data, at_once):
         job = search_job(header, setup, config, data, at_once)
@@ -79,7 +82,7 @@ def search_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data
     from dartboard.scoring.cost import count_supernet
     from dartboard.training.dry_run import Job
 
-    space, method = SPACES[header["space"]], import_module(f"dartboard.methods.{header['method']}")
+    space, method = SPACES[header["space"]], method_module(header["method"])
     sizes = {"num_classes": data.num_classes, "image_size": data.image_size, "in_channels": data.channels}
     cost = count_supernet(space, config.channels, config.cells, **sizes)
 

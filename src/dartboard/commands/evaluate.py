@@ -188,7 +188,10 @@ def check_own(folder: str) -> None:
 
 def check_channels(network: "nn.Module", scored: "Scored", origin: str) -> None:
     """Raises InputError unless the network reads images with this number of channels."""
-    channels, there = network.get_parameter("stem.0.weight").shape[1], scored.split.images.shape[1]
+    from dartboard import networks
+
+    family = networks.module(network.architecture.space)  # type: ignore[arg-type, union-attr]
+    channels, there = family.sizes_of(network.state_dict(), origin)["in_channels"], scored.split.images.shape[1]
     if channels != there:
         text = f"{origin} reads images of {channels} channels, and those of {scored.name} have {there}"
         raise InputError(f"{text}; give data like those of its training with --data")

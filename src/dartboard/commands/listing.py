@@ -3,12 +3,14 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from dartboard import methods, plugins
 from dartboard.commands.flags import parse
 from dartboard.data.names import NAMES
 from dartboard.errors import unknown
 from dartboard.formats import published
 from dartboard.methods import METHODS, missing
-from dartboard.spaces import SPACES
+from dartboard.spaces import SPACES, families
+from dartboard.spaces.families import FAMILIES
 
 KINDS = ("methods", "spaces", "data", "architectures")
 
@@ -27,11 +29,21 @@ def execute(words: list[str]) -> None:
     for kind in kinds:
         if kind not in KINDS:
             raise unknown("kind of things", kind, KINDS)
+    refused = {kind: complete(kind) for kind in kinds or KINDS}
     if len(kinds) == 1:
-        return print("\n".join(lines(kinds[0])))
+        return print("\n".join([*lines(kinds[0]), *refused[kinds[0]]]))
     for kind in kinds or KINDS:
         print(f"{kind}:")
-        print("\n".join(f"  {line}" for line in lines(kind)))
+        print("\n".join(f"  {line}" for line in [*lines(kind), *refused[kind]]))
+
+
+def complete(kind: str) -> list[str]:
+    """Adds what packages declare to the tables that the lines of a kind need; a line for each that is refused."""
+    if kind not in ("methods", "spaces"):
+        return []
+    refused = plugins.complete(plugins.FAMILIES, FAMILIES, families.OURS)
+    SPACES.update({one.name: one for family in FAMILIES.values() for one in family.spaces})
+    return refused if kind == "spaces" else plugins.complete(plugins.METHODS, METHODS, methods.OURS)
 
 
 def lines(kind: str) -> list[str]:

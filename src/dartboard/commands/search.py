@@ -1,8 +1,6 @@
 """dartboard search: finds an architecture, and writes it with the page that shows how."""
 
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from dartboard.commands import by_trials, by_workers, dryrun, together, work
@@ -11,7 +9,7 @@ from dartboard.config import MOST_EPOCHS, Setup, build, check_ranges, flat
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import STOPPED
-from dartboard.methods import METHODS, check_pair
+from dartboard.methods import METHODS, check_pair, method_module
 from dartboard.paths import expanded
 from dartboard.runs.known_speeds import remember, say_known
 from dartboard.runs.limits import Limits, limits_of
@@ -143,10 +141,6 @@ def refuse_early(words: list[str], method: str, space: str) -> None:
         by_trials.refuse_early(words, space)
     if (data := given(words, "--data")) is not None:
         check_name(data)
-
-
-def method_module(method: str) -> ModuleType:
-    return import_module(f"dartboard.methods.{method}")
 
 
 def begin(

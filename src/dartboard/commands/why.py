@@ -14,7 +14,7 @@ from dartboard.commands import work
 from dartboard.commands.flags import first_word, parse
 from dartboard.config import build, field_names
 from dartboard.errors import CannotContinueError, EditedSettingsError, InputError, InterruptedRunError, unknown
-from dartboard.methods import METHODS
+from dartboard.methods import METHODS, method_module
 from dartboard.paths import quoted
 from dartboard.runs.atomic_files import make_folders, replace_file, writing
 from dartboard.runs.checkpoint import checkpoints
@@ -116,7 +116,6 @@ def searched(folder: str) -> Run:
 
 def loaded(run: Run) -> "Search":
     """The search with its supernet and alpha as its last checkpoint has them. Raises InputError."""
-    from dartboard.commands.search import method_module
     from dartboard.search import relaxation
     from dartboard.studies.subject import Search, supernet_of
 

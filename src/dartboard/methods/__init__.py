@@ -4,8 +4,12 @@ What needs torch it says in its file: `Config`, `PRESETS`, `search`, and of a su
 """
 
 from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
 
+from dartboard import plugins
 from dartboard.errors import InputError, unknown
+from dartboard.plugins import Table
 from dartboard.spaces import SPACES
 
 
@@ -14,7 +18,7 @@ class Method:
     """what: it is, in words; source: its papers. needs: what a space's supernet must be able to compute for it, of
     search_space.KINDS. by_trials: it scores architectures one by one, and its Config is a search.trials.Settings;
     other methods train a supernet. space: the one it searches if none is given. spoken: what people call it in a
-    sentence; empty: by its name."""
+    sentence; empty: by its name. module: the path of its file; empty: of its name in this folder."""
 
     what: str
     source: str
@@ -22,9 +26,10 @@ class Method:
     by_trials: bool = False
     space: str = "darts"
     spoken: str = ""
+    module: str = ""
 
 
-METHODS: dict[str, Method] = {
+OURS: dict[str, Method] = {
     "darts": Method(
         "differentiable search over a relaxed cell, first and second order",
         "Liu, Simonyan, Yang: DARTS, ICLR 2019 (arXiv 1806.09055); quark0/darts",
@@ -49,6 +54,22 @@ METHODS: dict[str, Method] = {
         spoken="REINFORCE",
     ),
 }
+
+
+def of_package(name: str) -> dict[str, Method]:
+    """The method of this name that a package declares. Raises InputError for one that cannot be used."""
+    found = plugins.loaded(plugins.METHODS, name, Method)
+    return {} if found is None else {name: found}
+
+
+METHODS: dict[str, Method] = Table(OURS, of_package)
+
+
+def method_module(method: str) -> ModuleType:
+    """The file of a method. Raises InputError if that of a package cannot be imported."""
+    if method in OURS:
+        return import_module(f"dartboard.methods.{method}")
+    return plugins.module_of(plugins.METHODS, method, METHODS[method].module)
 
 
 def missing(method: str, space: str) -> frozenset[str]:

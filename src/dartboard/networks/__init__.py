@@ -4,18 +4,21 @@ from importlib import import_module
 from types import ModuleType
 from typing import Protocol
 
+from dartboard import plugins
 from dartboard.config import check_ranges, check_types
 from dartboard.errors import InputError, unknown
-from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.families import FAMILIES, OURS
 
 MOST_CELLS = 1000
 
 
 def module(family: str) -> ModuleType:
-    """The file of networks of a space's family. Raises InputError for an unknown one."""
+    """The file of networks of a space's family. Raises InputError for an unknown one, and if it cannot be imported."""
     if family not in FAMILIES:
         raise unknown("space", family, FAMILIES)
-    return import_module(f"dartboard.networks.{family}")
+    if family in OURS:
+        return import_module(f"dartboard.networks.{family}")
+    return plugins.module_of(plugins.FAMILIES, family, FAMILIES[family].networks)
 
 
 class Sizes(Protocol):
@@ -48,7 +51,7 @@ def family_of(network: object, kind: str = "Network") -> str | None:
 
 def __getattr__(name: str) -> ModuleType:
     """`networks.darts` without importing it first."""
-    if name in FAMILIES:
+    if name in OURS:
         return module(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

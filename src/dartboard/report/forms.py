@@ -3,13 +3,21 @@
 from dataclasses import dataclass
 
 from dartboard.analysis.edit_distance import COMPARED, Comparison, compare
+from dartboard.plugins import Table
 from dartboard.spaces import darts
 from dartboard.spaces.families import FAMILIES, Family
 from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture
 
 Input = tuple[int, int, str]  # (source, target, operation), nodes by their places in the graph
-TITLES = {kind: title for family in FAMILIES.values() for kind, title in family.kinds.items()}
+
+
+def titles(kind: str = "") -> dict[str, str]:
+    """The kinds of cells of all families that are loaded, in words."""
+    return {name: title for family in FAMILIES.values() for name, title in family.kinds.items()}
+
+
+TITLES: dict[str, str] = Table(titles(), titles)
 
 
 @dataclass(frozen=True)

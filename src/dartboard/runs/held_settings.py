@@ -74,7 +74,7 @@ def check(known: Mapping[str, Any], table: Mapping[str, Any], place: Path, new: 
 def undoing(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What to do if no new work can begin with the settings as they are now: they name other work. Else empty."""
     names = [name for name in ("command", "method") if before.get(name) != now.get(name)]
-    if now.get("space") not in (before.get("space"), *SPACES):
+    if now.get("space") != before.get("space") and now.get("space") not in SPACES:
         names.append("space")
     if not names:
         return ""

@@ -97,15 +97,16 @@ class Run:
         """A new run in a folder that is empty or not there yet; with exist_ok=False only in one that is not there.
 
         config: the method's or the training's frozen config; seed: short for setup=Setup(seed=seed); command and
-        method: by default from the config's module; parent: the search that a training's cell comes from, or
-        that a search begins from by `warm_start`, whose checkpoint is `start`; drawn: that the architecture was drawn
-        at random, as the one of this number.
+        method: by default from the config's module (the method of a package is to be given); parent: the search that a
+        training's cell comes from, or that a search begins from by `warm_start`, whose checkpoint is `start`;
+        drawn: that the architecture was drawn at random, as the one of this number.
         Raises TakenError (folder not empty, or in use), InputError (folder not writable; device not there),
         CannotContinueError (disk full).
         """
         folder, setup = Path(folder), setup or Setup()
         setup = setup if seed is None else replace(setup, seed=seed)
         default_command, default_method = command_of_module(type(config).__module__)
+        default_command = "search" if method else default_command
         header = {"command": command or default_command, "method": method or default_method, "space": space}
         parent_folder = parent.folder if isinstance(parent, Run) else parent
         environment = describe(pick_device(setup.device), None if parent_folder is None else str(parent_folder))

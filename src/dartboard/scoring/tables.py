@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dartboard import plugins
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import check_file, shown
 from dartboard.spaces import nasbench201, nasbenchmacro
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace, quote
 
 MAX_BYTES = 256 * 2**20
@@ -34,7 +36,7 @@ class Layout:
     columns: Mapping[str, tuple[str, str]]
 
 
-LAYOUTS: dict[str, Layout] = {
+OURS: dict[str, Layout] = {
     "nasbench201": Layout(
         nasbench201.SPACE,
         "arch",
@@ -50,6 +52,15 @@ LAYOUTS: dict[str, Layout] = {
         {"cifar10": ("test_seed0", "test_seed1")},  # two trainings of each: the one that is seen is not the one shown
     ),
 }
+
+
+def of_package(family: str) -> dict[str, Layout]:
+    """The layout that the family of a package declares, if it has one."""
+    found = FAMILIES[family].layout if family in FAMILIES else None
+    return {} if found is None else {family: found}
+
+
+LAYOUTS: dict[str, Layout] = plugins.Table(OURS, of_package)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ imports torch.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -89,6 +90,30 @@ class Independent:
 
     def load(self, tensors: "Mapping[str, Tensor]", extra: Mapping[str, Any]) -> None:
         pass
+
+
+@dataclass
+class ByHistory:
+    """Proposes by a function of all trials so far and a stream. draw: within the limits."""
+
+    propose: Callable[[Sequence[Trial], Random], Architecture]
+    draw: Draw
+    seen: list[Trial] = field(default_factory=list)
+
+    def ask(self, rngs: Sequence[Random]) -> list[Architecture]:
+        return [self.draw(rng, partial(self.propose, self.seen)) for rng in rngs]
+
+    def tell(self, scored: Sequence[Trial]) -> None:
+        self.seen += scored
+
+    def tensors(self) -> "dict[str, Tensor]":
+        return {}
+
+    def extra(self) -> dict[str, Any]:
+        return {"seen": [trial.to_json() for trial in self.seen]}
+
+    def load(self, tensors: "Mapping[str, Tensor]", extra: Mapping[str, Any]) -> None:
+        self.seen[:] = [Trial.from_json(record) for record in extra["seen"]]
 
 
 def drawing(space: SearchSpace, limits: Sequence[Limit], cost: "Callable[[Architecture], Cost]") -> Draw:

@@ -1,11 +1,15 @@
-"""The search spaces, one file a family; a plain table."""
+"""The search spaces, one file a family; a plain table, which packages add to (docs/plugins.md)."""
 
+from dartboard.plugins import Table
 from dartboard.spaces import darts, nasbench201, nasbenchmacro, robustdarts
+from dartboard.spaces.families import spaces_of_package
 from dartboard.spaces.search_space import SearchSpace
 
-SPACES: dict[str, SearchSpace] = {
+OURS: dict[str, SearchSpace] = {
     "darts": darts.SPACE,
     **{one.name: one for one in (robustdarts.S1, robustdarts.S2, robustdarts.S3, robustdarts.S4)},
     "nasbench201": nasbench201.SPACE,
     "nasbenchmacro": nasbenchmacro.SPACE,
 }
+
+SPACES: dict[str, SearchSpace] = Table(OURS, spaces_of_package)

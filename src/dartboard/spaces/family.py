@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from dartboard.errors import InputError
 from dartboard.spaces.graph import Graph
-from dartboard.spaces.search_space import Architecture, SearchSpace, Value
+from dartboard.spaces.search_space import Architecture, SearchSpace, Value, quote
 
 Mixed = Mapping[str, Sequence[Sequence[str]]]  # by kind of cell, of every edge: the columns of its mixture weights
 
@@ -18,6 +19,18 @@ def nothing_mixed(space: SearchSpace) -> Mixed:
 def not_derived(weights: Mapping[str, Sequence[Sequence[float]]], mixed: Mixed) -> Architecture:
     """Raises InputError: the family has no architectures that are read off mixture weights."""
     raise InputError("the architectures of this family are not read off mixture weights; give a method that needs none")
+
+
+def read_within(space: SearchSpace, values: Mapping[str, Value]) -> Architecture:
+    """The architecture of {choice: value} for a family of one space: as `read`, `partial(read_within, SPACE)`.
+
+    Raises InputError unless it is in the space.
+    """
+    architecture = space.walk(lambda choice: values.get(choice.name))
+    if architecture not in space or len(values) != len(architecture.choices):
+        example = space.smallest().to_json()["choices"]
+        raise InputError(f"{quote(dict(values))} is not in the space {space.name}; give choices such as {example}")
+    return architecture
 
 
 @dataclass(frozen=True)
@@ -37,6 +50,9 @@ class Family:
     rivals: (source, target) of each row of a table of that many, if a node's edges compete to be in its architecture;
     None if every edge stays. training: settings of a training, and those of a search that has
     them, that its networks ask for. counted: what `cells` counts in a network, in words.
+    Of a package's family alone (ours are in spaces.SPACES, networks/ and scoring.tables.LAYOUTS): spaces: those that it
+    offers; networks: the path of the module of its networks; layout: a scoring.tables.Layout, if somebody measured all
+    its architectures.
     """
 
     read: Callable[[Mapping[str, Value]], Architecture]
@@ -55,6 +71,9 @@ class Family:
     training: Mapping[str, object] = field(default_factory=dict)
     note: str = ""
     counted: str = "cells"
+    spaces: tuple[SearchSpace, ...] = ()
+    networks: str = ""
+    layout: Any = None
 
     @property
     def main(self) -> str:

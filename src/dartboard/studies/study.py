@@ -3,13 +3,13 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dartboard.config import Setup, build, flat, to_toml
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
+from dartboard.methods import method_module
 from dartboard.paths import quoted, restored
 from dartboard.runs import held_settings
 from dartboard.runs.atomic_files import make_folders, replace_file, writing
@@ -166,7 +166,7 @@ def read_study(path: Path) -> dict[str, Any]:
 
 
 def method_of(protocol: Protocol) -> Any:
-    return import_module(f"dartboard.methods.{protocol.method}")
+    return method_module(protocol.method)
 
 
 def load(setup: Setup) -> "Data":
