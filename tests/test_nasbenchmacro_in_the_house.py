@@ -125,15 +125,15 @@ def test_chains_are_searched_by_trainings_without_saying_how_many_layers_they_ha
     assert main(["evaluate", str(tmp_path / "chain"), "--device", "cpu"]) == 0
 
 
-def test_what_the_networks_ask_for_lies_over_the_presets_and_under_flags_and_files(
+def test_the_networks_layers_are_set_over_the_presets_and_their_channels_under_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def printed(*words: str) -> list[str]:
         assert main([*words, "--print-config"]) == 0
         return [line for line in capsys.readouterr().out.splitlines() if re.match("cells|channels =|drop_path", line)]
 
-    asked = ["channels = 32", "cells = 8", "drop_path = 0.0"]
-    for data in ("digits", "cifar10"):
+    for data, channels in (("digits", 8), ("cifar10", 32)):
+        asked = [f"channels = {channels}", "cells = 8", "drop_path = 0.0"]
         assert printed("search", "random_search", "--space", "nasbenchmacro", "--data", data) == asked
         assert printed("train", CODE, "--data", data) == asked
     (tmp_path / "mine.toml").write_text("channels = 5\n")

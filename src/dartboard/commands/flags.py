@@ -13,6 +13,7 @@ from dartboard.data.names import NO_DATA, check_name
 from dartboard.errors import InputError, unknown
 from dartboard.paths import check_path
 from dartboard.runs.start import from_table
+from dartboard.spaces.family import Family
 
 Flags = TypeVar("Flags")
 Config = TypeVar("Config")
@@ -211,12 +212,13 @@ def layered(
     return setup, build(cls, {name: value for name, value in values.items() if name not in field_names(Setup)})
 
 
-def with_needs(
-    presets: Mapping[str, Mapping[str, Any]], needs: Mapping[str, Any], cls: type[Any]
-) -> dict[str, dict[str, Any]]:
-    """The presets of the data sets, and over each what the networks of a family ask for, as far as `cls` has it."""
-    asked = {name: value for name, value in needs.items() if name in field_names(cls)}
-    return {name: {**preset, **asked} for name, preset in presets.items()}
+def with_needs(presets: Mapping[str, Mapping[str, Any]], family: Family, cls: type[Any]) -> dict[str, dict[str, Any]]:
+    """The presets of the data sets over a family's defaults and under what its networks ask for, of what `cls` has."""
+    under, over = (
+        {name: value for name, value in values.items() if name in field_names(cls)}
+        for values in (family.defaults, family.training)
+    )
+    return {name: {**under, **preset, **over} for name, preset in presets.items()}
 
 
 def resolved(header: Mapping[str, str | None], setup: Setup, config: Any) -> str:

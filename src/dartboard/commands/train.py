@@ -34,10 +34,11 @@ def execute(words: list[str]) -> None:
     from dartboard.training import from_scratch
 
     header = {"command": "train", "method": None}
-    flags = read_flags(words, header, from_scratch.Config, {})
+    flags = read_flags(words, header, from_scratch.Config, presets.PRESETS)
     architecture, _, label = formats.resolve(flags.arch)
-    if asked := FAMILIES[architecture.space].training:
-        flags = read_flags(words, header, from_scratch.Config, asked)
+    if (family := FAMILIES[architecture.space]).training or family.defaults:
+        own = with_needs(presets.PRESETS, family, from_scratch.Config)
+        flags = read_flags(words, header, from_scratch.Config, own)
     if flags.new.print_config:
         return print(resolved(header, work.anchored(flags.setup), flags.config), end="")
     if flags.new.dry_run:
@@ -50,10 +51,10 @@ def execute(words: list[str]) -> None:
 
 
 def read_flags(
-    words: list[str], header: Mapping[str, str | None], settings: type[Any], asked: Mapping[str, Any]
+    words: list[str], header: Mapping[str, str | None], settings: type[Any], known: Mapping[str, Mapping[str, Any]]
 ) -> Any:
-    """The flags of a training. asked: what the family of its architecture lays over the data sets' presets."""
-    setup, config = layered(settings, words, header, with_needs(presets.PRESETS, asked, settings), {})
+    """The flags of a training. known: the presets of the data sets."""
+    setup, config = layered(settings, words, header, known, {})
     defaults = {"new": work.NewRun(), "setup": setup, "config": config}
     return parse(flags_class(settings), words, "train", MISSING, defaults)
 

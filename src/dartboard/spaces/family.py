@@ -49,7 +49,8 @@ class Family:
     draw the architecture and not how it came about. is_learnable: whether an operation is a convolution.
     rivals: (source, target) of each row of a table of that many, if a node's edges compete to be in its architecture;
     None if every edge stays. training: settings of a training, and those of a search that has
-    them, that its networks ask for. counted: what `cells` counts in a network, in words.
+    them, that its networks ask for; defaults: those that the preset of a data set overrides. counted: what `cells`
+    counts in a network, in words.
     Of a package's family alone (ours are in spaces.SPACES, networks/ and scoring.tables.LAYOUTS): spaces: those that it
     offers; networks: the path of the module of its networks; layout: a scoring.tables.Layout, if somebody measured all
     its architectures.
@@ -69,6 +70,7 @@ class Family:
     relaxed: Callable[[str, int], Graph | None] | None = None
     rivals: Callable[[int], Sequence[tuple[int, int]]] | None = None
     training: Mapping[str, object] = field(default_factory=dict)
+    defaults: Mapping[str, object] = field(default_factory=dict)
     note: str = ""
     counted: str = "cells"
     spaces: tuple[SearchSpace, ...] = ()

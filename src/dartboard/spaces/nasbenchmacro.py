@@ -148,6 +148,7 @@ FAMILY = Family(
     mixed=mixed,
     num_skips=num_skips,
     is_learnable=is_learnable,
-    training={"channels": 32, "cells": NUM_LAYERS, "auxiliary": False, "drop_path": 0.0},
+    training={"cells": NUM_LAYERS, "auxiliary": False, "drop_path": 0.0},
+    defaults={"channels": 32},
     counted="layers",
 )
