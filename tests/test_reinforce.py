@@ -1,12 +1,17 @@
 """REINFORCE: settings, limits. Controllers are tried by test_controllers.py, the rest by test_contracts.py."""
 
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 
+import tiny
+from dartboard.config import Setup
 from dartboard.errors import InputError
 from dartboard.methods import reinforce
+from dartboard.report import write_report
+from dartboard.runs.run import Run
 from dartboard.scoring.cost import Cost
 from dartboard.scoring.limits import Limit
 from dartboard.search import trials
@@ -81,3 +86,18 @@ def test_the_paper_preset_is_the_lstm_of_zoph_and_le() -> None:
     config = reinforce.Config(**reinforce.PAPER)  # type: ignore[arg-type]
     assert (config.controller, config.controller_lr, config.batch, config.lstm_units) == ("lstm", 6e-4, 8, 35)
     assert reinforce.proposer(config, CELLS, drawing(CELLS, (), chance), Random(0))  # type: ignore[arg-type]
+
+
+def test_the_page_shows_how_the_probabilities_move(tmp_path: Path) -> None:
+    config = reinforce.Config(trials=23, batch=2, controller_lr=0.1)
+    space = nasbench201.space("two operations", "made up", ("none", "nor_conv_3x3"))
+    with Run.create(tmp_path / "run", config, setup=Setup(device="cpu"), space=CELLS.name) as run:
+        reinforce.search(config, space, None, run, scorer=chance)
+    lines = [line for line in tiny.history(tmp_path / "run") if line["event"] in ("start", "epoch")]
+    assert [(line["event"], line.get("epoch"), line.get("step")) for line in lines] == [
+        ("start", None, None), ("epoch", 0, 10), ("epoch", 1, 20)
+    ]  # fmt: skip
+    assert lines[0]["labels"]["probabilities"]["columns"] == [["none", "nor_conv_3x3"]] * 6
+    assert lines[0]["probabilities"] == [[0.5, 0.5]] * 6 != lines[2]["probabilities"]
+    page = write_report([tmp_path / "run"]).read_text()
+    assert "Table probabilities" in page and "The best of 23 architectures" in page

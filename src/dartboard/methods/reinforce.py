@@ -45,7 +45,7 @@ from dartboard.data import Data
 from dartboard.runs.run import Run
 from dartboard.scoring.limits import Limit, limits_from
 from dartboard.scoring.scorers import Scorer
-from dartboard.search import trials
+from dartboard.search import trial_log, trials
 from dartboard.search.controllers import Array, Controller, IndependentLogits
 from dartboard.search.lstm import LstmController
 from dartboard.search.proposals import Draw, Trial, drawing
@@ -103,6 +103,8 @@ def search(
     draw = drawing(space, (*limits_from(config.limit), *limits), scoring.cost)
     learner = proposer(config, space, draw, trials.first_stream(run.seed))
     state = trials.begin(run, learner)
+    if state.done == 0:
+        trial_log.log_start(run, learner.probabilities())
     with trials.at_work(config, run, state, scoring) as score_all:
         for numbers in trials.batches(state, config.trials, config.batch):
             # 1. draw a batch of architectures from p(a; theta)
@@ -111,6 +113,7 @@ def search(
             rewards = score_all(numbers, a)
             # 3. and 4. move the baseline, then ascend the gradient
             learner.tell(rewards)
+            trial_log.log_probabilities(run, numbers, config.trials, learner.probabilities)
     # return the a with the largest R(a)
     return trials.finish(run, state, scoring)
 
@@ -149,6 +152,10 @@ class Reinforce:
 
     def tell(self, scored: Sequence[Trial]) -> None:
         self.searches.tell([scored])
+
+    def probabilities(self) -> trial_log.Rows:
+        """What the page shows of the controller."""
+        return self.searches.controller.probabilities()
 
     def tensors(self) -> dict[str, Tensor]:
         own = torch.tensor([self.searches.baseline.sums[0], self.searches.baseline.weight], dtype=torch.double)

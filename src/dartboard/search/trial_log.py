@@ -1,6 +1,6 @@
 """What a method writes of the architectures it scores: a line a trial, and the line of the result."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,10 @@ from dartboard.runs.run import Run
 from dartboard.scoring.cost import Cost
 from dartboard.scoring.scorers import Score
 from dartboard.spaces.families import FAMILIES
-from dartboard.spaces.search_space import Architecture
+from dartboard.spaces.search_space import Architecture, Value
+
+Rows = Sequence[tuple[str, Sequence[Value], Sequence[float]]]  # of each choice: name, options, their probabilities
+FRAMES = 50  # lines with a controller's probabilities that a run has, at most
 
 
 def log_trial(run: Run, number: int, architecture: Architecture, score: Score, cost: Cost | None = None) -> None:
@@ -32,3 +35,23 @@ def write_result(
     if not run.done:
         fields = fields_of(number, replace(score, numbers={}), cost)
         run.finish(architecture, **fields, **more, elapsed_s=run.elapsed_s)
+
+
+def log_start(run: Run, rows: Rows) -> None:
+    """The line before the first trial of a controller: its probabilities, with the names of choices and options."""
+    names = [name for name, _, _ in rows]
+    columns = [[str(option) for option in options] for _, options, _ in rows]
+    labels = {"probabilities": {"rows": names, "columns": columns}}
+    run.log(event="start", probabilities=[list(row) for _, _, row in rows], labels=labels)
+
+
+def log_probabilities(run: Run, numbers: range, num_trials: int, rows: Callable[[], Rows]) -> None:
+    """A line with a controller's probabilities after the trials of a batch, if it is time for one.
+
+    That is each ten trials; of more than 500 trials less often. The page moves through them as through epochs.
+    """
+    every = max(10, num_trials // FRAMES)
+    frame = (numbers[-1] + 1) // every
+    if frame > numbers[0] // every:
+        table = [list(row) for _, _, row in rows()]
+        run.log(event="epoch", epoch=frame - 1, step=numbers[-1] + 1, probabilities=table)
