@@ -6,8 +6,10 @@ from zlib import crc32
 import test_training
 import tiny
 from cases import Planted, Setting, Way
+from dartboard.config import field_names
 from dartboard.scoring.scorers import Score
 from dartboard.spaces.search_space import Architecture, SearchSpace
+from dartboard.training import from_scratch
 
 BASE: dict[str, Any] = {**tiny.TRAIN, "trials": 2}  # four steps a trial
 GOLDEN: dict[str, Any] = {"trials": 1, "epochs": 1, "network": "plain"}
@@ -25,6 +27,12 @@ ELSEWHERE: dict[str, str] = {
     "truth": "test_random_search.py::test_the_best_by_the_column_seen_is_found_and_shown_by_the_other",
     "shared_weights": "test_random_search.py::test_the_weights_of_another_search_are_copied_when_the_run_begins",
 }
+# Of methods that learn from scores: their trials are trained by the code that random search's are trained by.
+OWN_CHANGES: dict[str, Setting] = {name: CHANGES[name] for name in ("trials", "limit")}
+TRAINING_ELSEWHERE: dict[str, str] = {
+    **ELSEWHERE,
+    **dict.fromkeys(field_names(from_scratch.Config), "test_contracts.py::test_every_setting_changes_something"),
+}
 
 
 def chance(architecture: Architecture, number: int) -> Score:
@@ -32,10 +40,14 @@ def chance(architecture: Architecture, number: int) -> Score:
     return Score(crc32(str(architecture).encode()) / 2**32, source="made up")
 
 
+def scored_by_chance(space: SearchSpace) -> dict[str, Any]:
+    return {"scorer": chance}
+
+
 WAYS = (
     Way("training", stops=((1,), (3, 1, 4))),
     Way("shared weights", {"trials": 4}, lambda space: {"supernet": tiny.supernet(space)}, stops=((2,), (1, 1))),
-    Way("scorer", {"trials": 4}, lambda space: {"scorer": chance}, stops=((2,), (1, 1))),
+    Way("scorer", {"trials": 4}, scored_by_chance, stops=((2,), (1, 1))),
 )
 
 
@@ -44,7 +56,9 @@ def matches(one: Architecture, other: Architecture) -> int:
     return sum(pair in other.choices for pair in one.choices)
 
 
-def planted(space: SearchSpace, best: Architecture, *, trials: int, at_least: int, draws: int) -> Planted:
+def planted(
+    space: SearchSpace, best: Architecture, *, trials: int, at_least: int, draws: int, **settings: Any
+) -> Planted:
     """A scorer that counts what is like the best architecture."""
 
     def scorer(architecture: Architecture, number: int) -> Score:
@@ -57,7 +71,7 @@ def planted(space: SearchSpace, best: Architecture, *, trials: int, at_least: in
         matches,
         places=len(best.choices),
         at_least=at_least,
-        settings={"trials": trials},
+        settings={"trials": trials, **settings},
         more=lambda: {"scorer": scorer},
         score=lambda result, architecture: scorer(architecture, 0).value,
         draws=draws,

@@ -36,6 +36,18 @@ METHODS: dict[str, Method] = {
         "Bergstra, Bengio, JMLR 13 (2012); Li, Talwalkar, UAI 2019 (arXiv 1902.07638)",
         by_trials=True,
     ),
+    "regularized_evolution": Method(
+        "an aging population: the best of a few members has a child, the oldest member is removed",
+        "Real, Aggarwal, Huang, Le, AAAI 2019 (arXiv 1802.01548); settings of NAS-Bench-201",
+        by_trials=True,
+        spoken="regularized evolution",
+    ),
+    "reinforce": Method(
+        "a controller, of independent logits or an LSTM, that learns to draw what scores well",
+        "Williams, Machine Learning 8 (1992); Zoph, Le, ICLR 2017 (arXiv 1611.01578); settings of NAS-Bench-201",
+        by_trials=True,
+        spoken="REINFORCE",
+    ),
 }
 
 

@@ -26,15 +26,17 @@ Departures from Li and Talwalkar:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 
 from torch import nn
 
 from dartboard.data import Data
 from dartboard.runs.run import Run
-from dartboard.scoring.limits import Limit, limits_from, sample_within
+from dartboard.scoring.limits import Limit, limits_from
 from dartboard.scoring.scorers import Scorer
 from dartboard.search import trials
-from dartboard.search.trials import Result, Trial
+from dartboard.search.proposals import Draw, Independent, Proposer, drawing
+from dartboard.search.trials import Result
 from dartboard.spaces.search_space import SearchSpace
 
 PRESETS = trials.PRESETS
@@ -42,25 +44,12 @@ PRESETS = trials.PRESETS
 
 @dataclass(frozen=True)
 class Config(trials.Settings):
-    """Settings of a random search. Those of a trial's training are the sizes of a DARTS search (quark0/darts,
-    cnn/train_search.py), without what only a long training needs; the rest are those of `dartboard train`."""
+    """Settings of a random search: it has none of its own."""
 
-    trials: int = 100
-    """architectures that are drawn and scored (dartboard's choice; the papers give no number for every budget)"""
-    channels: int = 16
-    """channels of the first cell's nodes (--init_channels 16)"""
-    cells: int = 8
-    """number of cells, two of them reductions (--layers 8)"""
-    epochs: int = 50
-    """passes over the training split, of each trial (--epochs 50)"""
-    batch_size: int = 64
-    """images per batch, in training and in scores by shared weights (--batch_size 64)"""
-    drop_path: float = 0.0
-    """chance to drop an operation's output at the end; rises linearly from 0 with the epoch (off in the search)"""
-    auxiliary: bool = False
-    """train a second classifier after the second reduction (off in the search)"""
-    cutout: int = 0
-    """side of the square hole in pixels, 0 for none (off in the search)"""
+
+def proposer(config: Config, space: SearchSpace, draw: Draw, rng: Random) -> Proposer:
+    """What draws the architectures. draw: uniformly, within the limits."""
+    return Independent(draw)
 
 
 def search(
@@ -79,15 +68,14 @@ def search(
     config. Raises InputError if nothing fits the limits and for what cannot score, CannotContinueError if the
     loss of a training is not finite.
     """
-    scoring = trials.scoring_of(config, space, data, run, supernet, scorer)
-    f, within = scoring.scorer, (*limits_from(config.limit), *limits)
-    state = trials.begin(run)
-    with trials.at_work(config, run) as progress:
-        for i in range(state.done, config.trials):
+    f = trials.scoring_of(config, space, data, run, supernet, scorer)
+    draw = drawing(space, (*limits_from(config.limit), *limits), f.cost)
+    state = trials.begin(run, proposer(config, space, draw, trials.first_stream(run.seed)))
+    with trials.at_work(config, run, state, f) as score_all:
+        for i in trials.batches(state, config.trials):
             # 1. draw a_i: every choice uniformly at random from its options
-            a = sample_within(space, trials.stream(run, i), within, scoring.cost)
+            a = state.proposer.ask(trials.streams(run, i))
             # 2. score a_i: f(a_i), on the validation images
-            score = f(a, i)
-            trials.record(config, run, state, Trial(i, a, score), scoring.cost(a), progress)
+            score_all(i, a)
     # return the a_i with the largest f(a_i)
-    return trials.finish(run, state, scoring)
+    return trials.finish(run, state, f)

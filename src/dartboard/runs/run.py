@@ -5,7 +5,6 @@ random number generator is ever saved, and a run that resumes from a checkpoint 
 The files are described in docs/run-folder.md.
 """
 
-import hashlib
 import math
 import os
 import sys
@@ -34,6 +33,7 @@ from dartboard.runs.new_folder import check_empty, make_folder
 from dartboard.runs.pace import Pace, advice_for
 from dartboard.runs.progress import Progress, progress_for
 from dartboard.runs.start import START, WarmStart, drop_start, from_table, keep_start, to_table
+from dartboard.runs.streams import stream_seed
 from dartboard.spaces.search_space import Architecture, from_json
 
 if TYPE_CHECKING:
@@ -231,8 +231,7 @@ class Run:
         """A generator that is a function of the run's seed, a name and a number (of an epoch, a step ...)."""
         import torch
 
-        seed = int.from_bytes(hashlib.sha256(f"{self.seed}/{name}/{index}".encode()).digest()[:8], "big")
-        return torch.Generator(device=device).manual_seed(seed % 2**63)
+        return torch.Generator(device=device).manual_seed(stream_seed(self.seed, name, index))
 
     def check_data(self, data: Any) -> None:
         """Notes what data the run uses; on a later call checks that it is the same. Raises InputError if changed."""

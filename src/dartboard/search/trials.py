@@ -6,9 +6,9 @@ by a training of its own, which learns on train and is scored on val.
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Any
@@ -25,13 +25,14 @@ from dartboard.runs.json_files import as_json
 from dartboard.runs.progress import Progress
 from dartboard.runs.run import CHECKPOINTS, ENVIRONMENT, Run
 from dartboard.runs.start import START, keep_start
+from dartboard.runs.streams import stream_seed
 from dartboard.scoring.cost import Cost, count
 from dartboard.scoring.limits import limits_from
 from dartboard.scoring.scorers import Score, Scorer, by_shared_weights, by_table
 from dartboard.scoring.tables import Table, read_truth, split_column
 from dartboard.search import supernets, trial_log
-from dartboard.spaces.families import FAMILIES
-from dartboard.spaces.search_space import Architecture, SearchSpace, as_tuples
+from dartboard.search.proposals import Proposer, Trial
+from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.tasks import task_of
 from dartboard.training import from_scratch, loop, presets
 from dartboard.training.by_training import TRIALS, by_training, folder_of
@@ -45,10 +46,28 @@ PRESETS = {kind: {**values, **(SHORT if values else {})} for kind, values in pre
 
 @dataclass(frozen=True)
 class Settings(from_scratch.Config):
-    """The settings of a method that scores architectures one by one: its own, and those of a trial's training."""
+    """The settings of a method that scores architectures one by one: its own, and those of a trial's training.
 
+    A trial's training has the sizes of a DARTS search (quark0/darts, cnn/train_search.py), without what only a long
+    training needs; the rest is that of `dartboard train`.
+    """
+
+    channels: int = 16
+    """channels of the first cell's nodes (--init_channels 16)"""
+    cells: int = 8
+    """number of cells, two of them reductions (--layers 8)"""
+    epochs: int = 50
+    """passes over the training split, of each trial (--epochs 50)"""
+    batch_size: int = 64
+    """images per batch, in training and in scores by shared weights (--batch_size 64)"""
+    drop_path: float = 0.0
+    """chance to drop an operation's output at the end; rises linearly from 0 with the epoch (off in the search)"""
+    auxiliary: bool = False
+    """train a second classifier after the second reduction (off in the search)"""
+    cutout: int = 0
+    """side of the square hole in pixels, 0 for none (off in the search)"""
     trials: int = 100
-    """architectures that are scored"""
+    """architectures that are scored (dartboard's choice; the papers give no number for every budget)"""
     truth: str | None = None
     """a table with the scores, instead of --data: FILE or FILE:COLUMN (docs/tables.md)"""
     shared_weights: str | None = None
@@ -151,10 +170,15 @@ def of_table(truth: str, space: SearchSpace, run: Run) -> Scoring:
 def table_of(truth: str, space: SearchSpace) -> Table:
     """The table that the words name. Raises InputError for one of another space."""
     table = read_truth(truth, space.family)
+    check_table(table, space)
+    return table
+
+
+def check_table(table: Table, space: SearchSpace) -> None:
+    """Raises InputError for a table of another space."""
     if table.space != space:
         name = table.space.name
         raise InputError(f"the table is of the space {name}, not {space.name}; give --space {name}")
-    return table
 
 
 def note_table(run: Run, truth: str, table: Table) -> None:
@@ -215,67 +239,104 @@ def check_parent(parent: Run, space: SearchSpace) -> Checkpoint:
 # --- What a run stores of its trials ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Trial:
-    """One scored architecture. number: of the trial, from 0."""
-
-    number: int
-    architecture: Architecture
-    score: Score
-
-    def to_json(self) -> dict[str, Any]:
-        return {"number": self.number, "architecture": self.architecture.to_json(), "score": asdict(self.score)}
-
-
 @dataclass
 class TrialState:
-    """Where a run by trials stands: how many are done, and the best of them; of equal scores the earliest."""
+    """Where a run by trials stands: how many are done, and the best of them; of equal scores the earliest.
 
+    proposer: as it was before the batch at work; batch: those trials of this batch that are over.
+    """
+
+    proposer: Proposer
     done: int = 0
     best: Trial | None = None
+    batch: list[Trial] = field(default_factory=list)
 
     def note(self, trial: Trial) -> bool:
         """One more trial is done; whether it is the best so far."""
         self.done = trial.number + 1
+        self.batch = [*self.batch, trial]
         better = self.best is None or trial.score.value > self.best.score.value
         self.best = trial if better else self.best
         return better
 
 
-def begin(run: Run) -> TrialState:
-    """Where the run stands, by its newest checkpoint. Removes what is left of later trials."""
+def begin(run: Run, proposer: Proposer) -> TrialState:
+    """Where the run stands, by its newest checkpoint. Removes what is left of later trials.
+
+    proposer: as at the start of a run; it is put back to where it was before the batch at work.
+    """
     checkpoint = run.load()
-    state = TrialState() if checkpoint is None else restored(checkpoint)
+    state = TrialState(proposer) if checkpoint is None else restored(checkpoint, proposer)
     tidy(run, state)
     return state
 
 
-def restored(checkpoint: Checkpoint) -> TrialState:
+def restored(checkpoint: Checkpoint, proposer: Proposer) -> TrialState:
     """Raises InputError for a checkpoint of another kind of run."""
+    extra = checkpoint.extra
     try:
-        done, best = checkpoint.extra["done"], checkpoint.extra["best"]
-        if best is None:
-            return TrialState(done)
-        family, choices = best["architecture"]["space"], best["architecture"]["choices"]
-        architecture = FAMILIES[family].read({name: as_tuples(value) for name, value in choices.items()})
-        return TrialState(done, Trial(best["number"], architecture, Score(**best["score"])))
-    except (KeyError, TypeError) as error:
+        best = None if extra["best"] is None else Trial.from_json(extra["best"])
+        batch = [Trial.from_json(record) for record in extra.get("batch", ())]
+        proposer.load(checkpoint.tensors, extra)
+        return TrialState(proposer, extra["done"], best, batch)
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"checkpoint {checkpoint.place} is of another run; restore this run's own") from error
 
 
 def save(run: Run, state: TrialState) -> None:
     """Writes a checkpoint, then removes what it makes needless: trainings of trials that are over."""
     best = None if state.best is None else state.best.to_json()
-    run.save({}, step=state.done, epoch=0, extra={"done": state.done, "best": best})
+    extra = {"done": state.done, "best": best, "batch": [trial.to_json() for trial in state.batch]}
+    extra |= state.proposer.extra()
+    run.save(state.proposer.tensors(), step=state.done, epoch=0, extra=extra)
     tidy(run, state)
 
 
+# --- The loop ---------------------------------------------------------------------------------------------------------
+
+ScoreAll = Callable[[Sequence[int], Sequence[Architecture]], list[Trial]]
+
+
+def batches(state: TrialState, num_trials: int, size: int = 1) -> Iterator[range]:
+    """The numbers of the trials of each batch, from the one at work on. The last may be smaller."""
+    for first in range(state.done - len(state.batch), num_trials, size):
+        yield range(first, min(first + size, num_trials))
+
+
+def streams(run: Run, numbers: Sequence[int]) -> list[Random]:
+    """The randomness of each trial: a function of the run's seed and its number; a resumed run draws the same."""
+    return [stream(run.seed, number) for number in numbers]
+
+
+def stream(seed: int, number: int) -> Random:
+    """The randomness of a trial of a run of this seed."""
+    return Random(stream_seed(seed, "trial", number))
+
+
+def first_stream(seed: int) -> Random:
+    """The randomness of what a proposer draws before the first trial, such as initial weights."""
+    return Random(stream_seed(seed, "proposer"))
+
+
 @contextmanager
-def at_work(config: Settings, run: Run) -> Iterator[Progress]:
-    """Surrounds the loop: handles signals and memory, and yields what shows the progress. Raises as `Run.guarded`."""
+def at_work(config: Settings, run: Run, state: TrialState, scoring: Scoring) -> Iterator[ScoreAll]:
+    """Surrounds the loop: handles signals and memory, shows the progress. Raises as `Run.guarded`.
+
+    Gives `score_all(numbers, candidates)`: the trials of a batch in the order of their numbers. Each is recorded when
+    it is over; those that were over before the run stopped are not scored again.
+    """
+
+    def score_all(numbers: Sequence[int], candidates: Sequence[Architecture]) -> list[Trial]:
+        state.batch = [trial for trial in state.batch if trial.number in numbers]
+        left = list(zip(numbers, candidates, strict=True))[len(state.batch) :]
+        for number, architecture in left:
+            trial = Trial(number, architecture, scoring.scorer(architecture, number))
+            record(config, run, state, trial, scoring.cost(architecture), progress)
+        return state.batch
+
     progress_ = run.progress(total_steps=config.trials, total_epochs=config.trials, unit="trial")
     with run.guarded(), progress_ as progress:
-        yield progress
+        yield score_all
 
 
 def record(config: Settings, run: Run, state: TrialState, trial: Trial, cost: Cost, progress: Progress) -> None:
@@ -317,8 +378,3 @@ def tidy(run: Run, state: TrialState) -> None:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         elif int(folder.name) < state.done:
             shutil.rmtree(folder)
-
-
-def stream(run: Run, number: int) -> Random:
-    """The randomness of a trial: a function of the run's seed and the number, so that a resumed run draws the same."""
-    return Random(run.generator("trial", number).initial_seed())

@@ -18,34 +18,65 @@ Departures from White, Nolen and Savani:
     2. Their climb ends where no neighbour is better; here it ends after n trials, so that two methods can be compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from dartboard.data import Data
 from dartboard.runs.run import Run
-from dartboard.scoring.limits import Limit, limits_from, sample_within
+from dartboard.scoring.limits import Limit, limits_from
 from dartboard.scoring.scorers import Scorer
 from dartboard.search import trials
-from dartboard.search.trials import Result, Trial
-from dartboard.spaces.search_space import SearchSpace
+from dartboard.search.proposals import Draw, Trial, drawing
+from dartboard.search.trials import Result
+from dartboard.spaces.search_space import Architecture, SearchSpace
 
 PRESETS = trials.PRESETS
 
 
 @dataclass(frozen=True)
 class Config(trials.Settings):
-    """Settings of a climb: how many trials, and a trial's training, without what only a long one needs."""
+    """Settings of a climb: it has none of its own."""
 
-    trials: int = 100
-    """architectures that are scored (ours)"""
-    epochs: int = 50
-    """passes over the training split, of each trial (ours)"""
-    drop_path: float = 0.0
-    """chance to drop an operation's output at the end; rises linearly from 0 with the epoch (ours)"""
-    auxiliary: bool = False
-    """train a second classifier after the second reduction (ours)"""
+
+@dataclass
+class Climb:
+    """Where the climb stands, at trial a, and its next steps."""
+
+    space: SearchSpace
+    draw: Draw
+    a: Trial | None = None
+
+    def ask(self, rngs: Sequence[Random]) -> list[Architecture]:
+        """The first architecture, at random; then neighbours of a."""
+        return [self.draw(rng, None if self.a is None else self.neighbour) for rng in rngs]
+
+    def neighbour(self, rng: Random) -> Architecture:
+        assert self.a is not None
+        return self.space.mutate(self.a.architecture, rng)
+
+    def tell(self, scored: Sequence[Trial]) -> None:
+        """Goes to each that is better."""
+        for b in scored:
+            if self.a is None or b.score.value > self.a.score.value:
+                self.a = b
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {}
+
+    def extra(self) -> dict[str, Any]:
+        return {"stands_at": None if self.a is None else self.a.to_json()}
+
+    def load(self, tensors: Mapping[str, Tensor], extra: Mapping[str, Any]) -> None:
+        self.a = None if extra["stands_at"] is None else Trial.from_json(extra["stands_at"])
+
+
+def proposer(config: Config, space: SearchSpace, draw: Draw, rng: Random) -> Climb:
+    """A climb at its beginning. draw: within the limits."""
+    return Climb(space, draw)
 
 
 def search(
@@ -63,16 +94,13 @@ def search(
     data: None where a table scores; supernet: one whose weights score; scorer: another f; limits: beside those of the
     config. Raises InputError where nothing fits the limits and for what cannot score.
     """
-    scoring = trials.scoring_of(config, space, data, run, supernet, scorer)
-    f, within = scoring.scorer, (*limits_from(config.limit), *limits)
-    state = trials.begin(run)
-    with trials.at_work(config, run) as progress:
-        for i in range(state.done, config.trials):
-            # 1. draw a at random; then 2. draw b, a neighbour of a
-            a = state.best  # the climb stands at the best trial so far
-            draw = space.sample if a is None else lambda rng, a=a: space.mutate(a.architecture, rng)
-            b = sample_within(space, trials.stream(run, i), within, scoring.cost, draw)
-            score = f(b, i)
+    f = trials.scoring_of(config, space, data, run, supernet, scorer)
+    draw = drawing(space, (*limits_from(config.limit), *limits), f.cost)
+    state = trials.begin(run, proposer(config, space, draw, trials.first_stream(run.seed)))
+    with trials.at_work(config, run, state, f) as score_all:
+        for i in trials.batches(state, config.trials):
+            # 1. draw a at random; then 2. draw b, a neighbour of a; score it: f(b)
+            b = state.proposer.ask(trials.streams(run, i))
             # 3. if f(b) > f(a): a = b
-            trials.record(config, run, state, Trial(i, b, score), scoring.cost(b), progress)
-    return trials.finish(run, state, scoring)
+            state.proposer.tell(score_all(i, b))
+    return trials.finish(run, state, f)

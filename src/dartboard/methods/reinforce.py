@@ -1,0 +1,196 @@
+"""REINFORCE (Williams: Simple Statistical Gradient-Following Algorithms, Machine Learning 8, 1992) over architectures,
+as in NAS-Bench-201 (Dong, Yang, ICLR 2020; D-X-Y/AutoDL-Projects, NATS-algos/reinforce.py), and with the controller of
+Zoph, Le: Neural Architecture Search with Reinforcement Learning (ICLR 2017, arXiv 1611.01578).
+
+A controller is a distribution over architectures with parameters theta. It draws architectures, and what scores above
+a moving average becomes more likely. So theta climbs the expected reward, of which only samples are known:
+    grad E[R(a)] = E[(R(a) - b) grad log p(a; theta)]      for any b that does not depend on a
+With a batch of 1, a b that holds R(a) as well is that of before and a shorter step, so the direction is still right.
+
+The algorithm, as `search` runs it:
+    until there are n trials:
+        1. draw a batch of architectures from p(a; theta)
+        2. score them: R(a), on the validation images
+        3. b, the moving average of all rewards, these included
+        4. ascend with Adam:  mean over the batch of  (R(a) - b) grad log p(a; theta)  +  beta grad H(theta)
+    return the a with the largest R(a)
+
+Symbols: theta, the logits or weights of the controller; p, its distribution; R, the reward: the score, in [0, 1]; b,
+the baseline; H, the entropy of p; beta, `entropy_weight`; n, `trials`.
+
+Departures from NAS-Bench-201's code:
+    1. The logits begin at 0, where its are 1e-3 times normal noise, and rewards lie in [0, 1], where its are percent:
+       steps of Adam do not depend on the scale.
+    2. Choices of the space that exist only by another's value are walked over (search/controllers.py).
+    3. With limits, architectures are drawn until one is within them, or after 1,000 draws uniformly; p does not know.
+Departures from Zoph and Le:
+    4. Their reward is the largest of five epochs' accuracies to the third power; here it is the score.
+    5. Their 800 children train at the same time, and parameter servers gather the gradients of 100 replicas of the
+       controller as they come; here there is one controller, and a batch is used in the order of its numbers.
+    6. Their baseline's decay is not published; here it is that of NAS-Bench-201's code.
+    7. Skip connections by anchor points, and depths that grow over time, are not in any space of the house.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dartboard.config import check_ranges
+from dartboard.data import Data
+from dartboard.runs.run import Run
+from dartboard.scoring.limits import Limit, limits_from
+from dartboard.scoring.scorers import Scorer
+from dartboard.search import trials
+from dartboard.search.controllers import Array, Controller, IndependentLogits
+from dartboard.search.lstm import LstmController
+from dartboard.search.proposals import Draw, Trial, drawing
+from dartboard.search.trials import Result
+from dartboard.spaces.search_space import Architecture, SearchSpace
+
+PRESETS = trials.PRESETS
+PAPER = {"controller": "lstm", "controller_lr": 6e-4, "batch": 8}  # --preset paper: Zoph and Le, one replica
+
+
+@dataclass(frozen=True)
+class Config(trials.Settings):
+    """Settings of a search by REINFORCE. The defaults are those of NAS-Bench-201's code."""
+
+    controller: Literal["independent", "lstm"] = "independent"
+    """logits of each choice for itself (NAS-Bench-201's code), or an LSTM that walks the choices (Zoph, Le)"""
+    controller_lr: float = 0.01
+    """learning rate of the controller's Adam (NATS-Bench's code --learning_rate 0.01; Zoph, Le 6e-4)"""
+    baseline_decay: float = 0.9
+    """share of the baseline that stays at each reward (NAS-Bench-201's code --EMA_momentum 0.9)"""
+    entropy_weight: float = 0.0
+    """beta, the weight of the entropy (0: both codes have none; ENAS 1e-4)"""
+    batch: int = 1
+    """architectures that are drawn before the controller moves (NAS-Bench-201's code 1; Zoph, Le 8 a replica)"""
+    lstm_units: int = 35
+    """units of each layer of the LSTM (Zoph, Le, section 4.1: 35)"""
+    lstm_layers: int = 2
+    """layers of the LSTM (Zoph, Le, section 4.1: two)"""
+    lstm_init: float = 0.08
+    """the LSTM's weights begin uniformly between this and its negative (Zoph, Le, section 4.1: 0.08)"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_ranges(self, controller_lr="(0, inf)", baseline_decay="[0, 1)", entropy_weight="[0, inf)")
+        check_ranges(self, batch="[1, 1e6]", lstm_units="[1, 4096]", lstm_layers="[1, 64]", lstm_init="(0, inf)")
+
+
+def search(
+    config: Config,
+    space: SearchSpace,
+    data: Data | None,
+    run: Run,
+    *,
+    supernet: nn.Module | None = None,
+    scorer: Scorer | None = None,
+    limits: Sequence[Limit] = (),
+) -> Result:
+    """The algorithm. Begins, or resumes from the run's checkpoint; reads data.train and data.val, never data.test.
+
+    data: None if a table scores; supernet: one whose weights score; scorer: another R; limits: beside those of the
+    config. Raises InputError if nothing fits the limits and for what cannot score, CannotContinueError if the
+    loss of a training is not finite.
+    """
+    scoring = trials.scoring_of(config, space, data, run, supernet, scorer)
+    draw = drawing(space, (*limits_from(config.limit), *limits), scoring.cost)
+    learner = proposer(config, space, draw, trials.first_stream(run.seed))
+    state = trials.begin(run, learner)
+    with trials.at_work(config, run, state, scoring) as score_all:
+        for numbers in trials.batches(state, config.trials, config.batch):
+            # 1. draw a batch of architectures from p(a; theta)
+            a = learner.ask(trials.streams(run, numbers))
+            # 2. score them
+            rewards = score_all(numbers, a)
+            # 3. and 4. move the baseline, then ascend the gradient
+            learner.tell(rewards)
+    # return the a with the largest R(a)
+    return trials.finish(run, state, scoring)
+
+
+class SideBySide:
+    """The controllers and baselines of R searches that know nothing of each other. rngs: of each search."""
+
+    def __init__(self, config: Config, space: SearchSpace, draw: Draw, rngs: Sequence[Random]) -> None:
+        self.config, self.draw = config, draw
+        self.controller = controller_of(config, space, rngs)
+        self.baseline = Baseline(np.zeros(len(rngs)))
+
+    def ask(self, rngs: Sequence[Sequence[Random]]) -> list[list[Architecture]]:
+        """1.: a batch for each search, within the limits; rngs: of each trial of each."""
+        pairs = zip(self.controller.proposals(), rngs, strict=True)
+        return [[self.draw(rng, propose) for rng in own] for propose, own in pairs]
+
+    def tell(self, scored: Sequence[Sequence[Trial]]) -> None:
+        """3. and 4., with the trials of the batch of each search."""
+        rewards = np.array([[trial.score.value for trial in own] for own in scored])
+        for reward in rewards.T:
+            self.baseline = self.baseline.moved(reward, self.config.baseline_decay)
+        advantages = rewards - self.baseline.value[:, None]
+        drawn = [[trial.architecture for trial in own] for own in scored]
+        self.controller.ascend(drawn, advantages, self.config.entropy_weight)
+
+
+class Reinforce:
+    """One search. In a checkpoint: the controller with its Adam, and the baseline."""
+
+    def __init__(self, searches: SideBySide) -> None:
+        self.searches = searches
+
+    def ask(self, rngs: Sequence[Random]) -> list[Architecture]:
+        return self.searches.ask([rngs])[0]
+
+    def tell(self, scored: Sequence[Trial]) -> None:
+        self.searches.tell([scored])
+
+    def tensors(self) -> dict[str, Tensor]:
+        own = torch.tensor([self.searches.baseline.sums[0], self.searches.baseline.weight], dtype=torch.double)
+        return {"baseline": own, **self.searches.controller.tensors()}
+
+    def extra(self) -> dict[str, Any]:
+        return {}
+
+    def load(self, tensors: Mapping[str, Tensor], extra: Mapping[str, Any]) -> None:
+        total, weight = tensors["baseline"].tolist()
+        self.searches.baseline = Baseline(np.array([total]), weight)
+        self.searches.controller.load({name: one for name, one in tensors.items() if name != "baseline"})
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """3.: moving averages of rewards, one a search, (R,); a mean with weights that fall as decay ** age."""
+
+    sums: Array
+    weight: float = 0.0
+
+    @property
+    def value(self) -> Array:
+        return self.sums / self.weight
+
+    def moved(self, reward: Array, decay: float) -> "Baseline":
+        return Baseline(decay * self.sums + (1 - decay) * reward, decay * self.weight + (1 - decay))
+
+
+def controller_of(config: Config, space: SearchSpace, rngs: Sequence[Random]) -> Controller:
+    """The controllers of searches side by side, as they begin."""
+    if config.controller == "independent":
+        return IndependentLogits(space, len(rngs), config.controller_lr)
+    sizes = (config.lstm_units, config.lstm_layers, config.lstm_init)
+    return LstmController(space, rngs, config.controller_lr, *sizes)
+
+
+def side_by_side(config: Config, space: SearchSpace, draw: Draw, rngs: Sequence[Random]) -> SideBySide:
+    """Searches at their beginning, one a stream. draw: within the limits."""
+    return SideBySide(config, space, draw, rngs)
+
+
+def proposer(config: Config, space: SearchSpace, draw: Draw, rng: Random) -> Reinforce:
+    """A search at its beginning. draw: within the limits."""
+    return Reinforce(SideBySide(config, space, draw, [rng]))
