@@ -1,5 +1,6 @@
 """Pieces of work by a Ray cluster on this machine: as in one process, bit for bit. Left out without Ray."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ WORDS = [*SIZES, "--epochs", "1", "--device", "cpu", "--threads", "1"]
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray's workers import the pieces, and dartboard as it is here."""
     here = Path(__file__).resolve().parent
-    monkeypatch.setenv("PYTHONPATH", f"{here}:{here.parent / 'src'}")
+    before = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(here), str(here.parent / "src"), before]))
 
 
 def test_two_workers_of_which_one_is_killed_end_as_one_process(

@@ -12,12 +12,17 @@ from typing import Any
 
 import pytest
 
+import plain_loop
+import tiny
 from dartboard.cli import main
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
+from dartboard.methods import random_search
 from dartboard.runs import ray_workers
 from dartboard.runs.limits import Limits
+from dartboard.runs.run import Run
 from dartboard.runs.worker import DefectError, Event, as_error, as_fields
 from dartboard.runs.workers import MOST_DEATHS, Dispatch, done, outcomes
+from dartboard.scoring.scorers import Score
 from dartboard.studies.claims import is_alive
 
 ROOT, WRONG = "pieces_for_workers:root", "pieces_for_workers:wrong"
@@ -182,6 +187,10 @@ def test_who_reads_no_further_has_the_rest_saved() -> None:
         ("search darts --seeds 2 --together --workers 2", "leave out --together or --workers"),
         ("search darts --seeds 2 --workers 2 --budget 5steps", "--budget 5steps counts the steps of one process"),
         ("train DARTS_V2 --workers 2", "--workers has no effect on one seed of a training"),
+        ("search random_search --workers 2 --truth none.csv --space nasbench201", "there is no file none.csv"),
+        ("search random_search --workers 2 --budget 5steps", "--budget 5steps counts the steps of one process"),
+        ("search random_search --together --workers 2", "--together is for searches that train a supernet"),
+        ("search regularized_evolution --workers 2", "no effect on one seed with --batch 1; give --batch 8"),
     ],
 )  # fmt: skip
 def test_workers_without_a_use_are_refused_in_one_line(
@@ -191,6 +200,33 @@ def test_workers_without_a_use_are_refused_in_one_line(
     assert main([*words.split(), "--out", "run"]) == 2
     said = capsys.readouterr().err
     assert told in said and len(said.splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+def test_trials_that_are_trained_by_workers_are_those_of_one_process(tmp_path: Path, global_rng: None) -> None:
+    sizes = "--data digits --max-images 64 --channels 2 --cells 3 --batch-size 16 --epochs 1 --device cpu --threads 1"
+    words = ["search", "random_search", *sizes.split(), "--trials", "3", "--out"]
+    assert main([*words, str(tmp_path / "alone")]) == 0
+    assert main([*words, str(tmp_path / "workers"), "--workers", "2"]) == 0
+    assert tiny.history(tmp_path / "workers") == tiny.history(tmp_path / "alone")
+    (one,), (other,) = (list((tmp_path / name / "trials").iterdir()) for name in ("alone", "workers"))
+    assert one.name == other.name and tiny.history(one) == tiny.history(other)
+    assert (one / "weights.safetensors").read_bytes() == (other / "weights.safetensors").read_bytes()
+    assert "workers" not in (tmp_path / "workers" / "config.toml").read_text()
+
+
+def test_workers_have_nothing_to_do_where_nothing_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], global_rng: None
+) -> None:
+    plain_loop.begin(tmp_path / "darts").close()
+    assert main(["search", "random_search", "--shared-weights", str(tmp_path / "darts"), "--workers", "2"]) == 2
+    assert "--workers has no effect on one seed that a supernet scores; give --seeds 4" in capsys.readouterr().err
+    assert main(["resume", str(tmp_path / "darts"), "--workers", "2"]) == 2
+    assert f"--workers has no effect on {tmp_path}/darts, which is one run; leave it out" in capsys.readouterr().err
+    config = random_search.Config(trials=2)
+    with Run.create(tmp_path / "run", config, space=tiny.FEW.name) as run:
+        run.workers = "2"
+        with pytest.raises(InputError, match="only trainings go out to workers"):
+            random_search.search(config, tiny.FEW, None, run, scorer=lambda architecture, number: Score(0.5))
 
 
 def test_without_ray_or_a_cluster_nothing_is_made(

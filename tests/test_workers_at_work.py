@@ -12,9 +12,10 @@ import pytest
 
 import tiny
 from dartboard.cli import main
-from dartboard.runs.checkpoint import newest_name
+from dartboard.runs.checkpoint import Checkpoint, newest_name
 from dartboard.runs.run import Run
 from dartboard.runs.workers import done
+from dartboard.search import trials_by_workers
 
 SIZES = ["--data", "digits", "--max-images", "64", "--channels", "2", "--cells", "3", "--batch-size", "16"]
 TINY = [*SIZES, "--epochs", "2", "--device", "cpu", "--threads", "1"]
@@ -81,6 +82,91 @@ def test_seeds_of_a_training_by_workers_are_those_of_one_process(tmp_path: Path)
         assert weights[0] == weights[1]
 
 
+# --- Trials ----------------------------------------------------------------------------------------------------------
+
+
+def check_same_trials(one: Path, other: Path) -> None:
+    """Bit for bit: metrics without times, the checkpoint without times, the best training's weights."""
+    assert tiny.history(one) == tiny.history(other)
+    states = [without_times(Run.open(folder).load()) for folder in (one, other)]
+    assert states[0] == states[1]
+    assert sorted(path.name for path in (one / "trials").iterdir()) == [
+        path.name for path in (other / "trials").iterdir()
+    ]
+    for path in (one / "trials").iterdir():
+        theirs = other / "trials" / path.name
+        assert tiny.history(path) == tiny.history(theirs)
+        assert (path / "weights.safetensors").read_bytes() == (theirs / "weights.safetensors").read_bytes()
+
+
+def without_times(checkpoint: Checkpoint | None) -> object:
+    """What a checkpoint of a search by trials holds, but for seconds."""
+    assert checkpoint is not None
+
+    def cut(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: cut(one) for name, one in value.items() if name != "seconds"}
+        return [cut(one) for one in value] if isinstance(value, list) else value
+
+    return checkpoint.step, cut(checkpoint.extra), sorted(checkpoint.tensors)
+
+
+@pytest.mark.parametrize("method", [["random_search"], ["regularized_evolution", "--batch", "3", "--population", "2"]])
+def test_trials_by_three_workers_of_which_one_is_killed_are_those_of_one_process(
+    method: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["search", *method, *TINY, "--trials", "5", "--out"]
+    assert main([*words, str(tmp_path / "alone")]) == 0
+    monkeypatch.setattr(trials_by_workers, "BY_WORKER", "pieces_for_workers:score")
+    assert main([*words, str(tmp_path / "workers"), "--workers", "3"]) == 0
+    assert "trial 2: its worker was killed by SIGKILL; the piece is sent again" in capfd.readouterr().err
+    check_same_trials(tmp_path / "alone", tmp_path / "workers")
+
+
+def test_a_search_by_trials_stopped_with_workers_is_resumed_without_and_with_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["search", "random_search", *TINY, "--epochs", "25", "--trials", "3", "--out"]
+    assert main([*words, str(tmp_path / "whole")]) == 0
+    assert main([*words, str(tmp_path / "cut"), "--workers", "2", "--until", "8s"]) == 0
+    assert f"stopped by time limit, saved; resume with: dartboard resume {tmp_path}/cut" in capsys.readouterr().err
+    assert list((tmp_path / "cut" / "trials").glob("*/checkpoint"))  # trainings are under way
+    assert main(["resume", str(tmp_path / "cut"), "--until", "2s"]) == 0
+    assert main(["resume", str(tmp_path / "cut"), "--workers", "3"]) == 0
+    check_same_trials(tmp_path / "whole", tmp_path / "cut")
+
+
+# --- Studies ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_trainings_of_why_by_workers_are_those_of_one_process(tmp_path: Path) -> None:
+    search = ["search", "darts", *TINY, "--space", "s3", "--out", str(tmp_path / "run")]
+    assert main(search) == 0
+    sizes = ["--batches=1", "--samples=2", "--random=1", "--top=1", "--seeds=1", "--epochs=2", "--few-steps=2"]
+    words = ["why", str(tmp_path / "run"), *sizes, "--out"]
+    assert main([*words, str(tmp_path / "alone")]) == 0
+    assert main([*words, str(tmp_path / "workers"), "--workers", "2"]) == 0
+    found = [(tmp_path / name / "pieces.jsonl").read_text() for name in ("alone", "workers")]
+    assert found[0] == found[1]
+    assert (tmp_path / "alone" / "why.json").read_text() == (tmp_path / "workers" / "why.json").read_text()
+
+
+def test_the_stages_of_a_transfer_by_workers_are_those_of_one_process(tmp_path: Path) -> None:
+    sizes = ["--channels", "2", "--cells", "3", "--batch-size", "16", "--train-channels", "2", "--train-cells", "3"]
+    sizes += ["--train-epochs", "1", "--train-batch-size", "16", "--max-images", "64", "--seeds", "1", "--random", "1"]
+    words = ["transfer", "--a", "digits", "--b", "digits-rotated", *sizes, "--epochs", "1", "--threads", "1", "--out"]
+    assert main([*words, str(tmp_path / "alone")]) == 0
+    assert main([*words, str(tmp_path / "workers"), "--workers", "2"]) == 0
+    stages = sorted(path.name for path in (tmp_path / "alone" / "stages").iterdir())
+    assert stages == sorted(path.name for path in (tmp_path / "workers" / "stages").iterdir())
+    for stage in stages:
+        histories = [tiny.history(tmp_path / name / "stages" / stage) for name in ("alone", "workers")]
+        assert histories[0] == histories[1]
+
+
+# --- What stops runs -------------------------------------------------------------------------------------------------
+
+
 def started(words: list[str], folder: Path, epochs: int = 1) -> "subprocess.Popen[str]":
     """A process that runs a command, once each of the runs in the folder has saved so many epochs."""
     program = [sys.executable, "-m", "dartboard", *words]
@@ -101,12 +187,22 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
     return condition()
 
 
+@pytest.fixture(scope="module")
+def longer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of three searches of six epochs, made one after the other."""
+    import torch
+
+    folder = tmp_path_factory.mktemp("longer")
+    with torch.random.fork_rng():
+        assert main([*SEARCH, "--epochs", "6", "--out", str(folder / "run")]) == 0
+    return folder
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_a_signal_to_the_parent_saves_all_and_they_are_resumed(
-    tmp_path: Path, alone: Path, number: int, code: int
+    tmp_path: Path, longer: Path, number: int, code: int
 ) -> None:
-    """With ten times the epochs, so that it is stopped in the middle."""
-    words = [*SEARCH, "--out", str(tmp_path / "long" / "run"), "--epochs", "12", "--workers", "3"]
+    words = [*SEARCH, "--out", str(tmp_path / "long" / "run"), "--epochs", "6", "--workers", "3"]
     process = started(words, tmp_path / "long")
     process.send_signal(number)
     said, _ = process.communicate(timeout=120)
@@ -118,9 +214,7 @@ def test_a_signal_to_the_parent_saves_all_and_they_are_resumed(
         assert f"dartboard resume {folders[0]}" in said
     for folder in folders:
         assert main(["resume", str(folder)]) == 0
-    whole = [*SEARCH, "--out", str(tmp_path / "whole" / "run"), "--epochs", "12"]
-    assert main(whole) == 0
-    check_same(tmp_path / "long", tmp_path / "whole")
+    check_same(tmp_path / "long", longer)
 
 
 def free(folder: Path) -> bool:

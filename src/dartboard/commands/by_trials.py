@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard.commands import by_workers, dryrun, work
 from dartboard.commands.flags import given, resolved
-from dartboard.config import Setup, field_names, flag
+from dartboard.config import Setup, field_names, flag, flat
 from dartboard.data.names import NO_DATA
 from dartboard.errors import InputError
 from dartboard.methods import method_module
@@ -52,7 +52,7 @@ def execute(flags: Any, header: Mapping[str, str], words: list[str]) -> None:
         dry_run(header, work.anchored(setup), config, flags.new.seeds)
     else:
         limits = limits_of(setup.budget, setup.until)
-        if flags.new.workers is not None:
+        if flags.new.workers is not None and flags.new.seeds > 1:
             return begin_by_workers(flags.new, header, setup, config, limits)
         for one in work.setups(flags.new, setup):
             begin(flags.new, header, one, config, limits)
@@ -68,13 +68,24 @@ def refuse(flags: Any, method: str, words: list[str]) -> None:
     if flags.together:
         raise InputError(f"--together is for searches that train a supernet; {method} takes --seeds alone")
     trained = field_names(Config)
-    if flags.new.workers is not None and flags.config.truth is not None:
-        raise InputError("--workers has no effect if a table scores; leave it out")
+    if flags.new.workers is not None:
+        refuse_workers(flags.config, flags.new.seeds, flags.new.workers, flags.setup.budget)
     if flags.config.truth is not None:
         refuse_useless(words, (*OF_IMAGES, *trained), "a table scores")
     if flags.config.shared_weights is not None:
         left = [name for name in trained if name not in WITH_SUPERNET]
         refuse_useless(words, (*OF_IMAGES, *left), "a supernet scores")
+
+
+def refuse_workers(config: Any, seeds: int, words: str, budget: str | None) -> None:
+    """Raises InputError for workers that would have nothing to do, or that are not there. words: of --workers."""
+    if config.truth is not None:
+        raise InputError("--workers has no effect if a table scores; leave it out")
+    if seeds == 1 and config.shared_weights is not None:
+        raise InputError("--workers has no effect on one seed that a supernet scores; give --seeds 4, or leave it out")
+    if seeds == 1 and flat(config).get("batch") == 1:
+        raise InputError("--workers has no effect on one seed with --batch 1; give --batch 8, or leave it out")
+    by_workers.check_use(words, budget)
 
 
 def refuse_useless(words: Sequence[str], names: Iterable[str], why: str) -> None:
@@ -133,14 +144,15 @@ def begin(flags: work.NewRun, header: Mapping[str, str], setup: Setup, config: A
     what = f"{header['method']}-{table}" if table else header["method"]
     more = {"method": header["method"], "space": header["space"], "parent": config.shared_weights}
     run = work.begin_run(flags, what, setup, config, **more)
-    run.limits = limits
+    run.limits, run.workers = limits, flags.workers
+    if flags.workers is not None:
+        by_workers.say_crowded(flags.workers, run.environment["threads"])
     with work.reporting_stops(run, fresh=True):
         run_search(run, config, data)
 
 
 def begin_by_workers(flags: work.NewRun, header: Mapping[str, str], setup: Setup, config: Any, limits: Limits) -> None:
-    """New runs of all seeds, by --workers. Raises InputError for a single seed."""
-    by_workers.check(flags, setup, header["method"])
+    """New runs of all seeds, by --workers."""
     work.use_threads(setup.threads)
     check(header, setup, config, load(setup, config))
     more = {"method": header["method"], "space": header["space"], "parent": config.shared_weights}
@@ -259,6 +271,9 @@ def print_result(run: Run, config: Any) -> None:
 
 
 def resume(run: Run, config: Any) -> None:
-    """Resumes a stopped search by trials."""
+    """Resumes a stopped search by trials. Raises InputError for workers that would have nothing to do."""
+    if run.workers is not None:
+        refuse_workers(config, 1, run.workers, None)
+        by_workers.say_crowded(run.workers, run.environment["threads"])
     with work.reporting_stops(run, fresh=False):
         run_search(run, config, load(run.setup, config))

@@ -9,6 +9,7 @@ from dartboard.commands.flags import first_word, parse
 from dartboard.commands.work import use_threads
 from dartboard.config import parse_budget, parse_duration
 from dartboard.errors import InputError, unknown
+from dartboard.methods import METHODS
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
 from dartboard.runs.workers import check_workers
@@ -65,8 +66,7 @@ def execute(words: list[str]) -> None:
         return compare.resume(Path(flags.run), limits)
     with Run.open(Path(flags.run), write=True) as run:
         run.limits = limits
-        if flags.workers is not None:
-            raise InputError(f"--workers has no effect on {flags.run}, which is one run; leave it out")
+        run.workers = flags.workers
         resume_run(run)
 
 
@@ -84,6 +84,9 @@ def is_several(folder: Path) -> bool:
 
 def resume_run(run: Run) -> None:
     """Resumes a run that is open for writing."""
+    method = METHODS.get(str(run.method))
+    if run.workers is not None and not (method and method.by_trials):
+        raise InputError(f"--workers has no effect on {run.folder}, which is one run; leave it out")
     use_threads(run.setup.threads or run.environment.get("threads"))
     if run.done:
         print(f"{run.folder} is already finished")

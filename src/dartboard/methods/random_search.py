@@ -72,10 +72,10 @@ def search(
     draw = drawing(space, (*limits_from(config.limit), *limits), f.cost)
     state = trials.begin(run, proposer(config, space, draw, trials.first_stream(run.seed)))
     with trials.at_work(config, run, state, f) as score_all:
-        for i in trials.batches(state, config.trials):
-            # 1. draw a_i: every choice uniformly at random from its options
-            a = state.proposer.ask(trials.streams(run, i))
-            # 2. score a_i: f(a_i), on the validation images
-            score_all(i, a)
+        n = range(state.done, config.trials)
+        # 1. draw a_i: every choice uniformly at random from its options
+        a = (a_i for i in n for a_i in state.proposer.ask(trials.streams(run, [i])))
+        # 2. score a_i: f(a_i), on the validation images
+        score_all(n, a, independent=True)
     # return the a_i with the largest f(a_i)
     return trials.finish(run, state, f)

@@ -138,7 +138,7 @@ def connected(address: str) -> Any:
             ray.init(num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
         else:
             ray.init(reachable(address), **quiet)
-    except (ImportError, ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises errors of many kinds, and plain ones
         raise InputError(f"--workers {address}: {str(error)[:200]}; start a cluster, or give a number") from error
     return ray
 

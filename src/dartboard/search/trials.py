@@ -6,10 +6,11 @@ by a training of its own, which learns on train and is scored on val.
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -32,6 +33,7 @@ from dartboard.scoring.scorers import Score, Scorer, by_shared_weights, by_table
 from dartboard.scoring.tables import Table, read_truth, split_column
 from dartboard.search import supernets, trial_log
 from dartboard.search.proposals import Proposer, Trial
+from dartboard.search.trials_by_workers import crew_of, scored
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.tasks import task_of
 from dartboard.training import from_scratch, loop, presets
@@ -86,11 +88,12 @@ class Settings(from_scratch.Config):
 @dataclass(frozen=True)
 class Scoring:
     """How the architectures of a run are scored. cost: their counts, at the sizes that are scored; shown: what the
-    line of the result says of the best one besides its score."""
+    line of the result says of the best one besides its score; trains: whether it is trained for its score."""
 
     scorer: Scorer
     cost: Callable[[Architecture], Cost]
     shown: Callable[[Architecture], Mapping[str, Any]] = lambda architecture: {}
+    trains: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,7 @@ def scoring_of(
         found = supernet_of(parent, space, data, run)
         return Scoring(by_supernet(found, config, data, run), partial(cost_of, *sizes_of(parent), data))
     task_of(config, data).check("train")
-    return Scoring(by_training(training_of(config), data, run), cost)
+    return Scoring(by_training(training_of(config), data, run), cost, trains=True)
 
 
 def training_of(config: Settings) -> from_scratch.Config:
@@ -294,7 +297,7 @@ def save(run: Run, state: TrialState) -> None:
 
 # --- The loop ---------------------------------------------------------------------------------------------------------
 
-ScoreAll = Callable[[Sequence[int], Sequence[Architecture]], list[Trial]]
+ScoreAll = Callable[..., list[Trial]]  # see `at_work`
 
 
 def batches(state: TrialState, num_trials: int, size: int = 1) -> Iterator[range]:
@@ -323,19 +326,21 @@ def at_work(config: Settings, run: Run, state: TrialState, scoring: Scoring) -> 
     """Surrounds the loop: handles signals and memory, shows the progress. Raises as `Run.guarded`.
 
     Gives `score_all(numbers, candidates)`: the trials of a batch in the order of their numbers. Each is recorded when
-    it is over; those that were over before the run stopped are not scored again.
+    it and those before it are over; those that were over before the run stopped are not scored again. A method that
+    learns nothing from a trial gives all of them at once, drawn one by one, and `independent=True`.
     """
 
-    def score_all(numbers: Sequence[int], candidates: Sequence[Architecture]) -> list[Trial]:
+    def score_all(numbers: Sequence[int], candidates: Iterable[Architecture], independent: bool = False) -> list[Trial]:
         state.batch = [trial for trial in state.batch if trial.number in numbers]
-        left = list(zip(numbers, candidates, strict=True))[len(state.batch) :]
-        for number, architecture in left:
-            trial = Trial(number, architecture, scoring.scorer(architecture, number))
-            record(config, run, state, trial, scoring.cost(architecture), progress)
+        left = islice(zip(numbers, candidates, strict=True), len(state.batch), None)
+        with closing(scored(run, scoring.scorer, left, crew)) as found:
+            for trial in found:
+                state.batch = [] if independent else state.batch
+                record(config, run, state, trial, scoring.cost(trial.architecture), progress)
         return state.batch
 
     progress_ = run.progress(total_steps=config.trials, total_epochs=config.trials, unit="trial")
-    with run.guarded(), progress_ as progress:
+    with crew_of(run, scoring.trains) as crew, run.guarded(), progress_ as progress:
         yield score_all
 
 
