@@ -1,6 +1,7 @@
 """`dartboard compare` on data: searches at equal cost, trainings of what they found, budgets of each kind."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from dartboard import formats
 from dartboard.cli import main
 from dartboard.commands import compare_budgets
 from dartboard.config import Setup
-from dartboard.errors import InterruptedRunError
+from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import darts, random_search
 from dartboard.runs.limits import Limits
 from dartboard.runs.run import Run
@@ -19,6 +20,7 @@ from dartboard.studies import compare_on_data
 from dartboard.studies.comparison_folder import ComparisonFolder
 from dartboard.studies.comparison_values import comparison_of
 from dartboard.studies.contenders import Comparison
+from dartboard.studies.equal_settings import of_runs
 from dartboard.training import dry_run
 
 DATA = ["--data", "digits", "--max-images", "64", "--device", "cpu"]  # half of the images to train on, half is val
@@ -89,6 +91,24 @@ def test_the_largest_of_the_random_draws_is_trained_too(tmp_path: Path) -> None:
     assert training.environment["drawn"] == largest["trial"]
     [repetition] = found(tmp_path / "out").contenders[1].repetitions
     assert repetition.result == training.metrics()[-1]["test_accuracy"] and repetition.cost == 3.0
+
+
+def test_trainings_are_compared_in_groups_of_their_searches_settings(tmp_path: Path) -> None:
+    assert main(words(tmp_path / "out", "2trials", seeds=2)) == 0
+    folders = sorted((tmp_path / "out" / "trainings").iterdir())
+    found = of_runs(folders)
+    assert [(one.label, len(one.repetitions)) for one in found.contenders] == [
+        ("most multiply-adds", 2),
+        ("random_search", 2),
+    ]
+    by_seed = [
+        [each.result for each in one.repetitions]
+        for one in comparison_of(ComparisonFolder.open(tmp_path / "out")).contenders
+    ]
+    assert [[each.result for each in one.repetitions] for one in found.contenders] == by_seed[::-1]
+    assert (found.unit, found.result_is) == ("seconds", "test accuracy of the found architecture")
+    with pytest.raises(InputError, match=r"is a search on data, .*; give the training: dartboard train"):
+        of_runs([tmp_path / "out/runs/random_search-s0"])
 
 
 def test_steps_are_those_of_all_trainings_and_alpha_is_counted(tmp_path: Path) -> None:
@@ -215,6 +235,14 @@ def test_wrong_input_is_one_line(name: str, tmp_path: Path, capsys: pytest.Captu
     given, more, text = REFUSED[name]
     assert text in refused(capsys, words(tmp_path / "out", *given, **more))  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()
+
+
+def test_a_space_that_a_method_cannot_search_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SPACES, "nasbench201", replace(SPACES["nasbench201"], kinds=frozenset()))
+    said = refused(capsys, words(tmp_path / "out", "9steps", methods="random_search,darts"))
+    assert "darts needs a supernet that computes a mixture" in said
 
 
 def test_a_file_has_settings_of_one_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

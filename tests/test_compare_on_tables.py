@@ -30,6 +30,7 @@ from dartboard.studies.budgets import Budget, parse_size
 from dartboard.studies.comparison_folder import ComparisonFolder
 from dartboard.studies.comparison_values import comparison_of
 from dartboard.studies.contenders import Comparison
+from dartboard.studies.countdown import Countdown
 from dartboard.studies.pieces import Pieces
 from dartboard.studies.values_on_table import best_so_far
 
@@ -282,3 +283,11 @@ def test_flags_of_trainings_are_refused_on_a_table(
     assert main(["compare"]) == 2
     assert "name the methods" in capsys.readouterr().err
     assert "--epochs has no effect if a table scores" in refused(capsys, *words(truth, tmp_path, "--epochs", "3"))
+
+
+def test_the_time_left_is_said_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    shown = Countdown(10, "seeds", now=lambda: now[0])
+    for now[0], number in ((4.0, 2), (12.0, 2), (13.0, 2), (40.0, 4)):
+        shown.advance("of reinforce", number)
+    assert capsys.readouterr().out == "4 of 10 seeds done, the last one of reinforce; about 18 s left\n"

@@ -16,6 +16,7 @@ from dartboard.errors import InputError, TakenError
 from dartboard.paths import quoted
 from dartboard.runs.atomic_files import make_folders, replace_file
 from dartboard.runs.limits import Limits, limits_of
+from dartboard.studies.budgets import counted
 from dartboard.studies.comparison_folder import ComparisonFolder, is_comparison, locked
 
 if TYPE_CHECKING:
@@ -176,8 +177,8 @@ def run_comparison(one: ComparisonFolder, limits: Limits) -> None:
     from dartboard.studies.comparison_values import comparison_of
 
     plan, on = one.plan, compare_on_data if one.plan.truth is None else compare_on_table
-    contenders = ", ".join(plan.searched)
-    print(f"compare {contenders} on {plan.space}, {plan.budget} each, {plan.seeds} seeds, in {one.folder}", flush=True)
+    methods, seeds = ", ".join(plan.searched), counted(plan.seeds, "seed")
+    print(f"compare {methods} on {plan.space}, {plan.budget} each, {seeds}, in {one.folder}", flush=True)
     with reporting_stops(f"dartboard resume {quoted(one.folder)}"), locked(one.folder):
         on.work_on(one, limits)
         write_findings(comparison_of(one), one.folder)

@@ -55,7 +55,7 @@ def is_done(folder: Path) -> bool:
 def work_on(one: ComparisonFolder, limits: Limits, workers: str | None = None) -> None:
     """Does what is left. Raises InputError, CannotContinueError, InterruptedRunError (all is saved)."""
     pieces = list(pieces_left(one))
-    shown = Countdown(len(pieces), "search", every_s=0.0)
+    shown = Countdown(len(pieces), "searches", every_s=0.0)
     for index, _ in compare_pieces.done(f"{__name__}:run_piece", pieces, workers, one.threads, limits=limits):
         shown.advance(f"{pieces[index]['method']}, seed {pieces[index]['seed']}")
 
@@ -149,7 +149,7 @@ def finish_in_time(one: ComparisonFolder, run: Run) -> None:
         raise InputError(f"{text}; start a new comparison with a larger --budget or smaller trainings")
     best = max(lines, key=lambda line: float(line["score"]))  # the first of equal ones
     told = {name: best[name] for name in ("trial", "score", "source", "params", "macs")}
-    run.finish(formats.read(best["architecture"])[0], **told, elapsed_s=best["worked_s"])
+    run.finish(formats.read(best["architecture"])[0], **told, elapsed_s=run.elapsed_s)
     shutil.rmtree(run.folder / "trials" / f"{len(all_trials(run)):04d}", ignore_errors=True)  # was at work, half done
 
 
@@ -194,7 +194,8 @@ def train(
     folder = training_folder(one, name, seed)
     if is_done(folder):
         return
-    print(f"train what {name} found on {data.name}, seed {seed}, in {folder}", flush=True)
+    what = "the largest architecture that was drawn" if name == MOST_MACS else f"what {name} found"
+    print(f"train {what} on {data.name}, seed {seed}, in {folder}", flush=True)
     config = build(Config, dict(one.train))
     parent = search_folder(one, BASELINE if name == MOST_MACS else name, seed)
     more = {"command": "train", "parent": parent, "architecture": architecture, "drawn": drawn}

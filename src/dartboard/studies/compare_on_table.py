@@ -79,13 +79,13 @@ def work_on(one: ComparisonFolder, limits: Limits, workers: str | None = None) -
     known_of(one)
     pieces = list(pieces_left(one))
     files = {method: trials_done(one, method) for method in one.plan.searched}
-    shown = Countdown(sum(len(piece["seeds"]) for piece in pieces), "seed")
+    shown = Countdown(sum(len(piece["seeds"]) for piece in pieces), "seeds")
     for index, found in compare_pieces.done(f"{__name__}:run_seeds", pieces, workers, one.threads, limits=limits):
         piece = pieces[index]
         each_s = found["seconds"] / len(piece["seeds"])
         lines = zip(piece["seeds"], found["trials"], strict=True)
         files[piece["method"]].add_all({str(seed): {"trials": row, "seconds": each_s} for seed, row in lines})
-        shown.advance(piece["method"], len(piece["seeds"]))
+        shown.advance(f"of {piece['method']}", len(piece["seeds"]))
 
 
 def pieces_left(one: ComparisonFolder) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ def comparison_of(one: ComparisonFolder) -> Comparison:
     scored_by, result_is = on.words_of(one)
     where = one.setup.data if one.plan.truth is None else "a table"
     return Comparison(
-        title=f"{', '.join(one.plan.methods)} on {one.plan.space}, scored by {where}",
+        title=f"{', '.join(one.plan.methods)}, scored by {where}",
         space=one.plan.space,
         unit=one.plan.unit,
         budget=one.plan.amount,

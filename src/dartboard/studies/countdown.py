@@ -11,11 +11,11 @@ EVERY_S = 10.0  # between two lines
 
 @dataclass
 class Countdown:
-    """Counts work that is done. total: of this process; one: what is counted, in the singular; every_s: seconds between
+    """Counts work that is done. total: of this process; what: is counted, in the plural; every_s: seconds between
     two lines at least."""
 
     total: int
-    one: str
+    what: str
     every_s: float = EVERY_S
     now: Callable[[], float] = time.monotonic
     done: int = 0
@@ -25,14 +25,14 @@ class Countdown:
     def __post_init__(self) -> None:
         self.began_s = self.said_s = self.now()
 
-    def advance(self, what: str, number: int = 1) -> None:
-        """So much more is done of `what`; a line says so if the last one is some seconds ago."""
+    def advance(self, last: str, number: int = 1) -> None:
+        """So much more is done, the last of it `last`; a line says so if the one before is some seconds ago."""
         self.done += number
         if self.done < self.total and self.now() - self.said_s >= self.every_s:
             self.said_s = self.now()
-            print(self.line(what), flush=True)
+            print(self.line(last), flush=True)
 
-    def line(self, what: str) -> str:
+    def line(self, last: str) -> str:
         left_s = (self.now() - self.began_s) / self.done * (self.total - self.done)
-        text = f"{self.done:,} of {self.total:,} {self.one}s done, the last of {what}"
+        text = f"{self.done:,} of {self.total:,} {self.what} done, the last one {last}"
         return f"{text}; about {seconds_in_words(left_s)} left"

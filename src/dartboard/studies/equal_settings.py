@@ -158,6 +158,7 @@ def found_in(run: Run) -> Found:
     last, architecture = run.metrics()[-1], run.architecture
     assert architecture is not None  # a finished search has one, and a training is of one
     text = formats.write(architecture, FAMILIES[architecture.space].notation)
+    largest = run.environment.get("drawn") is not None  # in a comparison, of the draws of random search
     if run.command == "search":
         if "shown" not in last:
             what = f"{run.folder} is a search on data, whose architecture must be trained to be compared"
@@ -172,7 +173,7 @@ def found_in(run: Run) -> Found:
         seconds = parent.metrics()[-1].get("elapsed_s")
         cost, result = float(seconds or 0.0), last["test_accuracy"]
     made = Repetition(run.seed, result, cost, seconds, architecture=text, folder=str(run.folder))
-    return Found(name, role_of(name), settings, made)
+    return Found(LARGEST, LARGEST, settings, made) if largest else Found(name, role_of(name), settings, made)
 
 
 def search_of(run: Run) -> Run:

@@ -8,6 +8,7 @@ from dartboard import formats
 from dartboard.methods import METHODS
 from dartboard.runs.run import CONFIG, Run
 from dartboard.spaces.families import FAMILIES
+from dartboard.studies.budgets import counted
 from dartboard.studies.compare_on_data import MOST_MACS, PEAK, is_done, search_folder, training_folder, trial_lines
 from dartboard.studies.comparison_folder import BASELINE, LARGEST, ComparisonFolder, module_of, role_of
 from dartboard.studies.contenders import Contender, Repetition
@@ -28,10 +29,10 @@ def contenders_of(one: ComparisonFolder) -> tuple[Contender, ...]:
 
 def words_of(one: ComparisonFolder) -> tuple[str, str]:
     """What scores, and what the result of a seed is."""
-    epochs = one.train["epochs"]
+    epochs = counted(int(one.train["epochs"]), "epoch")
     return (
         f"the val images of {one.setup.data}",
-        f"test accuracy of the found architecture, trained for {epochs} epochs",
+        f"test accuracy of the found architecture, trained for {epochs}",
     )
 
 
