@@ -54,9 +54,9 @@ def support(found: Standings) -> str:
     shown = [(other, test) for other, test in known if test.shown]
     if len(shown) == len(others):
         worst = max(test.holm or 0.0 for _, test in shown)
-        return f"Paired tests support it against {everyone(shown, others)} (p ≤ {p_words(worst)} after Holm)."
+        return f"Paired tests support it against {everyone(others)} (p ≤ {p_words(worst)} after Holm)."
     if not shown:
-        return f"Paired tests do not support that {best.label} is better than any other contender."
+        return f"Paired tests do not support that {best.label} is better than {everyone(others, 'any')}."
     left = [other.label for other in others if other.label not in {one.label for one, _ in shown}]
     return (
         f"Paired tests support that {best.label} is better than {listed([other.label for other, _ in shown])}, "
@@ -64,8 +64,8 @@ def support(found: Standings) -> str:
     )
 
 
-def everyone(shown: list[tuple[Standing, PairTest]], others: list[Standing]) -> str:
-    return shown[0][0].label if len(others) == 1 else f"every other contender, {len(others)} in number"
+def everyone(others: list[Standing], which: str = "each") -> str:
+    return others[0].label if len(others) == 1 else f"{which} of the {len(others)} others"
 
 
 def listed(labels: list[str], last: str = "and") -> str:

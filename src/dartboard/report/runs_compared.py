@@ -60,7 +60,7 @@ MEASURE = ("data", "space", "truth", "shared_weights", "images (train, val, test
 
 def compared(kind: Kind, groups: Sequence[tuple[str, Group]]) -> Compared:
     """groups: each with the name of what it trained or searched with."""
-    labels = [group.label or name for name, group in groups]
+    labels = [(group.label or name).removeprefix("method = ") for name, group in groups]
     contenders = tuple(
         Contender(label, tuple(repetition(kind, facts) for facts in group.runs), "method", name, group.settings)
         for label, (name, group) in zip(labels, groups, strict=True)
@@ -131,7 +131,7 @@ def groups_sheet(parts: Sequence[Compared]) -> Sheet:
     """A row for each group of equal settings: what it is, n, mean, spread, interval, size, time."""
     images = images_of(parts)
     share, ends = partial(words.percent, images=images), partial(interval_words, decimals=words.decimals(images))
-    several = any(part.several for part in parts)
+    several, sized = any(part.several for part in parts), any(part.kind == "training" for part in parts)
     columns = (
         Column("kind" if len(parts) > 1 else "", "kind"),
         Column("architecture" if all(part.kind == "training" for part in parts) else "group", "group"),
@@ -141,7 +141,8 @@ def groups_sheet(parts: Sequence[Compared]) -> Sheet:
         Column("min", "min_accuracy", share), Column("max", "max_accuracy", share),
         Column("95 % interval", "", ends), Column("", "interval_95_low_accuracy"),
         Column("", "interval_95_high_accuracy"), Column("", "interval_by"),
-        Column("parameters", "parameters", words.short_count), Column("multiply-adds", "macs", words.short_count),
+        Column("parameters" if sized else "", "parameters", words.short_count),
+        Column("multiply-adds" if sized else "", "macs", words.short_count),
         Column("mean time", "mean_time_s", words.duration),
     )  # fmt: skip
     what = capital(listed_measures(parts))
@@ -165,7 +166,8 @@ def rows_of(part: Compared) -> list[tuple[Any, ...]]:
 def group_row(part: Compared, name: str, group: Group, one: Standing) -> tuple[Any, ...]:
     interval, results = one.interval, one.results
     ends = (None, None, None) if interval is None else (interval.low, interval.high, interval.how)
-    sizes = [finite(group.runs[0].result.get(key)) for key in ("params", "macs")]
+    trained_one = part.kind == "training"  # every search of a group has an architecture of its own
+    sizes = [finite(group.runs[0].result.get(key)) if trained_one else None for key in ("params", "macs")]
     return (
         part.kind, name, group.settings, one.n, len(group.runs), part.found.comparison.result_is,
         one.mean, one.spread, min(results, default=None), max(results, default=None), interval, *ends,
