@@ -85,7 +85,8 @@ def recipe_of(found: Found) -> tuple[Any, tuple[str, ...]]:
     """The settings of a training by the data set's preset, and the flags that make it fit these images."""
     from dartboard.training.from_scratch import Config
 
-    recipe = build(Config, presets.PRESETS[check_name(found.run.setup.data)[0]])
+    asked = FAMILIES[found.architecture.space].training  # what the command `train` lays over the preset by itself
+    recipe = build(Config, {**presets.PRESETS[check_name(found.run.setup.data)[0]], **asked})
     changes: dict[str, Any] = {}
     if recipe.batch_size > found.images:
         changes["batch_size"] = min(found.config.batch_size, found.images)
@@ -94,9 +95,6 @@ def recipe_of(found: Found) -> tuple[Any, tuple[str, ...]]:
     for name in ("crop_padding", "flip"):  # what the search was given of them
         if getattr(found.config, name, getattr(recipe, name)) != getattr(recipe, name):
             changes[name] = getattr(found.config, name)
-    for name, value in FAMILIES[found.architecture.space].training.items():
-        if getattr(recipe, name) != value:
-            changes[name] = value
     return replace(recipe, **changes), tuple(word for name in changes for word in flag(name, changes[name]))
 
 
