@@ -264,6 +264,12 @@ def test_seeds_make_a_run_each(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert Run.open("some-s4").done and not Run.open("some-s5").done
 
 
+def test_a_folder_of_data_that_nothing_is_read_from_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for words in (["search", "darts"], ["train", "DARTS_V1"]):
+        assert main([*words, *ONE_STEP, "--data-dir", str(tmp_path), "--out", words[0]]) == 0
+        assert "note: digits does not use data_dir\n" in capsys.readouterr().out
+
+
 def test_a_training_names_its_parent(tmp_path: Path) -> None:
     assert main(["search", "darts", *TINY, "--epochs", "1", "--out", "found"]) == 0
     assert main(["train", "found", *ONE_STEP, "--out", "trained"]) == 0

@@ -1,6 +1,7 @@
 """Which files of a folder are images: told by their content, others counted and named."""
 
 import os
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 from dartboard.data import decoding, load_data
 from dartboard.data.class_folders import SUFFIXES, is_image
 from dartboard.data.decoding import FORMATS, holds_image, read_image
+from dartboard.data.folders import Listing, listing_notes
 from dartboard.errors import InputError
 
 
@@ -79,6 +81,11 @@ def test_other_files_are_counted_and_named_by_their_endings(tmp_path):
         (tmp_path / "dog" / "deep" / f"{number}.x{number}").touch()
     (note,) = load_data(f"images:{tmp_path}").notes
     assert note.startswith("510 files are not images") and len(note) < 200
+
+
+def test_a_single_file_that_is_no_image_is_named_in_the_singular() -> None:
+    notes = listing_notes({"train": Listing((), (), Counter({".txt": 1}))})
+    assert notes == ("1 file is not an image and is skipped: 1 .txt",)
 
 
 def test_images_of_another_ending_count_beside_the_usual_ones(tmp_path):

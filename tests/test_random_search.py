@@ -362,6 +362,15 @@ def test_without_a_folder_the_run_is_named_for_the_table(
     }  # fmt: skip
 
 
+def test_what_a_table_scored_is_not_trained_on_images_that_nobody_named(
+    small_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search(tmp_path / "run", space=SMALL, truth=str(small_table), trials=2, setup=Setup(data="none"))
+    assert main(["train", str(tmp_path / "run"), "--print-config"]) == 2
+    assert "was scored by a table, without images; give --data, such as digits" in capsys.readouterr().err
+    assert main(["train", str(tmp_path / "run"), "--print-config", "--data", "digits"]) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -26,6 +26,8 @@ WRONG = {
     "search darts --epoch 3": "unknown flag '--epoch'; did you mean '--epochs'?",
     "search darts -e 3": "unknown flag '-e'",
     "search darts darts": "unexpected word 'darts'",
+    "search darts --truth table.csv": "one by one, and darts is none; give random_search",
+    "search darts --space nasbench201 --trials=3": ", or leave --trials out",
     "search darts --epochs": "--epochs",
     "search darts --epochs three": "--epochs is 'three'; give a whole number",
     "search darts --epochs 2.5": "--epochs is '2.5'; give a whole number",

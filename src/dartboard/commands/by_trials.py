@@ -10,7 +10,7 @@ from dartboard.commands.flags import given, resolved
 from dartboard.config import Setup, field_names, flag, flat
 from dartboard.data.names import NO_DATA
 from dartboard.errors import InputError
-from dartboard.methods import method_module
+from dartboard.methods import METHODS, method_module
 from dartboard.paths import expanded
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # Fields of a Setup that select the images: without effect if a table scores, or the supernet of a search.
 OF_IMAGES = ("data", "data_dir", "download", "image_size", "max_classes", "stream", "official_split", "max_images")
+OWN = ("--truth", "--shared-weights", "--trials", "--limit")  # flags of these methods that no other has
 WITH_SUPERNET = ("batch_size", "channels_last")  # fields of a training's Config that scores by shared weights use
 
 
@@ -40,6 +41,16 @@ def refuse_early(words: list[str], space: str) -> None:
         read_truth(truth, SPACES[space].family)
     if weights is not None:
         Run.open(expanded(weights))
+
+
+def refuse_for_others(words: Sequence[str], method: str) -> None:
+    """Raises InputError, with the methods that have it, for a flag that a method of another kind does not have."""
+    typed = {word.split("=")[0].replace("_", "-") for word in words}
+    for name in OWN:
+        if name in typed:
+            able = ", ".join(one for one, known in METHODS.items() if known.by_trials)
+            text = f"{name} is for methods that score architectures one by one, and {method} is none"
+            raise InputError(f"{text}; give {able}, or leave {name} out")
 
 
 def execute(flags: Any, header: Mapping[str, str], words: list[str]) -> None:

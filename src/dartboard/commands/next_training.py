@@ -86,7 +86,8 @@ def recipe_of(found: Found) -> tuple[Any, tuple[str, ...]]:
     from dartboard.training.from_scratch import Config
 
     family, preset = FAMILIES[found.architecture.space], presets.PRESETS[check_name(found.run.setup.data)[0]]
-    recipe = build(Config, {**family.defaults, **preset})
+    # `train` lays what the family asks for over the preset by itself
+    recipe = build(Config, {**family.defaults, **preset, **family.training})
     changes: dict[str, Any] = {}
     if recipe.batch_size > found.images:
         changes["batch_size"] = min(found.config.batch_size, found.images)
@@ -95,9 +96,6 @@ def recipe_of(found: Found) -> tuple[Any, tuple[str, ...]]:
     for name in ("crop_padding", "flip"):  # what the search was given of them
         if getattr(found.config, name, getattr(recipe, name)) != getattr(recipe, name):
             changes[name] = getattr(found.config, name)
-    for name, value in family.training.items():
-        if getattr(recipe, name) != value:
-            changes[name] = value
     return replace(recipe, **changes), tuple(word for name in changes for word in flag(name, changes[name]))
 
 

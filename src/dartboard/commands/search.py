@@ -139,6 +139,8 @@ def refuse_early(words: list[str], method: str, space: str) -> None:
     check_pair(method, space)
     if METHODS[method].by_trials:
         by_trials.refuse_early(words, space)
+    else:
+        by_trials.refuse_for_others(words, method)
     if (data := given(words, "--data")) is not None:
         check_name(data)
 

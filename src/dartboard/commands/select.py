@@ -265,8 +265,9 @@ def print_result(selection: Selection, found: Mapping[str, Any]) -> None:
     print(cost_words(found))
     plan_training(selection, run)
     print(f"report: {write(selection)}")
-    print(f"train it: {next_training.command(selection.folder, vars(run.setup))}")
-    if remark := next_training.remark(selection.folder, vars(run.setup)):
+    given = {**vars(run.setup), "threads": selection.setup.threads}
+    print(f"train it: {next_training.command(selection.folder, given)}")
+    if remark := next_training.remark(selection.folder, given):
         print(f"this trains {remark}")
 
 

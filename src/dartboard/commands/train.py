@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 from dartboard import formats
 from dartboard.commands import by_workers, dryrun, work
 from dartboard.commands.flags import first_word, given, layered, parse, resolved, with_needs
-from dartboard.config import Setup, build
-from dartboard.data.names import check_name
+from dartboard.config import Setup, build, from_toml
+from dartboard.data.names import NO_DATA, check_name
 from dartboard.errors import InputError
 from dartboard.formats.files import parent_of
 from dartboard.runs.known_speeds import remember, say_known
 from dartboard.runs.limits import Limits, limits_of
-from dartboard.runs.run import Run
+from dartboard.runs.run import CONFIG, Run
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies.selection import search_of
@@ -83,6 +83,15 @@ def refuse_early(words: list[str]) -> None:
         check_name(data)
     if (name := first_word(words, SWITCHES)) is not None:
         formats.resolve(name)
+        if given(words, "--data") is None and given(words, "--config") is None:
+            refuse_without_data(name)
+
+
+def refuse_without_data(arch: str) -> None:
+    """Raises InputError for the run of a search that a table scored: it names no images to train on."""
+    folder = search_of(parent_of(arch))
+    if folder is not None and (folder / CONFIG).is_file() and from_toml(folder / CONFIG).get("data") == NO_DATA:
+        raise InputError(f"the search in {folder} was scored by a table, without images; give --data, such as digits")
 
 
 def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limits: Limits) -> None:

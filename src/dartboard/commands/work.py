@@ -127,12 +127,13 @@ def load(setup: Setup, value_range: tuple[float, float] | None = None) -> "Data"
 
 
 def announce(data: "Data") -> None:
-    """Prints the contents of a folder of images: classes, images of each split, and notes."""
-    if data.name.startswith(FOLDER_PREFIX):
-        from dartboard.data.contents import in_lines
+    """Prints the notes of a data set; of a folder of images also its classes, and the images of each split."""
+    from dartboard.data.contents import in_lines, notes_in_lines
 
-        encoding = sys.stdout.encoding or "utf-8"  # names of folders may hold letters that a terminal does not have
-        print("\n".join(in_lines(data)).encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    lines = in_lines(data) if data.name.startswith(FOLDER_PREFIX) else notes_in_lines(data)
+    encoding = sys.stdout.encoding or "utf-8"  # names of folders may hold letters that a terminal does not have
+    for line in lines:
+        print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 def load_or_shapes(setup: Setup) -> "Data":

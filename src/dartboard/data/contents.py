@@ -15,7 +15,11 @@ def in_lines(data: Data) -> list[str]:
     each = ", ".join(f"{name} {of_each_class(split, data.num_classes)}" for name, split in splits.items())
     classes = f"{data.num_classes:,} classes ({classes_in_words(data.class_names)})"
     counts = f"{data.name}: {classes}; {images} images; of each class: {each}"
-    return [counts, *(f"note: {note}" for note in data.notes)]
+    return [counts, *notes_in_lines(data)]
+
+
+def notes_in_lines(data: Data) -> list[str]:
+    return [f"note: {note}" for note in data.notes]
 
 
 def classes_in_words(names: tuple[str, ...]) -> str:

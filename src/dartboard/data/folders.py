@@ -221,7 +221,8 @@ def listing_notes(listings: dict[str, Listing]) -> tuple[str, ...]:
     others = sum((listing.others for listing in listings.values()), Counter[str]())
     notes = tuple(note for listing in listings.values() for note in listing.notes)
     number = others.total()
-    return (*notes, f"{number:,} files are not images and are skipped: {files_in_words(others)}") if number else notes
+    what = "1 file is not an image and is" if number == 1 else f"{number:,} files are not images and are"
+    return (*notes, f"{what} skipped: {files_in_words(others)}") if number else notes
 
 
 def deep_colour_notes(root: Path, files: Sequence[str]) -> tuple[str, ...]:

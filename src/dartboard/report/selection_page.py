@@ -16,7 +16,14 @@ from dartboard.report.measures import spread
 from dartboard.report.sheets import Column, Sheet
 from dartboard.studies.selection import Selection, read_result
 
-PLACES = (("answer", "Answer"), ("seeds", "Seeds"), ("cells", "Cells"), ("cost", "Cost"), ("conditions", "Conditions"))
+PLACES = (
+    ("answer", "Answer"),
+    ("seeds", "Seeds"),
+    ("cells", "Cells"),
+    ("cost", "Cost"),
+    ("trainings", "Trainings"),
+    ("conditions", "Conditions"),
+)
 PROTOCOL = (
     "Each seed's architecture was trained from scratch on the train images alone and scored on val, with the data, the "
     "splits and the seed of its search. No test image was read. The protocol is that of the DARTS paper (Liu, "
@@ -110,20 +117,23 @@ def lede(found: Found) -> str:
 def answer(selection: Selection, found: Found, searches: Sequence[Facts]) -> Html:
     """Key figures, the selected architecture, and what to do next."""
     selected = next(facts for facts in searches if facts.name == found["search"])
+    given = {**selected.config, "threads": selection.setup.threads}
     train = command(
-        next_training.command(selection.folder, selected.config),
+        next_training.command(selection.folder, given),
         "Train this architecture from scratch, and score it on the test images:",
     )
-    remark = next_training.remark(selection.folder, selected.config)
+    remark = next_training.remark(selection.folder, given)
     more = tag("p", unbroken(f"This trains {remark}"), class_="small") if remark else None
-    return join([tiles(answer_tiles(found)), caution(found), cells(selected.architecture, selected.name), train, more])
+    figures = tiles(answer_tiles(found, selected.chance))
+    return join([figures, caution(found), cells(selected.architecture, selected.name), train, more])
 
 
-def answer_tiles(found: Found) -> list[tuple[str, str, object]]:
+def answer_tiles(found: Found, chance: float | None) -> list[tuple[str, str, object]]:
     values = [float(row["val_accuracy"]) for row in found["seeds"]]
     total = found["cost"]["total"]
+    trained = f"after {words.plural(found['epochs'], 'epoch')}{words.chance_words(chance)}"
     return [
-        (f"seed {found['seed']}, on val", accuracy(found, found), f"after {words.plural(found['epochs'], 'epoch')}"),
+        (f"seed {found['seed']}, on val", accuracy(found, found), trained),
         ("all seeds, on val", words.spread_words(spread(values)), f"mean ± standard deviation, n = {len(values)}"),
         ("cost", words.duration(total["elapsed_s"]), f"{words.count(total['steps'])} steps, selection included"),
     ]
@@ -134,10 +144,12 @@ def caution(found: Found) -> Html:
     ahead = margin(found)
     clear = ahead is not None and ahead.excludes_zero
     head = "One seed is clearly better" if clear else "No seed is clearly better"
-    by = (
-        f"Seed {found['seed']} is {margin_words(found)}. The interval (Newcombe 1998) holds the chance that lies in "
-        "the val images, as if each seed had its own, and not that of another training of the same architecture."
-    )
+    by = f"Seed {found['seed']} is {margin_words(found)}."
+    if ahead is not None and ahead.estimate > 0:
+        by += (
+            " The interval (Newcombe 1998) holds the chance that lies in the val images, as if each seed had its own, "
+            "and not that of another training of the same architecture."
+        )
     biased = (
         "The accuracy of the selected one is the highest of several on images that the searches used, so it is higher "
         "than what to expect on others. Report the accuracy of its own training on the test images."
