@@ -14,8 +14,9 @@ from dartboard.commands.why import reporting_stops
 from dartboard.config import check_ranges
 from dartboard.errors import InputError, TakenError
 from dartboard.paths import quoted
-from dartboard.runs.atomic_files import make_folders, replace_file
+from dartboard.runs.atomic_files import make_folders
 from dartboard.runs.limits import Limits, limits_of
+from dartboard.runs.workers import check_there, check_workers
 from dartboard.studies.budgets import counted
 from dartboard.studies.comparison_folder import ComparisonFolder, is_comparison, locked
 
@@ -87,6 +88,8 @@ class CompareFlags:
     """Time between checkpoints within an epoch."""
     until: str | None = None
     """Save and stop this long after the start, such as 7h30m; can be resumed."""
+    workers: str | None = None
+    """Who works: a number of processes, ray, or ray://HOST[:PORT]; by default this process."""
     print_config: bool = False
     """Print the settings of the comparison as TOML, and do nothing else."""
     dry_run: bool = False
@@ -94,6 +97,7 @@ class CompareFlags:
 
     def __post_init__(self) -> None:
         check_ranges(self, seeds="[1, 100000]")
+        check_workers(self.workers)
 
 
 def execute(words: list[str]) -> None:
@@ -114,7 +118,8 @@ def execute(words: list[str]) -> None:
         return compare_estimate.print_estimate(wanted)
     if known is not None:
         known.check_same(wanted)
-    run_comparison(known or new(flags.out, wanted), limits)
+    check_there(flags.workers)
+    run_comparison(known or new(flags.out, wanted), limits, flags.workers)
 
 
 def compare_existing(flags: CompareFlags, words: Sequence[str]) -> None:
@@ -163,16 +168,16 @@ def new(out: str | None, wanted: ComparisonFolder) -> ComparisonFolder:
     raise AssertionError("there is no end of names")
 
 
-def resume(folder: Path, limits: Limits) -> None:
+def resume(folder: Path, limits: Limits, workers: str | None = None) -> None:
     """Resumes a comparison. Raises as `execute`."""
     one = ComparisonFolder.open(folder)
     one.check_settings()
     work.use_threads(one.setup.threads)
-    run_comparison(one, limits)
+    run_comparison(one, limits, workers)
 
 
-def run_comparison(one: ComparisonFolder, limits: Limits) -> None:
-    """What is left of a comparison, then its table and page."""
+def run_comparison(one: ComparisonFolder, limits: Limits, workers: str | None = None) -> None:
+    """What is left of a comparison, then its table and page. workers: the words of --workers."""
     from dartboard.studies import compare_on_data, compare_on_table
     from dartboard.studies.comparison_values import comparison_of
 
@@ -180,7 +185,7 @@ def run_comparison(one: ComparisonFolder, limits: Limits) -> None:
     methods, seeds = ", ".join(plan.searched), counted(plan.seeds, "seed")
     print(f"compare {methods} on {plan.space}, {plan.budget} each, {seeds}, in {one.folder}", flush=True)
     with reporting_stops(f"dartboard resume {quoted(one.folder)}"), locked(one.folder):
-        on.work_on(one, limits)
+        on.work_on(one, limits, workers)
         write_findings(comparison_of(one), one.folder)
 
 
@@ -188,19 +193,9 @@ def write_findings(found: "Comparison", folder: Path) -> None:
     """Writes table and page of a comparison, and prints the table."""
     for line in summary(found):
         print(line)
-    print(f"report: {write(found, folder)}")
+    from dartboard.report import comparison_page
 
-
-def write(found: "Comparison", folder: Path) -> Path:
-    """Writes table.csv, a line for each contender, and returns its path."""
-    lines = ["contender,role,n,mean_accuracy,std_accuracy"]
-    for one in found.contenders:
-        results = [each.result for each in one.repetitions if each.result is not None]
-        mean = fmean(results) if results else ""
-        spread = stdev(results) if len(results) > 1 else ""
-        lines.append(f"{one.label},{one.role},{len(results)},{mean},{spread}")
-    replace_file(folder / "table.csv", "\n".join(lines) + "\n")
-    return folder / "table.csv"
+    print(f"report: {comparison_page.write(found, folder)}")
 
 
 def summary(found: "Comparison") -> list[str]:

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 from dartboard.commands import by_trials, dryrun, work
 from dartboard.config import Setup, build
 from dartboard.errors import InputError
-from dartboard.methods import METHODS
+from dartboard.methods import METHODS, method_module
 from dartboard.runs.pace import seconds_in_words
 from dartboard.spaces import SPACES
 from dartboard.studies.budgets import MOST_TRIALS, Budget
-from dartboard.studies.comparison_folder import ComparisonFolder, module_of
+from dartboard.studies.comparison_folder import ComparisonFolder
 
 if TYPE_CHECKING:
     from dartboard.data import Data
@@ -24,7 +24,7 @@ def sized(
 
     Raises InputError for a budget that is smaller than one of them, and for batches larger than the data.
     """
-    config = build(module_of(method).Config, settings)
+    config = build(method_module(method).Config, settings)
     check_batches(config, method, data)
     if METHODS[method].by_trials and budget.unit == "trials":
         return {**settings, "trials": int(budget.amount)}

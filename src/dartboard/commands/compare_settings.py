@@ -12,14 +12,14 @@ from dartboard.config import Setup, build, field_names
 from dartboard.data.names import NO_DATA, check_name
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import check_file
-from dartboard.methods import METHODS, check_pair
+from dartboard.methods import METHODS, check_pair, method_module
 from dartboard.paths import expanded
 from dartboard.scoring.limits import limits_from
 from dartboard.scoring.tables import read_truth, split_column
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 from dartboard.studies.budgets import EXAMPLES, Budget, parse_size
-from dartboard.studies.comparison_folder import BASELINE, ComparisonFolder, Plan, module_of
+from dartboard.studies.comparison_folder import BASELINE, ComparisonFolder, Plan
 
 EXAMPLE = "dartboard compare --methods random_search --space nasbench201 --truth accuracies.csv --budget 200trials"
 MISSING = f"name the methods: {EXAMPLE}"
@@ -152,7 +152,7 @@ def wanted_on_data(flags: Any, asked: Asked, known: ComparisonFolder | None) -> 
         more = {**sizes, "limit": flags.limit} if METHODS[method].by_trials else dict(sizes)
         if not METHODS[method].by_trials:
             more.pop("epochs", None)
-        found = search_settings(asked, method, module_of(method).PRESETS[kind], more)
+        found = search_settings(asked, method, method_module(method).PRESETS[kind], more)
         searches[method] = compare_budgets.sized(asked.budget, method, asked.space, found, setup, data, known)
     one = ComparisonFolder(Path(), plan_of(flags, asked, None), searches, train_settings(flags, asked, kind), setup)
     if not flags.print_config:
@@ -194,7 +194,7 @@ def anchored(truth: str) -> str:
 def search_settings(asked: Asked, method: str, preset: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     """All settings of a method: its defaults < the preset of the data < its file < the flags. Raises InputError."""
     header = {"command": "search", "method": method, "space": asked.space}
-    found = merged(module_of(method).Config, preset, asked.files.get(method), header, more)
+    found = merged(method_module(method).Config, preset, asked.files.get(method), header, more)
     if "shared_weights" in found:
         raise InputError(f"--config {method}={asked.files[method]} scores by shared weights; leave shared_weights out")
     if "truth" in found and "truth" not in more:

@@ -63,7 +63,7 @@ def execute(words: list[str]) -> None:
     if is_comparison(Path(flags.run)):
         from dartboard.commands import compare
 
-        return compare.resume(Path(flags.run), limits)
+        return compare.resume(Path(flags.run), limits, flags.workers)
     with Run.open(Path(flags.run), write=True) as run:
         run.limits = limits
         run.workers = flags.workers

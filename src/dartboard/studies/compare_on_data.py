@@ -7,10 +7,10 @@ of the largest architecture that it drew.
 
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,16 +18,17 @@ from dartboard import formats
 from dartboard.config import Setup, build
 from dartboard.devices import forget_peak, peak_bytes
 from dartboard.errors import InputError, InterruptedRunError
-from dartboard.methods import METHODS
+from dartboard.methods import METHODS, method_module
 from dartboard.runs.atomic_files import replace_file
-from dartboard.runs.checkpoint import newest
+from dartboard.runs.checkpoint import newest, newest_name
 from dartboard.runs.json_files import as_json
 from dartboard.runs.limits import Limits
+from dartboard.runs.metrics_file import METRICS
 from dartboard.runs.run import CHECKPOINTS, CONFIG, ENVIRONMENT, Run
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies import compare_pieces
-from dartboard.studies.comparison_folder import BASELINE, ComparisonFolder, module_of
+from dartboard.studies.comparison_folder import BASELINE, ComparisonFolder
 from dartboard.studies.countdown import Countdown
 
 if TYPE_CHECKING:
@@ -56,8 +57,22 @@ def work_on(one: ComparisonFolder, limits: Limits, workers: str | None = None) -
     """Does what is left. Raises InputError, CannotContinueError, InterruptedRunError (all is saved)."""
     pieces = list(pieces_left(one))
     shown = Countdown(len(pieces), "searches", every_s=0.0)
-    for index, _ in compare_pieces.done(f"{__name__}:run_piece", pieces, workers, one.threads, limits=limits):
-        shown.advance(f"{pieces[index]['method']}, seed {pieces[index]['seed']}")
+    come = partial(come_to, one)
+    with closing(compare_pieces.done(one, f"{__name__}:run_piece", pieces, workers, limits, label, come)) as ended:
+        for index, _ in ended:
+            shown.advance(label(pieces[index]))
+
+
+def label(piece: Mapping[str, Any]) -> str:
+    return f"{piece['method']}, seed {piece['seed']}"
+
+
+def come_to(one: ComparisonFolder, piece: Mapping[str, Any]) -> object:
+    """Something that changes when a piece has come further: checkpoints and lines."""
+    search = search_folder(one, piece["method"], piece["seed"])
+    folders = [search, *(training_folder(one, name, piece["seed"]) for name in (piece["method"], MOST_MACS))]
+    names = [newest_name(folder / CHECKPOINTS) for folder in (*folders, *sorted((search / "trials").glob("[0-9]*")))]
+    return names, [(folder / METRICS).stat().st_size for folder in folders if (folder / METRICS).is_file()]
 
 
 def pieces_left(one: ComparisonFolder) -> Iterator[dict[str, Any]]:
@@ -115,12 +130,12 @@ def search(one: ComparisonFolder, method: str, data: "Data", run: Run, limits: L
     """A search from its beginning or its checkpoint. One by trials ends when a budget in time is used up."""
     config, space = one.config_of(method), SPACES[one.plan.space]
     if one.plan.unit != "seconds" or not METHODS[method].by_trials:
-        module_of(method).search(config, space, data, run)
+        method_module(method).search(config, space, data, run)
         return
     left_s = one.plan.amount - worked_s(run)
     if left_s > 0:
         with within(limits, left_s):
-            module_of(method).search(config, space, data, run)
+            method_module(method).search(config, space, data, run)
     finish_in_time(one, run)
 
 

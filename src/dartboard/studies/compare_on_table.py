@@ -7,6 +7,7 @@ The file is complete after each piece of work, which is a few seeds of one metho
 import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -14,8 +15,10 @@ from typing import Any
 
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
+from dartboard.methods import method_module
 from dartboard.runs.limits import Limits
 from dartboard.scoring.tables import Table, split_column
+from dartboard.search import on_tables
 from dartboard.search.trials import table_of
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
@@ -24,7 +27,7 @@ from dartboard.studies.comparison_folder import ComparisonFolder
 from dartboard.studies.countdown import Countdown
 from dartboard.studies.pieces import Pieces
 
-SEEDS_AT_ONCE = 20  # of one piece of work
+SEEDS_AT_ONCE = 50  # of one piece of work
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,18 @@ def work_on(one: ComparisonFolder, limits: Limits, workers: str | None = None) -
     pieces = list(pieces_left(one))
     files = {method: trials_done(one, method) for method in one.plan.searched}
     shown = Countdown(sum(len(piece["seeds"]) for piece in pieces), "seeds")
-    for index, found in compare_pieces.done(f"{__name__}:run_seeds", pieces, workers, one.threads, limits=limits):
-        piece = pieces[index]
-        each_s = found["seconds"] / len(piece["seeds"])
-        lines = zip(piece["seeds"], found["trials"], strict=True)
-        files[piece["method"]].add_all({str(seed): {"trials": row, "seconds": each_s} for seed, row in lines})
-        shown.advance(f"of {piece['method']}", len(piece["seeds"]))
+    parts = compare_pieces.done(one, f"{__name__}:run_seeds", pieces, workers, limits, label)
+    with closing(parts) as ended:
+        for index, found in ended:
+            piece = pieces[index]
+            each_s = found["seconds"] / len(piece["seeds"])
+            lines = zip(piece["seeds"], found["trials"], strict=True)
+            files[piece["method"]].add_all({str(seed): {"trials": row, "seconds": each_s} for seed, row in lines})
+            shown.advance(f"of {piece['method']}", len(piece["seeds"]))
+
+
+def label(piece: Mapping[str, Any]) -> str:
+    return f"{piece['method']}, seeds {piece['seeds'][0]} to {piece['seeds'][-1]}"
 
 
 def pieces_left(one: ComparisonFolder) -> Iterator[dict[str, Any]]:
@@ -114,22 +123,5 @@ def trials_of(
     one: ComparisonFolder, known: Known, method: str, seeds: Sequence[int]
 ) -> Iterator[tuple[int, list[Architecture]]]:
     """Of each seed the architectures that `dartboard search METHOD --truth FILE --seed S` scores, in their order."""
-    from dartboard.scoring.cost import count
-    from dartboard.scoring.limits import limits_from, sample_within
-
     config, space = one.config_of(method), known.table.space
-    for seed in seeds:
-        yield (
-            seed,
-            [
-                sample_within(space, draw_of(seed, number), limits_from(config.limit), count)
-                for number in range(config.trials)
-            ],
-        )
-
-
-def draw_of(seed: int, number: int) -> Any:
-    from random import Random
-
-    drawn = int.from_bytes(hashlib.sha256(f"{seed}/trial/{number}".encode()).digest()[:8], "big")
-    return Random(drawn % 2**63)
+    return on_tables.run(method_module(method), config, space, known.table, seeds)

@@ -1,17 +1,36 @@
-"""The independent pieces of work of a comparison, one after another."""
+"""The independent pieces of work of a comparison: in this process one after another, or by workers."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
+from dartboard.devices import pick_device
+from dartboard.runs import workers
 from dartboard.runs.limits import Limits
+from dartboard.studies.comparison_folder import ComparisonFolder
+
+Piece = Mapping[str, Any]
 
 
 def done(
-    function: str, pieces: Sequence[Mapping[str, Any]], workers: str | None, threads: int | None, *, limits: Limits
-) -> Iterator[tuple[int, Any]]:
-    """The number and the result of each piece. function: "package.module:name"; pieces: its arguments."""
-    module, _, name = function.partition(":")
-    work = getattr(import_module(module), name)
-    for index, piece in enumerate(pieces):
-        yield index, work(**piece, limits=limits)
+    one: ComparisonFolder,
+    function: str,
+    pieces: Sequence[Piece],
+    words: str | None,
+    limits: Limits,
+    label: Callable[[Piece], str],
+    progress: Callable[[Piece], object] = lambda piece: None,
+) -> Generator[tuple[int, Any], None, None]:
+    """The number and the result of each piece, as they end. function: "package.module:name"; pieces: its arguments;
+    words: of --workers; label, progress: of a piece, as for `runs.workers.outcomes`. Raises as that."""
+    return workers.done(
+        function,
+        pieces,
+        words,
+        one.threads,
+        limits=limits,
+        label=lambda index: label(pieces[index]),
+        progress=progress,
+        resume=lambda: one.resume_command,
+        sees=str(one.folder.absolute()),
+        gpu=one.plan.truth is None and pick_device(one.setup.device).type == "cuda",
+    )

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from dartboard.config import Setup, build, check_ranges, check_types, flat, to_toml
 from dartboard.errors import EditedSettingsError, InputError, InterruptedRunError
+from dartboard.methods import method_module
 from dartboard.paths import quoted
 from dartboard.runs import held_settings
 from dartboard.runs.atomic_files import replace_file
@@ -143,7 +144,7 @@ class ComparisonFolder:
 
     def config_of(self, method: str) -> Any:
         """The settings of a method. Raises InputError."""
-        return build(module_of(method).Config, self.searches.get(method, {}))
+        return build(method_module(method).Config, self.searches.get(method, {}))
 
 
 @contextmanager
@@ -167,10 +168,3 @@ def is_comparison(folder: Path) -> bool:
 def role_of(method: str) -> Role:
     """What a method is in the comparison."""
     return "random at equal cost" if method == BASELINE else "method"
-
-
-def module_of(method: str) -> Any:
-    """The file of a method; it imports torch."""
-    from importlib import import_module
-
-    return import_module(f"dartboard.methods.{method}")

@@ -14,13 +14,13 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dartboard.config import Setup, build, flat, to_toml
 from dartboard.devices import pick_device
 from dartboard.errors import InputError
+from dartboard.methods import method_module
 from dartboard.runs import held_settings
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.environment import describe
@@ -118,7 +118,7 @@ class Selection:
         return replace(self.setup, seed=seed, threads=self.threads)
 
     def search_config(self) -> Any:
-        return build(import_module(f"dartboard.methods.{self.method}").Config, self.search)
+        return build(method_module(self.method).Config, self.search)
 
     def data(self, seed: int) -> "Data":
         """What the search of that seed learned from: if shared weights scored, the data of their search."""
@@ -203,7 +203,7 @@ def search_run(selection: Selection, seed: int) -> Run:
 def search_in(selection: Selection, run: Run, data: "Data") -> None:
     """The search itself, in a run that is open for writing."""
     print(f"search {run.method} on {data.name}, seed {run.seed}, in {run.folder}", flush=True)
-    method = import_module(f"dartboard.methods.{selection.method}")
+    method = method_module(selection.method)
     method.search(selection.search_config(), SPACES[selection.space], data, run)
 
 

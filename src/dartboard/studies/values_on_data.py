@@ -5,12 +5,12 @@ from itertools import accumulate
 from typing import Any
 
 from dartboard import formats
-from dartboard.methods import METHODS
+from dartboard.methods import METHODS, method_module
 from dartboard.runs.run import CONFIG, Run
 from dartboard.spaces.families import FAMILIES
 from dartboard.studies.budgets import counted
 from dartboard.studies.compare_on_data import MOST_MACS, PEAK, is_done, search_folder, training_folder, trial_lines
-from dartboard.studies.comparison_folder import BASELINE, LARGEST, ComparisonFolder, module_of, role_of
+from dartboard.studies.comparison_folder import BASELINE, LARGEST, ComparisonFolder, role_of
 from dartboard.studies.contenders import Contender, Repetition
 
 SIZES = ("channels", "cells", "epochs", "batch_size")
@@ -134,5 +134,5 @@ def by_epochs(one: ComparisonFolder, run: Run) -> Spent:
     if not epochs:
         return 0.0, None, (), ()
     seconds = float(run.metrics()[-1].get("elapsed_s") or 0.0)
-    steps = module_of(str(run.method)).WORK.updates * int(epochs[-1]["step"])
+    steps = method_module(str(run.method)).WORK.updates * int(epochs[-1]["step"])
     return (seconds if one.plan.unit == "seconds" else float(steps)), seconds, (), ()
