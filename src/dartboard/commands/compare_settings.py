@@ -7,6 +7,7 @@ from typing import Any
 
 from dartboard.commands import compare_budgets, work
 from dartboard.commands.by_trials import OF_IMAGES, refuse_useless
+from dartboard.commands.flags import with_needs
 from dartboard.commands.transfer import merged
 from dartboard.config import Setup, build, field_names
 from dartboard.data.names import NO_DATA, check_name
@@ -152,7 +153,9 @@ def wanted_on_data(flags: Any, asked: Asked, known: ComparisonFolder | None) -> 
         more = {**sizes, "limit": flags.limit} if METHODS[method].by_trials else dict(sizes)
         if not METHODS[method].by_trials:
             more.pop("epochs", None)
-        found = search_settings(asked, method, method_module(method).PRESETS[kind], more)
+        module = method_module(method)
+        own = with_needs(module.PRESETS, FAMILIES[SPACES[asked.space].family], module.Config)
+        found = search_settings(asked, method, own[kind], more)
         searches[method] = compare_budgets.sized(asked.budget, method, asked.space, found, setup, data, known)
     one = ComparisonFolder(Path(), plan_of(flags, asked, None), searches, train_settings(flags, asked, kind), setup)
     if not flags.print_config:
@@ -181,8 +184,8 @@ def train_settings(flags: Any, asked: Asked, kind: str) -> dict[str, Any]:
 
     given = {name: getattr(flags, f"train_{name}") for name in OF_TRAININGS}
     more = {name: value for name, value in given.items() if value is not None}
-    preset = {**presets.PRESETS[kind], **FAMILIES[SPACES[asked.space].family].training}
-    return merged(Config, preset, flags.train_config, {"command": "train", "method": None}, more)
+    own = with_needs(presets.PRESETS, FAMILIES[SPACES[asked.space].family], Config)
+    return merged(Config, own[kind], flags.train_config, {"command": "train", "method": None}, more)
 
 
 def anchored(truth: str) -> str:
