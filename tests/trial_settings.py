@@ -44,7 +44,7 @@ def scored_by_chance(space: SearchSpace) -> dict[str, Any]:
     return {"scorer": chance}
 
 
-TRAINING = Way("training", stops=((5, 1),))  # of methods whose trainings are those of random search
+TRAINING = Way("training", {"batch": 2}, stops=((5, 1),))  # of methods whose trainings are those of random search
 WAYS = (
     Way("training", stops=((1,), (3, 1, 4))),
     Way("shared weights", {"trials": 4}, lambda space: {"supernet": tiny.supernet(space)}, stops=((2,), (1, 1))),
