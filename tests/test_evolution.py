@@ -21,7 +21,7 @@ from dartboard.scoring.limits import Limit
 from dartboard.scoring.scorers import Score, Scorer
 from dartboard.search import trials
 from dartboard.search.proposals import Trial, drawing
-from dartboard.spaces import nasbench201
+from dartboard.spaces import SPACES, nasbench201
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace
 from trial_settings import chance
 
@@ -155,3 +155,9 @@ def test_sizes_of_0_are_refused(name: str) -> None:
 def test_every_setting_of_the_population_changes_what_is_scored(changed: dict[str, int]) -> None:
     base = {"trials": 30, "population": 4, "sample": 2}
     assert search(**{**base, **changed}) != search(**base)
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=lambda space: space.name)
+def test_children_are_in_every_space(space: SearchSpace) -> None:
+    found = search(space=space, trials=12, population=3)
+    assert len(set(found)) > 8 and all(one in space for one in found)

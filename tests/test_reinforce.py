@@ -12,12 +12,13 @@ from dartboard.errors import InputError
 from dartboard.methods import reinforce
 from dartboard.report import write_report
 from dartboard.runs.run import Run
-from dartboard.scoring.cost import Cost
+from dartboard.scoring.cost import Cost, count
 from dartboard.scoring.limits import Limit
+from dartboard.scoring.scorers import Score
 from dartboard.search import trials
 from dartboard.search.proposals import Trial, drawing
-from dartboard.spaces import nasbench201
-from dartboard.spaces.search_space import Architecture
+from dartboard.spaces import SPACES, nasbench201
+from dartboard.spaces.search_space import Architecture, SearchSpace
 from trial_settings import chance
 
 CELLS = nasbench201.SPACE
@@ -101,3 +102,13 @@ def test_the_page_shows_how_the_probabilities_move(tmp_path: Path) -> None:
     assert lines[0]["probabilities"] == [[0.5, 0.5]] * 6 != lines[2]["probabilities"]
     page = write_report([tmp_path / "run"]).read_text()
     assert "Table probabilities" in page and "The best of 23 architectures" in page
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=lambda space: space.name)
+@pytest.mark.parametrize("controller", ["independent", "lstm"])
+def test_every_space_is_walked(space: SearchSpace, controller: Any) -> None:
+    config = reinforce.Config(controller=controller, batch=2, entropy_weight=0.1, lstm_units=3)
+    proposer = reinforce.proposer(config, space, drawing(space, (), count), Random(0))
+    found = proposer.ask([Random(0), Random(1)])
+    proposer.tell([Trial(number, one, Score(number / 2)) for number, one in enumerate(found)])
+    assert all(one in space for one in [*found, *proposer.ask([Random(0), Random(1)])])

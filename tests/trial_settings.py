@@ -20,7 +20,7 @@ from dartboard.training import from_scratch
 
 __all__ = ["BASE", "CHANGES", "CHANGES_DATA", "COLOURED", "ELSEWHERE", "GOLDEN", "OWN_CHANGES", "TRAINING"]
 __all__ += ["TRAINING_ELSEWHERE", "WAYS", "chance", "matches", "planted", "scored_by_chance"]
-TRAINING = Way("training", stops=((5, 1),))  # of methods whose trainings are those of random search
+TRAINING = Way("training", {"batch": 2}, stops=((5, 1),))  # of methods whose trainings are those of random search
 ELSEWHERE: dict[str, str] = {
     "truth": "test_random_search.py::test_the_best_by_the_column_seen_is_found_and_shown_by_the_other",
     "shared_weights": "test_random_search.py::test_the_weights_of_another_search_are_copied_when_the_run_begins",
