@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dartboard.analysis.edit_distance import check_compared
 from dartboard.commands import work
+from dartboard.commands.by_workers import say_crowded
 from dartboard.commands.flags import parse, settings
 from dartboard.config import (
     MOST_EPOCHS,
@@ -355,6 +356,8 @@ def run_study(study: Study, limits: Limits, workers: str | None = None) -> None:
 
     from dartboard.studies.transfer import share_out
 
+    if workers is not None:
+        say_crowded(workers, torch.get_num_threads())
     print(f"study of {len(study.stages)} stages in {study.folder}; another process may join: {study.resume_command}")
     try:
         with catching_signals(limits):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard.analysis.edit_distance import check_compared
 from dartboard.commands import work
+from dartboard.commands.by_workers import say_crowded
 from dartboard.commands.flags import first_word, parse
 from dartboard.config import build, field_names
 from dartboard.errors import CannotContinueError, EditedSettingsError, InputError, InterruptedRunError, unknown
@@ -209,6 +210,8 @@ def run_study(out: Path, search: "Search", config: Config, limits: Limits, worke
     from dartboard.report.why_page import write
     from dartboard.studies.why import study
 
+    if workers is not None:
+        say_crowded(workers, search.run.setup.threads or search.run.environment["threads"])
     print(f"why {search.run.folder}, in {out}", flush=True)
     found = study(search, config, out, lambda line: print(line, flush=True), limits, workers)
     replace_file(out / NUMBERS, json.dumps(found, indent=1, allow_nan=False) + "\n")
