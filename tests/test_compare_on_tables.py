@@ -137,6 +137,15 @@ def test_the_table_of_results_is_written_and_printed(
     assert float(rows[0]["mean_accuracy"]) == pytest.approx(sum(results) / 3)  # type: ignore[arg-type]
 
 
+def test_settings_from_a_file_are_among_the_conditions(truth: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.toml").write_text("lr = 0.5\n")
+    given = words(truth, tmp_path / "out", "--config", f"random_search={tmp_path}/one.toml", seeds=1)
+    assert main(given) == 0
+    conditions = found(tmp_path / "out").conditions
+    assert conditions["settings of random_search"] == "lr = 0.5"
+    assert conditions["budget"] == "12 trials for each method and seed" and conditions["seeds"] == "0 to 0"
+
+
 def test_sums_over_choices_are_the_counts_of_the_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(many_counts, "TRIED", 5)
     space = SPACES["nasbench201"]
