@@ -20,6 +20,7 @@ from dartboard.methods import random_search
 from dartboard.report.facts import mixed_of
 from dartboard.runs.limits import Terminated
 from dartboard.runs.run import Run
+from dartboard.scoring import many_counts
 from dartboard.scoring.cost import count
 from dartboard.scoring.many_counts import macs_of
 from dartboard.scoring.tables import read_truth
@@ -136,19 +137,28 @@ def test_the_table_of_results_is_written_and_printed(
     assert float(rows[0]["mean_accuracy"]) == pytest.approx(sum(results) / 3)  # type: ignore[arg-type]
 
 
-def test_sums_over_choices_are_the_counts_of_the_networks() -> None:
+def test_settings_from_a_file_are_among_the_conditions(truth: Path, tmp_path: Path) -> None:
+    (tmp_path / "one.toml").write_text("lr = 0.5\n")
+    given = words(truth, tmp_path / "out", "--config", f"random_search={tmp_path}/one.toml", seeds=1)
+    assert main(given) == 0
+    conditions = found(tmp_path / "out").conditions
+    assert conditions["settings of random_search"] == "lr = 0.5"
+    assert conditions["budget"] == "12 trials for each method and seed" and conditions["seeds"] == "0 to 0"
+
+
+def test_sums_over_choices_are_the_counts_of_the_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(many_counts, "TRIED", 5)
     space = SPACES["nasbench201"]
-    drawn = [space.sample(Random(number)) for number in range(80)]
+    drawn = [space.sample(Random(number)) for number in range(20)]
     assert macs_of(space, drawn) == [count(one).macs for one in drawn]
     assert macs_of(space, drawn[:3]) == [count(one).macs for one in drawn[:3]]
 
 
 def test_a_space_whose_choices_do_not_add_up_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dartboard.scoring import many_counts
-
+    monkeypatch.setattr(many_counts, "TRIED", 5)
     monkeypatch.setattr(many_counts, "summing", lambda space: lambda architecture: -1)
     space = SPACES["nasbench201"]
-    drawn = [space.sample(Random(number)) for number in range(70)]
+    drawn = [space.sample(Random(number)) for number in range(20)]
     assert macs_of(space, drawn) == [count(one).macs for one in drawn]
 
 

@@ -1,8 +1,12 @@
 """The values of a comparison, read from its folder: what pages and tables are made of."""
 
+from dartboard.config import flat
+from dartboard.runs.held_settings import shown
 from dartboard.studies import values_on_data, values_on_table
-from dartboard.studies.comparison_folder import ComparisonFolder
+from dartboard.studies.comparison_folder import ComparisonFolder, module_of
 from dartboard.studies.contenders import Comparison
+
+OF_ALL = ("trials", "truth", "limit", "epochs", "channels", "cells", "batch_size")  # settings that are said elsewhere
 
 
 def comparison_of(one: ComparisonFolder) -> Comparison:
@@ -28,7 +32,17 @@ def common_conditions(one: ComparisonFolder) -> dict[str, str]:
     found = {"seeds": f"{plan.seed} to {plan.all_seeds[-1]}", "budget": f"{plan.budget} for each method and seed"}
     if plan.limit:
         found["limit"] = plan.limit
+    for method in plan.searched:
+        if words := changed_words(one, method):
+            found[f"settings of {method}"] = words
     for name in ("device_name", "threads", "dartboard", "commit"):
         if environment.get(name) is not None:
             found[name.replace("_", " ")] = str(environment[name])
     return found
+
+
+def changed_words(one: ComparisonFolder, method: str) -> str:
+    """The settings of a method that are not its defaults: "controller = lstm"; empty if all are."""
+    usual, own = flat(module_of(method).Config()), one.searches[method]
+    names = [name for name in own if name not in OF_ALL and own[name] != usual.get(name)]
+    return ", ".join(f"{name} = {shown(own[name])}" for name in names)
