@@ -6,7 +6,7 @@ import json
 import math
 import re
 from dataclasses import replace
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,13 @@ from dartboard.analysis.statistics import bootstrap_mean, mean_bands, student_me
 from dartboard.errors import InputError
 from dartboard.report import comparison_page
 from dartboard.report.comparison_words import headline, support
-from dartboard.report.looks import looks_of
+from dartboard.report.looks import BASELINE_COLOUR, COLOURS, looks_of
+from dartboard.report.page import resource
 from dartboard.studies import comparison_file
 from dartboard.studies.contenders import Comparison, Contender
 from dartboard.studies.standings import curve, standing, standings_of
 from synthetic_comparisons import on_a_table, on_data, plain, repeated
+from test_drawing import SIGHTS, linear, oklab, times
 from test_report_page import outline, words_of
 
 BASELINES = ("random at equal cost", "most multiply-adds")
@@ -158,7 +160,9 @@ def test_the_page_of_three_seeds_says_what_they_cannot_show_and_what_is_unfinish
         "So few seeds can show little", "cannot be below 0.25",
         "0.67 points above random search, but 2 pairs of seeds cannot",
         "baseline: random at equal cost", "baseline: most multiply-adds", "darts − random search:",
-        "Best so far over seconds", "a dot is a contender without a curve", "2 to 3 seeds finished", "820 MB",
+        "Best so far over seconds",
+        "the result (the best score that a search has seen)", "Without a curve: darts.",
+        "2 to 3 seeds finished", "820 MB",
         "device cpu, 2 threads", "runs/darts-s0", "not finished", "Student's t", "10 min 00 s",
     ):  # fmt: skip
         assert part in said, part
@@ -178,7 +182,11 @@ def test_the_page_of_a_table_names_every_group_in_every_picture_and_is_one_file(
         for one in comparison.contenders:
             for word in re.findall(r"\w+", one.label):
                 assert word in written
-    assert "95 % interval of this mean by the bootstrap" in words_of(page)
+    said = words_of(page)
+    for part in (
+        "of what the result would be if", "95 % interval of this mean by the bootstrap", "a dot is a contender without"
+    ):  # fmt: skip
+        assert part in said, part
     assert {path.name for path in tmp_path.iterdir()} == {"comparison.json", "report.html", "table.csv", "table.tex"}
 
 
@@ -187,6 +195,14 @@ def test_lines_differ_in_more_than_their_colour() -> None:
     assert len({look.dashes for look in looks}) == 7
     assert len({look.colour for look in looks[:5]}) == 5 and {look.colour for look in looks[5:]} == {"--four"}
     assert len(set(looks_of([False] * 25))) == 25
+
+
+@pytest.mark.parametrize("sight", SIGHTS)
+@pytest.mark.parametrize("indent", [2, 4])  # of the colours of the page.css: light, dark
+def test_the_first_groups_and_the_baselines_differ_in_colour_for_every_kind_of_sight(sight: str, indent: int) -> None:
+    colours = dict(re.findall(rf"^ {{{indent}}}(--\w+): (#\w{{6}});", resource("page.css"), re.MULTILINE))
+    seen = [oklab(times(SIGHTS[sight], linear(colours[name]))) for name in (*COLOURS[:4], BASELINE_COLOUR)]
+    assert min(100 * math.dist(one, other) for one, other in combinations(seen, 2)) > 8
 
 
 @pytest.mark.parametrize("seeds", [0, 1, 2])

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dartboard.report import write_report
+from dartboard.report import comparison_page, write_report
+from synthetic_comparisons import on_data
 from synthetic_runs import write_search, write_training, write_trials
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -19,6 +20,7 @@ CHROMIUM = next(
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
+PAGES = ("search/report.html", "journey.html", "many.html", "groups.html", "compared/report.html")
 CELLS_OUTSIDE = """() => [...document.querySelectorAll('svg.cell, svg.strip, .command code')].filter(element => {
   const box = element.getBoundingClientRect();
   return box.left < 0 || box.right > innerWidth;
@@ -40,7 +42,7 @@ PARTS_TOO_WIDE = """() => [...document.querySelectorAll('body *')].filter(elemen
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the pages search/report.html, journey.html and many.html."""
+    """A folder with the pages search/report.html, journey.html, many.html, groups.html and compared/report.html."""
     place = tmp_path_factory.mktemp("pages")
     search = write_search(place / "search", epochs=8, environment={"device_name": "A processor with a " + "long" * 30})
     training = write_training(place / "train", parent=search)
@@ -50,6 +52,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_report([write_trials(place / "trials")])
     others = [write_search(place / f"{'other' * 8}-{seed}", epochs=3, seed=seed) for seed in (1, 2)]
     write_report([search, *others, training], out=place / "many.html")
+    groups = [(method, seed) for method in ("random_search", "evolution" * 5) for seed in (0, 1)]
+    trials = [write_trials(place / f"{method}-{seed}", seed=seed, method=method) for method, seed in groups]
+    write_report(trials, out=place / "groups.html")
+    (place / "compared").mkdir()
+    comparison_page.write(on_data(), place / "compared")
     return place
 
 
@@ -165,11 +172,11 @@ def test_the_lit_edges_are_the_derived_ones(visit: Any) -> None:
 
 
 def test_nothing_is_asked_of_the_network(visit: Any, folder: Path) -> None:
-    for name in ("search/report.html", "journey.html", "many.html"):
+    for name in PAGES:
         assert visit(name).asked == [(folder / name).as_uri()]
 
 
-@pytest.mark.parametrize("name", ["search/report.html", "journey.html", "many.html"])
+@pytest.mark.parametrize("name", PAGES)
 def test_the_page_never_scrolls_sideways(visit: Any, name: str) -> None:
     one = visit(name)
     for width in (390, 820, 1280):
@@ -178,7 +185,7 @@ def test_the_page_never_scrolls_sideways(visit: Any, name: str) -> None:
         assert one.page.evaluate(PARTS_TOO_WIDE) == []
 
 
-@pytest.mark.parametrize("name", ["search/report.html", "journey.html", "many.html"])
+@pytest.mark.parametrize("name", PAGES)
 def test_a_phone_shows_whole_cells_and_commands_and_every_save_stands_at_the_right(visit: Any, name: str) -> None:
     one = visit(name)
     for width in (400, 1280):

@@ -1,5 +1,6 @@
 """The transfer study: its stages, its controls, its arithmetic, and that it survives whatever stops it."""
 
+import csv
 import json
 import math
 import os
@@ -24,7 +25,7 @@ from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import darts
 from dartboard.report.checklist import against_random
 from dartboard.report.facts import read_facts
-from dartboard.report.transfer_page import caution, differences, page_html
+from dartboard.report.transfer_page import caution, differences, page_html, side_names
 from dartboard.report.transfer_words import carry_verdict, sentence, who_carries
 from dartboard.runs.limits import Limits
 from dartboard.runs.run import Run
@@ -33,7 +34,7 @@ from dartboard.spaces.search_space import Architecture
 from dartboard.studies import elsewhere, transfer
 from dartboard.studies.cells import Cell
 from dartboard.studies.comparisons import Contrast, carry_contrasts, contrast, moves, pairs, ranks
-from dartboard.studies.matrix import Findings, findings
+from dartboard.studies.matrix import Findings, findings, group_words
 from dartboard.studies.protocol import Protocol, drawn, parse_proxies, stages
 from dartboard.studies.study import Study, load
 
@@ -284,6 +285,19 @@ def test_the_page_answers_with_matrix_protocol_and_every_stage(done: Study) -> N
     assert figures and all("<h3>" in figure for figure in figures)
     assert "test accuracy, n = 1; chance 10 %" in page and ">chance<" in page.replace("> chance", ">chance")
     assert not re.search(r'(src|href)="(?!#|data:|stages/)', page)
+
+
+def test_the_table_of_a_study_has_a_row_for_each_group_and_each_data_set_it_was_trained_on(
+    done: Study, tmp_path: Path
+) -> None:
+    out = tmp_path / "t.csv"
+    words = ["report", str(done.folder), "--out", str(tmp_path / "page.html"), "--csv", str(out)]
+    assert main([*words, "--latex", str(tmp_path / "t.tex")]) == 0
+    rows, found = list(csv.DictReader(out.read_text().splitlines())), findings(done)
+    names = side_names(done)
+    expected = {(group_words(group, names), names[side], entry.mean) for (group, side), entry in found.matrix.items()}
+    assert {(row["found_on"], row["trained_on"], float(row["mean_accuracy"])) for row in rows} == expected
+    assert (tmp_path / "t.tex").read_text().count("\\\\\n") == len(rows) + 1
 
 
 def test_the_page_of_a_study_that_has_just_begun_says_so(tmp_path: Path) -> None:

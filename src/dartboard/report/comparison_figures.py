@@ -27,14 +27,18 @@ def curve_picture(found: Standings) -> Html | None:
     if not known:
         return None
     dressed, drawn = looks(found), {one.label for one in known}
-    single = [one for one in found.standings if one.label not in drawn and one.mean is not None]
+    others = [one for one in found.standings if one.label not in drawn and one.mean is not None]
+    single = others if found.curves_end_at_results else []
     frame = frame_of(known, single, found.comparison.budget)
     lines = [line for one in known if (line := line_of(one, dressed[one.label], frame))]
     lines += [dot_of(one, dressed[one.label], frame) for one in single]
     unit = found.comparison.unit
     ends = ", ".join(f"{one.label} {percent(one.mean[-1])} (n = {one.n})" for one in known)
     svg = curves(lines, f"Best so far over {unit}, means at the end: {ends}", percent=True, x_label=unit)
-    return picture(svg, caption(known, bool(single), frame), "best-so-far", title=f"Best so far over {unit}")
+    said = caption(known, bool(single), frame, found)
+    if others and not single:
+        said += f" Without a curve: {', '.join(one.label for one in others)}."
+    return picture(svg, said, "best-so-far", title=f"Best so far over {unit}")
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,13 @@ def frame_of(known: Sequence[Curve], single: Sequence[Standing], budget: float) 
     return Frame(min(later), max(0.0, min(means) - beyond), min(1.0, max(means) + beyond))
 
 
-def caption(known: Sequence[Curve], with_dots: bool, frame: Frame) -> str:
+def caption(known: Sequence[Curve], with_dots: bool, frame: Frame, found: Standings) -> str:
     ways = dict.fromkeys("Student's t" if one.n < ENOUGH else "the bootstrap" for one in known if one.low is not None)
-    parts = ["A line is the mean over the finished seeds of what the result would be if the search stopped there"]
+    of = "what the result would be if the search stopped there"
+    if not found.curves_end_at_results:
+        seen = found.comparison.conditions.get("curve", "the best score that a search has seen")
+        of = f"another figure than the result ({seen})"
+    parts = [f"A line is the mean over the finished seeds of {of}"]
     if ways:
         parts.append(f"a band is the 95 % interval of this mean by {' or '.join(ways)}")
     if with_dots:

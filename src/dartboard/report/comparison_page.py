@@ -100,7 +100,7 @@ def repetitions(comparison: Comparison) -> Html | None:
 def conditions(found: Standings) -> Html:
     """Under which the numbers hold."""
     comparison = found.comparison
-    numbers = {"space": comparison.space, "budget of each": cost_words(comparison.budget, comparison.unit)}
+    numbers = {"space": comparison.space, "budget": cost_words(comparison.budget, comparison.unit)}
     numbers |= {"scored by": comparison.scored_by, "result": comparison.result_is}
     numbers |= {f"finished, {one.label}": f"{one.n} of {len(one.contender.repetitions)}" for one in found.standings}
     settings = {f"settings, {one.label}": one.contender.settings for one in found.standings if one.contender.settings}

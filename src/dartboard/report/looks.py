@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dartboard.report.figures import Dashes
 
-COLOURS = ("--one", "--two", "--five", "--three", "--six")
+COLOURS = ("--one", "--two", "--five", "--six", "--three")  # the first four and grey differ for every kind of sight
 DASHES: tuple[Dashes, ...] = ((), (5, 1.6), (5, 1.4, 1, 1.4), (2.2, 1.1), (5, 1.3, 1, 1.3, 1, 1.3))
 BASELINE_COLOUR = "--four"
 BASELINE_DASHES: tuple[Dashes, ...] = ((1, 1.1), (3.5, 1.1, 1, 1.1))

@@ -9,8 +9,9 @@ from dartboard.report import words
 from dartboard.report.facts import NUMBERS, Facts, finite
 from dartboard.report.runs_compared import groups_sheet, parts_of
 from dartboard.report.sheets import Column, Sheet
+from dartboard.report.transfer_page import side_names
 from dartboard.studies.matrix import findings, group_words
-from dartboard.studies.protocol import SIDES, Side
+from dartboard.studies.protocol import SIDES
 from dartboard.studies.study import Study
 
 OF_TRIALS = ("score", "params", "macs", "score_s", "elapsed_s")
@@ -59,8 +60,7 @@ def shown(name: str) -> Callable[[Any], str]:
 
 def sheet_of_study(study: Study) -> Sheet:
     """The matrix of a transfer study: a row for each group of cells and the data that they were trained on."""
-    found = findings(study)
-    names: dict[Side, str] = {"a": study.protocol.a, "b": study.protocol.b}
+    found, names = findings(study), side_names(study)
     share = words.percent
     columns = (
         Column("found on", "found_on"), Column("trained on", "trained_on"), Column("n", "n"),

@@ -59,10 +59,7 @@ def write(study: Study, out: Path | None = None) -> Path:
 
 def page_html(study: Study) -> str:
     """The complete file."""
-    found = findings(study)
-    names: dict[Side, str] = {"a": short(study.protocol.a), "b": short(study.protocol.b)}
-    if names["a"] == names["b"]:
-        names = {"a": f"{names['a']} (A)", "b": f"{names['b']} (B)"}
+    found, names = findings(study), side_names(study)
     top = page.Page(
         eyebrow(study, found), title(study, names), lede(study, found), answer(study, found, names), Html("")
     )
@@ -71,6 +68,14 @@ def page_html(study: Study) -> str:
         ranks(found, names), stages(study, found), protocol(study), first_conditions(study),
     ]  # fmt: skip
     return page.document(top, PLACES, parts, "the study's file and the files of its runs")
+
+
+def side_names(study: Study) -> dict[Side, str]:
+    """The two data sets, apart even if they are one."""
+    names: dict[Side, str] = {"a": short(study.protocol.a), "b": short(study.protocol.b)}
+    if names["a"] == names["b"]:
+        names = {"a": f"{names['a']} (A)", "b": f"{names['b']} (B)"}
+    return names
 
 
 # --- The answer ------------------------------------------------------------------------------------------------------

@@ -10,8 +10,6 @@ from dartboard.report.runs_compared import Compared, groups_sheet
 from dartboard.report.sheets import as_html
 from dartboard.report.trials_page import best_line, score_words
 
-SEEN = "Curves show the score that the searches see."
-
 
 def trials_section(part: Compared, lead: str | None) -> Html:
     """Groups of searches by trials beside each other."""
@@ -25,7 +23,7 @@ def trials_section(part: Compared, lead: str | None) -> Html:
         as_html(groups_sheet([part])),
         tests_table(found) if many and part.comparable and found.tests else None,
         runs_table(part),
-        lead=f"{lead} {SEEN}" if lead else SEEN,
+        lead=lead,
     )
 
 

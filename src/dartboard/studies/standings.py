@@ -15,6 +15,7 @@ import numpy as np
 
 from dartboard.analysis.p_values import holm, sign_flip_p
 from dartboard.analysis.statistics import (
+    TOLERANCE,
     Floats,
     Interval,
     mean,
@@ -144,6 +145,12 @@ class Standings:
         """Random search at equal cost, if it has a result."""
         roles = (one for one in self.standings if one.contender.role == "random at equal cost" and one.n)
         return next(roles, None)
+
+    @property
+    def curves_end_at_results(self) -> bool:
+        """Whether curves are of what the result is; on data they are of the score that a search sees."""
+        ends = [(one.best[-1], one.result) for each in self.standings for one in each.finished if one.best]
+        return all(result is not None and abs(last - result) <= TOLERANCE for last, result in ends)
 
     def between(self, first: Standing, second: Standing) -> PairTest | None:
         """The test of first - second, in this order."""
