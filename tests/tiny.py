@@ -12,10 +12,10 @@ from dartboard.methods import darts
 from dartboard.networks.darts import Network, sized
 from dartboard.runs.run import Run
 from dartboard.spaces.search_space import Architecture, SearchSpace
-from dartboard.testing.tiny import SEARCH, TRAIN, digits, history, same_tensors, space_of, supernet
+from dartboard.testing.tiny import SEARCH, TRAIN, digits, fixed, history, same_tensors, space_of, supernet
 
 __all__ = ["FEW", "SEARCH", "SPACE", "TRAIN", "digits", "fit", "history", "resume", "same_tensors", "search"]
-__all__ += ["space_of", "supernet"]
+__all__ += ["fixed", "space_of", "supernet"]
 SPACE: SearchSpace = spaces.SPACES["darts"]
 FEW = space_of("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
 

@@ -199,16 +199,17 @@ def test_an_architecture_survives_the_notation_of_its_family(space: SearchSpace,
         assert formats.read(formats.write(architecture, notation)) == (architecture, notation)
 
 
-SIZES: dict[str, Any] = {"channels": 4, "cells": 3, "num_classes": 7}
+def sizes_of(family: str) -> dict[str, Any]:
+    return {"channels": 4, "cells": 3, "num_classes": 7, **tiny.fixed(family)}
 
 
 def cost_and_own(architecture: Architecture) -> tuple[Cost, Cost]:
     """Counts of an architecture as told, and those of its network."""
-    module = networks.module(architecture.space)
+    module, sizes = networks.module(architecture.space), sizes_of(architecture.space)
     with tiny.seeded():
-        network = module.reported(architecture, "cifar", image_size=32, **SIZES)
+        network = module.reported(architecture, "cifar", image_size=32, **sizes)
     assert networks.family_of(network) == architecture.space
-    return count(architecture, image_size=32, **SIZES), count_module(network, 32)
+    return count(architecture, image_size=32, **sizes), count_module(network, 32)
 
 
 @each("space, case", spaces)
@@ -218,7 +219,7 @@ def test_the_cost_of_an_architecture_is_that_of_its_network(space: SearchSpace, 
         cost, counted = cost_and_own(architecture)
         assert cost == counted
         with tiny.seeded():
-            network = networks.module(space.family).Network(architecture, **SIZES)
+            network = networks.module(space.family).Network(architecture, **sizes_of(space.family))
         own = {name: parameter.numel() for name, parameter in network.named_parameters()}
         assert cost.params_with_auxiliary == sum(own.values())
         assert cost.params == sum(n for name, n in own.items() if not name.startswith("auxiliary_head."))

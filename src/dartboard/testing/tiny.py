@@ -57,12 +57,19 @@ SEARCHED: dict[str, SearchSpace] = {
 }
 
 
+def fixed(family: str) -> dict[str, Any]:
+    """The number of cells, where all networks of a family have the same; otherwise nothing."""
+    return {name: value for name, value in FAMILIES[family].training.items() if name == "cells"}
+
+
 def supernet(space: SearchSpace, *, num_classes: int = 10, **form: str) -> nn.Module:
     """A small supernet of any space, its weights from a fixed seed. form: "plain" or "fast", where it has several."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         make, operations = networks.module(space.family).Supernet, FAMILIES[space.family].mixed(space)
-        module: nn.Module = make(channels=2, cells=3, num_classes=num_classes, operations=operations, **form)
+        module: nn.Module = make(
+            channels=2, num_classes=num_classes, operations=operations, **{"cells": 3, **fixed(space.family)}, **form
+        )
     return module
 
 
