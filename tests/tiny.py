@@ -14,8 +14,8 @@ from dartboard.runs.run import Run
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.testing.tiny import SEARCH, TRAIN, digits, fixed, history, same_tensors, space_of, supernet
 
-__all__ = ["FEW", "SEARCH", "SPACE", "TRAIN", "digits", "fit", "history", "resume", "same_tensors", "search"]
-__all__ += ["fixed", "space_of", "supernet"]
+__all__ = ["FEW", "SEARCH", "SPACE", "TRAIN", "digits", "fit", "fixed", "history", "resume"]
+__all__ += ["same_tensors", "search", "space_of", "supernet"]
 SPACE: SearchSpace = spaces.SPACES["darts"]
 FEW = space_of("max_pool_3x3", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
 
