@@ -4,11 +4,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from dartboard import methods, plugins, spaces
+from dartboard.cli import main
 from dartboard.report import facts, forms
 from dartboard.scoring import tables
 from dartboard.spaces import families
 
+TINY = ["--channels", "2", "--cells", "3", "--batch-size", "16", "--max-images", "48", "--device", "cpu"]
 METHOD = """
 from dartboard.methods import Method
 
@@ -46,3 +50,12 @@ def unload(folder: Path) -> None:
     for name, module in list(sys.modules.items()):
         if (getattr(module, "__file__", None) or "").startswith(str(folder)):
             del sys.modules[name]
+
+
+def said(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """The exit code of a command and what it prints, in a process that knows of no package yet."""
+    forget()
+    capsys.readouterr()
+    code = main(words)
+    out, err = capsys.readouterr()
+    return code, out, err

@@ -11,15 +11,13 @@ import pytest
 
 import dartboard
 from dartboard import networks, plugins
-from dartboard.cli import main
 from dartboard.commands import search
 from dartboard.formats import read
 from dartboard.methods import METHODS, method_module
-from dartboard.runs.run import Run
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 from documents import ROOT
-from packages import METHOD, forget, unload, write_package
+from packages import METHOD, TINY, forget, said, unload, write_package
 
 EXAMPLE = ROOT / "examples/plugin/src/dartboard_activations"
 AGAIN = {"__init__.py": METHOD.replace("MODULE", "dartboard.methods.random_search")}
@@ -51,48 +49,7 @@ def both(install: Install) -> None:
     install("dartboard_activations", {"families": {"activations": "dartboard_activations:FAMILY"}}, FAMILY)
 
 
-def said(words: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
-    """The exit code of a command and what it prints, in a process that knows of no package yet."""
-    forget()
-    capsys.readouterr()
-    code = main(words)
-    out, err = capsys.readouterr()
-    return code, out, err
-
-
-TINY = ["--channels", "2", "--cells", "3", "--batch-size", "16", "--max-images", "48", "--device", "cpu"]
 SEARCH = ["search", "again", "--space", "activations", "--data", "digits", "--trials", "2", "--epochs", "1", *TINY]
-
-
-@pytest.mark.usefixtures("both")
-def test_a_method_and_a_family_of_packages_are_known_to_every_command(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plain = ["--no-auxiliary", "--drop-path", "0"]
-    for words, expected in (
-        ([*SEARCH, *plain, "--budget", "3steps", "--out", "run"], ""),
-        (["resume", "run"], '{"space": "activations", "choices": {"layer.1": '),
-        (["resume", "run"], "score "),
-        (["show", "run"], "layer.1: "),
-        (["show", "run", "--image", "cell.svg"], ""),
-        (["export", "run", "--to", "json"], '{"space": "activations"'),
-        (
-            ["train", "run", "--data", "digits", "--epochs", "2", *TINY, *plain, "--budget", "1steps", "--out", "net"],
-            "",
-        ),
-        (["resume", "net"], "test"),
-        (["evaluate", "net"], "test"),
-        (["report", "run"], ""),
-        (["report", "run", "net", "--out", "both.html"], ""),
-        (["search", "random_search", "--space", "activations", "--data", "digits", "--print-config"], "activations"),
-    ):
-        code, out, err = said(words, capsys)
-        assert code == 0 and expected in out, (words, out, err)
-    run = Run.open(tmp_path / "run")
-    assert (run.command, run.method, run.space, run.done) == ("search", "again", "activations", True)
-    page = (tmp_path / "run/report.html").read_text()
-    assert "The best of 2 architectures" in page and "again" in page
-    assert any(name in (tmp_path / "cell.svg").read_text() for name in ("relu", "tanh", "sigmoid"))
 
 
 @pytest.mark.usefixtures("both")

@@ -5,11 +5,13 @@ from random import Random
 from typing import Any
 from zlib import crc32
 
+from dartboard.config import field_names
 from dartboard.scoring.scorers import Score
+from dartboard.search.trials import Settings
 from dartboard.spaces import nasbench201
 from dartboard.spaces.search_space import Architecture, SearchSpace
-from dartboard.testing import cases, tiny, trainings
-from dartboard.testing.cases import MethodCase, Planted, Setting, Way
+from dartboard.testing import tiny, trainings
+from dartboard.testing.cases import ELSEWHERE, MethodCase, Planted, Setting, Way
 
 BASE: dict[str, Any] = {**tiny.TRAIN, "trials": 2}  # four steps a trial
 GOLDEN: dict[str, Any] = {"trials": 1, "epochs": 1, "network": "plain"}
@@ -23,7 +25,6 @@ CHANGES: dict[str, Setting] = {
     "limit": ("params<=2.4k", COLOURED),
     "channels_last": (False, {**COLOURED, "channels": 6}),  # two channels are added up alike in both layouts
 }
-ELSEWHERE: dict[str, str] = dict.fromkeys(("truth", "shared_weights"), cases.ELSEWHERE)
 
 
 def chance(architecture: Architecture, number: int) -> Score:
@@ -72,7 +73,8 @@ def planted(
 def case(golden_loss: float, changes: Mapping[str, Setting], trials: int = 100) -> MethodCase:
     """The case of a method by trials. changes: of each field that its Config has besides those of trials.Settings, as
     in MethodCase; trials: in how many it finds the best of 15,625 architectures, scored by their likeness to it."""
-    space = nasbench201.SPACE
+    space, shared = nasbench201.SPACE, {"trials": CHANGES["trials"], "limit": ("params<=1.45k", COLOURED)}
     toy = planted(space, space.sample(Random(1000)), trials=trials, at_least=6, draws=100)
-    return MethodCase(BASE, WAYS, (toy,), golden_loss, {**CHANGES, **changes},
-                      golden_settings=GOLDEN, elsewhere=ELSEWHERE, changes_data=CHANGES_DATA)  # fmt: skip
+    elsewhere = dict.fromkeys((name for name in field_names(Settings) if name not in shared), ELSEWHERE)
+    return MethodCase(BASE, WAYS, (toy,), golden_loss, {**shared, **changes},
+                      golden_settings=GOLDEN, elsewhere=elsewhere, changes_data=CHANGES_DATA)  # fmt: skip
