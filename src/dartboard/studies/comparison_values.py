@@ -1,9 +1,10 @@
 """The values of a comparison, read from its folder: what pages and tables are made of."""
 
 from dartboard.config import flat
+from dartboard.methods import method_module
 from dartboard.runs.held_settings import shown
 from dartboard.studies import values_on_data, values_on_table
-from dartboard.studies.comparison_folder import ComparisonFolder, module_of
+from dartboard.studies.comparison_folder import ComparisonFolder
 from dartboard.studies.contenders import Comparison
 
 OF_ALL = ("trials", "truth", "limit", "epochs", "channels", "cells", "batch_size")  # settings that are said elsewhere
@@ -43,6 +44,6 @@ def common_conditions(one: ComparisonFolder) -> dict[str, str]:
 
 def changed_words(one: ComparisonFolder, method: str) -> str:
     """The settings of a method that are not its defaults: "controller = lstm"; empty if all are."""
-    usual, own = flat(module_of(method).Config()), one.searches[method]
+    usual, own = flat(method_module(method).Config()), one.searches[method]
     names = [name for name in own if name not in OF_ALL and own[name] != usual.get(name)]
     return ", ".join(f"{name} = {shown(own[name])}" for name in names)
