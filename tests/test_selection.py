@@ -356,6 +356,23 @@ def test_what_cannot_be_selected_is_refused_in_one_line(
     assert sorted(os.listdir()) == ["full", "large.toml", "more.toml"]
 
 
+@pytest.mark.slow
+def test_workers_select_the_same(made: Path, tmp_path: Path, no_pages: None) -> None:
+    folder = tmp_path / "run"
+    assert main([*WORDS, "--workers", "2", "--out", str(folder)]) == 0
+    check_same(made, folder)
+
+
+def test_workers_that_cannot_work_on_a_selection_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for more, said in (
+        (["--together", "--workers", "2"], "--together searches in one process, and --workers in several"),
+        (["--workers", "2", "--budget", "5steps"], "--budget 5steps counts the steps of one process"),
+        (["--workers", "0"], "--workers is '0'"),
+    ):
+        assert main([*WORDS, *more]) == 2
+        assert said in capsys.readouterr().err
+
+
 def test_a_table_has_the_accuracy_already(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from dartboard.commands import select
     from dartboard.errors import InputError

@@ -55,9 +55,7 @@ def execute(words: list[str]) -> None:
     if is_selection(flags.run):
         from dartboard.commands import select
 
-        if flags.workers is not None:
-            raise InputError(f"--workers has no effect on {flags.run}, a selection; leave it out")
-        return select.resume(Path(flags.run), limits)
+        return select.resume(Path(flags.run), limits, flags.workers)
     if why.has_study(Path(flags.run)):
         return why.resume(Path(flags.run), limits, flags.workers)
     if is_comparison(Path(flags.run)):

@@ -2,23 +2,26 @@
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dartboard.commands import by_trials, dryrun, work
+from dartboard.commands import by_trials, by_workers, dryrun, work
 from dartboard.commands.flags import resolved
 from dartboard.commands.together import side_by_side
 from dartboard.commands.transfer import merged
 from dartboard.config import Setup, build, field_names, flat, to_toml
+from dartboard.devices import pick_device
 from dartboard.errors import InputError, InterruptedRunError, TakenError
 from dartboard.methods import METHODS
+from dartboard.runs import workers
 from dartboard.runs.atomic_files import replace_file
+from dartboard.runs.checkpoint import newest_name
 from dartboard.runs.limits import Limits, catching_signals, limits_of
 from dartboard.runs.metrics_file import METRICS
-from dartboard.runs.run import Run
+from dartboard.runs.run import CHECKPOINTS, Run
 from dartboard.spaces.families import FAMILIES
 from dartboard.studies.selection import (
     COMMAND,
@@ -56,10 +59,10 @@ def execute(flags: Any, header: Header, words: Sequence[str]) -> None:
     work.use_threads(setup.threads)
     table = table_of(header["method"], header["space"], flags.new.seeds, flags.together, setup, config, train)
     if (found := started(flags.new, header, setup, table)) is not None:
-        return resume(found, limits)
+        return resume(found, limits, flags.new.workers)
     check(flags, header, setup, config, train)
     selection, made = new_selection(flags.new, header, setup, table)
-    run_selection(selection, limits, made)
+    run_selection(selection, limits, flags.new.workers, made)
 
 
 def refuse(flags: Any, method: str) -> None:
@@ -71,7 +74,9 @@ def refuse(flags: Any, method: str) -> None:
     if flags.from_ is not None:
         raise InputError("--select compares searches that begin at nothing; leave out --from, or --select")
     if flags.new.workers is not None:
-        raise InputError("--select does its searches and trainings in this process; leave out --workers, or --select")
+        if flags.together:
+            raise InputError("--together searches in one process, and --workers in several; leave one of them out")
+        by_workers.check_use(flags.new.workers, flags.setup.budget)
     if METHODS[method].by_trials and flags.config.truth is not None:
         raise InputError("--select trains what was found, and a table has its accuracy already; leave --select out")
 
@@ -189,22 +194,25 @@ def discard(selection: Selection, made: Sequence[Path]) -> None:
 # --- The work --------------------------------------------------------------------------------------------------------
 
 
-def resume(folder: Path, limits: Limits) -> None:
-    """Resumes the one in a folder. Raises as `execute`."""
+def resume(folder: Path, limits: Limits, words: str | None = None) -> None:
+    """Resumes the one in a folder. words: of --workers. Raises as `execute`."""
     selection = Selection.open(folder)
     if selection.done:
         print(f"{folder} is already finished")
-    run_selection(selection, limits)
+    run_selection(selection, limits, words)
 
 
-def run_selection(selection: Selection, limits: Limits, made: Sequence[Path] | None = None) -> None:
-    """What is left of the work, then the result and its page. made: the folders made for it, if it is a new one."""
+def run_selection(
+    selection: Selection, limits: Limits, words: str | None = None, made: Sequence[Path] | None = None
+) -> None:
+    """What is left of the work, then the result and its page. words: of --workers; made: the folders made for it, if it
+    is a new one."""
     again = f"resume with: {selection.resume_command}"
     work.use_threads(selection.threads)
     try:
         with locked(selection.folder), catching_signals(limits):
             try:
-                work_on(selection, limits)
+                work_on(selection, limits, words)
             except InputError:
                 if made is not None:
                     discard(selection, made)
@@ -214,16 +222,41 @@ def run_selection(selection: Selection, limits: Limits, made: Sequence[Path] | N
         raise InterruptedRunError(f"stopped by Ctrl-C at once; checkpoints are intact; {again}", 130) from error
 
 
-def work_on(selection: Selection, limits: Limits) -> None:
-    """Every search, then every training: the one place from which these independent pieces of work are called."""
+def work_on(selection: Selection, limits: Limits, words: str | None) -> None:
+    """Every search, then every training: independent pieces of work, in this process or by workers."""
     if selection.together:
         search_together(selection, limits)
-    for piece in (search_seed, train_seed):
-        for seed in selection.seeds:
-            if reason := limits.reason():
-                text = f"stopped by {reason[0]}, all is saved; resume with: {selection.resume_command}"
-                raise InterruptedRunError(text, reason[1])
-            piece(str(selection.folder), seed, limits)
+    share_out(selection, search_seed, selection.search_folder, limits, words)
+    share_out(selection, train_seed, selection.training_folder, limits, words)
+
+
+def share_out(
+    selection: Selection, piece: Callable[..., None], place: Callable[[int], Path], limits: Limits, words: str | None
+) -> None:
+    """What is left of one kind of work, a seed each. place: the run's folder of a seed. Raises as `workers.done`."""
+
+    def here(folder: str, seed: int, limits: Limits) -> None:
+        if reason := limits.reason():
+            text = f"stopped by {reason[0]}, all is saved; resume with: {selection.resume_command}"
+            raise InterruptedRunError(text, reason[1])
+        piece(folder, seed, limits)
+
+    seeds = [seed for seed in selection.seeds if not is_done(place(seed))]
+    folder = selection.folder if words is None or workers.on_this_machine(words) else selection.folder.absolute()
+    pieces = [{"folder": str(folder), "seed": seed} for seed in seeds]
+    more: dict[str, Any] = {
+        "limits": limits,
+        "label": lambda index: f"seed {seeds[index]}",
+        "progress": lambda piece: newest_name(place(piece["seed"]) / CHECKPOINTS),
+        "resume": lambda: selection.resume_command,
+        "here": here,
+        "sees": str(selection.folder.absolute()),
+        "gpu": pick_device(selection.setup.device).type == "cuda",
+    }
+    function = f"dartboard.studies.selection:{piece.__name__}"
+    with closing(workers.done(function, pieces, words, selection.threads, **more)) as ended:
+        for _ in ended:
+            pass
 
 
 def search_together(selection: Selection, limits: Limits) -> None:
