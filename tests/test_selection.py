@@ -260,27 +260,29 @@ def test_searched_together_and_stopped_it_ends_the_same(
     check_same(tmp_path / "run", made)
 
 
-def test_a_signal_stops_it_saved(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_pages: None) -> None:
+def test_a_signal_stops_it_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     pulse = Run.pulse
 
     def signalled(self: Run, save: Any, step: int) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         pulse(self, save, step)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "pulse", signalled)
-        assert main([*WORDS, "--out", str(tmp_path / "run")]) == 143
-    assert main(["resume", str(tmp_path / "run")]) == 0
-    check_same(tmp_path / "run", made)
+    monkeypatch.setattr(Run, "pulse", signalled)
+    assert main([*WORDS, "--out", str(tmp_path / "run")]) == 143
+    assert f"after step 1, saved; resume with: dartboard resume {tmp_path / 'run'}" in capsys.readouterr().err
+    assert (tmp_path / "run" / "seed-0" / "checkpoint").is_dir() and not (tmp_path / "run" / "seed-1").exists()
 
 
 def test_without_a_folder_the_same_command_goes_on_in_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(select, "run_selection", lambda *words: None)  # stopped before the first step
     for seed in (5, 0, 0):  # another command, the first start of this one, its second
-        assert main([*WORDS, "--seed", str(seed), "--budget", "1steps"]) == 0
+        assert main([*WORDS, "--seed", str(seed)]) == 0
     assert sorted(os.listdir("runs")) == ["darts-digits-s0-select", "darts-digits-s5-select"]
     (tmp_path / "runs/darts-digits-s0-select/selection.json").write_text("{}")  # finished
-    assert main([*WORDS, "--budget", "1steps"]) == 0
+    assert main(WORDS) == 0
     assert (tmp_path / "runs/darts-digits-s0-select-2/select.toml").is_file()
 
 

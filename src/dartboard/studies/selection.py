@@ -332,7 +332,7 @@ def row_of(selection: Selection, seed: int) -> dict[str, Any]:
         "data": data.get("name"),
         "val_images": data.get("val"),
         "architecture": formats.write(architecture, FAMILIES[architecture.space].notation),
-        "search_score": found["score"] if by_trials else found["derived_val_accuracy"],
+        "search_score": found["score"] if by_trials else found.get("derived_val_accuracy"),
         "search_score_is": found["source"] if by_trials else "the derived cell with the supernet's weights, val",
         "val_accuracy": trained["val_accuracy"],
         "val_loss": trained["val_loss"],
