@@ -24,8 +24,8 @@ from dartboard.data import sources
 from dartboard.report.selection_page import margin_words
 from dartboard.runs.run import Run
 from dartboard.studies.selection import Selection, batches, best_of, search_seed, train_seed
+from dartboard.testing.methods import Sealed
 from dartboard.training.by_training import by_training
-from test_contracts import Sealed
 
 # Two steps a search and two a training, of each seed.
 SIZES = ["--max-images", "64", "--channels", "2", "--cells", "3", "--batch-size", "16", "--epochs", "1"]
