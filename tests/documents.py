@@ -40,8 +40,8 @@ def aside(line: str) -> bool:
 def cut(words: list[str], folder: Path) -> list[str]:
     """The words of a `dartboard` command with a budget of seconds, and with data that are there."""
     command, rest = words[0], words[1:]
-    rest = replaced(rest, "--budget", "1steps", only_if_given=True)
-    rest = replaced(rest, "--seeds", "2", only_if_given=True)
+    rest = replaced(rest, "--budget", "1steps" if command != "compare" else "8steps", only_if_given=True)
+    rest = replaced(rest, "--seeds", "2" if command != "compare" else "1", only_if_given=True)
     rest = replaced(rest, "--select", "1", only_if_given=True)
     rest = replaced(rest, "--device", "cpu", only_if_given=True)
     rest = replaced(rest, "--epoch", "0", only_if_given=True)
@@ -50,6 +50,11 @@ def cut(words: list[str], folder: Path) -> list[str]:
         fixed = any("nasbenchmacro" in word for word in rest)  # its networks always have the same number of layers
         for flag, value in SMALL.items():
             rest = rest if fixed and flag == "--cells" else replaced(rest, flag, value)
+    if command == "compare":
+        for flag, value in {**SMALL, "--epochs": "1", "--train-epochs": "1", "--train-channels": "2"}.items():
+            rest = replaced(rest, flag, value)
+        for flag, value in {"--train-cells": "3", "--train-batch-size": "15"}.items():
+            rest = replaced(rest, flag, value)
     if command == "transfer":
         for flag, value in SMALL.items():
             rest = replaced(rest, flag, value if flag != "--max-images" else "96")
