@@ -33,6 +33,13 @@ def cost_words(cost: float, unit: str) -> str:
     return words.duration(cost) if unit == "seconds" else f"{words.count(cost)} {unit}"
 
 
+def time_words(seconds: float | None) -> str:
+    """As `words.duration`; a search on a table may take milliseconds."""
+    if seconds is not None and seconds < 0.95:
+        return f"{1000 * seconds:.0f} ms"
+    return words.duration(seconds)
+
+
 def memory_words(memory_mb: float) -> str:
     return f"{memory_mb:,.0f} MB"
 
@@ -52,10 +59,10 @@ def standings_sheet(found: Standings) -> Sheet:
         Column("95 % interval", "", interval_words),
         Column("", "interval_95_low_accuracy"), Column("", "interval_95_high_accuracy"), Column("", "interval_by"),
         Column("mean cost", f"mean_cost_{unit}", lambda cost: cost_words(cost, unit)),
-        Column("mean time", "mean_time_s", words.duration), Column("peak memory", "peak_memory_mb", memory_words),
+        Column("mean time", "mean_time_s", time_words), Column("peak memory", "peak_memory_mb", memory_words),
     )  # fmt: skip
     caption = (
-        f"{capital(found.comparison.result_is)}; n: finished repetitions; std with n − 1; interval of the mean by "
+        f"The result is {found.comparison.result_is}; n: finished repetitions; std with n − 1; interval of the mean by "
         f"{how_words(found.standings)}; peak memory: the highest."
     )
     return Sheet(caption, columns, tuple(standing_row(one) for one in found.standings))
@@ -75,10 +82,6 @@ def standing_row(one: Standing) -> tuple[object, ...]:
 def how_words(standings: Sequence[Standing]) -> str:
     known = [one.interval.how for one in standings if one.interval is not None and one.interval.how != "none"]
     return " or ".join(dict.fromkeys(known)).replace("bootstrap", "the bootstrap") or "none (one value has none)"
-
-
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def tests_table(found: Standings) -> Html:
@@ -131,7 +134,7 @@ def repetitions_table(comparison: Comparison) -> Html | None:
             one.seed,
             percent(one.result) if one.result is not None else tag("span", "not finished"),
             cost_words(one.cost, comparison.unit),
-            words.duration(one.seconds),
+            time_words(one.seconds),
             tag("code", one.folder) if one.folder else words.UNKNOWN,
             tag("code", one.architecture, class_="long") if one.architecture else words.UNKNOWN,
         )

@@ -7,7 +7,7 @@ from dartboard.report.figures import Dashes
 
 COLOURS = ("--one", "--two", "--five", "--six", "--three")  # the first four and grey differ for every kind of sight
 DASHES: tuple[Dashes, ...] = ((), (5, 1.6), (5, 1.4, 1, 1.4), (2.2, 1.1), (5, 1.3, 1, 1.3, 1, 1.3))
-BASELINE_COLOUR = "--four"
+BASELINE_COLOURS = ("--four", "--ink")
 BASELINE_DASHES: tuple[Dashes, ...] = ((1, 1.1), (3.5, 1.1, 1, 1.1))
 
 
@@ -20,14 +20,14 @@ class Look:
 
 
 def looks_of(baselines: Sequence[bool]) -> list[Look]:
-    """One for each group; true for a baseline, which is grey and dotted.
+    """One for each group; true for a baseline, which is grey or black, and dotted.
 
     The first five groups differ in colour and in dashes, so that nobody needs to see colours; the first 25 in one.
     """
     found, groups, plain = [], 0, 0
     for is_baseline in baselines:
         if is_baseline:
-            found.append(Look(BASELINE_COLOUR, BASELINE_DASHES[plain % len(BASELINE_DASHES)]))
+            found.append(Look(BASELINE_COLOURS[plain % 2], BASELINE_DASHES[plain % 2]))
             plain += 1
         else:
             turn = groups + groups // len(COLOURS)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from dartboard.report import words
 from dartboard.report.architecture_names import architecture_name
-from dartboard.report.comparison_tables import capital, how_words, interval_words
+from dartboard.report.comparison_tables import how_words, interval_words
 from dartboard.report.facts import Facts, finite
 from dartboard.report.groups import Group, differences_of, groups_of, numbered
 from dartboard.report.sheets import Column, Sheet
@@ -145,9 +145,12 @@ def groups_sheet(parts: Sequence[Compared]) -> Sheet:
         Column("multiply-adds" if sized else "", "macs", words.short_count),
         Column("mean time", "mean_time_s", words.duration),
     )  # fmt: skip
-    what = capital(listed_measures(parts))
+    what = listed_measures(parts)
     standings = [one for part in parts for one in part.found.standings]
-    caption = f"{what} by group of equal settings; std with n − 1; interval of the mean by {how_words(standings)}."
+    caption = (
+        f"{what[:1].upper()}{what[1:]} by group of equal settings; std with n − 1; interval of the mean by "
+        f"{how_words(standings)}."
+    )
     rows = tuple(row for part in parts for row in rows_of(part))
     return Sheet(caption, columns, rows)
 
