@@ -244,7 +244,7 @@ def test_without_ray_or_a_cluster_nothing_is_made(
 
 
 def test_how_many_workers_a_cluster_has_room_for() -> None:
-    assert ray_workers.places({"CPU": 8.0}, threads=2, gpu=False) == 4
-    assert ray_workers.places({"CPU": 8.0, "GPU": 1.0}, threads=2, gpu=True) == 1
-    with pytest.raises(InputError, match="no place for a worker: 8 CPUs and 0 GPUs, and each takes 2 CPU threads and"):
-        ray_workers.places({"CPU": 8.0}, threads=2, gpu=True)
+    assert ray_workers.places([{"CPU": 8.0}, {"CPU": 3.0, "GPU": 1.0}], threads=2, gpu=False) == 5
+    assert ray_workers.places([{"CPU": 8.0}, {"CPU": 3.0, "GPU": 1.0}], threads=2, gpu=True) == 1
+    with pytest.raises(InputError, match="no machine for a worker, which takes 6 CPU threads and a GPU"):
+        ray_workers.places([{"CPU": 8.0}, {"CPU": 5.0, "GPU": 1.0}], threads=6, gpu=True)

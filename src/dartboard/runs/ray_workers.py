@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -55,7 +55,9 @@ class RayActors:
         with handler_put_back():
             self.ray = connected(address)
         try:
-            self.size = places(self.ray.cluster_resources(), threads, gpu)
+            check_version(self.ray, address)
+            machines = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
+            self.size = places(machines, threads, gpu)
         except InputError:
             self.ray.shutdown()
             raise
@@ -135,11 +137,12 @@ def connected(address: str) -> Any:
     try:
         if address == HERE:
             cores = len(os.sched_getaffinity(0))
-            ray.init(num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+            ray.init("local", num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
         else:
             ray.init(reachable(address), **quiet)
     except Exception as error:  # Ray raises errors of many kinds, and plain ones
-        raise InputError(f"--workers {address}: {str(error)[:200]}; start a cluster, or give a number") from error
+        hint = "start a cluster, or, if it asks for a token, set RAY_AUTH_MODE=token"
+        raise InputError(f"--workers {address}: {str(error)[:200]}; {hint}") from error
     return ray
 
 
@@ -152,18 +155,38 @@ def reachable(address: str) -> str:
         socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
     except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
-        hint = "start one with: ray start --head --ray-client-server-port 10001"
+        hint = "start one with: ray start --head"
         raise InputError(f"--workers {address}: no cluster answers at {host}, port {port} ({why}); {hint}") from error
     return f"ray://{host}:{port}"
 
 
-def places(resources: Mapping[str, float], threads: int, gpu: bool) -> int:
-    """How many workers a cluster has room for. Raises InputError if it has none."""
-    found = int(resources.get("CPU", 0.0) // threads)
-    if gpu:
-        found = min(found, int(resources.get("GPU", 0.0)))
+def version() -> str:
+    """The version of dartboard, where this is called."""
+    from dartboard import __version__
+
+    return __version__
+
+
+def check_version(ray: Any, address: str) -> None:
+    """Raises InputError if the machines of a cluster have no dartboard, or another one."""
+    if address == HERE:
+        return
+    try:
+        found = ray.get(ray.remote(num_cpus=0)(version).remote())
+    except (ImportError, AttributeError, ray.exceptions.RayError):
+        found = "none, or one without workers"
+    if found != version():
+        text = f"--workers {address}: dartboard here is {version()}, that of the cluster is {found}"
+        raise InputError(f"{text}; install the same version on each of its machines")
+
+
+def places(machines: Sequence[Mapping[str, float]], threads: int, gpu: bool) -> int:
+    """How many workers the machines of a cluster have room for, each on one machine. Raises InputError if none."""
+    found = 0
+    for resources in machines:
+        cpus, gpus = int(resources.get("CPU", 0.0)), int(resources.get("GPU", 0.0))
+        found += min(cpus // threads, gpus) if gpu else cpus // threads
     if found < 1:
-        cpus = f"{resources.get('CPU', 0.0):g} CPUs and {resources.get('GPU', 0.0):g} GPUs"
-        needs = f"{threads} CPU threads{' and a GPU' if gpu else ''}"
-        raise InputError(f"the cluster has no place for a worker: {cpus}, and each takes {needs}; give fewer --threads")
+        each = f"{threads} CPU threads{' and a GPU' if gpu else ''}"
+        raise InputError(f"the cluster has no machine for a worker, which takes {each}; give fewer --threads")
     return found
