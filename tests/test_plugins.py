@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import dartboard
-from dartboard import networks, plugins
+from dartboard import networks
 from dartboard.commands import search
 from dartboard.formats import read
 from dartboard.methods import METHODS, method_module
@@ -230,9 +230,15 @@ def test_only_one_place_knows_where_the_file_of_a_method_lies() -> None:
     assert search.method_module is method_module
 
 
-def test_a_misspelt_name_of_ours_is_told_as_before(
-    install: Install, both: None, capsys: pytest.CaptureFixture[str]
+def test_a_misspelt_name_is_told_with_the_nearest_of_packages_too_and_loads_none(
+    install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _, err = said(["search", "dart", "--data", "digits"], capsys)
-    assert code == 2 and "unknown method 'dart'; did you mean 'darts'?" in err
-    assert not plugins.declared.cache_info().currsize or "people" not in sys.modules
+    groups = {"methods": {"again": "broken:METHOD"}, "families": {"activations": "broken:FAMILY"}}
+    install("broken", groups, BROKEN)
+    for words, expected in (
+        (["search", "dart"], "unknown method 'dart'; did you mean 'darts'?"),
+        (["search", "agian"], "unknown method 'agian'; did you mean 'again'?"),
+        (["search", "darts", "--space", "activation"], "unknown space 'activation'; did you mean 'activations'?"),
+    ):
+        code, _, err = said([*words, "--data", "digits"], capsys)
+        assert code == 2 and expected in err, err

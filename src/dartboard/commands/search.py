@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dartboard import plugins
 from dartboard.commands import by_trials, dryrun, together, work
 from dartboard.commands.flags import first_word, given, layered, named, parse, resolved
 from dartboard.config import Setup, build, flat
@@ -115,7 +116,7 @@ def method_of(words: list[str]) -> str:
         return next(iter(METHODS))
     if name is None:
         raise InputError(MISSING)
-    raise unknown("method", name, METHODS)
+    raise unknown("method", name, plugins.names(plugins.METHODS, METHODS))
 
 
 def refuse_early(words: list[str], method: str, space: str) -> None:
