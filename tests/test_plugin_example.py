@@ -120,14 +120,27 @@ def test_the_example_is_at_most_120_lines_and_the_page_shows_it_as_it_is() -> No
     assert len(shown) == 5 and all(any(part in text for text in everything) for _, part in shown)
 
 
+def in_its_own_process(site: Path, words: list[str], folder: Path) -> str:
+    """What `python -m ...` prints beside the installed example."""
+    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", *words], capture_output=True, text=True, env=environment, cwd=folder, timeout=1800
+    )
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_processes_of_their_own_search_resume_and_report(site: Path, tmp_path: Path) -> None:
+    in_its_own_process(site, ["dartboard", *SEARCH, "--budget", "4steps", "--out", "run"], tmp_path)
+    assert "score " in in_its_own_process(site, ["dartboard", "resume", "run"], tmp_path)
+    assert "report.html" in in_its_own_process(site, ["dartboard", "report", "run"], tmp_path)
+
+
 @pytest.mark.slow
 def test_the_contracts_of_families_and_methods_hold_of_the_example(site: Path) -> None:
     """In a process of its own, as its author runs them."""
-    path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
-    words = [sys.executable, "-m", "pytest", str(EXAMPLE / "tests"), "-q", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*words, "--rootdir", str(site)], capture_output=True, text=True, env=environment, cwd=site, timeout=1800
-    )
-    found = re.search(r"(\d+) passed", done.stdout)
-    assert done.returncode == 0 and found and int(found[1]) >= 75, done.stdout[-3000:]
+    words = ["pytest", str(EXAMPLE / "tests"), "-p", "no:cacheprovider", "--rootdir", str(site)]
+    found = re.search(r"(\d+) passed", in_its_own_process(site, words, site))
+    assert found and int(found[1]) >= 75

@@ -1,5 +1,6 @@
 """Methods and families of people's packages: found by their entry points, each when it is asked for."""
 
+import importlib
 import importlib.metadata
 import re
 import sys
@@ -10,12 +11,14 @@ from pathlib import Path
 import pytest
 
 import dartboard
-from dartboard import networks, plugins
+from dartboard import networks
 from dartboard.commands import search
+from dartboard.errors import InputError
 from dartboard.formats import read
 from dartboard.methods import METHODS, method_module
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
+from dartboard.testing import FamilyCase, contracts
 from documents import ROOT
 from packages import METHOD, TINY, forget, said, unload, write_package
 
@@ -230,9 +233,29 @@ def test_only_one_place_knows_where_the_file_of_a_method_lies() -> None:
     assert search.method_module is method_module
 
 
-def test_a_misspelt_name_of_ours_is_told_as_before(
-    install: Install, both: None, capsys: pytest.CaptureFixture[str]
+def test_a_misspelt_name_is_told_with_the_nearest_of_packages_too_and_loads_none(
+    install: Install, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _, err = said(["search", "dart", "--data", "digits"], capsys)
-    assert code == 2 and "unknown method 'dart'; did you mean 'darts'?" in err
-    assert not plugins.declared.cache_info().currsize or "people" not in sys.modules
+    groups = {"methods": {"again": "broken:METHOD"}, "families": {"activations": "broken:FAMILY"}}
+    install("broken", groups, BROKEN)
+    for words, expected in (
+        (["search", "dart"], "unknown method 'dart'; did you mean 'darts'?"),
+        (["search", "agian"], "unknown method 'agian'; did you mean 'again'?"),
+        (["search", "darts", "--space", "activation"], "unknown space 'activation'; did you mean 'activations'?"),
+    ):
+        code, _, err = said([*words, "--data", "digits"], capsys)
+        assert code == 2 and expected in err, err
+
+
+def test_the_contracts_ask_for_pytest_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("dartboard.testing")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "pytest", None)
+    with pytest.raises(InputError, match=r"^dartboard\.testing needs pytest; install it with: pip install pytest$"):
+        importlib.import_module("dartboard.testing")
+
+
+def test_a_case_of_what_is_not_installed_is_refused_in_one_line() -> None:
+    case = FamilyCase(sizes={}, small=SPACES["darts"], drawn=SPACES["darts"], searched=SPACES["darts"])
+    with pytest.raises(InputError, match=r"unknown family \(is its package installed\?\) 'chains'; "):
+        contracts(families={"chains": case})

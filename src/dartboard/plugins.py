@@ -108,6 +108,11 @@ def package(point: "EntryPoint") -> str:
     return f"the package {point.dist.name} {point.dist.version}" if point.dist is not None else "a package"
 
 
+def names(group: str, table: Mapping[str, object]) -> list[str]:
+    """The names in a table and those that packages declare, none of which is loaded: for what was misspelt."""
+    return [*dict.fromkeys([*table, *declared(group)])]
+
+
 def complete(group: str, table: Mapping[str, object], own: Collection[str]) -> list[str]:
     """Adds what all packages declare in the group to its table; a line for each that is refused. own: our names."""
     lines = []

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dartboard import plugins
 from dartboard.commands import by_trials, by_workers, dryrun, together, work
 from dartboard.commands.flags import first_word, given, layered, named, parse, resolved, with_needs
 from dartboard.config import MOST_EPOCHS, Setup, build, check_ranges, flat
@@ -131,7 +132,7 @@ def method_of(words: list[str]) -> str:
         return next(iter(METHODS))
     if name is None:
         raise InputError(MISSING)
-    raise unknown("method", name, METHODS)
+    raise unknown("method", name, plugins.names(plugins.METHODS, METHODS))
 
 
 def refuse_early(words: list[str], method: str, space: str) -> None:

@@ -80,7 +80,7 @@ def missing(method: str, space: str) -> frozenset[str]:
 def check_pair(method: str, space: str) -> None:
     """Raises InputError for an unknown space, and for one that the method cannot search."""
     if space not in SPACES:
-        raise unknown("space", space, SPACES)
+        raise unknown("space", space, plugins.names(plugins.FAMILIES, SPACES))
     if lacks := missing(method, space):
         able = ", ".join(name for name in SPACES if not missing(method, name))
         words = " and a ".join(sorted(lacks))

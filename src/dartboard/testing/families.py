@@ -13,6 +13,7 @@ from scipy import stats
 from torch import Tensor
 
 from dartboard import formats, networks
+from dartboard.export.weights import load_network, write_torch
 from dartboard.report.cells import cells as cells_of_page
 from dartboard.report.drawing import draw
 from dartboard.scoring.cost import Cost, count, count_module
@@ -21,6 +22,7 @@ from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace, as_tuples
 from dartboard.testing import tiny
 from dartboard.testing.cases import Enrolled, FamilyCase, Row, each
+from dartboard.training import from_scratch
 
 LEAST = 1e-6  # how likely a draw must be, so that nobody's space fails by bad luck
 
@@ -223,6 +225,20 @@ def test_the_cost_of_an_architecture_is_that_of_its_network(space: SearchSpace, 
         own = {name: parameter.numel() for name, parameter in network.named_parameters()}
         assert cost.params_with_auxiliary == sum(own.values())
         assert cost.params == sum(n for name, n in own.items() if not name.startswith("auxiliary_head."))
+
+
+@each("family, case", families)
+def test_a_network_at_the_sizes_of_a_training_is_written_and_read_again(
+    family: str, case: FamilyCase, tmp_path: Path
+) -> None:
+    module, data = networks.module(family), tiny.digits()
+    config = from_scratch.Config(**{**tiny.TRAIN, **tiny.fixed(family), "drop_path": 0.0})
+    with tiny.seeded():
+        network = module.sized(case.searched.sample(Random(0)), config, data).eval()
+    assert (len(network.cells), network.architecture.space) == (config.cells, family)
+    again = load_network(write_torch(network, tmp_path / "weights", image_size=data.image_size))
+    x = images(2, data.channels, data.image_size, data.image_size).float()
+    assert torch.allclose(again(x), network(x), rtol=0, atol=1e-5)
 
 
 @each("space, case", spaces)
