@@ -18,11 +18,16 @@ from dartboard.runs.run import CHECKPOINTS, Run
 FUNCTION = "dartboard.commands.resume:rest_of"
 
 
-def check(flags: work.NewRun, setup: Setup, what: str) -> None:
-    """Raises InputError for a single seed, and as `check_use`. what: is searched, or trained, in the message."""
+def check(flags: work.NewRun, setup: Setup, what: str, together: bool = False) -> None:
+    """Raises InputError for --workers with a single seed or --together, and as `check_use`. what: is searched, or
+    trained, in the message."""
+    if flags.workers is None:
+        return
+    if together:
+        raise InputError("--together is for one process; leave out --together or --workers")
     if flags.seeds == 1:
         raise InputError(f"--workers has no effect on one seed of {what}; give --seeds 4, or leave it out")
-    check_use(str(flags.workers), setup.budget)
+    check_use(flags.workers, setup.budget)
 
 
 def check_use(words: str, budget: str | None) -> None:

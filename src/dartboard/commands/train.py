@@ -37,6 +37,7 @@ def execute(words: list[str]) -> None:
     architecture, _, label = formats.resolve(flags.arch)
     if asked := FAMILIES[architecture.space].training:
         flags = read_flags(words, header, from_scratch.Config, asked)
+    by_workers.check(flags.new, flags.setup, "a training")
     if flags.new.print_config:
         return print(resolved(header, work.anchored(flags.setup), flags.config), end="")
     if flags.new.dry_run:
@@ -100,8 +101,7 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
 
 
 def begin_by_workers(flags: Any, label: str, architecture: Architecture, limits: Limits) -> None:
-    """New runs of all seeds, by --workers. Raises InputError for a single seed."""
-    by_workers.check(flags.new, flags.setup, "a training")
+    """New runs of all seeds, by --workers."""
     work.use_threads(flags.setup.threads)
     data = work.load(flags.setup)
     dryrun.check_training(flags.setup, flags.config, data, work.network_that_fits(architecture, flags.config, data))

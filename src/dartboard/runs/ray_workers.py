@@ -1,6 +1,6 @@
-"""Workers of a Ray cluster: of one that runs on this machine only, or of one that is there. Needs the extra `ray`.
+"""Workers of a Ray cluster: of one that is started on this machine, or of one that is there. Needs the extra `ray`.
 
-Ray is told to send no usage statistics and to start no dashboard; one that starts here listens on this machine only.
+Ray is told to send no usage statistics and to start no dashboard. One that starts here asks for a token by itself.
 """
 
 import os
