@@ -37,9 +37,9 @@ def execute(words: list[str]) -> None:
     architecture, _, label = formats.resolve(flags.arch)
     if asked := FAMILIES[architecture.space].training:
         flags = read_flags(words, header, from_scratch.Config, asked)
-    by_workers.check(flags.new, flags.setup, "a training")
     if flags.new.print_config:
         return print(resolved(header, work.anchored(flags.setup), flags.config), end="")
+    by_workers.check(flags.new, flags.setup, "a training")
     if flags.new.dry_run:
         return dryrun.train(architecture, header, work.anchored(flags.setup), flags.config, flags.new.seeds)
     limits = limits_of(flags.setup.budget, flags.setup.until)
