@@ -60,7 +60,7 @@ def wait(folder: str, limits: Limits) -> None:
 
 
 def score(folder: str, number: int, architecture: dict[str, Any], limits: Limits) -> dict[str, Any]:
-    """The score of a trial; the first time that the second trial is trained, its process dies at the third step."""
+    """The score of a trial; the first time that the second trial is trained, its process dies at the second step."""
     from dartboard.runs.run import Run
     from dartboard.training.by_training import score_by_worker
 
@@ -69,7 +69,7 @@ def score(folder: str, number: int, architecture: dict[str, Any], limits: Limits
 
         def killing(self: Run, save: Callable[[], None], step: int) -> None:
             pulse(self, save, step)
-            if step == 3:
+            if step == 2:
                 mark.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
 

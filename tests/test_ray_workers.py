@@ -10,6 +10,7 @@ from dartboard.cli import main
 from dartboard.errors import InputError
 from dartboard.runs.run import Run
 from dartboard.runs.workers import done, outcomes
+from dartboard.search import trials_by_workers
 
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("global_rng")]
@@ -38,6 +39,17 @@ def test_two_workers_of_which_one_is_killed_end_as_one_process(
     assert "piece 2: its worker was killed" in capfd.readouterr().err
     for one, other in zip(pieces, again, strict=True):
         assert tiny.history(Path(str(one["folder"]))) == tiny.history(Path(str(other["folder"])))
+
+
+def test_trials_by_ray_of_which_one_worker_is_killed_are_those_of_one_process(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["search", "random_search", *WORDS, "--trials", "3", "--out"]
+    assert main([*words, str(tmp_path / "alone")]) == 0
+    monkeypatch.setattr(trials_by_workers, "BY_WORKER", "pieces_for_workers:score")
+    assert main([*words, str(tmp_path / "workers"), "--workers", "ray"]) == 0
+    assert "trial 2: its worker was killed" in capfd.readouterr().err
+    assert tiny.history(tmp_path / "workers") == tiny.history(tmp_path / "alone")
 
 
 def test_a_worker_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:

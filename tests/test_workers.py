@@ -186,6 +186,7 @@ def test_who_reads_no_further_has_the_rest_saved() -> None:
         ("search darts --workers 2", "--workers has no effect on one seed of darts; give --seeds 4"),
         ("search darts --seeds 2 --together --workers 2", "leave out --together or --workers"),
         ("search darts --seeds 2 --workers 2 --budget 5steps", "--budget 5steps counts the steps of one process"),
+        ("search darts --workers 2 --dry-run", "--workers has no effect on one seed of darts; give --seeds 4"),
         ("train DARTS_V2 --workers 2", "--workers has no effect on one seed of a training"),
         ("search random_search --workers 2 --truth none.csv --space nasbench201", "there is no file none.csv"),
         ("search random_search --workers 2 --budget 5steps", "--budget 5steps counts the steps of one process"),

@@ -12,17 +12,22 @@ from dartboard.config import Setup, parse_budget
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.runs import workers
 from dartboard.runs.checkpoint import newest_name
-from dartboard.runs.limits import Limits
+from dartboard.runs.limits import Limits, Terminated
 from dartboard.runs.run import CHECKPOINTS, Run
 
 FUNCTION = "dartboard.commands.resume:rest_of"
 
 
-def check(flags: work.NewRun, setup: Setup, what: str) -> None:
-    """Raises InputError for a single seed, and as `check_use`. what: is searched, or trained, in the message."""
+def check(flags: work.NewRun, setup: Setup, what: str, together: bool = False) -> None:
+    """Raises InputError for --workers with a single seed or --together, and as `check_use`. what: is searched, or
+    trained, in the message."""
+    if flags.workers is None:
+        return
+    if together:
+        raise InputError("--together is for one process; leave out --together or --workers")
     if flags.seeds == 1:
         raise InputError(f"--workers has no effect on one seed of {what}; give --seeds 4, or leave it out")
-    check_use(str(flags.workers), setup.budget)
+    check_use(flags.workers, setup.budget)
 
 
 def check_use(words: str, budget: str | None) -> None:
@@ -95,7 +100,7 @@ def send_out(runs: list[Run], words: str, limits: Limits) -> None:
         for run in left.values():
             run.discard()
         raise
-    except (KeyboardInterrupt, InterruptedRunError) as error:
+    except (KeyboardInterrupt, Terminated, InterruptedRunError) as error:
         errors.append(interrupted(error, list(left.values())))
     raise_worst(errors)
 
@@ -110,6 +115,9 @@ def named(error: Exception, run: Run) -> Exception:
 
 def interrupted(error: BaseException, left: list[Run]) -> InterruptedRunError:
     """What stopped the command, with the commands that resume the runs that are not done."""
-    at_once = "stopped by Ctrl-C at once; checkpoints are intact"
-    text, code = (str(error), error.exit_code) if isinstance(error, InterruptedRunError) else (at_once, 130)
+    if isinstance(error, InterruptedRunError):
+        text, code = str(error), error.exit_code
+    else:
+        name, code = ("SIGTERM", 143) if isinstance(error, Terminated) else ("Ctrl-C", 130)
+        text = f"stopped by {name} at once; checkpoints are intact"
     return InterruptedRunError(f"{text}; resume with: {'; '.join(run.resume_command for run in left)}", code)

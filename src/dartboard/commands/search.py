@@ -59,6 +59,7 @@ def execute(words: list[str]) -> None:
         return select.execute(flags, header, words)
     if METHODS[method].by_trials:
         return by_trials.execute(flags, header, words)
+    by_workers.check(flags.new, flags.setup, method, flags.together)
     origin = origin_of(flags, header)
     if flags.new.print_config:
         print(resolved(header, work.anchored(flags.setup), flags.config), end="")
@@ -163,8 +164,6 @@ def begin(
 
 def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any, origin: Origin) -> None:
     """New runs of all seeds at once. Raises InputError for a single seed."""
-    if flags.workers is not None:
-        raise InputError("--together is for one process; leave out --together or --workers")
     if flags.seeds == 1:
         raise InputError("--together is for several seeds; give --seeds 4, or leave it out")
     data = work.load(setup)
@@ -179,8 +178,7 @@ def begin_together(flags: work.NewRun, header: dict[str, str], setup: Setup, con
 
 
 def begin_by_workers(flags: work.NewRun, header: dict[str, str], setup: Setup, config: Any, origin: Origin) -> None:
-    """New runs of all seeds, by --workers. Raises InputError for a single seed."""
-    by_workers.check(flags, setup, header["method"])
+    """New runs of all seeds, by --workers."""
     limits = limits_of(setup.budget, setup.until)
     work.use_threads(setup.threads)
     data = work.load(setup)

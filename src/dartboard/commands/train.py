@@ -41,6 +41,7 @@ def execute(words: list[str]) -> None:
         flags = read_flags(words, header, from_scratch.Config, own)
     if flags.new.print_config:
         return print(resolved(header, work.anchored(flags.setup), flags.config), end="")
+    by_workers.check(flags.new, flags.setup, "a training")
     if flags.new.dry_run:
         return dryrun.train(architecture, header, work.anchored(flags.setup), flags.config, flags.new.seeds)
     limits = limits_of(flags.setup.budget, flags.setup.until)
@@ -110,8 +111,7 @@ def begin(flags: Any, label: str, architecture: Architecture, setup: Setup, limi
 
 
 def begin_by_workers(flags: Any, label: str, architecture: Architecture, limits: Limits) -> None:
-    """New runs of all seeds, by --workers. Raises InputError for a single seed."""
-    by_workers.check(flags.new, flags.setup, "a training")
+    """New runs of all seeds, by --workers."""
     work.use_threads(flags.setup.threads)
     data = work.load(flags.setup)
     dryrun.check_training(flags.setup, flags.config, data, work.network_that_fits(architecture, flags.config, data))

@@ -14,6 +14,7 @@ from typing import Any
 
 from dartboard.runs.worker import Event
 
+END_S = 10.0  # a worker that sends nothing any more has this long to end
 BEGIN = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from dartboard.runs.worker import main; main(int(sys.argv[2]))"
@@ -96,5 +97,9 @@ def write(link: Connection, message: Mapping[str, Any]) -> None:
 def ending_of(worker: Worker) -> str:
     """Waits for a worker that ends; how it did."""
     worker.link.close()
-    code = worker.process.wait()
+    try:
+        code = worker.process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        worker.process.kill()
+        code = worker.process.wait()
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"

@@ -1,6 +1,6 @@
-"""Workers of a Ray cluster: of one that runs on this machine only, or of one that is there. Needs the extra `ray`.
+"""Workers of a Ray cluster: of one that is started on this machine, or of one that is there. Needs the extra `ray`.
 
-Ray is told to send no usage statistics and to start no dashboard; one that starts here listens on this machine only.
+Ray is told to send no usage statistics and to start no dashboard. One that starts here asks for a token by itself.
 """
 
 import os
@@ -24,17 +24,20 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "
 
 
 class Actor:
-    """A worker of a cluster. `stop` is called while `work` is at work."""
+    """A worker of a cluster. `stop` is called while `work` is at work, or before; nothing is sent after it."""
 
     def __init__(self) -> None:
-        self.limits = Limits()
+        self.limits, self.stopped = Limits(), False
 
     def work(self, order: Mapping[str, Any]) -> str:
         """Works on a piece; returns as `worker.worked`."""
         self.limits = Limits(order["seconds"])
+        if self.stopped:
+            self.limits.caught = signal.SIGTERM
         return worked(order, self.limits)
 
     def stop(self) -> None:
+        self.stopped = True
         self.limits.caught = signal.SIGTERM
 
 
@@ -136,7 +139,7 @@ def connected(address: str) -> Any:
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     try:
         if address == HERE:
-            cores = len(os.sched_getaffinity(0))
+            cores = os.cpu_count() or 1
             ray.init("local", num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
         else:
             ray.init(reachable(address), **quiet)
