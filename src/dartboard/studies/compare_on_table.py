@@ -1,7 +1,7 @@
 """A comparison on a table of accuracies: the trials of every seed, a line each in the file of its method.
 
 A line has the numbers of the architectures of a seed's trials, in their order, counted as the space enumerates them.
-The file is complete after each piece of work, a few seeds of one method; a killed process loses that piece alone.
+The file is complete after each piece of work, which is a few seeds of one method; a killed process loses that piece.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from dartboard.studies.comparison_folder import ComparisonFolder
 from dartboard.studies.countdown import Countdown
 from dartboard.studies.pieces import Pieces
 
-MOST_SEEDS, PIECE_S = 100, 2.0  # of one piece of work: seeds at most, and seconds that they should take
+SEEDS_AT_ONCE = 20  # of one piece of work
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,10 @@ def read_known(truth: str, space: str, sha256: str) -> Known:
 def work_on(one: ComparisonFolder, limits: Limits, workers: str | None = None) -> None:
     """Does what is left. Raises InputError, CannotContinueError, InterruptedRunError at a limit."""
     known_of(one)
+    pieces = list(pieces_left(one))
     files = {method: trials_done(one, method) for method in one.plan.searched}
-    shown = Countdown(sum(len(seeds_left(one, done)) for done in files.values()), "seeds")
-    pieces: list[dict[str, Any]] = []
-    sent = pieces_left(one, files, pieces)
-    for index, found in compare_pieces.done(f"{__name__}:run_seeds", sent, workers, one.threads, limits=limits):
+    shown = Countdown(sum(len(piece["seeds"]) for piece in pieces), "seeds")
+    for index, found in compare_pieces.done(f"{__name__}:run_seeds", pieces, workers, one.threads, limits=limits):
         piece = pieces[index]
         each_s = found["seconds"] / len(piece["seeds"])
         lines = zip(piece["seeds"], found["trials"], strict=True)
@@ -89,29 +88,13 @@ def work_on(one: ComparisonFolder, limits: Limits, workers: str | None = None) -
         shown.advance(f"of {piece['method']}", len(piece["seeds"]))
 
 
-def seeds_left(one: ComparisonFolder, done: Pieces) -> list[int]:
-    return [seed for seed in one.plan.all_seeds if str(seed) not in done]
-
-
-def pieces_left(
-    one: ComparisonFolder, files: Mapping[str, Pieces], made: list[dict[str, Any]]
-) -> Iterator[dict[str, Any]]:
-    """The work that is not done yet, each piece as the arguments of `run_seeds`; they are also added to `made`."""
-    for method, done in files.items():
-        left = seeds_left(one, done)
-        while left:
-            number = seeds_at_once(done)
-            made.append({"folder": str(one.folder.absolute()), "method": method, "seeds": left[:number]})
-            left = left[number:]
-            yield made[-1]
-
-
-def seeds_at_once(done: Pieces) -> int:
-    """How many seeds are a piece of work: few enough to lose little, by the seconds of those that are done."""
-    if not done.done:
-        return 1
-    each_s = float(list(done.done.values())[-1]["seconds"])
-    return max(1, min(MOST_SEEDS, int(PIECE_S / each_s))) if each_s > 0 else MOST_SEEDS
+def pieces_left(one: ComparisonFolder) -> Iterator[dict[str, Any]]:
+    """The work that is not done yet, each piece as the arguments of `run_seeds`."""
+    for method in one.plan.searched:
+        done = trials_done(one, method)
+        left = [seed for seed in one.plan.all_seeds if str(seed) not in done]
+        for start in range(0, len(left), SEEDS_AT_ONCE):
+            yield {"folder": str(one.folder.absolute()), "method": method, "seeds": left[start : start + SEEDS_AT_ONCE]}
 
 
 def run_seeds(folder: str, method: str, seeds: Sequence[int], limits: Limits) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """The independent pieces of work of a comparison, one after another."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -8,7 +8,7 @@ from dartboard.runs.limits import Limits
 
 
 def done(
-    function: str, pieces: Iterable[Mapping[str, Any]], workers: str | None, threads: int | None, *, limits: Limits
+    function: str, pieces: Sequence[Mapping[str, Any]], workers: str | None, threads: int | None, *, limits: Limits
 ) -> Iterator[tuple[int, Any]]:
     """The number and the result of each piece. function: "package.module:name"; pieces: its arguments."""
     module, _, name = function.partition(":")
