@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dartboard import plugins
 from dartboard.commands import by_trials, dryrun, together, work
 from dartboard.commands.flags import first_word, given, layered, named, parse, resolved
 from dartboard.config import Setup, build, flat
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import STOPPED
-from dartboard.methods import METHODS, check_pair, method_module, unknown_method
+from dartboard.methods import METHODS, check_pair, method_module
 from dartboard.paths import expanded
 from dartboard.runs.known_speeds import remember, say_known
 from dartboard.runs.limits import Limits, limits_of
@@ -115,7 +116,7 @@ def method_of(words: list[str]) -> str:
         return next(iter(METHODS))
     if name is None:
         raise InputError(MISSING)
-    raise unknown_method(name)
+    raise unknown("method", name, plugins.names(plugins.METHODS, METHODS))
 
 
 def refuse_early(words: list[str], method: str, space: str) -> None:

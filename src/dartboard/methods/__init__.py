@@ -72,11 +72,6 @@ def method_module(method: str) -> ModuleType:
     return plugins.module_of(plugins.METHODS, method, METHODS[method].module)
 
 
-def unknown_method(name: str) -> InputError:
-    """The error for a name that nobody has, with the nearest of those that dartboard and packages have."""
-    return unknown("method", name, plugins.names(plugins.METHODS, METHODS))
-
-
 def missing(method: str, space: str) -> frozenset[str]:
     """What the method needs and the space does not offer; empty for a pair that works."""
     return METHODS[method].needs - SPACES[space].kinds
