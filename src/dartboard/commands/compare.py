@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Literal
 
 from dartboard.commands import compare_settings, work
+from dartboard.commands.by_workers import say_crowded
 from dartboard.commands.flags import parse
 from dartboard.commands.why import reporting_stops
 from dartboard.config import check_ranges
@@ -184,6 +185,8 @@ def run_comparison(one: ComparisonFolder, limits: Limits, workers: str | None = 
     plan, on = one.plan, compare_on_data if one.plan.truth is None else compare_on_table
     methods, seeds = ", ".join(plan.searched), counted(plan.seeds, "seed")
     print(f"compare {methods} on {plan.space}, {plan.budget} each, {seeds}, in {one.folder}", flush=True)
+    if workers is not None:
+        say_crowded(workers, one.threads or 1)
     with reporting_stops(f"dartboard resume {quoted(one.folder)}"), locked(one.folder):
         on.work_on(one, limits, workers)
         write_findings(comparison_of(one), one.folder)

@@ -209,6 +209,8 @@ def run_selection(
     is a new one."""
     again = f"resume with: {selection.resume_command}"
     work.use_threads(selection.threads)
+    if words is not None:
+        by_workers.say_crowded(words, selection.threads or 1)
     try:
         with locked(selection.folder), catching_signals(limits):
             try:
