@@ -174,7 +174,7 @@ def test_budgets_are_trials_steps_or_a_time() -> None:
 def test_a_comparison_that_was_stopped_ends_as_one_that_was_not(
     truth: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(compare_on_table, "SEEDS_AT_ONCE", 2)
+    monkeypatch.setattr(compare_on_table, "seeds_at_once", lambda done: 2)
     assert main(words(truth, tmp_path / "whole", seeds=5)) == 0
     assert main(words(truth, tmp_path / "cut", "--until", "0.000001s", seeds=5)) == 0
     assert f"dartboard resume {tmp_path / 'cut'}" in capsys.readouterr().err
@@ -205,7 +205,7 @@ def test_a_process_that_is_killed_loses_the_seeds_in_work_alone(truth: Path, tmp
         "import pytest, made_up_tables\n"
         "from dartboard.studies import compare_on_table\n"
         "made_up_tables.put_in_place(pytest.MonkeyPatch())\n"
-        "compare_on_table.SEEDS_AT_ONCE, run, seen = 1, compare_on_table.run_seeds, []\n"
+        "compare_on_table.MOST_SEEDS, run, seen = 1, compare_on_table.run_seeds, []\n"
         "def killing(**piece):\n"
         "    seen.append(piece)\n"
         "    if len(seen) == 3: os.kill(os.getpid(), 9)\n"
@@ -219,6 +219,14 @@ def test_a_process_that_is_killed_loses_the_seeds_in_work_alone(truth: Path, tmp
     before = lines(tmp_path / "out")
     assert main(words(truth, tmp_path / "out", seeds=4)) == 0
     assert lines(tmp_path / "out")[:2] == before and len(lines(tmp_path / "out")) == 4
+
+
+def test_a_piece_of_work_is_as_many_seeds_as_take_two_seconds(tmp_path: Path) -> None:
+    done = Pieces(tmp_path, "trials.jsonl")
+    assert compare_on_table.seeds_at_once(done) == 1
+    for seconds, number in ((0.5, 4), (0.001, 100), (30.0, 1), (0.0, 100)):
+        done.add(str(seconds), trials=[1], seconds=seconds)
+        assert compare_on_table.seeds_at_once(done) == number
 
 
 def test_several_pieces_are_written_at_once_and_read_again(tmp_path: Path) -> None:

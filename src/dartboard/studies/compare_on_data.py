@@ -58,7 +58,10 @@ def work_on(one: ComparisonFolder, limits: Limits, workers: str | None = None) -
     pieces = list(pieces_left(one))
     shown = Countdown(len(pieces), "searches", every_s=0.0)
     come = partial(come_to, one)
-    with closing(compare_pieces.done(one, f"{__name__}:run_piece", pieces, workers, limits, label, come)) as ended:
+    parts = compare_pieces.done(
+        one, f"{__name__}:run_piece", pieces, workers, limits, lambda index: label(pieces[index]), come
+    )
+    with closing(parts) as ended:
         for index, _ in ended:
             shown.advance(label(pieces[index]))
 

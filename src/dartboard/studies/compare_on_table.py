@@ -27,7 +27,7 @@ from dartboard.studies.comparison_folder import ComparisonFolder
 from dartboard.studies.countdown import Countdown
 from dartboard.studies.pieces import Pieces
 
-SEEDS_AT_ONCE = 50  # of one piece of work
+MOST_SEEDS, PIECE_S = 100, 2.0  # of one piece of work: seeds at most, and seconds that they should take
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,14 @@ def read_known(truth: str, space: str, sha256: str) -> Known:
 def work_on(one: ComparisonFolder, limits: Limits, workers: str | None = None) -> None:
     """Does what is left. Raises InputError, CannotContinueError, InterruptedRunError at a limit."""
     known_of(one)
-    pieces = list(pieces_left(one))
     files = {method: trials_done(one, method) for method in one.plan.searched}
-    shown = Countdown(sum(len(piece["seeds"]) for piece in pieces), "seeds")
-    parts = compare_pieces.done(one, f"{__name__}:run_seeds", pieces, workers, limits, label)
+    shown = Countdown(sum(len(seeds_left(one, done)) for done in files.values()), "seeds")
+    sent: list[dict[str, Any]] = []
+    pieces = noted(pieces_left(one, files), sent)
+    parts = compare_pieces.done(one, f"{__name__}:run_seeds", pieces, workers, limits, lambda index: label(sent[index]))
     with closing(parts) as ended:
         for index, found in ended:
-            piece = pieces[index]
+            piece = sent[index]
             each_s = found["seconds"] / len(piece["seeds"])
             lines = zip(piece["seeds"], found["trials"], strict=True)
             files[piece["method"]].add_all({str(seed): {"trials": row, "seconds": each_s} for seed, row in lines})
@@ -97,13 +98,33 @@ def label(piece: Mapping[str, Any]) -> str:
     return f"{piece['method']}, seeds {piece['seeds'][0]} to {piece['seeds'][-1]}"
 
 
-def pieces_left(one: ComparisonFolder) -> Iterator[dict[str, Any]]:
-    """The work that is not done yet, each piece as the arguments of `run_seeds`."""
-    for method in one.plan.searched:
-        done = trials_done(one, method)
-        left = [seed for seed in one.plan.all_seeds if str(seed) not in done]
-        for start in range(0, len(left), SEEDS_AT_ONCE):
-            yield {"folder": str(one.folder.absolute()), "method": method, "seeds": left[start : start + SEEDS_AT_ONCE]}
+def noted(pieces: Iterator[dict[str, Any]], sent: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The pieces, each added to `sent` when it is asked for."""
+    for piece in pieces:
+        sent.append(piece)
+        yield piece
+
+
+def seeds_left(one: ComparisonFolder, done: Pieces) -> list[int]:
+    return [seed for seed in one.plan.all_seeds if str(seed) not in done]
+
+
+def pieces_left(one: ComparisonFolder, files: Mapping[str, Pieces]) -> Iterator[dict[str, Any]]:
+    """The work that is not done yet, each piece as the arguments of `run_seeds`. files: of each method, as it grows."""
+    for method, done in files.items():
+        left = seeds_left(one, done)
+        while left:
+            number = seeds_at_once(done)
+            yield {"folder": str(one.folder.absolute()), "method": method, "seeds": left[:number]}
+            left = left[number:]
+
+
+def seeds_at_once(done: Pieces) -> int:
+    """How many seeds are a piece of work: few enough to lose little, by the seconds of those that are done."""
+    if not done.done:
+        return 1
+    each_s = float(list(done.done.values())[-1]["seconds"])
+    return max(1, min(MOST_SEEDS, int(PIECE_S / each_s))) if each_s > 0 else MOST_SEEDS
 
 
 def run_seeds(folder: str, method: str, seeds: Sequence[int], limits: Limits) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """The independent pieces of work of a comparison: in this process one after another, or by workers."""
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
 from dartboard.devices import pick_device
@@ -14,21 +14,21 @@ Piece = Mapping[str, Any]
 def done(
     one: ComparisonFolder,
     function: str,
-    pieces: Sequence[Piece],
+    pieces: Iterable[Piece],
     words: str | None,
     limits: Limits,
-    label: Callable[[Piece], str],
+    label: Callable[[int], str],
     progress: Callable[[Piece], object] = lambda piece: None,
 ) -> Generator[tuple[int, Any], None, None]:
     """The number and the result of each piece, as they end. function: "package.module:name"; pieces: its arguments;
-    words: of --workers; label, progress: of a piece, as for `runs.workers.outcomes`. Raises as that."""
+    words: of --workers; label, progress: as for `runs.workers.outcomes`. Raises as that."""
     return workers.done(
         function,
         pieces,
         words,
         one.threads,
         limits=limits,
-        label=lambda index: label(pieces[index]),
+        label=label,
         progress=progress,
         resume=lambda: one.resume_command,
         sees=str(one.folder.absolute()),
