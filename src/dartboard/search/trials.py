@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import nn
 
-from dartboard.config import check_ranges, field_names
+from dartboard.config import MOST_TRIALS, check_ranges, field_names
 from dartboard.data import Data
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
@@ -79,7 +79,7 @@ class Settings(from_scratch.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_ranges(self, trials="[1, 1e7]")
+        check_ranges(self, trials=f"[1, {MOST_TRIALS}]")
         limits_from(self.limit)
         if self.truth is not None and self.shared_weights is not None:
             raise InputError("--truth and --shared-weights are two ways to score; give one of them")
@@ -349,7 +349,8 @@ def record(config: Settings, run: Run, state: TrialState, trial: Trial, cost: Co
     trial_log.log_trial(run, trial.number, trial.architecture, trial.score, cost)
     number, value = trial.number + 1, trial.score.value
     if state.note(trial):
-        progress.say(f"trial {number}/{config.trials}  score {100 * value:.2f} %, the best so far")
+        of = f"/{config.trials}" if config.trials < MOST_TRIALS else ""  # as many as a time allows have no number
+        progress.say(f"trial {number}{of}  score {100 * value:.2f} %, the best so far")
     progress.step(number, score=value)
     settle(run, state, config.trials)
 

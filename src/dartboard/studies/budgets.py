@@ -3,13 +3,12 @@
 import re
 from dataclasses import dataclass
 
-from dartboard.config import parse_duration
+from dartboard.config import MOST_TRIALS, parse_duration
 from dartboard.errors import InputError
 from dartboard.runs.pace import seconds_in_words
 from dartboard.studies.contenders import Unit
 
 COUNTED = re.compile(r"(\d{1,15})\s?(trial|step)s?")
-MOST_TRIALS = 10_000_000  # as many as a search by trials takes
 EXAMPLES = "give trials such as 200trials, steps such as 500steps, or a time such as 10m"
 
 
