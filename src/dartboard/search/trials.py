@@ -214,7 +214,7 @@ def supernet_of(parent: Run, space: SearchSpace, data: Data, run: Run) -> nn.Mod
         keep_start(run.folder, check_parent(parent, space))
     kept = newest(run.folder / START)
     channels, cells = sizes_of(parent)
-    make = partial(supernets.built, space, data, channels, cells, parent.settings["supernet"])
+    make = partial(supernets.built, space, data, channels, cells, parent.settings.get("supernet", "plain"))
     supernet = loop.seeded(parent, "weights", make)
     found = {} if kept is None else kept.tensors
     weights = {name.removeprefix(OF_SUPERNET): value for name, value in found.items() if name.startswith(OF_SUPERNET)}
