@@ -36,6 +36,12 @@ OURS: dict[str, Method] = {
         needs=frozenset({"mixture"}),
         spoken="DARTS",
     ),
+    "gdas": Method(
+        "one operation drawn an edge by a hard Gumbel sample, alpha learned straight through it",
+        "Dong, Yang, CVPR 2019 (arXiv 1910.04465); D-X-Y/AutoDL-Projects",
+        needs=frozenset({"mixture"}),
+        spoken="GDAS",
+    ),
     "random_search": Method(
         "architectures drawn at random, scored by a table, by shared weights or by trainings",
         "Bergstra, Bengio, JMLR 13 (2012); Li, Talwalkar, UAI 2019 (arXiv 1902.07638)",
