@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dartboard.data import Data, load_data
+from dartboard.networks.rows import Choice, Rows
 from dartboard.spaces import darts as space
 from dartboard.spaces import nasbench201
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -47,9 +48,9 @@ class PlantedSupernet(nn.Module):
     def choice_shapes(self) -> dict[str, tuple[int, int]]:
         return dict.fromkeys(space.CELLS, (len(space.edges()), len(OPERATIONS)))
 
-    def forward(self, x: Tensor, choice: dict[str, Tensor] | Architecture) -> Tensor:
+    def forward(self, x: Tensor, choice: Choice) -> Tensor:
         """Logits (B, CLASSES) of x: (B, 1, 8, 8)."""
-        parts = vertex(choice) if isinstance(choice, Architecture) else choice
+        parts = vertex(choice) if isinstance(choice, Architecture) else {k: weights(v) for k, v in choice.items()}
         mixture = torch.stack([parts[kind] for kind in space.CELLS])
         mixture = torch.cat([torch.zeros_like(mixture[..., :1]), mixture[..., 1:]], dim=-1)  # `none` adds nothing
         pixels = x.flatten(1)[:, self.seen]  # (B, everything, SEEN)
@@ -74,6 +75,14 @@ class PlantedPaths(nn.Module):
         """Logits (B, CLASSES) of x: (B, 1, 8, 8)."""
         parts = (x.flatten(1)[:, self.seen[pair]] @ self.weights[self.rows[pair]] for pair in path.choices)
         return reduce(add, parts)
+
+
+def weights(rows: Rows) -> Tensor:
+    """The mixture weights (E, O) of rows of any form; a bare number changes no loss, as it is added to every logit."""
+    if isinstance(rows, Tensor):
+        return rows
+    like = next(iter(rows[0].values()))
+    return torch.stack([torch.stack([row.get(name, torch.zeros_like(like)) for name in OPERATIONS]) for row in rows])
 
 
 def vertex(architecture: Architecture, operations: Sequence[str] | space.Mixed = OPERATIONS) -> dict[str, Tensor]:

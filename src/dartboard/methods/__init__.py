@@ -18,7 +18,8 @@ class Method:
     """what: it is, in words; source: its papers. needs: what a space's supernet must be able to compute for it, of
     search_space.KINDS. by_trials: it scores architectures one by one, and its Config is a search.trials.Settings;
     other methods train a supernet. space: the one it searches if none is given. spoken: what people call it in a
-    sentence; empty: by its name. module: the path of its file; empty: of its name in this folder."""
+    sentence; empty: by its name. scored_by: what its supernet computes where the validation accuracy is measured, in
+    words. module: the path of its file; empty: of its name in this folder."""
 
     what: str
     source: str
@@ -26,6 +27,7 @@ class Method:
     by_trials: bool = False
     space: str = "darts"
     spoken: str = ""
+    scored_by: str = "all operations mixed"
     module: str = ""
 
 
@@ -35,6 +37,13 @@ OURS: dict[str, Method] = {
         "Liu, Simonyan, Yang: DARTS, ICLR 2019 (arXiv 1806.09055); quark0/darts",
         needs=frozenset({"mixture"}),
         spoken="DARTS",
+    ),
+    "gdas": Method(
+        "one operation drawn an edge by a hard Gumbel sample, alpha learned straight through it",
+        "Dong, Yang, CVPR 2019 (arXiv 1910.04465); D-X-Y/AutoDL-Projects",
+        needs=frozenset({"mixture"}),
+        spoken="GDAS",
+        scored_by="cells drawn by alpha, one a batch",
     ),
     "random_search": Method(
         "architectures drawn at random, scored by a table, by shared weights or by trainings",

@@ -19,13 +19,13 @@ from dartboard.networks.fast import fast_network
 from dartboard.networks.fast.mixed_cell import mixed_cell
 from dartboard.networks.layers import FactorizedReduce, operation, relu_conv_norm
 from dartboard.networks.mixed_cell import MixedCell, MixedOperation
+from dartboard.networks.rows import Choice, Rows
 from dartboard.spaces import darts as space
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
 from dartboard.tasks.task import Output
 
 STEM_MULTIPLIER = 3
-Choices = Mapping[str, Tensor] | Architecture
 
 
 def conv_norm(in_channels: int, out_channels: int, stride: int = 1) -> list[nn.Module]:
@@ -74,10 +74,11 @@ class Supernet(nn.Module):
         """(edges, operations) of the mixture weights of each kind of cell: a row an edge, a column what it mixes."""
         return {kind: (len(rows), len(rows[0])) for kind, rows in self.mixed.items()}
 
-    def forward(self, x: Tensor, choice: Choices) -> Tensor:
+    def forward(self, x: Tensor, choice: Choice) -> Tensor:
         """Logits (B, classes) of images x: (B, in_channels, H, W).
 
-        choice: mixture weights by kind of cell, {"normal": (E, O), "reduce": (E, O)}, or an Architecture.
+        choice: mixture weights by kind of cell, {"normal": (E, O), "reduce": (E, O)}, or rows of another form, or an
+        Architecture.
         """
         parts = {kind: choice[kind] for kind in space.CELLS} if isinstance(choice, Mapping) else cells_of(choice)
         before_last = last = self.stem(x)
@@ -86,12 +87,12 @@ class Supernet(nn.Module):
             before_last, last = last, self.compute(cell, before_last, last, parts[kind])
         return self.classifier(last.mean((2, 3)))  # type: ignore[no-any-return]
 
-    def output(self, x: Tensor, choice: Choices, state: Any = None, drop: Tensor | None = None) -> Output:
+    def output(self, x: Tensor, choice: Choice, state: Any = None, drop: Tensor | None = None) -> Output:
         """The logits, and nothing besides: no hidden state, no drop path while searching."""
         return Output(self(x, choice))
 
-    def compute(self, cell: nn.Module, before_last: Tensor, last: Tensor, choice: Tensor | space.Cell) -> Tensor:
-        """One cell, in the form asked for; a discrete choice computes only what it names, in either form.
+    def compute(self, cell: nn.Module, before_last: Tensor, last: Tensor, choice: Rows | space.Cell) -> Tensor:
+        """One cell, in the form asked for; a choice that names operations computes only those, in either form.
 
         The fast form knows BatchNorm with batch statistics only: after `eval()` the plain one computes.
         """

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dartboard.networks.layers import FactorizedReduce, operation, relu_conv_norm
+from dartboard.networks.rows import Row, Rows, brought
 from dartboard.spaces import darts as space
 
 
@@ -22,12 +23,10 @@ class MixedOperation(nn.Module):
         self.operations = tuple(operations)
         self.ops = nn.ModuleList(operation(name, channels, stride, search=True) for name in operations)
 
-    def forward(self, x: Tensor, choice: Tensor | str) -> Tensor:
-        """x: (B, C, H, W); choice: weights (O,) that mix all operations (Eq. 2), or the name of a single one."""
-        if isinstance(choice, str):
-            return self.ops[self.operations.index(choice)](x)  # type: ignore[no-any-return]
-        terms: Iterator[Tensor] = (weight * op(x) for weight, op in zip(choice, self.ops, strict=True))
-        return reduce(add, terms)
+    def forward(self, x: Tensor, choice: Row) -> Tensor:
+        """x: (B, C, H, W); choice: weights (O,) that mix all operations (Eq. 2), the name of a single one, or weights
+        of some by their names."""
+        return brought(choice, self.operations, self.ops, x)
 
 
 class MixedCell(nn.Module):
@@ -58,20 +57,21 @@ class MixedCell(nn.Module):
             for (source, _), offered in zip(self.edges, operations, strict=True)
         )
 
-    def forward(self, before_last: Tensor, last: Tensor, choice: Tensor | space.Cell) -> Tensor:
-        """choice: weights (E, O), one row an edge in the order of spaces.darts.edges, or a cell to be cut out."""
+    def forward(self, before_last: Tensor, last: Tensor, choice: Rows | space.Cell) -> Tensor:
+        """choice: one row an edge in the order of spaces.darts.edges, such as weights (E, O), or a cell to be cut
+        out."""
         states = [self.preprocess0(before_last), self.preprocess1(last)]
         for node in range(space.NUM_INPUTS, space.NUM_INPUTS + self.num_nodes):
             states.append(reduce(add, self.incoming(states, node, choice)))
-        concat = range(space.NUM_INPUTS, len(states)) if isinstance(choice, Tensor) else choice.concat
+        concat = choice.concat if isinstance(choice, space.Cell) else range(space.NUM_INPUTS, len(states))
         return torch.cat([states[node] for node in concat], dim=1)
 
-    def incoming(self, states: list[Tensor], node: int, choice: Tensor | space.Cell) -> Iterator[Tensor]:
+    def incoming(self, states: list[Tensor], node: int, choice: Rows | space.Cell) -> Iterator[Tensor]:
         """The terms of Eq. 1: what each edge brings into the node. Of a discrete cell only the chosen are computed."""
-        if isinstance(choice, Tensor):
+        if isinstance(choice, space.Cell):
+            for name, pred in choice.nodes[node - space.NUM_INPUTS]:
+                yield self.ops[self.edges.index((pred, node))](states[pred], name)
+        else:
             for edge, (source, target) in enumerate(self.edges):
                 if target == node:
                     yield self.ops[edge](states[source], choice[edge])
-        else:
-            for name, pred in choice.nodes[node - space.NUM_INPUTS]:
-                yield self.ops[self.edges.index((pred, node))](states[pred], name)

@@ -25,11 +25,9 @@ from torch.nn import functional as F
 from dartboard.errors import InputError
 from dartboard.networks import check_cells, check_sizes
 from dartboard.networks.layers import Zero
+from dartboard.networks.rows import Choice, Row, Rows, brought
 from dartboard.spaces import nasbench201 as space
 from dartboard.spaces.search_space import Architecture
-
-Choices = Mapping[str, Tensor] | Architecture
-Row = Tensor | str  # of one edge: weights (O,) of its operations, or the name of one
 
 
 def relu_conv_norm(
@@ -101,7 +99,7 @@ class MixedCell(nn.Module):
             }
         )
 
-    def forward(self, x: Tensor, rows: Sequence[Row]) -> Tensor:
+    def forward(self, x: Tensor, rows: Rows) -> Tensor:
         """x: (B, C, H, W); rows: of each edge, in the order of EDGES."""
         nodes = [x]
         for target in range(1, space.NUM_NODES):
@@ -110,12 +108,8 @@ class MixedCell(nn.Module):
         return nodes[-1]
 
     def edge(self, index: int, x: Tensor, row: Row) -> Tensor:
-        """The weighted sum of all operations of an edge, or the one that is named, which alone is computed."""
-        layers = self.layers(index)
-        if isinstance(row, str):
-            return layers[self.operations[index].index(row)](x)  # type: ignore[no-any-return]
-        terms: Iterator[Tensor] = (weight * layer(x) for weight, layer in zip(row, layers, strict=True))
-        return reduce(add, terms)
+        """The weighted sum of all operations of an edge, or what is named, which alone is computed."""
+        return brought(row, self.operations[index], self.layers(index), x)
 
     def layers(self, index: int) -> nn.ModuleList:
         """The operations of an edge."""
@@ -154,10 +148,11 @@ class Supernet(Trunk):
         rows = self.mixed[space.CELL]
         return {space.CELL: (len(rows), len(rows[0]))}
 
-    def forward(self, x: Tensor, choice: Choices) -> Tensor:
+    def forward(self, x: Tensor, choice: Choice) -> Tensor:
         """Logits (B, classes) of images x: (B, in_channels, H, W).
 
-        choice: mixture weights {"cell": (E, O)}, or an Architecture: then only what it names is computed.
+        choice: mixture weights {"cell": (E, O)}, or rows of another form, or an Architecture: of rows that name
+        operations, and of an architecture, only what they name is computed.
         """
         rows: Any = choice[space.CELL] if isinstance(choice, Mapping) else names_of(choice)
         x = self.stem(x)

@@ -1,7 +1,7 @@
 """The part of the page about a search: what it found, and how the result developed."""
 
 from dartboard.analysis.edit_distance import COMPARED
-from dartboard.methods import METHODS
+from dartboard.methods import METHODS, Method
 from dartboard.paths import quoted
 from dartboard.report import next_training, words
 from dartboard.report.blocks import command, section, tiles, unbroken
@@ -47,13 +47,19 @@ def lede(facts: Facts) -> str:
     return f"{first}. {second}"
 
 
+def scored_by(facts: Facts) -> str:
+    """What the supernet computes where its validation accuracy is measured, in words."""
+    known = METHODS.get(facts.method or "")
+    return known.scored_by if known else Method.scored_by
+
+
 def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
     images = facts.data.get("val")
     return [
         (
             "supernet, validation",
             words.percent(facts.number("val_accuracy"), images),
-            f"all operations mixed{words.chance_words(facts.chance)}",
+            f"{scored_by(facts)}{words.chance_words(facts.chance)}",
         ),
         (
             words.CUT_OUT,
@@ -141,6 +147,7 @@ def search_curves(facts: Facts) -> list[Html]:
         facts, "derived_val_accuracy", words.CUT_OUT, "--three"
     )
     rate = line(facts, "lr", "of the weights", "--four")
+    temperature = line(facts, "tau", "tau", "--five")
     found = [
         plot(
             facts,
@@ -166,6 +173,7 @@ def search_curves(facts: Facts) -> list[Html]:
             chance=True,
         ),
         plot(facts, "Learning rate", rate, "Learning rate of the weights; that of alpha is constant."),
+        plot(facts, "Temperature", temperature, "Of the draws; the lower, the harder."),
     ]
     return [one for one in found if one is not None]
 

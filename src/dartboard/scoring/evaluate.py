@@ -1,6 +1,6 @@
 """Scores of networks and supernets. Nothing here trains anything."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dartboard.config import check_kind
 from dartboard.data import Data, Split
 from dartboard.networks.outputs import output
-from dartboard.spaces.search_space import Architecture
+from dartboard.networks.rows import Choice
 from dartboard.tasks import images
 from dartboard.tasks.task import Task
 
@@ -44,13 +44,17 @@ def running_score(network: nn.Module, task: Task, split: str) -> dict[str, float
 
 
 def choice_score(
-    supernet: nn.Module, choice: Mapping[str, Tensor] | Architecture, task: Task, split: str = "val"
+    supernet: nn.Module, choice: Choice | Callable[[], Choice], task: Task, split: str = "val"
 ) -> dict[str, float]:
-    """Loss and metric of a split by a choice in the supernet, by shared weights and batch statistics."""
+    """Loss and metric of a split by a choice in the supernet, by shared weights and batch statistics.
+
+    choice: the same for all batches, or what draws one for each.
+    """
+    chosen = choice if callable(choice) else lambda: choice
     was_training = supernet.training
     supernet.train()
     with restored_buffers(supernet):
-        found = task.score(lambda x, state: output(supernet, x, choice, state=state), split, supernet)
+        found = task.score(lambda x, state: output(supernet, x, chosen(), state=state), split, supernet)
     supernet.train(was_training)
     return found
 
@@ -67,9 +71,7 @@ def accuracy(network: nn.Module, split: Split, data: Data, batch_size: int = ima
     return found["test_loss"], found["test_accuracy"]
 
 
-def shared_weights_score(
-    supernet: nn.Module, choice: Mapping[str, Tensor] | Architecture, data: Data, batch_size: int
-) -> tuple[float, float]:
+def shared_weights_score(supernet: nn.Module, choice: Choice, data: Data, batch_size: int) -> tuple[float, float]:
     """Loss and accuracy on data.val of a choice in the supernet, by shared weights and batch statistics."""
     found = choice_score(supernet, choice, images.Images(data, batch_size))
     return found["val_loss"], found["val_accuracy"]

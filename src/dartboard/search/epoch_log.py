@@ -1,6 +1,6 @@
 """What a search writes of itself: at its start, at the end of each epoch, and of all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dartboard import formats
+from dartboard.networks.rows import Choice
 from dartboard.runs.metrics_file import last_epoch
 from dartboard.runs.progress import Progress
 from dartboard.runs.run import Run
@@ -66,10 +67,13 @@ def log_start(
 
 
 def scores(
-    supernet: nn.Module, weights: Mapping[str, Tensor], architecture: Architecture, task: Task
+    supernet: nn.Module, choice: Choice | Callable[[], Choice], architecture: Architecture, task: Task
 ) -> dict[str, float]:
-    """Loss and metric on the validation split of the mixed supernet, and the metric of the cell cut out of it."""
-    mixed, derived = choice_score(supernet, weights, task), choice_score(supernet, architecture, task)
+    """Loss and metric on the validation split of the supernet, and the metric of the cell cut out of it.
+
+    choice: what the supernet computes, such as the mixture, or what draws it for each batch.
+    """
+    mixed, derived = choice_score(supernet, choice, task), choice_score(supernet, architecture, task)
     return {**mixed, f"derived_val_{task.metric}": derived[f"val_{task.metric}"]}
 
 

@@ -4,7 +4,7 @@ alpha has a table for each kind of cell, a row an edge, a column an operation of
 the method's: its function `mixture`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dartboard.data import Data
+from dartboard.networks.rows import Choice
 from dartboard.runs.progress import Progress
 from dartboard.runs.run import Run
 from dartboard.search import early_stopping, epoch_log, stop_rules, supernets
@@ -110,13 +111,18 @@ def log_start(state: State, mixture: Mixture, run: Run) -> None:
 
 
 def finish_epoch(
-    state: State, mixture: Mixture, watch: Watch, task: Task, data: Data, run: Run, lr: float, progress: Progress
-) -> None:
-    """Scores the epoch, measures what the stopping rules ask for, and writes its line."""
+    state: State, mixture: Mixture, watch: Watch, task: Task, data: Data, run: Run, lr: float, progress: Progress,
+    *, draw: Callable[[], Choice] | None = None, **numbers_of_method: float,
+) -> None:  # fmt: skip
+    """Scores the epoch, measures what the stopping rules ask for, and writes its line.
+
+    draw: what the supernet is scored by, anew for each batch; none: by the mixture of all operations.
+    numbers_of_method: of the epoch, such as a temperature; they stand in its line.
+    """
     place, (weights, architecture) = state.place, derived(state, mixture)
     with place.timer("scoring"):
-        numbers = {"lr": lr, **place.means(task)}
-        numbers |= epoch_log.scores(state.supernet, weights, architecture, task)
+        numbers = {"lr": lr, **numbers_of_method, **place.means(task)}
+        numbers |= epoch_log.scores(state.supernet, draw or weights, architecture, task)
     with place.timer("stopping") if watch.rules else nullcontext():
         numbers |= early_stopping.readings(watch, place.epoch, state.supernet, state.alpha, mixture, data, run)
     epoch_log.log_epoch(run, place, numbers, progress, tables(state), architecture)

@@ -1,0 +1,71 @@
+"""GDAS."""
+
+from random import Random
+
+import planted
+import tiny
+from cases import MethodCase, Planted, Way
+from dartboard.methods import gdas
+from dartboard.scoring.evaluate import shared_weights_score
+from dartboard.spaces.search_space import Architecture
+
+TOY = tiny.space_of(*planted.OPERATIONS[1:])
+BEST = TOY.sample(Random(1000))
+
+
+def score(result: gdas.Result, architecture: Architecture) -> float:
+    """The validation loss with the weights of the search, negative."""
+    return -shared_weights_score(result.supernet, architecture, planted.noisy_images(), 100)[0]
+
+
+CASE = MethodCase(
+    settings=tiny.SEARCH,
+    ways=(
+        Way("scalars", stops=((1,),)),
+        Way("none", {"undrawn": "none", "stop": "stable:1", "stop_mode": "report"}, stops=((2, 1),)),
+    ),
+    planted=(
+        Planted(
+            "toy",
+            TOY,
+            BEST,
+            planted.matches,
+            places=16,
+            at_least=12,
+            settings={"epochs": 16, "batch_size": 50, "alpha_lr": 0.1, "crop_padding": 0, "flip": False,
+                      "channels_last": False},
+            more=lambda: {"supernet": planted.PlantedSupernet(BEST)},
+            score=score,
+            data=planted.noisy_images,
+        ),
+    ),
+    golden_loss=2.477968366411782,
+    changes={
+        "channels": (4, {}),
+        "cells": (4, {}),
+        "epochs": (2, {}),
+        "batch_size": (12, {}),
+        "lr": (0.1, {}),
+        "lr_min": (0.0, {"epochs": 2}),
+        "schedule_epochs": (4, {"epochs": 2}),
+        "momentum": (0.0, {}),
+        "nesterov": (False, {}),
+        "weight_decay": (0.1, {}),
+        "grad_clip": (0.01, {}),
+        "alpha_lr": (0.1, {}),
+        "alpha_beta1": (0.9, {}),
+        "alpha_beta2": (0.5, {}),
+        "alpha_weight_decay": (1.0, {}),
+        "alpha_init": (0.1, {}),
+        "tau_max": (1.0, {}),
+        "tau_min": (0.5, {"epochs": 2}),
+        "undrawn": ("none", {}),
+        "crop_padding": (0, {}),
+        "flip": (True, {}),
+        "cutout": (4, {}),
+        "stop": ("stable:1", {"epochs": 3}),
+        "stop_mode": ("report", {"epochs": 3, "stop": "stable:1", "alpha_lr": 1e-6}),
+        "supernet": ("plain", {"stop": "held-out:0.1"}),
+        "channels_last": (False, {}),
+    },
+)  # fmt: skip
