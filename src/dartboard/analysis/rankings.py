@@ -81,7 +81,8 @@ def chosen(values: Floats, k: int, counts: Floats) -> Floats:
     """The chance of each item to be among the k highest of each resample, (R, n); 0 if it is not in it."""
     below, equal = below_and_equal(values, counts)
     above = counts.sum(axis=1, keepdims=True) - below - equal
-    return np.clip((k - above) / np.maximum(equal, 1.0), 0.0, 1.0)
+    chances: Floats = np.clip((k - above) / np.maximum(equal, 1.0), 0.0, 1.0)
+    return chances
 
 
 def ratio(above: Floats, under: Floats) -> Floats:
