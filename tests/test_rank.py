@@ -21,6 +21,7 @@ from dartboard.cli import main
 from dartboard.commands import work
 from dartboard.formats import read
 from dartboard.report.facts import mixed_of
+from dartboard.runs import checkpoint
 from dartboard.runs.limits import Limits
 from dartboard.runs.run import Run
 from dartboard.scoring.cost import count
@@ -90,9 +91,9 @@ def test_scores_truth_and_costs_are_those_of_the_supernet_the_table_and_the_coun
     run = Run.open(place / "shared")
     data, space = work.load(run.setup), SPACES["nasbench201"]
     supernet = trials.supernet_like(run, space, data)
-    checkpoint = run.load()
-    assert checkpoint is not None and len({row["architecture"] for row in rows}) == len(rows) == 12
-    trials.load_shared(supernet, run, checkpoint.tensors, space)
+    newest = run.load()
+    assert newest is not None and len({row["architecture"] for row in rows}) == len(rows) == 12
+    trials.load_shared(supernet, run, newest.tensors, space)
     for row in rows[:4]:
         cell = read(row["architecture"])[0]
         assert float(row["score"]) == shared_weights_score(supernet, cell, data, 16)[1]
@@ -156,6 +157,24 @@ def test_what_was_trained_is_a_truth_too_without_a_ceiling(place: Path) -> None:
         assert (row["params"], row["macs"]) == (same[0]["params"], same[0]["macs"])
     assert "ceiling" not in [judge["name"] for judge in found["judges"]]
     assert "after a training of 1 epochs" in found["source"]["words"]
+
+
+def test_weights_that_a_search_keeps_are_judged_over_its_epochs(
+    small: pytest.MonkeyPatch, made: Path, tmp_path: Path
+) -> None:
+    out, every = tmp_path / "kept", ["--epochs", "5", "--keep-every", "2"]
+    words = ["search", "darts", "--space", "nasbench201", *DATA, *SIZES, *every, "--out", str(out)]
+    assert main([*words, "--budget", "6steps"]) == 0  # three epochs of two steps
+    assert main(["resume", str(out)]) == 0
+    assert [path.name for path in checkpoint.checkpoints(out / "kept")] == ["step-000000004", "step-000000008"]
+    assert main(["rank", str(out), "--truth", str(made / "table.csv"), "--samples", "6"]) == 0
+    judges = [one for one in found_in(out / "rank")["judges"] if one["name"] == "shared weights"]
+    assert [one["state"]["epoch"] for one in judges] == [5, 4, 2]
+    assert [one["state"]["name"] for one in judges][1:] == ["kept/step-000000008", "kept/step-000000004"]
+    kept = checkpoint.read_checkpoint(out / "kept" / "step-000000008")
+    whole = checkpoint.read_checkpoint(out / "checkpoint" / "step-000000008")
+    assert kept is not None and whole is not None and all(whole.tensors[k].equal(v) for k, v in kept.tensors.items())
+    assert {name.split("/")[0] for name in kept.tensors} == {"supernet"}
 
 
 def test_samples_are_uniform_distinct_and_those_of_the_seed(made: Path) -> None:
@@ -263,7 +282,7 @@ def test_changed_data_a_changed_state_and_edited_settings_are_refused(
     assert main(["resume", str(out)]) == 0  # all was scored before
     lines = (out / PIECES).read_bytes().splitlines(keepends=True)
     (out / PIECES).write_bytes(b"".join(lines[:-1]))
-    assert f"the checkpoint {oldest.name} of" in refused(capsys, "resume", str(out))
+    assert f"{oldest.name} is gone or damaged" in refused(capsys, "resume", str(out))
     settings = out / "rank_settings.json"
     settings.write_text(settings.read_text().replace('"seed": 0', '"seed": 5'))
     assert "was edited since the ranking started" in refused(capsys, "resume", str(out))

@@ -33,13 +33,12 @@ from dartboard.scoring.scorers import Score, Scorer, by_shared_weights, by_table
 from dartboard.scoring.tables import Table, read_truth, split_column
 from dartboard.search import supernets, trial_log
 from dartboard.search.proposals import Proposer, Trial
+from dartboard.search.supernets import OF_SUPERNET
 from dartboard.search.trials_by_workers import crew_of, scored
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.tasks import task_of
 from dartboard.training import from_scratch, loop, presets
 from dartboard.training.by_training import TRIALS, by_training, folder_of
-
-OF_SUPERNET = "supernet/"  # what the names of a supernet's tensors begin with in a checkpoint
 
 # Of a method's trainings there are many: on the digits they are shorter than a training by itself.
 SHORT = {"epochs": 5, "batch_size": 64, "cutout": 0}

@@ -18,7 +18,7 @@ from dartboard.runs.limits import Limits, catching_signals
 from dartboard.runs.run import CHECKPOINTS, Run
 from dartboard.scoring.cost import count
 from dartboard.scoring.scorers import Scorer, by_shared_weights
-from dartboard.search import trials
+from dartboard.search import supernets, trials
 from dartboard.spaces.search_space import SearchSpace
 from dartboard.studies.countdown import Countdown
 from dartboard.studies.pieces import Pieces
@@ -51,27 +51,27 @@ class Work:
 
 
 def states_of(parent: Run, space: SearchSpace) -> tuple[State, ...]:
-    """The states of a search whose supernet is kept, the newest first. Raises InputError if there is none."""
+    """The states of a search whose supernet is there, the newest first: its checkpoints, and what --keep-every kept.
+
+    Raises InputError if there is none.
+    """
     trials.check_parent(parent, space, named="the run")
-    found = [checkpoint for checkpoint in intact(parent) if has_supernet(checkpoint)]
-    by_step = {checkpoint.step: checkpoint for checkpoint in found}  # the later one, of a step that was saved twice
+    folders = [parent.folder / name for name in (CHECKPOINTS, supernets.KEPT)]
+    read = [read_checkpoint(path) for folder in folders for path in checkpoints(folder)]
+    found = [checkpoint for checkpoint in read if checkpoint is not None and has_supernet(checkpoint)]
+    by_step = {checkpoint.step: checkpoint for checkpoint in found}  # of equal steps what stays, or was saved later
     newest_first = sorted(by_step.values(), key=lambda one: one.step, reverse=True)
-    return tuple(State(name_of(one), one.step, one.epoch) for one in newest_first)
-
-
-def intact(parent: Run) -> list[Checkpoint]:
-    """The checkpoints of a search that can be read, the oldest first."""
-    read = map(read_checkpoint, checkpoints(parent.folder / CHECKPOINTS))
-    return [checkpoint for checkpoint in read if checkpoint is not None]
+    return tuple(State(name_of(one, parent), one.step, one.epoch) for one in newest_first)
 
 
 def has_supernet(checkpoint: Checkpoint) -> bool:
-    return any(name.startswith(trials.OF_SUPERNET) for name in checkpoint.tensors)
+    return any(name.startswith(supernets.OF_SUPERNET) for name in checkpoint.tensors)
 
 
-def name_of(checkpoint: Checkpoint) -> str:
+def name_of(checkpoint: Checkpoint, parent: Run) -> str:
+    """Where it lies in the folder of the search."""
     assert checkpoint.place is not None  # it was read from there
-    return checkpoint.place.name
+    return checkpoint.place.relative_to(parent.folder).as_posix()
 
 
 # --- The work --------------------------------------------------------------------------------------------------------
@@ -128,9 +128,9 @@ def score_states(one: Work) -> None:
 
 def checkpoint_of(one: Work, state: State) -> Checkpoint:
     """Raises InputError if it is no longer there, as when the search has gone on."""
-    found = read_checkpoint(one.parent.folder / CHECKPOINTS / state.name)
+    found = read_checkpoint(one.parent.folder / state.name)
     if found is None:
-        gone = f"the checkpoint {state.name} of {one.parent.folder} is gone or damaged"
+        gone = f"{one.parent.folder / state.name} is gone or damaged"
         raise InputError(f"{gone}; rank its newer ones in another folder, with --out")
     return found
 

@@ -31,7 +31,10 @@ DIFFER = {
 
 @dataclass(frozen=True)
 class State:
-    """A state of the search that is judged. name: of its checkpoint; step, epoch: those that were over."""
+    """A state of the search that is judged.
+
+    name: of its checkpoint, in the folder of the search; step, epoch: those that were over.
+    """
 
     name: str
     step: int
