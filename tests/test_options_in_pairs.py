@@ -113,7 +113,10 @@ SETUP: dict[str, Any] = {  # a value unlike the default of each field
     "budget": "3steps",
     "until": "1h",
 }
-CASES = {"search": test_contracts.METHOD_CASES["darts"].changes, "train": test_training.CASES}
+CASES = {
+    "search": {**test_contracts.METHOD_CASES["darts"].changes, "keep_every": (2, {})},
+    "train": test_training.CASES,
+}
 BESIDE = {"search": tiny.SEARCH, "train": test_training.COLOURED}  # values unlike those of the cases
 WORDS = {"search": ["search", "darts"], "train": ["train", "DARTS_V2"]}
 CONFIGS = {"search": darts.Config, "train": train.Config}

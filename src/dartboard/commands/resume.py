@@ -14,6 +14,7 @@ from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
 from dartboard.runs.workers import check_workers
 from dartboard.studies.comparison_folder import is_comparison
+from dartboard.studies.rank_folder import is_ranking
 from dartboard.studies.selection import is_selection
 from dartboard.studies.study import is_study
 
@@ -62,6 +63,12 @@ def execute(words: list[str]) -> None:
         from dartboard.commands import compare
 
         return compare.resume(Path(flags.run), limits, flags.workers)
+    if is_ranking(Path(flags.run)):
+        from dartboard.commands import rank
+
+        if flags.workers is not None:
+            raise InputError(f"--workers has no effect on {flags.run}, which one process does; leave it out")
+        return rank.resume(Path(flags.run), limits)
     with Run.open(Path(flags.run), write=True) as run:
         run.limits = limits
         run.workers = flags.workers
@@ -76,8 +83,8 @@ def rest_of(folder: str, limits: Limits) -> None:
 
 
 def is_several(folder: Path) -> bool:
-    """Whether a folder holds a study, a selection or a comparison, which are many runs."""
-    return any(is_one(folder) for is_one in (is_study, is_selection, why.has_study, is_comparison))
+    """Whether a folder holds a study, a selection, a comparison or a ranking, which are no single run."""
+    return any(is_one(folder) for is_one in (is_study, is_selection, why.has_study, is_comparison, is_ranking))
 
 
 def resume_run(run: Run) -> None:

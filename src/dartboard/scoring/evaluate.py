@@ -11,6 +11,7 @@ from dartboard.config import check_kind
 from dartboard.data import Data, Split
 from dartboard.networks.outputs import output
 from dartboard.networks.rows import Choice
+from dartboard.spaces.search_space import Architecture
 from dartboard.tasks import images
 from dartboard.tasks.task import Task
 

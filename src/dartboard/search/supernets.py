@@ -17,6 +17,7 @@ from dartboard.config import MOST_CHANNELS, MOST_EPOCHS, check_ranges, check_typ
 from dartboard.data import Data
 from dartboard.errors import InputError
 from dartboard.networks.layers import Noise, noises_of
+from dartboard.runs.checkpoint import Checkpoint, checkpoints, write_checkpoint
 from dartboard.runs.progress import Progress
 from dartboard.runs.run import Run
 from dartboard.search import warm_start
@@ -24,6 +25,9 @@ from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import SearchSpace
 from dartboard.tasks.task import Task
 from dartboard.training import cuda_graphs, from_scratch, loop, optimizers
+
+OF_SUPERNET = "supernet/"  # what the names of a supernet's tensors begin with in a checkpoint
+KEPT = "kept"  # the folder in a run with the weights that stay, as checkpoints of these alone
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,13 @@ class WeightSettings:
     """mirror half of the images (official code)"""
     cutout: int = 0
     """side of the square hole in pixels, 0 for none (--cutout is off in the published search)"""
+    keep_every: int | None = None
+    """keep the supernet's weights after each of so many epochs, for `dartboard rank`; none: the last two checkpoints"""
 
     def __post_init__(self) -> None:
         check_types(self)
         check_ranges(self, channels="[1, inf)", epochs="[1, inf)", batch_size="[1, inf)")
-        check_ranges(self, schedule_epochs="[1, inf)")
+        check_ranges(self, schedule_epochs="[1, inf)", keep_every="[1, inf)")
         check_ranges(self, channels=MOST_CHANNELS, epochs=MOST_EPOCHS, schedule_epochs=MOST_EPOCHS)
         check_ranges(self, lr="(0, inf)", grad_clip="(0, inf)", lr_min="[0, inf)", weight_decay="[0, inf)")
         check_ranges(self, crop_padding="[0, inf)", cutout="[0, inf)", momentum="[0, 1)")
@@ -187,5 +193,16 @@ def at_work(config: WeightSettings, state: State, task: Task, run: Run) -> Itera
 
 
 def save(state: State, run: Run) -> None:
-    """A checkpoint, from which the search resumes at the next step."""
+    """A checkpoint, from which the search resumes at the next step; of some epochs the weights stay (`keep_every`)."""
     loop.save(run, state.place, **state.parts())
+    every, place = run.settings.get("keep_every"), state.place
+    if every is not None and place.step_in_epoch == 0 and place.epoch and place.epoch % every == 0:
+        keep_weights(state, run)
+
+
+def keep_weights(state: State, run: Run) -> None:
+    """Writes the supernet's weights to where they stay; once, however often the epoch is repeated after a stop."""
+    if any(found.name == f"step-{state.place.step:09d}" for found in checkpoints(run.folder / KEPT)):
+        return
+    weights = {f"{OF_SUPERNET}{name}": tensor for name, tensor in state.supernet.state_dict().items()}
+    write_checkpoint(run.folder / KEPT, Checkpoint(weights, state.place.step, state.place.epoch))

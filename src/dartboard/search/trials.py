@@ -14,7 +14,7 @@ from itertools import islice
 from random import Random
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from dartboard.config import MOST_TRIALS, check_ranges, field_names
 from dartboard.data import Data
@@ -33,13 +33,12 @@ from dartboard.scoring.scorers import Score, Scorer, by_shared_weights, by_table
 from dartboard.scoring.tables import Table, read_truth, split_column
 from dartboard.search import supernets, trial_log
 from dartboard.search.proposals import Proposer, Trial
+from dartboard.search.supernets import OF_SUPERNET
 from dartboard.search.trials_by_workers import crew_of, scored
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.tasks import task_of
 from dartboard.training import from_scratch, loop, presets
 from dartboard.training.by_training import TRIALS, by_training, folder_of
-
-OF_SUPERNET = "supernet/"  # what the names of a supernet's tensors begin with in a checkpoint
 
 # Of a method's trainings there are many: on the digits they are shorter than a training by itself.
 SHORT = {"epochs": 5, "batch_size": 64, "cutout": 0}
@@ -213,29 +212,41 @@ def supernet_of(parent: Run, space: SearchSpace, data: Data, run: Run) -> nn.Mod
     if not checkpoints(run.folder / START):
         keep_start(run.folder, check_parent(parent, space))
     kept = newest(run.folder / START)
-    channels, cells = sizes_of(parent)
-    make = partial(supernets.built, space, data, channels, cells, parent.settings.get("supernet", "plain"))
-    supernet = loop.seeded(parent, "weights", make)
-    found = {} if kept is None else kept.tensors
-    weights = {name.removeprefix(OF_SUPERNET): value for name, value in found.items() if name.startswith(OF_SUPERNET)}
-    if not loop.fits(supernet, weights):
-        raise InputError(f"{parent.folder} has no supernet of the space {space.name}; give the folder of one")
-    supernet.load_state_dict(weights)
+    supernet = supernet_like(parent, space, data)
+    load_shared(supernet, parent, {} if kept is None else kept.tensors, space)
     return supernet
 
 
-def check_parent(parent: Run, space: SearchSpace) -> Checkpoint:
-    """The newest checkpoint of a search of this space. Raises InputError if it is none, or trained no supernet."""
+def supernet_like(parent: Run, space: SearchSpace, data: Data) -> nn.Module:
+    """A supernet as the search's own was at its start."""
+    channels, cells = sizes_of(parent)
+    make = partial(supernets.built, space, data, channels, cells, parent.settings.get("supernet", "plain"))
+    return loop.seeded(parent, "weights", make)
+
+
+def load_shared(supernet: nn.Module, parent: Run, tensors: Mapping[str, Tensor], space: SearchSpace) -> None:
+    """Puts the supernet's weights in a checkpoint of the search into it. Raises InputError if they do not fit."""
+    weights = {name.removeprefix(OF_SUPERNET): value for name, value in tensors.items() if name.startswith(OF_SUPERNET)}
+    if not loop.fits(supernet, weights):
+        raise InputError(f"{parent.folder} has no supernet of the space {space.name}; give the folder of one")
+    supernet.load_state_dict(weights)
+
+
+def check_parent(parent: Run, space: SearchSpace, named: str = "--shared-weights") -> Checkpoint:
+    """The newest checkpoint of a search of this space. named: what a person gave it as.
+
+    Raises InputError if it is none, or trained no supernet.
+    """
     if parent.command != "search":
-        raise InputError(f"--shared-weights {parent.folder} is not a search; give the folder of one with a supernet")
+        raise InputError(f"{named} {parent.folder} is not a search; give the folder of one with a supernet")
     if parent.space is not None and parent.space != space.name:
         hint = f"searched the space {parent.space}; give --space {parent.space}"
-        raise InputError(f"--shared-weights {parent.folder} {hint}")
+        raise InputError(f"{named} {parent.folder} {hint}")
     found = newest(parent.folder / CHECKPOINTS)
     if found is None and not parent.done:
-        raise InputError(f"--shared-weights {parent.folder} has no checkpoint; resume it with: {parent.resume_command}")
+        raise InputError(f"{named} {parent.folder} has no checkpoint; resume it with: {parent.resume_command}")
     if found is None or not any(name.startswith(OF_SUPERNET) for name in found.tensors):
-        raise InputError(f"--shared-weights {parent.folder} trained no supernet; give the folder of a search that did")
+        raise InputError(f"{named} {parent.folder} trained no supernet; give the folder of a search that did")
     return found
 
 
