@@ -19,6 +19,7 @@ from dartboard.data import Data, load_data
 from dartboard.errors import InputError
 from dartboard.formats import published
 from dartboard.methods import darts
+from dartboard.runs import environment
 from dartboard.runs.environment import program
 from dartboard.runs.run import Run
 
@@ -211,3 +212,20 @@ def test_work_begun_from_python_notes_its_data_and_is_not_gone_on_with_on_others
         function, *first = resume
         with pytest.raises(InputError, match="has changed"):
             function(*first, other, run)
+
+
+def test_the_commit_of_a_run_is_that_of_the_whole_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "package"
+    for name in ("runs", "networks"):
+        (package / name).mkdir(parents=True)
+    monkeypatch.setattr(dartboard, "__file__", str(package / "__init__.py"))
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    for name in ("runs", "networks"):
+        (package / name / "file.py").write_text("")
+        subprocess.run([*git, "add", "."], check=True)
+        subprocess.run([*git, "commit", "-q", "-m", name], check=True)
+    last = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert environment.commit() == last
+    (package / "networks" / "file.py").write_text("changed")
+    assert environment.commit() == f"{last}+changes"

@@ -29,7 +29,7 @@ def git(*words: str) -> str:
 
     try:
         done = subprocess.run(
-            ("git", "-C", str(Path(__file__).parent), *words), capture_output=True, timeout=5, text=True
+            ("git", "-C", str(Path(dartboard.__file__).parent), *words), capture_output=True, timeout=5, text=True
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
