@@ -71,6 +71,23 @@ def test_equal_settings_are_one_contender_and_others_are_labelled(truth: Path, t
     assert (tmp_path / "both" / "table.csv").is_file()
 
 
+def test_a_comparison_whose_settings_were_edited_is_refused(
+    truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = compared(truth, tmp_path / "one"), compared(truth, tmp_path / "two", "--seed", "2")
+    settings = two / "compare.toml"
+    settings.write_text(settings.read_text().replace("lr = 0.025", "lr = 0.5"))
+    assert "compare.toml was edited" in refused(capsys, "compare", str(two))
+    assert "compare.toml was edited" in refused(capsys, "compare", str(one), str(two))
+
+
+def test_a_report_over_several_comparisons_names_the_command(
+    truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = compared(truth, tmp_path / "one"), compared(truth, tmp_path / "two", "--seed", "2")
+    assert f"dartboard compare {one} {two}" in refused(capsys, "report", str(one), str(two))
+
+
 def test_what_cannot_be_compared_is_refused(truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = compared(truth, tmp_path / "one")
     again, more = compared(truth, tmp_path / "again"), compared(truth, tmp_path / "more", trials=6)

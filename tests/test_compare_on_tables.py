@@ -221,6 +221,23 @@ def test_a_process_that_is_killed_loses_the_seeds_in_work_alone(truth: Path, tmp
     assert lines(tmp_path / "out")[:2] == before and len(lines(tmp_path / "out")) == 4
 
 
+@pytest.mark.parametrize(
+    "edit",
+    [("seconds", "long"), ("seconds", None), ("trials", []), ("trials", [64]), ("trials", [-1]), ("trials", [0] * 13)],
+    ids=str,
+)
+def test_a_damaged_line_of_trials_is_one_line(
+    edit: tuple[str, Any], truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words(truth, tmp_path / "out", seeds=1)) == 0
+    (line,) = lines(tmp_path / "out")
+    (tmp_path / "out" / "trials-random_search.jsonl").write_text(json.dumps({**line, edit[0]: edit[1]}) + "\n")
+    for command in (["compare", str(tmp_path / "out")], ["resume", str(tmp_path / "out")]):
+        capsys.readouterr()
+        assert main(command) == 2
+        assert "trials-random_search.jsonl is damaged at key 0; delete the line" in capsys.readouterr().err
+
+
 def test_several_pieces_are_written_at_once_and_read_again(tmp_path: Path) -> None:
     pieces = Pieces(tmp_path, "other.jsonl")
     pieces.add_all({"1": {"trials": [1, 2]}, "2": {"trials": [3]}})
@@ -268,7 +285,7 @@ REFUSED = {
     "both": ({"--data": "digits"}, "give either --truth FILE or --data NAME"),
     "no such file": ({"--truth": "nowhere.csv"}, "nowhere.csv"),
     "a limit too low": ({"--limit": "macs<=1"}, "the smallest architecture of"),
-    "a file of no method": ({"--config": "darts=x.toml"}, "unknown method in --config 'darts'"),
+    "a file of no method": ({"--config": "darts=x.toml"}, "unknown method in --config 'darts'; known: random_search\n"),
 }
 
 

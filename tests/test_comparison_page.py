@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dartboard.analysis.statistics import bootstrap_mean, mean_bands, student_mean
+from dartboard.analysis.statistics import Interval, bootstrap_mean, mean_bands, student_mean
 from dartboard.errors import InputError
 from dartboard.report import comparison_page
+from dartboard.report.comparison_tables import interval_words
 from dartboard.report.comparison_words import headline, support
 from dartboard.report.looks import COLOURS, looks_of
 from dartboard.report.page import resource
@@ -272,3 +273,7 @@ def test_five_hundred_seeds_of_five_contenders_make_a_small_page(tmp_path: Path)
     page = comparison_page.write(on_a_table(), tmp_path)
     assert page.stat().st_size < 1_500_000
     assert comparison_file.read(tmp_path) == on_a_table()
+
+
+def test_the_ends_of_an_interval_have_the_sign_of_differences() -> None:
+    assert interval_words(Interval(0.09, -0.031, 0.217, 2, "Student's t")) == "−3.10 to 21.70 %"

@@ -134,6 +134,8 @@ def compare_existing(flags: CompareFlags, words: Sequence[str]) -> None:
     old = [ComparisonFolder.open(folder) for folder in folders if is_comparison(folder)]
     if old and len(old) < len(folders):
         raise InputError("there are comparisons and single runs among these folders; give only the ones or the others")
+    for one in old:
+        one.check_settings()  # labels and pages say what is in compare.toml
     found = joined(old) if old else of_runs(folders)
     out = Path(flags.out) if flags.out is not None else common(folders)
     make_folders(out)

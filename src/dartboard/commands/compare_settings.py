@@ -83,8 +83,9 @@ def files_of(text: str | None, methods: Sequence[str]) -> dict[str, str]:
         method, equals, path = word.partition("=")
         if not equals or not path:
             raise InputError(f"--config has {word[:60]!r}; give METHOD=FILE.toml, such as {methods[0]}=settings.toml")
-        if method not in (*methods, BASELINE):
-            raise unknown("method in --config", method, (*methods, BASELINE))
+        able = tuple(dict.fromkeys((*methods, BASELINE)))
+        if method not in able:
+            raise unknown("method in --config", method, able)
         if method in found:
             raise InputError(f"--config names {method} twice; give one file for each method")
         found[method] = path

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dartboard.commands.flags import parse
 from dartboard.errors import InputError
+from dartboard.paths import quoted
 from dartboard.runs.run import Run
 from dartboard.runs.targets import is_standard_output, write_target
 from dartboard.studies import comparison_file
@@ -48,6 +49,8 @@ def execute(words: list[str]) -> None:
         return write_study(Path(flags.runs[0]), flags)
     if len(flags.runs) == 1 and is_selection(flags.runs[0]):
         return write_selection(Path(flags.runs[0]), flags)
+    if all(is_comparison(Path(folder)) for folder in flags.runs):
+        raise InputError(f"put comparisons together with: dartboard compare {' '.join(map(quoted, flags.runs))}")
     runs = [Run.open(folder) for folder in flags.runs]
     searches = [run.folder for run in runs if run.command == "search"]
     if flags.gif and len(searches) != 1:
