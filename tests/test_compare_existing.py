@@ -81,6 +81,26 @@ def test_a_comparison_whose_settings_were_edited_is_refused(
     assert "compare.toml was edited" in refused(capsys, "compare", str(one), str(two))
 
 
+def test_the_page_of_a_run_or_of_a_comparison_is_never_replaced(
+    truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = compared(truth, tmp_path / "one"), compared(truth, tmp_path / "two", "--seed", "2")
+    search = ["search", "random_search", "--space", "nasbench201", "--truth", str(truth), "--trials", "3"]
+    for seed in ("0", "1"):
+        assert main([*search, "--seed", seed, "--out", str(one / f"run-{seed}")]) == 0
+    for folders, out in (
+        ([one / "run-0"], []),
+        ([one / "run-0", one / "run-1"], []),
+        ([one, two], ["--out", str(two)]),
+        ([one, two], ["--out", str(one / "run-0")]),
+    ):
+        said = refused(capsys, "compare", *map(str, folders), *out)
+        assert "which has a page; give another folder with --out" in said
+    assert not (one / "run-0" / "comparison.json").exists()
+    assert main(["compare", str(one / "run-0"), "--out", str(tmp_path / "alone")]) == 0
+    assert main(["compare", str(one)]) == 0
+
+
 def test_a_report_over_several_comparisons_names_the_command(
     truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ from dartboard.errors import InputError, TakenError
 from dartboard.paths import quoted
 from dartboard.runs.atomic_files import make_folders
 from dartboard.runs.limits import Limits, limits_of
+from dartboard.runs.run import CONFIG
 from dartboard.runs.workers import check_there, check_workers
 from dartboard.studies.budgets import counted
 from dartboard.studies.comparison_folder import ComparisonFolder, is_comparison, locked
@@ -138,8 +139,18 @@ def compare_existing(flags: CompareFlags, words: Sequence[str]) -> None:
         one.check_settings()  # labels and pages say what is in compare.toml
     found = joined(old) if old else of_runs(folders)
     out = Path(flags.out) if flags.out is not None else common(folders)
+    if not (old and folders == [out]):
+        refuse_taken(out)
     make_folders(out)
     write_findings(found, out)
+
+
+def refuse_taken(out: Path) -> None:
+    """Raises InputError for a folder that has a page of its own: that of a run, a study, a selection, a comparison."""
+    from dartboard.commands.resume import is_several
+
+    if (out / CONFIG).is_file() or is_several(out):
+        raise InputError(f"{out} is the folder of a run or a study, which has a page; give another folder with --out")
 
 
 def common(folders: Sequence[Path]) -> Path:
