@@ -280,6 +280,7 @@ REFUSED = {
     "a time": ({"--budget": "10m"}, "a table takes no time; give trials such as 200trials"),
     "steps": ({"--budget": "500steps"}, "nothing is trained on a table; give trials"),
     "no trials": ({"--budget": "0trials"}, "--budget is '0trials'; give 1trial or more"),
+    "no steps": ({"--budget": "0steps"}, "--budget is '0steps'; give 1step or more\n"),
     "no budget": ({"--budget": "much"}, "--budget is 'much'; give trials such as 200trials"),
     "another space": ({"--space": "darts"}, "there is no layout of tables for the space darts"),
     "both": ({"--data": "digits"}, "give either --truth FILE or --data NAME"),
