@@ -277,3 +277,20 @@ def test_five_hundred_seeds_of_five_contenders_make_a_small_page(tmp_path: Path)
 
 def test_the_ends_of_an_interval_have_the_sign_of_differences() -> None:
     assert interval_words(Interval(0.09, -0.031, 0.217, 2, "Student's t")) == "−3.10 to 21.70 %"
+
+
+def test_who_is_worse_over_the_seeds_of_both_is_not_best() -> None:
+    """Its mean is higher only by seeds that the other has not finished."""
+    common = [0.900 + 0.001 * (seed % 3) for seed in range(10)]
+    other = [value + 0.01 + 0.0001 * seed for seed, value in enumerate(common)]
+    found = standings_of(plain({"a": [*common, *[0.95] * 10], "b": other}))
+    assert found.ranking[0].label == "a" and found.tests[0].shown
+    assert headline(found) == "a has the highest mean, but is 1.05 points below b over the seeds that both have"
+    assert support(found) == "Paired tests do not support that a is better than b."
+
+
+def test_who_is_not_tested_against_all_is_not_best() -> None:
+    results = [0.900 + 0.001 * (seed % 3) for seed in range(10)]
+    found = standings_of(plain({"a": results, "b": [value - 0.01 for value in results], "c": [0.85]}))
+    expected = "a has the highest mean, 1.00 points above b; there are no pairs of seeds to test it against c"
+    assert headline(found) == expected
