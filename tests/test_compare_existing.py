@@ -1,6 +1,7 @@
 """`dartboard compare DIR...`: comparisons and runs that exist, in groups of equal settings."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from dartboard.config import Setup
 from dartboard.methods import random_search
 from dartboard.report.facts import mixed_of
 from dartboard.runs.run import Run
+from dartboard.scoring import tables
 from dartboard.spaces import SPACES
 from dartboard.studies.comparison_folder import ComparisonFolder
 from dartboard.studies.contenders import Comparison
@@ -131,3 +133,16 @@ def test_searches_on_a_table_are_compared_by_what_the_table_shows(truth: Path, t
         Run.open(tmp_path / f"run{seed}").metrics()[-1]["shown"] for seed in (0, 1)
     ]
     assert main(["compare", str(tmp_path / "run0"), str(tmp_path / "run1")]) == 0
+
+
+def test_searches_of_unequal_cost_or_on_other_columns_are_refused(
+    truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {"cifar10": ("cifar10-val", "cifar10-test"), "cifar100": ("cifar10-test", "cifar10-val")}
+    monkeypatch.setitem(tables.LAYOUTS, "nasbench201", replace(made_up_tables.LAYOUT, columns=columns))
+    for name, table, trials in (("one", truth, "3"), ("more", truth, "4"), ("other", f"{truth}:cifar100", "3")):
+        search = ["search", "random_search", "--space", "nasbench201", "--truth", str(table), "--trials", trials]
+        assert main([*search, "--out", str(tmp_path / name)]) == 0
+    one, more, other = (str(tmp_path / name) for name in ("one", "more", "other"))
+    assert "these searches have 3 and 4 trials" in refused(capsys, "compare", one, more)
+    assert "these results are on cifar10-test and cifar10-val" in refused(capsys, "compare", one, other)
