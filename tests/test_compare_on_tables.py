@@ -221,6 +221,15 @@ def test_a_process_that_is_killed_loses_the_seeds_in_work_alone(truth: Path, tmp
     assert lines(tmp_path / "out")[:2] == before and len(lines(tmp_path / "out")) == 4
 
 
+def test_an_evolution_without_a_child_is_noted(truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for trials, noted in ((10, True), (11, False)):
+        out = tmp_path / str(trials)
+        assert main(words(truth, out, "--methods", "regularized_evolution", trials=trials)) == 0
+        text = "its 10 trials only fill its population of 10; they are all random"
+        assert (f"note: regularized_evolution: {text}; give" in capsys.readouterr().err) == noted
+        assert found(out).conditions.get("note on regularized_evolution") == (text if noted else None)
+
+
 @pytest.mark.parametrize(
     "edit",
     [("seconds", "long"), ("seconds", None), ("trials", []), ("trials", [64]), ("trials", [-1]), ("trials", [0] * 13)],

@@ -1,6 +1,7 @@
 """dartboard compare: methods at equal cost, with random search and the largest of as many draws beside them."""
 
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class CompareFlags:
     seed: int = 0
     """The first seed."""
     out: str | None = None
-    """The comparison's folder; by default runs/compare-SPACE-sSEED. The same command continues one that was stopped."""
+    """The comparison's folder; by default runs/compare-SPACE-sSEED. With it, the same command continues what was stopped."""
     limit: str = ""
     """The largest cost of an architecture, such as params<=3M,macs<=330M."""
     config: str | None = None
@@ -192,11 +193,13 @@ def resume(folder: Path, limits: Limits, workers: str | None = None) -> None:
 def run_comparison(one: ComparisonFolder, limits: Limits, workers: str | None = None) -> None:
     """What is left of a comparison, then its table and page. workers: the words of --workers."""
     from dartboard.studies import compare_on_data, compare_on_table
-    from dartboard.studies.comparison_values import comparison_of
+    from dartboard.studies.comparison_values import comparison_of, notes
 
     plan, on = one.plan, compare_on_data if one.plan.truth is None else compare_on_table
     methods, seeds = ", ".join(plan.searched), counted(plan.seeds, "seed")
     print(f"compare {methods} on {plan.space}, {plan.budget} each, {seeds}, in {one.folder}", flush=True)
+    for method, text in notes(one).items():
+        print(f"note: {method}: {text}; give a larger --budget or a smaller population", file=sys.stderr, flush=True)
     with reporting_stops(f"dartboard resume {quoted(one.folder)}"), locked(one.folder):
         on.work_on(one, limits, workers)
         write_findings(comparison_of(one), one.folder)
