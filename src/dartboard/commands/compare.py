@@ -49,7 +49,7 @@ class CompareFlags:
     seed: int = 0
     """The first seed."""
     out: str | None = None
-    """The comparison's folder; by default runs/compare-SPACE-sSEED. With it, the same command continues what was stopped."""
+    """The comparison's folder; by default runs/compare-SPACE-sSEED. With it, the same command resumes what stopped."""
     limit: str = ""
     """The largest cost of an architecture, such as params<=3M,macs<=330M."""
     config: str | None = None
