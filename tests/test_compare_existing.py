@@ -110,6 +110,15 @@ def test_a_report_over_several_comparisons_names_the_command(
     assert f"dartboard compare {one} {two}" in refused(capsys, "report", str(one), str(two))
 
 
+def test_a_report_of_a_comparison_without_values_names_the_command(
+    truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = compared(truth, tmp_path / "one")
+    (one / "comparison.json").unlink()  # as after a stop
+    assert f"write it: dartboard compare {one}" in refused(capsys, "report", str(one))
+    assert main(["compare", str(one)]) == 0 and main(["report", str(one)]) == 0
+
+
 def test_what_cannot_be_compared_is_refused(truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = compared(truth, tmp_path / "one")
     again, more = compared(truth, tmp_path / "again"), compared(truth, tmp_path / "more", trials=6)
