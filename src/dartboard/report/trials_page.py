@@ -13,6 +13,7 @@ from dartboard.report.facts import Facts, finite, to_architecture
 from dartboard.report.figures import Series, curves
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.search_page import device_word
+from dartboard.runs.limits import MOST_TRIALS
 from dartboard.scoring.pareto import front
 from dartboard.spaces.search_space import Architecture
 
@@ -78,7 +79,7 @@ def answer(facts: Facts) -> Html:
 
 def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
     best, planned = best_line(facts), facts.config.get("trials")
-    of = f"of {words.count(planned)}" if isinstance(planned, int) else ""
+    of = f"of {words.count(planned)}" if isinstance(planned, int) and planned != MOST_TRIALS else ""
     found: list[tuple[str, str, object]] = [
         ("best score", score_words(facts, best), str(best.get("source", "")) if best else ""),
         ("trials", words.count(len(facts.trials)), of),
