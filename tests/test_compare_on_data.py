@@ -13,6 +13,7 @@ from dartboard.commands import compare_budgets
 from dartboard.config import Setup
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import darts, random_search
+from dartboard.report import write_report
 from dartboard.runs.limits import Limits
 from dartboard.runs.run import Run
 from dartboard.spaces import SPACES
@@ -161,14 +162,18 @@ def test_a_time_is_as_many_epochs_of_a_supernet_as_fit(tmp_path: Path, capsys: p
     assert not (tmp_path / "out").exists()
 
 
-def test_trials_that_end_after_the_time_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trials_that_end_after_the_time_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(compare_on_data, "all_trials", timed(compare_on_data.all_trials, each_s=4.0))
     monkeypatch.setattr(Run, "pulse", ending_after(9))  # three trials of two steps, and a pulse for the end of each
     assert main(words(tmp_path / "out", "10s")) == 0
+    assert "trial 1  score " in capsys.readouterr().out  # of how many is not known
     run = Run.open(tmp_path / "out/runs/random_search-s0")
     [repetition] = found(tmp_path / "out").contenders[0].repetitions
     trials = [line for line in run.metrics() if line["event"] == "trial"]
     assert len(trials) == 3 and run.done
+    assert "10,000,000" not in write_report([run.folder], out=tmp_path / "page.html").read_text()
     assert repetition.costs == (4.0, 8.0) and repetition.cost == 8.0
     assert run.metrics()[-1]["trial"] == max((0, 1), key=lambda number: trials[number]["score"])
 

@@ -229,6 +229,32 @@ def test_a_piece_of_work_is_as_many_seeds_as_take_two_seconds(tmp_path: Path) ->
         assert compare_on_table.seeds_at_once(done) == number
 
 
+def test_an_evolution_without_a_child_is_noted(truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for trials, noted in ((10, True), (11, False)):
+        out = tmp_path / str(trials)
+        assert main(words(truth, out, "--methods", "regularized_evolution", trials=trials)) == 0
+        text = "its 10 trials only fill its population of 10; they are all random"
+        assert (f"note: regularized_evolution: {text}; give" in capsys.readouterr().err) == noted
+        assert found(out).conditions.get("note on regularized_evolution") == (text if noted else None)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [("seconds", "long"), ("seconds", None), ("trials", []), ("trials", [64]), ("trials", [-1]), ("trials", [0] * 13)],
+    ids=str,
+)
+def test_a_damaged_line_of_trials_is_one_line(
+    edit: tuple[str, Any], truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words(truth, tmp_path / "out", seeds=1)) == 0
+    (line,) = lines(tmp_path / "out")
+    (tmp_path / "out" / "trials-random_search.jsonl").write_text(json.dumps({**line, edit[0]: edit[1]}) + "\n")
+    for command in (["compare", str(tmp_path / "out")], ["resume", str(tmp_path / "out")]):
+        capsys.readouterr()
+        assert main(command) == 2
+        assert "trials-random_search.jsonl is damaged at key 0; delete the line" in capsys.readouterr().err
+
+
 def test_several_pieces_are_written_at_once_and_read_again(tmp_path: Path) -> None:
     pieces = Pieces(tmp_path, "other.jsonl")
     pieces.add_all({"1": {"trials": [1, 2]}, "2": {"trials": [3]}})
@@ -271,12 +297,13 @@ REFUSED = {
     "a time": ({"--budget": "10m"}, "a table takes no time; give trials such as 200trials"),
     "steps": ({"--budget": "500steps"}, "nothing is trained on a table; give trials"),
     "no trials": ({"--budget": "0trials"}, "--budget is '0trials'; give 1trial or more"),
+    "no steps": ({"--budget": "0steps"}, "--budget is '0steps'; give 1step or more\n"),
     "no budget": ({"--budget": "much"}, "--budget is 'much'; give trials such as 200trials"),
     "another space": ({"--space": "darts"}, "there is no layout of tables for the space darts"),
     "both": ({"--data": "digits"}, "give either --truth FILE or --data NAME"),
     "no such file": ({"--truth": "nowhere.csv"}, "nowhere.csv"),
     "a limit too low": ({"--limit": "macs<=1"}, "the smallest architecture of"),
-    "a file of no method": ({"--config": "darts=x.toml"}, "unknown method in --config 'darts'"),
+    "a file of no method": ({"--config": "darts=x.toml"}, "unknown method in --config 'darts'; known: random_search\n"),
 }
 
 

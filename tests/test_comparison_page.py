@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dartboard.analysis.statistics import bootstrap_mean, mean_bands, student_mean
+from dartboard.analysis.statistics import Interval, bootstrap_mean, mean_bands, student_mean
 from dartboard.errors import InputError
 from dartboard.report import comparison_page
+from dartboard.report.comparison_tables import interval_words
 from dartboard.report.comparison_words import headline, support
 from dartboard.report.looks import COLOURS, looks_of
 from dartboard.report.page import resource
@@ -272,3 +273,24 @@ def test_five_hundred_seeds_of_five_contenders_make_a_small_page(tmp_path: Path)
     page = comparison_page.write(on_a_table(), tmp_path)
     assert page.stat().st_size < 1_500_000
     assert comparison_file.read(tmp_path) == on_a_table()
+
+
+def test_the_ends_of_an_interval_have_the_sign_of_differences() -> None:
+    assert interval_words(Interval(0.09, -0.031, 0.217, 2, "Student's t")) == "−3.10 to 21.70 %"
+
+
+def test_who_is_worse_over_the_seeds_of_both_is_not_best() -> None:
+    """Its mean is higher only by seeds that the other has not finished."""
+    common = [0.900 + 0.001 * (seed % 3) for seed in range(10)]
+    other = [value + 0.01 + 0.0001 * seed for seed, value in enumerate(common)]
+    found = standings_of(plain({"a": [*common, *[0.95] * 10], "b": other}))
+    assert found.ranking[0].label == "a" and found.tests[0].shown
+    assert headline(found) == "a has the highest mean, but is 1.05 points below b over the seeds that both have"
+    assert support(found) == "Paired tests do not support that a is better than b."
+
+
+def test_who_is_not_tested_against_all_is_not_best() -> None:
+    results = [0.900 + 0.001 * (seed % 3) for seed in range(10)]
+    found = standings_of(plain({"a": results, "b": [value - 0.01 for value in results], "c": [0.85]}))
+    expected = "a has the highest mean, 1.00 points above b; there are no pairs of seeds to test it against c"
+    assert headline(found) == expected

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import dartboard
+import made_up_tables
 from dartboard import networks
+from dartboard.cli import main
 from dartboard.commands import search
 from dartboard.errors import InputError
 from dartboard.formats import read
@@ -121,6 +123,26 @@ def test_a_run_of_a_package_that_is_gone_is_refused_in_one_line(
     monkeypatch.setattr(sys, "path", [one for one in sys.path if one != str(tmp_path / "site")])
     code, _, err = said(["resume", "run"], capsys)
     assert code == 2 and "unknown method in run 'again'" in err and err.count("\n") == 1
+
+
+def test_comparisons_and_selections_of_a_package_that_is_gone_are_refused_in_one_line(
+    both: None, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    truth = made_up_tables.write(tmp_path / "accuracies.csv")
+    made_up_tables.put_in_place(monkeypatch)
+    compare = ["compare", "--methods", "again", "--space", "nasbench201", "--truth", str(truth)]
+    assert main([*compare, "--budget", "3trials", "--seeds", "2", "--out", "compared"]) == 0
+    small = ["--trials", "1", "--epochs", "1", *TINY, "--no-auxiliary", "--drop-path", "0"]
+    select = ["search", "random_search", "--space", "activations", "--data", "digits", *small, "--seeds", "2"]
+    assert main([*select, "--select", "1", "--out", "selected"]) == 0
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one != str(tmp_path / "site")])
+    for words, expected in (
+        (["resume", "compared"], "unknown method in compared 'again'"),
+        (["compare", "compared"], "unknown method in compared 'again'"),
+        (["resume", "selected"], "unknown space in selected 'activations'"),
+    ):
+        code, _, err = said(words, capsys)
+        assert code == 2 and expected in err and err.count("\n") == 1, err
 
 
 def test_a_name_that_is_taken_is_refused_with_both(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
@@ -241,6 +263,7 @@ def test_a_misspelt_name_is_told_with_the_nearest_of_packages_too_and_loads_none
     for words, expected in (
         (["search", "dart"], "unknown method 'dart'; did you mean 'darts'?"),
         (["search", "agian"], "unknown method 'agian'; did you mean 'again'?"),
+        (["compare", "--budget", "2trials", "--methods", "agian"], "unknown method 'agian'; did you mean 'again'?"),
         (["search", "darts", "--space", "activation"], "unknown space 'activation'; did you mean 'activations'?"),
     ):
         code, _, err = said([*words, "--data", "digits"], capsys)

@@ -23,7 +23,6 @@ Config = TypeVar("Config")
 MAX_TOML_BYTES = 1_000_000
 UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 MOST_CHANNELS, MOST_EPOCHS = "(-inf, 4096]", "(-inf, 1e6]"  # no network is as wide, no run as long
-MOST_TRIALS = 10_000_000  # of a search; of one that a time ends, this is the number
 INTERVAL = re.compile(r"([\[(])\s*(\S+)\s*,\s*(\S+)\s*([\])])")
 
 

@@ -1,6 +1,7 @@
 """dartboard compare: methods at equal cost, with random search and the largest of as many draws beside them."""
 
 import os
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from dartboard.errors import InputError, TakenError
 from dartboard.paths import quoted
 from dartboard.runs.atomic_files import make_folders
 from dartboard.runs.limits import Limits, limits_of
+from dartboard.runs.run import CONFIG
 from dartboard.runs.workers import check_there, check_workers
 from dartboard.studies.budgets import counted
 from dartboard.studies.comparison_folder import ComparisonFolder, is_comparison, locked
@@ -48,7 +50,7 @@ class CompareFlags:
     seed: int = 0
     """The first seed."""
     out: str | None = None
-    """The comparison's folder; by default runs/compare-SPACE-sSEED. The same command continues one that was stopped."""
+    """The comparison's folder; by default runs/compare-SPACE-sSEED. With it, the same command resumes what stopped."""
     limit: str = ""
     """The largest cost of an architecture, such as params<=3M,macs<=330M."""
     config: str | None = None
@@ -135,10 +137,22 @@ def compare_existing(flags: CompareFlags, words: Sequence[str]) -> None:
     old = [ComparisonFolder.open(folder) for folder in folders if is_comparison(folder)]
     if old and len(old) < len(folders):
         raise InputError("there are comparisons and single runs among these folders; give only the ones or the others")
+    for one in old:
+        one.check_settings()  # labels and pages say what is in compare.toml
     found = joined(old) if old else of_runs(folders)
     out = Path(flags.out) if flags.out is not None else common(folders)
+    if not (old and folders == [out]):
+        refuse_taken(out)
     make_folders(out)
     write_findings(found, out)
+
+
+def refuse_taken(out: Path) -> None:
+    """Raises InputError for a folder that has a page of its own: that of a run, a study, a selection, a comparison."""
+    from dartboard.commands.resume import is_several
+
+    if (out / CONFIG).is_file() or is_several(out):
+        raise InputError(f"{out} is the folder of a run or a study, which has a page; give another folder with --out")
 
 
 def common(folders: Sequence[Path]) -> Path:
@@ -180,11 +194,13 @@ def resume(folder: Path, limits: Limits, workers: str | None = None) -> None:
 def run_comparison(one: ComparisonFolder, limits: Limits, workers: str | None = None) -> None:
     """What is left of a comparison, then its table and page. workers: the words of --workers."""
     from dartboard.studies import compare_on_data, compare_on_table
-    from dartboard.studies.comparison_values import comparison_of
+    from dartboard.studies.comparison_values import comparison_of, notes
 
     plan, on = one.plan, compare_on_data if one.plan.truth is None else compare_on_table
     methods, seeds = ", ".join(plan.searched), counted(plan.seeds, "seed")
     print(f"compare {methods} on {plan.space}, {plan.budget} each, {seeds}, in {one.folder}", flush=True)
+    for method, text in notes(one).items():
+        print(f"note: {method}: {text}; give a larger --budget or a smaller population", file=sys.stderr, flush=True)
     if workers is not None:
         say_crowded(workers, one.threads or 1)
     with reporting_stops(f"dartboard resume {quoted(one.folder)}"), locked(one.folder):

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from dartboard.commands import by_trials, dryrun, work
-from dartboard.config import MOST_TRIALS, Setup, build
+from dartboard.config import Setup, build
 from dartboard.errors import InputError
 from dartboard.methods import METHODS, method_module
+from dartboard.runs.limits import MOST_TRIALS
 from dartboard.runs.pace import seconds_in_words
 from dartboard.spaces import SPACES
 from dartboard.studies.budgets import Budget

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dartboard import plugins
 from dartboard.commands import compare_budgets, work
 from dartboard.commands.by_trials import OF_IMAGES, refuse_useless
 from dartboard.commands.flags import with_needs
@@ -70,7 +71,7 @@ def methods_of(text: str) -> tuple[str, ...]:
         raise InputError(MISSING)
     for name in names:
         if name not in METHODS:
-            raise unknown("method", name, METHODS)
+            raise unknown("method", name, plugins.names(plugins.METHODS, METHODS))
         if names.count(name) > 1:
             raise InputError(f"--methods names {name} twice; name each method once")
     return names
@@ -83,8 +84,9 @@ def files_of(text: str | None, methods: Sequence[str]) -> dict[str, str]:
         method, equals, path = word.partition("=")
         if not equals or not path:
             raise InputError(f"--config has {word[:60]!r}; give METHOD=FILE.toml, such as {methods[0]}=settings.toml")
-        if method not in (*methods, BASELINE):
-            raise unknown("method in --config", method, (*methods, BASELINE))
+        able = tuple(dict.fromkeys((*methods, BASELINE)))
+        if method not in able:
+            raise unknown("method in --config", method, able)
         if method in found:
             raise InputError(f"--config names {method} twice; give one file for each method")
         found[method] = path

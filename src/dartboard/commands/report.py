@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from dartboard.commands.flags import parse
 from dartboard.errors import InputError
+from dartboard.paths import quoted
 from dartboard.runs.run import Run
 from dartboard.runs.targets import is_standard_output, write_target
-from dartboard.studies import comparison_file
+from dartboard.studies import comparison_file, comparison_folder
 from dartboard.studies.comparison_file import is_comparison
 from dartboard.studies.selection import Selection, is_selection
 from dartboard.studies.study import Study, is_study
@@ -48,6 +49,11 @@ def execute(words: list[str]) -> None:
         return write_study(Path(flags.runs[0]), flags)
     if len(flags.runs) == 1 and is_selection(flags.runs[0]):
         return write_selection(Path(flags.runs[0]), flags)
+    for folder in flags.runs:
+        if comparison_folder.is_comparison(Path(folder)) and not is_comparison(Path(folder)):
+            raise InputError(f"the comparison in {folder} has no page; write it: dartboard compare {quoted(folder)}")
+    if all(is_comparison(Path(folder)) for folder in flags.runs):
+        raise InputError(f"put comparisons together with: dartboard compare {' '.join(map(quoted, flags.runs))}")
     runs = [Run.open(folder) for folder in flags.runs]
     searches = [run.folder for run in runs if run.command == "search"]
     if flags.gif and len(searches) != 1:

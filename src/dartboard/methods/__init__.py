@@ -101,6 +101,13 @@ def missing(method: str, space: str) -> frozenset[str]:
     return METHODS[method].needs - SPACES[space].kinds
 
 
+def check_known(method: str, space: str, place: object) -> None:
+    """Raises InputError for names in a folder's files that are not known here: their package may be gone."""
+    for kind, name, table in (("method", method, METHODS), ("space", space, SPACES)):
+        if name not in table:
+            raise unknown(f"{kind} in {place}", str(name), table)
+
+
 def check_pair(method: str, space: str) -> None:
     """Raises InputError for an unknown space, and for one that the method cannot search."""
     if space not in SPACES:

@@ -26,7 +26,7 @@ def interval_words(interval: Interval, decimals: int = 2) -> str:
     """Of an accuracy: "93.10 to 93.40 %"."""
     if interval.low is None or interval.high is None:
         return words.UNKNOWN
-    return f"{100 * interval.low:.{decimals}f} to {100 * interval.high:.{decimals}f} %"
+    return f"{100 * interval.low:.{decimals}f} to {100 * interval.high:.{decimals}f} %".replace("-", "−")
 
 
 def cost_words(cost: float, unit: str) -> str:

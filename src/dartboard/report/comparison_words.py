@@ -26,16 +26,27 @@ def headline(found: Standings) -> str:
     known = [(other, test) for other in ranking[1:] if (test := found.between(best, other)) and test.n > 1]
     if not known:
         return f"{best.label} has the highest mean, {percent(best.mean)}; there are no pairs of seeds to test it"
-    second, test = next((pair for pair in known if not pair[1].shown), known[0])
+    second, test = next((pair for pair in known if not is_above(pair[1])), known[0])
     if test.interval is not None and test.interval.estimate == 0.0:
         return f"No difference is shown between {best.label} and {second.label}: {percent(best.mean)}"
     ahead = ahead_words(test)
+    if test.shown and not is_above(test):
+        return f"{best.label} has the highest mean, but is {ahead} {second.label} over the seeds that both have"
+    left = [other.label for other in ranking[1:] if other.label not in {one.label for one, _ in known}]
+    if test.shown and left:
+        against = f"there are no pairs of seeds to test it against {listed(left)}"
+        return f"{best.label} has the highest mean, {ahead} {second.label}; {against}"
     if test.shown:
         return f"{best.label} is best: {percent(best.mean)}, {ahead} {second.label}"
     if test.too_few:
         seeds = f"{words.plural(test.n, 'pair')} of seeds"
         return f"{best.label} has the highest mean, {ahead} {second.label}, but {seeds} cannot show a difference"
     return f"No difference is shown: {best.label} has the highest mean, {ahead} {second.label}"
+
+
+def is_above(test: PairTest) -> bool:
+    """Whether the test supports that the first is better; over the seeds of both it may be worse despite its mean."""
+    return test.shown and test.interval is not None and test.interval.estimate > 0
 
 
 def ahead_words(test: PairTest) -> str:
@@ -51,7 +62,7 @@ def support(found: Standings) -> str:
         return ""
     best, others = ranking[0], ranking[1:]
     known = [(other, test) for other in others if (test := found.between(best, other)) is not None]
-    shown = [(other, test) for other, test in known if test.shown]
+    shown = [(other, test) for other, test in known if is_above(test)]
     if len(shown) == len(others):
         worst = max(test.holm or 0.0 for _, test in shown)
         return f"Paired tests support it against {everyone(others)} (p ≤ {p_words(worst)} after Holm)."

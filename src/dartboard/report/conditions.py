@@ -8,6 +8,7 @@ from dartboard.report.blocks import pairs, section, unbroken
 from dartboard.report.checklist import checklist
 from dartboard.report.facts import Facts
 from dartboard.report.markup import Html, join, tag
+from dartboard.runs.limits import MOST_TRIALS
 
 SHOWN_ELSEWHERE = ("data", "command_line", "settings", "settings_digest")  # of environment.json
 ANSWERS = {"yes": "yes", "no": "no", "partly": "partly", "unknown": "not known"}
@@ -44,7 +45,7 @@ def state_words(facts: Facts) -> str:
     took = words.duration(facts.number("elapsed_s"))
     if facts.done:
         return f"Finished: {done} in {took}."
-    of = f" of {planned}" if isinstance(planned, int) else ""
+    of = f" of {planned}" if isinstance(planned, int) and planned != MOST_TRIALS else ""
     return f"Not finished: {done}{of} so far, {took}. Resume with: dartboard resume {facts.folder}"
 
 

@@ -15,6 +15,7 @@ from dartboard.report.markup import Html, join, tag
 from dartboard.report.plots import line, plot, step_line
 from dartboard.report.search_page import device_word
 from dartboard.report.timing import time_spent
+from dartboard.runs.limits import MOST_TRIALS
 from dartboard.scoring.pareto import front
 from dartboard.spaces.search_space import Architecture
 
@@ -87,7 +88,7 @@ def answer(facts: Facts) -> Html:
 
 def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
     best, planned = best_line(facts), facts.config.get("trials")
-    of = f"of {words.count(planned)}" if isinstance(planned, int) else ""
+    of = f"of {words.count(planned)}" if isinstance(planned, int) and planned != MOST_TRIALS else ""
     if "statistics" in facts.result:
         of = f"BatchNorm's statistics: {facts.result['statistics']}"
     found: list[tuple[str, str, object]] = [

@@ -12,6 +12,7 @@ from types import FrameType
 
 from dartboard.config import parse_budget, parse_duration
 
+MOST_TRIALS = 10_000_000  # of a search by trials; one that is to have as many is ended by a time
 SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 

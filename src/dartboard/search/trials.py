@@ -16,13 +16,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dartboard.config import MOST_TRIALS, check_ranges, field_names
+from dartboard.config import check_ranges, field_names
 from dartboard.data import Data
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.checkpoint import Checkpoint, checkpoints, newest
 from dartboard.runs.json_files import as_json
+from dartboard.runs.limits import MOST_TRIALS
 from dartboard.runs.progress import Progress
 from dartboard.runs.run import CHECKPOINTS, ENVIRONMENT, Run
 from dartboard.runs.start import START, keep_start
@@ -360,7 +361,7 @@ def record(config: Settings, run: Run, state: TrialState, trial: Trial, cost: Co
     trial_log.log_trial(run, trial.number, trial.architecture, trial.score, cost)
     number, value = trial.number + 1, trial.score.value
     if state.note(trial):
-        of = f"/{config.trials}" if config.trials < MOST_TRIALS else ""  # as many as a time allows have no number
+        of = f"/{config.trials}" if config.trials < MOST_TRIALS else ""
         progress.say(f"trial {number}{of}  score {100 * value:.2f} %, the best so far")
     progress.step(number, score=value)
     settle(run, state, config.trials)

@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from dartboard.config import MOST_TRIALS, parse_duration
+from dartboard.config import parse_duration
 from dartboard.errors import InputError
+from dartboard.runs.limits import MOST_TRIALS
 from dartboard.runs.pace import seconds_in_words
 from dartboard.studies.contenders import Unit
 
@@ -30,7 +31,8 @@ def parse_size(text: str) -> Budget:
     if found := COUNTED.fullmatch(text):
         number = int(found[1])
         if number < 1 or (found[2] == "trial" and number > MOST_TRIALS):
-            raise InputError(f"--budget is {text[:40]!r}; give 1{found[2]} or more, and at most {MOST_TRIALS:,} trials")
+            most = f", and at most {MOST_TRIALS:,} trials" if found[2] == "trial" else ""
+            raise InputError(f"--budget is {text[:40]!r}; give 1{found[2]} or more{most}")
         return Budget(number, "trials" if found[2] == "trial" else "steps")
     try:
         return Budget(parse_duration(text, "--budget"), "seconds")

@@ -51,7 +51,19 @@ def trials_file(method: str) -> str:
 
 def trials_done(one: ComparisonFolder, method: str) -> Pieces:
     """What has been done of a method, by seed. Raises InputError for a damaged file."""
-    return Pieces(one.folder, trials_file(method))
+    done = Pieces(one.folder, trials_file(method))
+    for seed, fields in done.done.items():
+        if not are_trials(fields, int(one.plan.amount), SPACES[one.plan.space].size):
+            raise InputError(f"{done.path} is damaged at key {seed}; delete the line, and its work is redone")
+    return done
+
+
+def are_trials(fields: Mapping[str, Any], most: int, size: int) -> bool:
+    """Whether the fields are those of a seed: numbers of at most so many architectures, and seconds."""
+    numbers, seconds = fields.get("trials"), fields.get("seconds")
+    if not isinstance(numbers, list) or not 0 < len(numbers) <= most or not isinstance(seconds, int | float):
+        return False
+    return all(type(number) is int for number in numbers) and min(numbers) >= 0 and max(numbers) < size
 
 
 def fingerprint(truth: str, table: Table) -> dict[str, str]:

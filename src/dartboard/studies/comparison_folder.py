@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from dartboard.config import Setup, build, check_ranges, check_types, flat, to_toml
 from dartboard.errors import EditedSettingsError, InputError, InterruptedRunError
-from dartboard.methods import method_module
+from dartboard.methods import check_known, method_module
 from dartboard.paths import quoted
 from dartboard.runs import held_settings
 from dartboard.runs.atomic_files import replace_file
@@ -103,7 +103,10 @@ class ComparisonFolder:
         fit = all(isinstance(part, dict) for part in (*parts.values(), *parts["searches"].values()))
         if plan.pop("command", None) != "compare" or not fit or not {"methods", "space", "unit", "amount"} <= set(plan):
             raise InputError(f"{folder / COMPARE} is damaged; restore it or start a new comparison")
-        return cls(folder, build(Plan, plan), parts["searches"], parts["train"], build(Setup, parts["setup"]))
+        found = build(Plan, plan)
+        for method in found.methods:
+            check_known(method, found.space, folder)
+        return cls(folder, found, parts["searches"], parts["train"], build(Setup, parts["setup"]))
 
     def as_text(self) -> str:
         """The content of compare.toml."""

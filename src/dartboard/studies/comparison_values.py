@@ -36,9 +36,20 @@ def common_conditions(one: ComparisonFolder) -> dict[str, str]:
     for method in plan.searched:
         if words := changed_words(one, method):
             found[f"settings of {method}"] = words
+    found |= {f"note on {method}": text for method, text in notes(one).items()}
     for name in ("device_name", "threads", "dartboard", "commit"):
         if environment.get(name) is not None:
             found[name.replace("_", " ")] = str(environment[name])
+    return found
+
+
+def notes(one: ComparisonFolder) -> dict[str, str]:
+    """By method, what a reader might not expect: an evolution without a child."""
+    found = {}
+    for method in one.plan.searched:
+        trials, population = (one.searches[method].get(name) for name in ("trials", "population"))
+        if isinstance(trials, int) and isinstance(population, int) and trials <= population:
+            found[method] = f"its {trials} trials only fill its population of {population}; they are all random"
     return found
 
 

@@ -137,6 +137,7 @@ def of_runs(folders: Sequence[Path]) -> Comparison:
     if len(spaces) > 1:
         raise InputError(f"these runs are of the spaces {', '.join(spaces)}; compare those of one space")
     on_table = kinds == {"search"}
+    check_alike(results, on_table)
     labelled = grouped(results)
     baseline = {} if any(one.name == BASELINE for one in results) else {"baseline": "random search is not among them"}
     return Comparison(
@@ -149,6 +150,18 @@ def of_runs(folders: Sequence[Path]) -> Comparison:
         contenders=labelled,
         conditions=baseline,
     )
+
+
+def check_alike(results: Sequence[Found], on_table: bool) -> None:
+    """Raises InputError for results on other columns or data, and for searches on a table with more or fewer trials."""
+    name = "shown" if on_table else "train data"
+    kinds = sorted({str(one.settings.get(name)) for one in results})
+    if len(kinds) > 1:
+        raise InputError(f"these results are on {' and '.join(kinds)}; compare those on one of them")
+    trials = sorted({int(one.repetition.cost) for one in results})
+    if on_table and len(trials) > 1:
+        words = " and ".join(map(str, trials))
+        raise InputError(f"these searches have {words} trials, which is no equal cost; compare those with as many")
 
 
 def found_in(run: Run) -> Found:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from dartboard.config import Setup, build, flat, to_toml
 from dartboard.devices import pick_device
 from dartboard.errors import InputError
-from dartboard.methods import method_module
+from dartboard.methods import check_known, method_module
 from dartboard.runs import held_settings
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.environment import describe
@@ -83,6 +83,7 @@ class Selection:
             names = table["method"], table["space"], table["seeds"], table["together"]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{folder / SELECT} is damaged; restore it or start a new search") from error
+        check_known(*names[:2], folder)
         return cls(folder, *names, setup, *parts[1:])
 
     @property
