@@ -21,6 +21,7 @@ from dartboard.methods import gdas
 from dartboard.networks import nasbench201
 from dartboard.networks.mixed_cell import MixedOperation
 from dartboard.networks.rows import BARE
+from dartboard.report import write_report
 from dartboard.runs.run import Run
 from dartboard.scoring.cost import count_module
 from dartboard.search import relaxation
@@ -307,3 +308,13 @@ def test_the_weights_are_updated_before_alpha_and_each_update_draws_anew(
     line = tiny.history(tmp_path / "run")[-2]
     assert line["tau"] == 10.0
     assert line.keys() >= {"alpha_normal", "alpha_reduce", "architecture", "val_accuracy", "derived_val_accuracy"}
+
+
+def test_the_page_says_what_scored_the_supernet_and_draws_the_temperature(tmp_path: Path) -> None:
+    config = gdas.Config(**{**tiny.SEARCH, "epochs": 2})
+    with Run.create(tmp_path / "run", config, setup=Setup(device="cpu"), method="gdas", space="nasbench201") as run:
+        gdas.search(config, spaces.SPACES["nasbench201"], tiny.digits(), run)
+    page = write_report([tmp_path / "run"], tmp_path / "page.html").read_text()
+    assert "cells drawn by alpha, one a batch" in page
+    assert "all operations mixed" not in page
+    assert "Temperature over epochs: tau from 10 to 0.1" in page

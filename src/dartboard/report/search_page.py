@@ -173,7 +173,7 @@ def search_curves(facts: Facts) -> list[Html]:
             chance=True,
         ),
         plot(facts, "Learning rate", rate, "Learning rate of the weights; that of alpha is constant."),
-        plot(facts, "Temperature", temperature, "Of the draws; the lower, the harder."),
+        plot(facts, "Temperature", temperature, "Of the relaxation of the draws; the lower, the harder."),
     ]
     return [one for one in found if one is not None]
 

@@ -100,6 +100,22 @@ def test_mixture_weights_at_a_vertex_are_the_discrete_path(space: SearchSpace, c
             assert torch.allclose(supernet(x, mixture), supernet(x, architecture), rtol=0, atol=1e-12)
 
 
+@each("space, case", mixing)
+def test_weights_of_named_operations_are_the_mixture_in_which_the_others_weigh_nothing(
+    space: SearchSpace, case: FamilyCase
+) -> None:
+    for supernet in supernets_of(space, case):
+        x, mixture, named = images(2, 3, 8, 8), {}, {}
+        for kind, (edges, operations) in supernet.choice_shapes().items():
+            places = torch.arange(edges) % operations
+            values = 0.5 + torch.arange(edges, dtype=torch.float64) / edges
+            zeros = torch.zeros(edges, operations, dtype=torch.float64)
+            mixture[kind] = zeros.scatter(1, places[:, None], values[:, None])
+            rows = zip(supernet.mixed[kind], places.tolist(), values, strict=True)
+            named[kind] = [{own[place]: value} for own, place, value in rows]
+        assert torch.allclose(supernet(x, named), supernet(x, mixture), rtol=0, atol=1e-12)
+
+
 @each("space, case", spaces)
 def test_a_cut_out_network_owns_its_weights(space: SearchSpace, case: FamilyCase) -> None:
     supernet, x = supernets_of(space, case)[0], images(2, 3, 8, 8)
