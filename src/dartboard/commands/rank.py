@@ -108,6 +108,7 @@ def place_of(flags: RankFlags) -> dict[str, str]:
 
 def rank_in(out: Path, ranking: Ranking, limits: Limits) -> None:
     """Does the work that is left, writes numbers and page, prints the findings."""
+    from dartboard.report import rank_page
     from dartboard.studies import rank_results
     from dartboard.studies.pieces import Pieces
     from dartboard.studies.rank import Work, work_on
@@ -123,6 +124,8 @@ def rank_in(out: Path, ranking: Ranking, limits: Limits) -> None:
         work_on(Work(out, ranking, run, space, data, pieces, limits))
         found = rank_results.results_of(ranking, run, pieces)
         rank_results.write_results(found, out)
+        place = rank_page.write(out)
     for line in rank_results.summary(found):
         print(line)
     print(f"numbers: {out / RESULT}, {out / SCORES}")
+    print(f"report: {place}")

@@ -6,7 +6,7 @@ resamples for all judges, so that differences are paired.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
@@ -199,12 +199,12 @@ def checked(found: dict[str, Any], folder: Path) -> dict[str, Any]:
 # --- In words --------------------------------------------------------------------------------------------------------
 
 
-def judge_of(found: dict[str, Any], name: str) -> dict[str, Any] | None:
+def judge_of(found: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     """The judge of a name; of shared weights, in the newest state. None if there is none."""
     return next((one for one in found["judges"] if one["name"] == name), None)
 
 
-def value_words(table: dict[str, Any] | None) -> str:
+def value_words(table: Mapping[str, Any] | None) -> str:
     """0.61 (0.52 to 0.69)."""
     if table is None:
         return "not defined"
@@ -212,7 +212,7 @@ def value_words(table: dict[str, Any] | None) -> str:
     return f"{table['estimate']:.2f}{ends}".replace("-", "−")
 
 
-def headline(found: dict[str, Any]) -> str:
+def headline(found: Mapping[str, Any]) -> str:
     """Whether the shared weights rank better than multiply-adds alone."""
     shared, macs = judge_of(found, SHARED), judge_of(found, MACS)
     assert shared is not None and macs is not None  # every ranking has both
@@ -226,7 +226,7 @@ def headline(found: dict[str, Any]) -> str:
     }[verdict(difference)]
 
 
-def verdict(difference: dict[str, Any]) -> bool | None:
+def verdict(difference: Mapping[str, Any]) -> bool | None:
     """Whether a difference is above zero; None if its interval does not say."""
     low, high = difference["low"], difference["high"]
     if low is None or low <= 0 <= high:
@@ -234,7 +234,7 @@ def verdict(difference: dict[str, Any]) -> bool | None:
     return bool(low > 0)
 
 
-def summary(found: dict[str, Any]) -> list[str]:
+def summary(found: Mapping[str, Any]) -> list[str]:
     """The headline and a line for each judge, the shared weights in the newest state."""
     shared, n = judge_of(found, SHARED), found["samples"]
     assert shared is not None
@@ -248,7 +248,7 @@ def summary(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def signed_words(table: dict[str, Any] | None) -> str:
+def signed_words(table: Mapping[str, Any] | None) -> str:
     """+0.20 (0.05 to 0.35)."""
     sign = "+" if table is not None and table["estimate"] > 0 else ""
     return sign + value_words(table)
