@@ -34,7 +34,6 @@ PLACES = (
     ("answer", "Answer"),
     ("judges", "Judges"),
     ("scores", "Scores"),
-    ("training", "Over training"),
     ("conditions", "Conditions"),
 )
 COLOURS = {SHARED: "--one", NAMES[RECALIBRATED]: "--five", MACS: "--two", PARAMS: "--three", CEILING: "--four"}
@@ -57,7 +56,7 @@ def page_html(found: Found) -> str:
     """The complete file."""
     eyebrow = f"Shared weights as a judge · {found['method']} · {found['space']}"
     top = page.Page(eyebrow, headline(found), lede(found), answer(found), Html(""))
-    parts = [judges(found), scores(found), over_training(found), conditions(found)]
+    parts = [judges(found), scores(found), conditions(found)]
     return page.document(top, PLACES, parts, RESULT)
 
 
@@ -78,7 +77,7 @@ def lede(found: Found) -> str:
 def answer(found: Found) -> Html:
     """Key figures, the differences in words, and what so few values cannot show."""
     shown = [one for one in main_judges(found) if one["measures"]["tau"] is not None]
-    figures = [(label_of(one), tau_words(one), interval_words(one["measures"]["tau"])) for one in shown]
+    figures = [(label_of(one, found), tau_words(one), interval_words(one["measures"]["tau"])) for one in shown]
     return join(
         [
             tiles([(name, value, f"Kendall tau; 95 % interval {interval}") for name, value, interval in figures]),
@@ -98,8 +97,9 @@ def sentences(found: Found) -> Iterator[str]:
         yield "There is no ceiling: the truth has one measurement of each architecture, so its own noise is not known."
     else:
         yield (
-            f"The ceiling is how well {found['source']['ceiling']} ranks {found['source']['words']}: "
-            f"tau {value_words(ceiling['measures']['tau'])}. No judge of this truth can be expected to do better."
+            f"The ceiling is the other column of the table, {found['source']['ceiling']}: tau with the truth "
+            f"{value_words(ceiling['measures']['tau'])}. No judge can be expected to agree with this truth better than "
+            "another measurement of the same architectures does."
         )
 
 
@@ -141,8 +141,9 @@ def main_judges(found: Found) -> list[Found]:
     return [newest(found, name) for name in names]
 
 
-def label_of(judge: Found) -> str:
-    return str(judge["name"])
+def label_of(judge: Found, found: Found) -> str:
+    """What a judge is called; of the ceiling also which column it is."""
+    return f"{CEILING}, {found['source']['ceiling']}" if judge["name"] == CEILING else str(judge["name"])
 
 
 def tau_words(judge: Found) -> str:
@@ -160,16 +161,17 @@ def interval_words(table: Mapping[str, Any]) -> str:
 
 
 def judges(found: Found) -> Html:
-    """The picture and the table of all judges."""
+    """The pictures and the table of all judges."""
     rows = [
-        Estimate(label_of(one), tau["estimate"], tau["low"], tau["high"], COLOURS[one["name"]])
+        Estimate(label_of(one, found), tau["estimate"], tau["low"], tau["high"], COLOURS[one["name"]])
         for one in main_judges(found)
         if (tau := one["measures"]["tau"]) is not None
     ]
     said = "; ".join(f"{row.name} {number(row.estimate)}" for row in rows)
     svg = forest(rows, f"Kendall tau with the truth: {said}")
-    drawn = picture(svg, "A dot is tau with the truth, a line its 95 % interval.", "tau", title="Who ranks how well")
-    return section("judges", "The judges", drawn, as_html(sheet_of(found)), lead=OVER)
+    said = "A dot is tau with the truth, a line its 95 % interval; the shared weights as the search left them."
+    drawn = [picture(svg, said, "tau", title="Who ranks how well"), over_training(found)]
+    return section("judges", "The judges", tag("div", *drawn, class_="duo"), as_html(sheet_of(found)), lead=OVER)
 
 
 def sheet_of(found: Found) -> Sheet:
@@ -179,7 +181,7 @@ def sheet_of(found: Found) -> Sheet:
     for name in names:
         columns += measure_columns(head_of(name), name)
     columns += measure_columns("tau − that of multiply-adds", "tau_above_macs")
-    rows = [(one["name"], epoch_of(one), *values_of(one, names)) for one in main_judges(found)]
+    rows = [(label_of(one, found), epoch_of(one), *values_of(one, names)) for one in main_judges(found)]
     n, k = found["samples"], [int(name.removeprefix("top_")) for name in names if name.startswith("top_")]
     chance = ", ".join(f"{100 * one / n:.3g} % for {one}" for one in k)
     caption = (
@@ -238,25 +240,26 @@ def scatter_picture(found: Found, name: str, values: Sequence[float], y_name: st
     return picture(svg, said, title.lower().replace(" ", "-").replace(",", ""), title=title)
 
 
-def over_training(found: Found) -> Html:
-    """Tau over the states of the search that were kept."""
+def over_training(found: Found) -> Html | None:
+    """Tau over the states of the search that are there; None if it is defined in none."""
     names = [name for name in NAMES.values() if judge_of(found, name) is not None]
     lines = [line for name in names if (line := line_of(found, name)) is not None]
+    if not lines:
+        return None
     levels = {name: one["measures"]["tau"] for name in (MACS, CEILING) if (one := judge_of(found, name))}
     marks = [(tau["estimate"], name) for name, tau in levels.items() if tau is not None]
-    epochs = sorted({one["state"]["epoch"] for one in found["judges"] if one.get("state")})
-    lead = (
-        f"The search has kept its weights after {words.plural(len(epochs), 'state')}: "
-        f"epoch {', '.join(map(str, epochs))}. A search keeps its last two checkpoints, and with --keep-every N the "
-        "weights after every N epochs as well."
-    )
-    if not lines:
-        return section("training", "Over training", lead=lead)
     ends = "; ".join(f"{line.name} {number(line.y[0])} to {number(line.y[-1])}" for line in lines)
     svg = curves(lines, f"Kendall tau over epochs: {ends}", marks=marks)
-    said = "Tau with the truth, with its 95 % interval; dotted: multiply-adds alone, and the ceiling if there is one."
-    drawn = picture(svg, said, "tau-over-training", title="Kendall tau over training")
-    return section("training", "Over training", drawn, lead=lead)
+    return picture(svg, kept_words(found), "tau-over-training", title="Kendall tau over training")
+
+
+def kept_words(found: Found) -> str:
+    """What the picture over training shows, and why of these epochs."""
+    epochs = sorted({one["state"]["epoch"] for one in found["judges"] if one.get("state")})
+    return (
+        f"Tau with its 95 % interval by the weights that are there, after epoch {', '.join(map(str, epochs))}: a "
+        "search keeps its last two checkpoints, and with --keep-every N the weights after every N epochs."
+    )
 
 
 def line_of(found: Found, name: str) -> Series | None:
