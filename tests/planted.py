@@ -1,6 +1,8 @@
 """A toy with a planted optimum: one cell whose operations see what tells the classes, all others see noise."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 
 import numpy as np
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 from dartboard.data import Data, load_data
 from dartboard.spaces import darts as space
 from dartboard.spaces import nasbench201
-from dartboard.spaces.search_space import Architecture
+from dartboard.spaces.search_space import Architecture, SearchSpace
 
 OPERATIONS = ("none", "skip_connect", "sep_conv_3x3", "dil_conv_3x3")
 CLASSES, SEEN = 4, 16  # SEEN: pixels that an operation sees
@@ -52,6 +54,26 @@ class PlantedSupernet(nn.Module):
         mixture = torch.cat([torch.zeros_like(mixture[..., :1]), mixture[..., 1:]], dim=-1)  # `none` adds nothing
         pixels = x.flatten(1)[:, self.seen]  # (B, everything, SEEN)
         return torch.einsum("bks,ksc,k->bc", pixels, self.weight, mixture.flatten().to(x.dtype))
+
+
+class PlantedPaths(nn.Module):
+    """A supernet of single paths, for any space: each option of each choice is a linear classifier of a few pixels, and
+    those of a path are added up. The planted options share the informative pixels among them, every other one sees
+    random others. Interface of a supernet: `forward(x, path)`."""
+
+    def __init__(self, searched: SearchSpace, planted: Architecture) -> None:
+        super().__init__()
+        rng, choices = np.random.RandomState(1), searched.choices
+        self.seen = {(choice.name, option): SEEN + rng.permutation(64 - SEEN)[: SEEN // len(choices)]
+                     for choice in choices for option in choice.options}  # fmt: skip
+        self.seen |= {pair: np.arange(SEEN)[place :: len(choices)] for place, pair in enumerate(planted.choices)}
+        self.rows = {pair: row for row, pair in enumerate(self.seen)}
+        self.weights = nn.ParameterList(torch.zeros(len(pixels), CLASSES) for pixels in self.seen.values())
+
+    def forward(self, x: Tensor, path: Architecture) -> Tensor:
+        """Logits (B, CLASSES) of x: (B, 1, 8, 8)."""
+        parts = (x.flatten(1)[:, self.seen[pair]] @ self.weights[self.rows[pair]] for pair in path.choices)
+        return reduce(add, parts)
 
 
 def vertex(architecture: Architecture, operations: Sequence[str] | space.Mixed = OPERATIONS) -> dict[str, Tensor]:

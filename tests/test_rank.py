@@ -27,7 +27,7 @@ from dartboard.runs import checkpoint
 from dartboard.runs.limits import Limits
 from dartboard.runs.run import Run
 from dartboard.scoring.cost import count
-from dartboard.scoring.evaluate import shared_weights_score
+from dartboard.scoring.evaluate import recalibrated_score, shared_weights_score
 from dartboard.search import trials
 from dartboard.spaces import SPACES
 from dartboard.studies import rank, rank_folder, rank_results, rank_truth
@@ -99,6 +99,7 @@ def test_scores_truth_and_costs_are_those_of_the_supernet_the_table_and_the_coun
     for row in rows[:4]:
         cell = read(row["architecture"])[0]
         assert float(row["score"]) == shared_weights_score(supernet, cell, data, 32)[1]
+        assert float(row["score_recalibrated"]) == recalibrated_score(supernet, cell, data, 32, 512)[1]
         assert (int(row["params"]), int(row["macs"])) == (count(cell).params, count(cell).macs)
     for row in rows:
         percent = table[row["architecture"]]
@@ -309,7 +310,7 @@ def plain(page: Path) -> str:
 def test_the_page_says_who_ranks_better_and_is_written_again(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ranked(place)
     found, said = found_in(out), capsys.readouterr().out
-    assert rank_results.headline(found) in said and "  ceiling         tau " in said
+    assert rank_results.headline(found) in said and "\n  ceiling " in said
     text = plain(out / "report.html")
     assert rank_results.headline(found) in text
     assert "12 architectures are few" in text and "after epoch 1, 2: a search keeps its last two checkpoints" in text
@@ -321,7 +322,8 @@ def test_the_page_says_who_ranks_better_and_is_written_again(place: Path, capsys
     assert (out / "report.html").read_bytes() == before
     with open(table, newline="") as file:
         rows = {row["judge"]: row for row in csv.DictReader(file)}
-    assert list(rows) == ["shared weights", "multiply-adds", "parameters", "ceiling, cifar10-val"]
+    shared = ["shared weights", "shared weights, recalibrated"]
+    assert list(rows) == [*shared, "multiply-adds", "parameters", "ceiling, cifar10-val"]
     tau = found["judges"][0]["measures"]["tau"]
     assert [float(rows["shared weights"][f"tau{end}"]) for end in ("", "_95_low", "_95_high")] == list(tau.values())
     assert rows["shared weights"]["epoch"] == "2" and rows["parameters"]["tau_above_macs"] == ""

@@ -33,11 +33,11 @@ def sized(
     if budget.unit == "seconds" and isinstance(before, int):
         return {**settings, name: before}
     job = job_of(method, space, setup, config, data)
-    needed = float(steps_of(method, job)) if budget.unit == "steps" else seconds_of(method, job)
-    check_fits(budget, f"one {name.removesuffix('s')} of {method}", needed)
+    needed, after = (float(steps_of(method, job)), 0.0) if budget.unit == "steps" else seconds_of(method, job)
+    check_fits(budget, f"one {name.removesuffix('s')} of {method}", needed + after)
     if METHODS[method].by_trials and budget.unit == "seconds":
         return {**settings, "trials": MOST_TRIALS}  # the time ends it
-    return {**settings, name: int(budget.amount / needed)}
+    return {**settings, name: int((budget.amount - after) / needed)}
 
 
 def job_of(method: str, space: str, setup: Setup, config: Any, data: "Data") -> "Job":
@@ -53,15 +53,17 @@ def steps_of(method: str, job: "Job") -> int:
     return epochs * job.epoch.num_steps(job.data, job.config.batch_size)
 
 
-def seconds_of(method: str, job: "Job") -> float:
-    """Seconds of one trial, or of one epoch of a supernet, on this machine, by a few timed steps."""
+def seconds_of(method: str, job: "Job") -> tuple[float, float]:
+    """Seconds of one trial, or of one epoch of a supernet, on this machine, by a few timed steps; and those of what a
+    supernet scores after its last epoch."""
     from dartboard.training.dry_run import measure_steps
 
     seconds = measure_steps(job, job.config.batch_size)[0]
     steps = -(-job.images // job.config.batch_size)
     if METHODS[method].by_trials:
-        return dryrun.total_s(job, seconds, steps)
-    return float(steps * seconds.step + dryrun.score_s(job, seconds) + seconds.save)
+        return dryrun.total_s(job, seconds, steps), 0.0
+    each_s = float(steps * seconds.step + dryrun.score_s(job, seconds) + seconds.save)
+    return each_s, dryrun.after_s(job, seconds)
 
 
 def check_fits(budget: Budget, one: str, needed: float) -> None:

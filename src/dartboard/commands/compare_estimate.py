@@ -47,10 +47,13 @@ def on_data(one: ComparisonFolder) -> None:
         name = "trials" if METHODS[method].by_trials else "epochs"
         in_time = plan.unit == "seconds" and METHODS[method].by_trials
         number = 1 if in_time else getattr(config, name)
-        each_s = plan.amount if in_time else seconds_of(method, job_of(method, plan.space, one.setup, config, data))
-        total_s += number * each_s
+        each_s, after_s = plan.amount, 0.0
+        if not in_time:
+            each_s, after_s = seconds_of(method, job_of(method, plan.space, one.setup, config, data))
+        search_s = number * each_s + after_s
+        total_s += search_s
         what = f"as many trials as end in {plan.budget}" if in_time else counted(number, name.removesuffix("s"))
-        print(f"search {method}: {what}, about {work.seconds_in_words(number * each_s)} for each seed", flush=True)
+        print(f"search {method}: {what}, about {work.seconds_in_words(search_s)} for each seed", flush=True)
     config = build(Config, dict(one.train))
     network = work.network_that_fits(SPACES[plan.space].sample(Random(0)), config, data)
     job = dryrun.training_job({"command": "train"}, one.setup, config, data, network)

@@ -8,7 +8,7 @@ from dartboard.commands import work
 from dartboard.commands.flags import resolved
 from dartboard.config import Setup
 from dartboard.devices import free_bytes, in_words, pick_device, resident_bytes
-from dartboard.methods import method_module
+from dartboard.methods import METHODS, method_module
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
 
@@ -79,12 +79,13 @@ def check_training(setup: Setup, config: Any, data: "Data", network: "nn.Module"
 
 
 def search_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data", at_once: int = 1) -> "Job":
-    from dartboard.scoring.cost import count_supernet
+    from dartboard.scoring.cost import count_path, count_supernet
     from dartboard.training.dry_run import Job
 
     space, method = SPACES[header["space"]], method_module(header["method"])
     sizes = {"num_classes": data.num_classes, "image_size": data.image_size, "in_channels": data.channels}
-    cost = count_supernet(space, config.channels, config.cells, **sizes)
+    counted = count_supernet if "mixture" in METHODS[header["method"]].needs else count_path
+    cost = counted(space, config.channels, config.cells, **sizes)
 
     def begin(config: Any, data: "Data", run: "Run") -> object:
         return method.search(config, space, data, run)
@@ -158,7 +159,13 @@ def score_s(job: "Job", seconds: "Seconds") -> float:
 def total_s(job: "Job", seconds: "Seconds", steps: int) -> float:
     """Seconds of the complete run. steps: per epoch."""
     epochs: int = job.config.epochs
-    return seconds.begin + epochs * (steps * seconds.step + score_s(job, seconds) + seconds.save)
+    each_s = steps * seconds.step + score_s(job, seconds) + seconds.save
+    return seconds.begin + epochs * each_s + after_s(job, seconds)
+
+
+def after_s(job: "Job", seconds: "Seconds") -> float:
+    """Seconds of what is scored after the last epoch."""
+    return seconds.score * job.epoch.after(job.config, job.data) / seconds.scored
 
 
 def time_line(job: "Job", seconds: "Seconds", steps: int, device: str) -> str:

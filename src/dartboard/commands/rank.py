@@ -44,13 +44,15 @@ class RankFlags:
     """Instead of a table, the folder of a search by trials that trained each of them."""
     out: str | None = None
     """The folder of the result; by default RUN/rank. The same command continues one that was stopped."""
+    recalibrate: int | None = 512
+    """Also score with running statistics collected anew for each architecture on so many training images; None: not."""
     seed: int = 0
     """Which architectures are drawn, and the resamples of the intervals."""
     until: str | None = None
     """Save and stop this long after the start, such as 7h30m; can be resumed."""
 
     def __post_init__(self) -> None:
-        check_ranges(self, samples="[3, 5000]", seed="[0, 1e18]")
+        check_ranges(self, samples="[3, 5000]", recalibrate="[2, inf)", seed="[0, 1e18]")
         if self.until is not None:
             parse_duration(self.until, "--until")
 
@@ -67,10 +69,9 @@ def execute(words: list[str]) -> None:
     out = Path(flags.out) if flags.out is not None else run.folder / "rank"
     from dartboard.studies.rank import states_of
 
-    wanted = Ranking(
-        run.folder, flags.seed, None, run.environment["data"]["fingerprint"], source_of(truth, place_of(flags)),
-        states_of(run, space), rows_of(truth, drawn),
-    )  # fmt: skip
+    data, source = run.environment["data"]["fingerprint"], source_of(truth, place_of(flags))
+    states, rows = states_of(run, space), rows_of(truth, drawn)
+    wanted = Ranking(run.folder, flags.seed, flags.recalibrate, data, source, states, rows)
     rank_in(out, wanted, limits)
 
 

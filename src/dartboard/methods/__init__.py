@@ -41,6 +41,12 @@ OURS: dict[str, Method] = {
         "Bergstra, Bengio, JMLR 13 (2012); Li, Talwalkar, UAI 2019 (arXiv 1902.07638)",
         by_trials=True,
     ),
+    "random_search_ws": Method(
+        "a supernet trained by random architectures, one a minibatch; the best of many by its weights",
+        "Li, Talwalkar, UAI 2019 (arXiv 1902.07638); liamcli/randomNAS_release",
+        needs=frozenset({"path"}),
+        spoken="random search with weight sharing",
+    ),
     "regularized_evolution": Method(
         "an aging population: the best of a few members has a child, the oldest member is removed",
         "Real, Aggarwal, Huang, Le, AAAI 2019 (arXiv 1802.01548); settings of NAS-Bench-201",

@@ -84,6 +84,7 @@ class Facts:
     gap: int = 0
     mixed: Mixed = field(default_factory=dict)
     trials: tuple[Mapping[str, Any], ...] = ()  # lines of the event "trial", of a search that scores one by one
+    finalists: tuple[Mapping[str, Any], ...] = ()  # lines of the event "finalist": trials that were scored again
     labels: Mapping[str, Any] = field(default_factory=dict)  # names of the rows and columns of tables, from the run
 
     @property
@@ -176,6 +177,7 @@ def read_facts(folder: Path) -> Facts:
         final=read_architecture(folder / "architecture.json"),
         unreadable=unreadable,
         trials=tuple(line for line in lines if line.get("event") == "trial"),
+        finalists=tuple(line for line in lines if line.get("event") == "finalist"),
         labels=labels_of(lines),
         gap=sum(int_or(line.get("bytes"), 0) for line in lines if line.get("event") == "gap"),
         mixed=mixed,

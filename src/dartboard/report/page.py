@@ -32,6 +32,7 @@ PLACES = (
     ("answer", "Answer"),
     ("story", "Epochs"),
     ("trials", "Trials"),
+    ("supernet", "Supernet"),
     ("change", "Change"),
     ("sensitivity", "Sensitivity"),
     ("training", "Training"),
@@ -169,7 +170,7 @@ def page_of(runs: Sequence[Facts], page_folder: Path) -> Page:
 
 
 def single(facts: Facts, page_folder: Path) -> Page:
-    if facts.trials:
+    if facts.trials or trains_paths(facts):
         return by_trials(facts)
     if not facts.epochs:
         return empty(facts)
@@ -194,6 +195,12 @@ def single(facts: Facts, page_folder: Path) -> Page:
     answer = join([train_page.answer(facts), use if facts.done else None])
     sections = train_page.sections(facts, page_folder)
     return Page(eyebrow, title, train_page.lede(facts), with_state(facts, answer), sections)
+
+
+def trains_paths(facts: Facts) -> bool:
+    """Whether this is a search whose epochs say nothing of an architecture: it trains a supernet by single paths."""
+    told = any(epoch.architecture or epoch.weights for epoch in facts.history)
+    return facts.command == "search" and bool(facts.epochs) and not told
 
 
 def by_trials(facts: Facts) -> Page:

@@ -288,7 +288,8 @@ def conditions(found: Found) -> Html:
     }  # fmt: skip
     known |= {f"a score, {NAMES[way]}": f"{1000 * took:.1f} ms" for way, took in found["seconds"].items()}
     again = f"dartboard rank {quoted(found['run'])} {flag_words(source)} --samples {found['samples']}"
-    line = command(f"{again} --seed {found['seed']} --out NEW", "Rank again, in another folder:")
+    again += f" --recalibrate {found['recalibrate']} --seed {found['seed']} --out NEW"
+    line = command(again, "Rank again, in another folder:")
     return section("conditions", "Conditions", pairs(known.items()), line)
 
 

@@ -12,7 +12,9 @@ from dartboard.report.cells import cells
 from dartboard.report.facts import Facts, finite, to_architecture
 from dartboard.report.figures import Series, curves
 from dartboard.report.markup import Html, join, tag
+from dartboard.report.plots import line, plot, step_line
 from dartboard.report.search_page import device_word
+from dartboard.report.timing import time_spent
 from dartboard.scoring.pareto import front
 from dartboard.spaces.search_space import Architecture
 
@@ -27,7 +29,9 @@ def scored(facts: Facts) -> list[Line]:
 
 
 def best_line(facts: Facts) -> Line | None:
-    """The trial with the highest score; of equal ones the first."""
+    """The line of the result or, until there is one, the trial with the highest score; of equal ones the first."""
+    if finite(facts.result.get("score")) is not None and "trial" in facts.result:
+        return facts.result
     return max(scored(facts), key=lambda line: float(line["score"]), default=None)
 
 
@@ -50,6 +54,8 @@ def score_words(facts: Facts, line: Line | None) -> str:
 
 
 def title(facts: Facts) -> str:
+    if not facts.trials:
+        return f"A supernet of single paths, after {words.plural(len(facts.epochs), 'epoch')}"
     number = words.plural(len(facts.trials), "architecture")
     return f"The best of {number}: {score_words(facts, best_line(facts))}"
 
@@ -57,8 +63,11 @@ def title(facts: Facts) -> str:
 def lede(facts: Facts) -> str:
     """The search in two sentences."""
     best = best_line(facts)
-    source = str(best.get("source", "")) if best is not None else ""
+    source = str(scored(facts)[0].get("source", "")) if scored(facts) else ""
     first = f"{words.plural(len(facts.trials), 'architecture')} were scored one by one ({source})."
+    if facts.epochs and "lr" in facts.epochs[-1].numbers:
+        trained = f"A supernet was trained for {words.plural(len(facts.epochs), 'epoch')}, one path a minibatch."
+        first = f"{trained} {first}" if facts.trials else f"{trained} No architecture was scored yet."
     if best is None:
         return first
     return f"{first} The best one is that of trial {int(best['trial']) + 1}."
@@ -79,6 +88,8 @@ def answer(facts: Facts) -> Html:
 def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
     best, planned = best_line(facts), facts.config.get("trials")
     of = f"of {words.count(planned)}" if isinstance(planned, int) else ""
+    if "statistics" in facts.result:
+        of = f"BatchNorm's statistics: {facts.result['statistics']}"
     found: list[tuple[str, str, object]] = [
         ("best score", score_words(facts, best), str(best.get("source", "")) if best else ""),
         ("trials", words.count(len(facts.trials)), of),
@@ -94,12 +105,46 @@ def sections(facts: Facts) -> Html:
     """The best score so far over trials and seconds, and accuracy against cost."""
     lines = scored(facts)
     if not lines:
-        return Html("")
+        return supernet_section(facts)
     pictures = [over_trials(facts, lines), over_seconds(facts, lines), *(against(facts, lines, name) for name in COSTS)]
     drawn = [one for one in pictures if one is not None]
     line = "The line is the best score so far, which is the result if the search stops there."
     lead = f"Each trial is one architecture. {line}"
-    return section("trials", "The trials", tag("div", *drawn, class_="trio"), front_table(facts, lines), lead=lead)
+    tables = finalists_table(facts), front_table(facts, lines)
+    trials = section("trials", "The trials", tag("div", *drawn, class_="trio"), *tables, lead=lead)
+    return join([trials, supernet_section(facts)])
+
+
+def supernet_section(facts: Facts) -> Html:
+    """How the weights that scored were trained; nothing if the run trained none."""
+    loss = line(facts, "train_loss", "training", "--one") + line(facts, "val_loss", "one path, validation", "--two")
+    accuracy = line(facts, "train_accuracy", "training", "--one")
+    accuracy += line(facts, "val_accuracy", "one path, validation", "--two")
+    same = "Training: of the paths that were drawn; validation: of one path, the same in every epoch."
+    found = [
+        plot(facts, "Loss", loss + step_line(facts, "train_loss", "--one"), f"Cross entropy. {same}"),
+        plot(facts, "Accuracy", accuracy, same, percent=True, chance=True),
+        plot(facts, "Learning rate", line(facts, "lr", "of the weights", "--four"), "Learning rate of the weights."),
+    ]
+    drawn = [one for one in found if one is not None]
+    if not drawn:
+        return Html("")
+    return section("supernet", "The supernet", tag("div", *drawn, class_="trio"), time_spent(facts))
+
+
+def finalists_table(facts: Facts) -> Html | None:
+    """The architectures that were scored again, on more images; the best first."""
+    before = {trial.get("trial"): trial for trial in facts.trials}
+    again = [one for one in facts.finalists if finite(one.get("score")) is not None and one.get("trial") in before]
+    if not again:
+        return None
+    rows = [
+        (int(one["trial"]) + 1, score_words(facts, before[one["trial"]]), score_words(facts, one),
+         tag("code", str(one.get("architecture", ""))))
+        for one in sorted(again, key=lambda one: -float(one["score"]))
+    ]  # fmt: skip
+    head = ("trial", str(facts.trials[0].get("source", "")), str(again[0].get("source", "")), "architecture")
+    return table(head, rows, caption="Scored again: the best of each round, by which the result was selected")
 
 
 def best_so_far(lines: Sequence[Line]) -> list[float]:

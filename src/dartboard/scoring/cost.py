@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -86,13 +87,29 @@ def count_supernet(
     """
     if "mixture" not in space.kinds:
         raise InputError(f"the supernet of {space.name} computes one path at a time; count an architecture of it")
-    operations = FAMILIES[space.family].mixed(space)
-    with torch.device("meta"):
-        module = networks.module(space.family).Supernet(
-            channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels, operations=operations
-        )
+    module = shape_of_supernet(space, channels, cells, num_classes, in_channels)
     mixture = {kind: torch.zeros(shape) for kind, shape in module.choice_shapes().items()}
     return count_module(module, image_size, in_channels, mixture)
+
+
+def count_path(
+    space: SearchSpace, channels: int, cells: int, num_classes: int, image_size: int, in_channels: int = 3
+) -> Cost:
+    """Counts of a supernet that computes a path: the parameters of all, and the multiply-adds and maps of one path of
+    middling size, the first that is drawn by the seed 0."""
+    module = shape_of_supernet(space, channels, cells, num_classes, in_channels)
+    return count_module(module, image_size, in_channels, space.sample(Random(0)))
+
+
+def shape_of_supernet(
+    space: SearchSpace, channels: int, cells: int, num_classes: int, in_channels: int
+) -> Any:  # an nn.Module with what supernets have besides
+    """The supernet of a space without its weights."""
+    operations = FAMILIES[space.family].mixed(space)
+    with torch.device("meta"):
+        return networks.module(space.family).Supernet(
+            channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels, operations=operations
+        )
 
 
 def count_module(module: nn.Module, image_size: int, in_channels: int = 3, *inputs: object) -> Cost:

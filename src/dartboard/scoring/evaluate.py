@@ -111,6 +111,31 @@ def calibration_images(module: nn.Module, split: Split, data: Data, index: Seque
         yield place(x)
 
 
+def recalibrated_score(
+    supernet: nn.Module, architecture: Architecture, data: Data, batch_size: int, num_images: int
+) -> tuple[float, float]:
+    """Loss and accuracy on data.val of an architecture in the supernet, with running statistics of its own.
+
+    They are collected anew on so many images of data.train (on all of them, if there are fewer), which are the same for
+    every architecture. The supernet is left as it was, bit for bit, so a score does not depend on what was scored
+    before. Layers without running statistics, such as those in the cells of nasbench201, use those of each batch.
+    """
+    task, was_training = images.Images(data, batch_size), supernet.training
+    with restored_buffers(supernet):
+        batches = calibration_images(supernet, data.train, data, calibration_index(data.train, num_images, batch_size))
+        recalibrate(supernet, lambda x: output(supernet, x, architecture), batches)
+        supernet.eval()
+        found = task.score(lambda x, state: output(supernet, x, architecture, state=state), "val", supernet)
+    supernet.train(was_training)
+    return found["val_loss"], found["val_accuracy"]
+
+
+def calibration_index(split: Split, num_images: int, batch_size: int) -> Sequence[Tensor]:
+    """Indices of so many images of a split, drawn once and for all by its size, in batches of nearly equal size."""
+    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:num_images]
+    return order.tensor_split(-(-len(order) // batch_size))
+
+
 @dataclass(frozen=True)
 class Answers:
     """What a network says of each image of a split. right: (N,) bool on the CPU; loss: mean cross entropy in nats."""

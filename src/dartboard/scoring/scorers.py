@@ -44,14 +44,25 @@ def by_table(table: "Table") -> Scorer:
     return scorer
 
 
-def by_shared_weights(supernet: "nn.Module", data: "Data", batch_size: int) -> Scorer:
-    """Accuracy on data.val of the path through the supernet, with its weights and the statistics of each batch."""
-    from dartboard.scoring.evaluate import shared_weights_score
+def by_shared_weights(
+    supernet: "nn.Module", data: "Data", batch_size: int, recalibrate: int | None = None, scored_on: str = "val"
+) -> Scorer:
+    """Accuracy on data.val of the path through the supernet, with its weights.
+
+    recalibrate: images of data.train, always the same, on which BatchNorm's running statistics are collected anew for
+    each architecture; None: the statistics of each batch. scored_on: what data.val is, in words. A score does not
+    depend on what was scored before.
+    """
+    from dartboard.scoring.evaluate import recalibrated_score, shared_weights_score
 
     def scorer(architecture: Architecture, number: int) -> Score:
         began = time.perf_counter()
-        loss, accuracy = shared_weights_score(supernet, architecture, data, batch_size)
+        if recalibrate is None:
+            loss, accuracy = shared_weights_score(supernet, architecture, data, batch_size)
+        else:
+            loss, accuracy = recalibrated_score(supernet, architecture, data, batch_size, recalibrate)
         numbers = {"val_accuracy": accuracy, "val_loss": loss}
-        return Score(accuracy, numbers, "shared weights, val", time.perf_counter() - began)
+        return Score(accuracy, numbers, source, time.perf_counter() - began)
 
+    source = f"shared weights, {'' if recalibrate is None else 'recalibrated, '}{scored_on}"
     return scorer

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from inspect import signature
 from typing import ClassVar, Literal
 
 import torch
@@ -30,9 +31,10 @@ KEPT = "kept"  # the folder in a run with the weights that stay, as checkpoints 
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Settings of every search with shared weights. Defaults: the official DARTS code's CIFAR-10 search (quark0/darts,
-    cnn/train_search.py), of which most others made theirs; a method whose paper has another value gives it itself."""
+class WeightSettings:
+    """Settings by which the weights of every supernet are trained. Defaults: the official DARTS code's CIFAR-10 search
+    (quark0/darts, cnn/train_search.py), of which most others made theirs; a method whose paper has another value gives
+    it itself."""
 
     channels: int = 16
     """channels of the first cell's nodes (--init_channels 16)"""
@@ -62,10 +64,6 @@ class Settings:
     """side of the square hole in pixels, 0 for none (--cutout is off in the published search)"""
     keep_every: int | None = None
     """keep the supernet's weights after each of so many epochs, for `dartboard rank`; none: the last two checkpoints"""
-    supernet: Literal["fast", "plain"] = "fast"
-    """how the supernet is computed: by the identities of networks/fast, or one module at a time; same function"""
-    channels_last: bool = True
-    """memory layout of images and weights: faster on CPU, same function up to rounding"""
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -75,6 +73,24 @@ class Settings:
         check_ranges(self, lr="(0, inf)", grad_clip="(0, inf)", lr_min="[0, inf)", weight_decay="[0, inf)")
         check_ranges(self, crop_padding="[0, inf)", cutout="[0, inf)", momentum="[0, 1)")
         networks.check_cells(self.cells)
+
+
+@dataclass(frozen=True)
+class Settings(WeightSettings):
+    """Settings of a search whose supernet computes mixtures: those of its weights, and the form of the supernet."""
+
+    supernet: Literal["fast", "plain"] = "fast"
+    """how the supernet is computed: by the identities of networks/fast, or one module at a time; same function"""
+    channels_last: bool = True
+    """memory layout of images and weights: faster on CPU, same function up to rounding"""
+
+
+@dataclass(frozen=True)
+class PathSettings(WeightSettings):
+    """Settings of a search whose supernet computes one path at a time, in the one form that a path has."""
+
+    channels_last: bool = True
+    """memory layout of images and weights: faster on CPU, same function up to rounding"""
 
 
 @dataclass
@@ -104,24 +120,36 @@ class State:
 # --- The supernet ----------------------------------------------------------------------------------------------------
 
 
-def built(space: SearchSpace, data: Data, channels: int, cells: int, form: str) -> nn.Module:
-    """A supernet of the space at these sizes, for images of this data, with initial weights from torch's generator."""
-    make = partial(networks.module(space.family).Supernet, channels=channels, cells=cells, form=form)
+def built(space: SearchSpace, data: Data, channels: int, cells: int, form: str = "plain") -> nn.Module:
+    """A supernet of the space at these sizes, for images of this data, with initial weights from torch's generator.
+
+    form: of its mixtures, where the family has several.
+    """
+    make = networks.module(space.family).Supernet
+    forms = {"form": form} if "form" in signature(make).parameters else {}
     supernet: nn.Module = make(
-        num_classes=data.num_classes, in_channels=data.channels, operations=FAMILIES[space.family].mixed(space)
+        channels=channels,
+        cells=cells,
+        num_classes=data.num_classes,
+        in_channels=data.channels,
+        operations=FAMILIES[space.family].mixed(space),
+        **forms,
     )
     return supernet
 
 
-def placed(config: Settings, space: SearchSpace, data: Data, run: Run, given: nn.Module | None = None) -> nn.Module:
+def placed(
+    config: Settings | PathSettings, space: SearchSpace, data: Data, run: Run, given: nn.Module | None = None
+) -> nn.Module:
     """The supernet to search with, on the run's device: the one that is given, or a new one from the run's seed."""
     device, dtype = loop.prepare(run)
-    make = partial(built, space, data, config.channels, config.cells, config.supernet)
+    form = config.supernet if isinstance(config, Settings) else "plain"
+    make = partial(built, space, data, config.channels, config.cells, form)
     supernet = loop.seeded(run, "weights", make) if given is None else given
     return loop.place_module(supernet, device, dtype, config.channels_last).train()
 
 
-def sgd(config: Settings, supernet: nn.Module) -> torch.optim.Optimizer:
+def sgd(config: WeightSettings, supernet: nn.Module) -> torch.optim.Optimizer:
     """The optimizer of the weights."""
     return optimizers.momentum_sgd(supernet.parameters(), config.lr, config.momentum, config.weight_decay)
 
@@ -129,7 +157,7 @@ def sgd(config: Settings, supernet: nn.Module) -> torch.optim.Optimizer:
 # --- Around the loop -------------------------------------------------------------------------------------------------
 
 
-def start(state: State, config: Settings, run: Run, carried: warm_start.Carried) -> None:
+def start(state: State, config: WeightSettings, run: Run, carried: warm_start.Carried) -> None:
     """Puts the run's newest checkpoint into a fresh state or, if there is none, what the run takes from another.
 
     carried: what the method can take. Raises InputError if it does not fit, and for a schedule that is too short.
@@ -142,7 +170,7 @@ def start(state: State, config: Settings, run: Run, carried: warm_start.Carried)
     learning_rate(config, state.place, config.epochs - 1)
 
 
-def learning_rate(config: Settings, place: loop.Place, epoch: int) -> float:
+def learning_rate(config: WeightSettings, place: loop.Place, epoch: int) -> float:
     """Of the weights: a cosine, per epoch as in the official code. Raises InputError past the schedule's end."""
     total = config.schedule_epochs or place.epochs_before + config.epochs
     if place.epochs_before + epoch >= total:
@@ -151,7 +179,7 @@ def learning_rate(config: Settings, place: loop.Place, epoch: int) -> float:
 
 
 @contextmanager
-def at_work(config: Settings, state: State, task: Task, run: Run) -> Iterator[Progress]:
+def at_work(config: WeightSettings, state: State, task: Task, run: Run) -> Iterator[Progress]:
     """Surrounds the loop: handles signals and memory, takes times, and yields what shows the progress.
 
     Raises as `Run.guarded`.

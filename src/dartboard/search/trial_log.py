@@ -15,11 +15,23 @@ Rows = Sequence[tuple[str, Sequence[Value], Sequence[float]]]  # of each choice:
 FRAMES = 50  # lines with a controller's probabilities that a run has, at most
 
 
-def log_trial(run: Run, number: int, architecture: Architecture, score: Score, cost: Cost | None = None) -> None:
-    """The line of one scored architecture in the metrics. number: of the trial, from 0."""
-    text = formats.write(architecture, FAMILIES[architecture.space].notation)
-    fields = fields_of(number, score, cost)
-    run.log(event="trial", **fields, architecture=text, score_s=score.seconds, elapsed_s=run.elapsed_s)
+def log_trial(
+    run: Run,
+    number: int,
+    architecture: Architecture,
+    score: Score,
+    cost: Cost | None = None,
+    event: str = "trial",
+    **more: object,
+) -> None:
+    """The line of one scored architecture in the metrics. number: of the trial, from 0; more: what it says besides."""
+    text, fields = text_of(architecture), fields_of(number, score, cost)
+    run.log(event=event, **fields, **more, architecture=text, score_s=score.seconds, elapsed_s=run.elapsed_s)
+
+
+def text_of(architecture: Architecture) -> str:
+    """The architecture as lines of the metrics have it."""
+    return formats.write(architecture, FAMILIES[architecture.space].notation)
 
 
 def fields_of(number: int, score: Score, cost: Cost | None) -> dict[str, Any]:

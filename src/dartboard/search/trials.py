@@ -220,7 +220,7 @@ def supernet_of(parent: Run, space: SearchSpace, data: Data, run: Run) -> nn.Mod
 def supernet_like(parent: Run, space: SearchSpace, data: Data) -> nn.Module:
     """A supernet as the search's own was at its start."""
     channels, cells = sizes_of(parent)
-    make = partial(supernets.built, space, data, channels, cells, parent.settings["supernet"])
+    make = partial(supernets.built, space, data, channels, cells, parent.settings.get("supernet", "plain"))
     return loop.seeded(parent, "weights", make)
 
 

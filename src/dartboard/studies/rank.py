@@ -1,7 +1,7 @@
 """How good the shared weights of a search are as a judge: scores of random architectures, beside what is true of them.
 
-A score is that of a search by shared weights: accuracy on val, by the statistics of each batch. It does not depend on
-what was scored before. The test images are not read.
+A score is that of a search by shared weights: accuracy on val, by the statistics of each batch or by running statistics
+that were collected anew on training images. It does not depend on what was scored before. The test images are not read.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from dartboard.spaces.search_space import SearchSpace
 from dartboard.studies.countdown import Countdown
 from dartboard.studies.pieces import Pieces
 from dartboard.studies.rank_folder import Ranking, State, resume_command
-from dartboard.studies.rank_results import BATCH, score_key, ways_of
+from dartboard.studies.rank_results import RECALIBRATED, score_key, ways_of
 from dartboard.training import loop
 
 
@@ -137,7 +137,8 @@ def checkpoint_of(one: Work, state: State) -> Checkpoint:
 
 def scorers_of(one: Work, supernet: nn.Module, data: Data) -> Mapping[str, Scorer]:
     """What scores by the weights of a supernet, by way."""
-    return {BATCH: by_shared_weights(supernet, data, one.parent.settings["batch_size"])}
+    score = partial(by_shared_weights, supernet, data, one.parent.settings["batch_size"])
+    return {way: score(recalibrate=one.ranking.recalibrate if way == RECALIBRATED else None) for way in one.ways}
 
 
 def score_all(

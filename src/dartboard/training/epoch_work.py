@@ -1,10 +1,14 @@
 """What an epoch of a training or of a search is made of: a plain value by which each says it of itself."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dartboard.data.splits import Data, Split
+
+
+def nothing_after(config: Any, data: Data) -> int:
+    return 0
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,7 @@ class EpochWork:
 
     updates: gradient steps that a step of its loop makes: one of the weights, and one of the architecture if that is
     learned by gradients, too. left_out: settings in a dry run whose time a few steps cannot show; remark: what to say
-    of a time without it.
+    of a time without it. after: images that are scored after the last epoch, by the settings and the data.
     """
 
     learn_on: tuple[Literal["train", "val"], ...]
@@ -22,6 +26,7 @@ class EpochWork:
     updates: int = 1
     left_out: Mapping[str, Any] = field(default_factory=dict)
     remark: str = ""
+    after: Callable[[Any, Data], int] = nothing_after
 
     def num_images(self, data: Data) -> int:
         """Images that go through the steps of an epoch."""
