@@ -126,8 +126,10 @@ def test_the_judges_have_the_taus_of_scipy_in_every_state_of_the_search(place: P
     states = [judge["state"]["epoch"] for judge in judges if judge["name"] == "shared weights"]
     assert states == [2, 1]  # the two checkpoints that a run keeps, the newest first
     tau = {judge["name"]: judge["measures"]["tau"]["estimate"] for judge in reversed(judges)}
-    difference = judges[0]["above"]["multiply-adds"]
-    assert difference["estimate"] == pytest.approx(tau["shared weights"] - tau["multiply-adds"])
+    for judge in judges[:2]:  # of the newest state
+        for other, difference in judge["above"].items():
+            assert difference["estimate"] == pytest.approx(tau[judge["name"]] - tau[other])
+    assert [*judges[1]["above"]] == ["multiply-adds", "parameters", "shared weights"]
 
 
 def test_a_score_does_not_depend_on_what_was_scored_before(place: Path) -> None:
@@ -250,6 +252,9 @@ def test_wrong_input_is_one_line_and_makes_no_folder(place: Path, capsys: pytest
         (["rank", run_of_trials, "--truth", table], "trained no supernet"),
         (["rank", shared, "--truth", str(macro)], "is a table of the space nasbenchmacro; give one of the space"),
         (["rank", shared, "--truth", str(place / "no.csv")], "no.csv"),
+        (["rank", shared, "--truth", "x" * 300], "--truth is too long a path"),
+        (["rank", shared, "--truth", f"{table}:cifar7"], "unknown column 'cifar7'"),
+        (["rank", shared, "--truth", table, "--recalibrate", "1"], "--recalibrate is 1; give 2 or more"),
         (["rank", shared, "--truth", table, "--samples", "65"], "there are scores of 64 architectures; give 64 or"),
         (["rank", shared, "--truth", table, "--samples", "2"], "--samples is 2; give 3 to 5000"),
         (["rank", shared, "--scores", shared], "is not a search by trials"),

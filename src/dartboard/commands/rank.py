@@ -8,7 +8,7 @@ from dartboard.commands.flags import parse
 from dartboard.commands.why import reporting_stops
 from dartboard.config import check_ranges, parse_duration
 from dartboard.errors import InputError, unknown
-from dartboard.paths import expanded
+from dartboard.paths import check_path, expanded
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
 from dartboard.spaces import SPACES
@@ -87,24 +87,23 @@ def judged(folder: str) -> tuple[Run, SearchSpace]:
         raise InputError(f"{folder} is a training; give the folder of a search that trained shared weights")
     if run.space not in SPACES:
         raise unknown(f"space in {folder}", str(run.space), SPACES)
-    if not isinstance(run.environment.get("data"), dict):
-        raise InputError(f"{folder} has trained no supernet yet; start or resume it with: {run.resume_command}")
+    if not isinstance(run.environment.get("data"), dict):  # scored by a table, or stopped before it read its data
+        raise InputError(f"{folder} trained no supernet; give the folder of a search that did")
     return run, SPACES[run.space]
 
 
 def truth_of(flags: RankFlags, space: SearchSpace) -> Truth:
     """What the shared weights are compared with. Raises InputError."""
-    if flags.truth is not None:
-        return rank_truth.of_table(flags.truth, space)
-    assert flags.scores is not None
-    return rank_truth.of_trials(flags.scores, space)
+    (name, place), *_ = place_of(flags).items()
+    return rank_truth.of_table(place, space) if name == "truth" else rank_truth.of_trials(place, space)
 
 
 def place_of(flags: RankFlags) -> dict[str, str]:
-    """The flag that names the truth, and where that is, from any folder."""
-    if flags.truth is not None:
-        return {"truth": str(expanded(flags.truth).absolute())}
-    return {"scores": str(expanded(str(flags.scores)).absolute())}
+    """The flag that names the truth, and where that is, from any folder. Raises InputError."""
+    name = "truth" if flags.truth is not None else "scores"
+    path = str(getattr(flags, name))
+    check_path(path, f"--{name}")
+    return {name: str(expanded(path).absolute())}
 
 
 def rank_in(out: Path, ranking: Ranking, limits: Limits) -> None:

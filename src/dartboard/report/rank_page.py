@@ -249,15 +249,22 @@ def over_training(found: Found) -> Html | None:
     levels = {name: one["measures"]["tau"] for name in (MACS, CEILING) if (one := judge_of(found, name))}
     marks = [(tau["estimate"], name) for name, tau in levels.items() if tau is not None]
     ends = "; ".join(f"{line.name} {number(line.y[0])} to {number(line.y[-1])}" for line in lines)
-    svg = curves(lines, f"Kendall tau over epochs: {ends}", marks=marks)
+    svg = curves(lines, f"Kendall tau over training: {ends}", marks=marks, x_label=unit_of(found))
     return picture(svg, kept_words(found), "tau-over-training", title="Kendall tau over training")
+
+
+def unit_of(found: Found) -> str:
+    """What training is counted in: epochs, or steps if two states are within one epoch, of a search that stopped."""
+    epochs = [one["state"]["epoch"] for one in found["judges"] if one["name"] == SHARED]
+    return "epoch" if len(set(epochs)) == len(epochs) else "step"
 
 
 def kept_words(found: Found) -> str:
     """What the picture over training shows, and why of these epochs."""
-    epochs = sorted({one["state"]["epoch"] for one in found["judges"] if one.get("state")})
+    unit = unit_of(found)
+    places = sorted({one["state"][unit] for one in found["judges"] if one.get("state")})
     return (
-        f"Tau with its 95 % interval by the weights that are there, after epoch {', '.join(map(str, epochs))}: a "
+        f"Tau with its 95 % interval by the weights that are there, after {unit} {', '.join(map(str, places))}: a "
         "search keeps its last two checkpoints, and with --keep-every N the weights after every N epochs."
     )
 
@@ -271,8 +278,8 @@ def line_of(found: Found, name: str) -> Series | None:
     ends = all(tau["low"] is not None for tau in taus)
     band = ([tau["low"] for tau in taus], [tau["high"] for tau in taus]) if ends else None
     dashes = DASHED if name == NAMES[RECALIBRATED] else ()
-    epochs = [one["state"]["epoch"] for one in known]
-    return Series(name, epochs, [tau["estimate"] for tau in taus], COLOURS[name], dashes, band=band)
+    places = [one["state"][unit_of(found)] for one in known]
+    return Series(name, places, [tau["estimate"] for tau in taus], COLOURS[name], dashes, band=band)
 
 
 def conditions(found: Found) -> Html:

@@ -91,13 +91,13 @@ def count_costs(one: Work) -> None:
         for number, row in enumerate(one.ranking.rows)
         if row.params is None and f"cost/{number}" not in one.pieces
     ]
-    countdown = Countdown(len(missing), "networks counted:")
+    countdown = Countdown(len(missing), "counts")
     for key, architecture in missing:
         one.check_limits()
         found = count(architecture)
         one.pieces.add(key, params=found.params, macs=found.macs)
         one.limits.note_step()
-        countdown.advance(key.removeprefix("cost/"))
+        countdown.advance(f"{found.macs:,} multiply-adds")
 
 
 def missing_scores(one: Work, state: State) -> dict[str, list[int]]:
