@@ -30,6 +30,7 @@ CHANGES: dict[str, Setting] = {
 # Of a planted optimum: long enough to learn it, on images that are as they are.
 PLANTED: dict[str, Any] = {
     "epochs": 12, "batch_size": 50, "lr": 0.1, "crop_padding": 0, "flip": False, "channels_last": False,
+    "channels": 2, "cells": 3,
 }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def refuse_for_others(words: Sequence[str], method: str) -> None:
     """Raises InputError, with the methods that have it, for a flag that a method of another kind does not have."""
     typed = {word.split("=")[0].replace("_", "-") for word in words}
     for name in OWN:
-        if name in typed:
+        if name in typed and not (name == "--limit" and METHODS[method].limits):
             able = ", ".join(one for one, known in METHODS.items() if known.by_trials)
             text = f"{name} is for methods that score architectures one by one, and {method} is none"
             raise InputError(f"{text}; give {able}, or leave {name} out")

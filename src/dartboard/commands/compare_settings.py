@@ -115,7 +115,7 @@ def check_on_data(flags: Any, asked: Asked) -> None:
         if asked.budget.unit == "trials":
             text = f"{method} makes no trials, it trains a supernet"
             raise InputError(f"{text}; give --budget in steps such as 500steps, or a time such as 10m")
-        if flags.limit:
+        if flags.limit and not METHODS[method].limits:
             raise InputError(
                 f"--limit has no effect on {method}, which searches the whole space; leave one of them out"
             )
@@ -150,7 +150,8 @@ def wanted_on_data(flags: Any, asked: Asked, known: ComparisonFolder | None) -> 
     sizes = {name: getattr(flags, name) for name in OF_TRAININGS if getattr(flags, name) is not None}
     searches = {}
     for method in asked.searched:
-        more = {**sizes, "limit": flags.limit} if METHODS[method].by_trials else dict(sizes)
+        limited = METHODS[method].by_trials or METHODS[method].limits
+        more = {**sizes, "limit": flags.limit} if limited else dict(sizes)
         if not METHODS[method].by_trials:
             more.pop("epochs", None)
         module = method_module(method)

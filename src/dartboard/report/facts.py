@@ -85,6 +85,7 @@ class Facts:
     mixed: Mixed = field(default_factory=dict)
     trials: tuple[Mapping[str, Any], ...] = ()  # lines of the event "trial", of a search that scores one by one
     finalists: tuple[Mapping[str, Any], ...] = ()  # lines of the event "finalist": trials that were scored again
+    random: tuple[Mapping[str, Any], ...] = ()  # lines of the event "random": draws beside the trials
     labels: Mapping[str, Any] = field(default_factory=dict)  # names of the rows and columns of tables, from the run
 
     @property
@@ -178,6 +179,7 @@ def read_facts(folder: Path) -> Facts:
         unreadable=unreadable,
         trials=tuple(line for line in lines if line.get("event") == "trial"),
         finalists=tuple(line for line in lines if line.get("event") == "finalist"),
+        random=tuple(line for line in lines if line.get("event") == "random"),
         labels=labels_of(lines),
         gap=sum(int_or(line.get("bytes"), 0) for line in lines if line.get("event") == "gap"),
         mixed=mixed,

@@ -95,6 +95,9 @@ def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
         ("trials", words.count(len(facts.trials)), of),
         ("search", words.duration(facts.number("elapsed_s")), device_word(facts)),
     ]
+    if (random := finite(facts.result.get("random_score"))) is not None:
+        remark = f"of {words.count(facts.result.get('random_scorings'))} paths, by the same weights"
+        found.insert(1, ("best of random draws", words.percent(random, facts.data.get("val")), remark))
     if (shown := finite(facts.result.get("shown"))) is not None:
         remark = f"{facts.result.get('shown_by', '')}, which the search did not see"
         found.insert(1, ("the result by another column", words.percent(shown, 5000), remark))
@@ -154,7 +157,16 @@ def best_so_far(lines: Sequence[Line]) -> list[float]:
 def over_trials(facts: Facts, lines: Sequence[Line]) -> Html:
     numbers = [int(line["trial"]) + 1 for line in lines]
     single = Series("each trial", numbers, [float(line["score"]) for line in lines], "--muted", points=True)
-    return best_picture(facts, lines, [single], numbers, "trial", "Best so far over trials")
+    return best_picture(facts, lines, [single, *beside(facts)], numbers, "trial", "Best so far over trials")
+
+
+def beside(facts: Facts) -> list[Series]:
+    """The best so far of the random draws beside the trials, if there are any."""
+    drawn = [one for one in facts.random if finite(one.get("score")) is not None]
+    if not drawn:
+        return []
+    numbers = [int(one["trial"]) + 1 for one in drawn]
+    return [Series("best of random draws", numbers, best_so_far(drawn), "--two", steps=True)]
 
 
 def over_seconds(facts: Facts, lines: Sequence[Line]) -> Html | None:

@@ -108,7 +108,7 @@ def stream(run: Run, name: str, number: int) -> Random:
 
 
 def descend(config: PathSettings, state: State, task: Task, run: Run, path: Architecture, given: Minibatch) -> None:
-    """One step of SGD on the weights of a path. The others stay as they are, bit for bit, and so does their momentum."""
+    """One step of SGD on the weights of a path. The others stay as they are, bit for bit, and their momentum too."""
     with state.place.timer("weights"):
         outcome = task.loss(loop.model_of(run, state.supernet, path), given.batch)
         from_scratch.step(outcome.loss, state.w_optimizer, given.lr, config.grad_clip)
