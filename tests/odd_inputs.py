@@ -21,7 +21,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from dartboard import formats, train
-from dartboard.commands import compare, export, listing, report, resume, search, show, transfer, why
+from dartboard.commands import compare, export, listing, rank, report, resume, search, show, transfer, why
 from dartboard.commands import evaluate as evaluate_command
 from dartboard.commands import train as train_command
 from dartboard.commands.flags import flags_of
@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], list[str]]] = {
     "report": (("run",), flags_of(report.ReportFlags)),
     "resume": (("run",), flags_of(resume.ResumeFlags)),
     "list": ((), flags_of(listing.ListFlags)),
+    "rank": (("run", "--truth", "file.txt"), flags_of(rank.RankFlags)),
     "why": (("run",), [*flags_of(why.WhyFlags), "--until=1s"]),
 }
 LETTERS = string.ascii_letters + string.digits + " .-_/:,=[](){}'\"\\\n\t\0é漢\udcff\u2028\x1b"

@@ -1,8 +1,10 @@
 """`dartboard rank`: scores by shared weights beside a table or trainings, its numbers, its resumption, its refusals."""
 
 import csv
+import html
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,14 +27,14 @@ from dartboard.runs import checkpoint
 from dartboard.runs.limits import Limits
 from dartboard.runs.run import Run
 from dartboard.scoring.cost import count
-from dartboard.scoring.evaluate import shared_weights_score
+from dartboard.scoring.evaluate import recalibrated_score, shared_weights_score
 from dartboard.search import trials
 from dartboard.spaces import SPACES
-from dartboard.studies import rank, rank_folder, rank_truth
+from dartboard.studies import rank, rank_folder, rank_results, rank_truth
 from dartboard.studies.pieces import PIECES, Pieces
 
-SIZES = ["--channels", "2", "--cells", "5", "--image-size", "8", "--epochs", "2", "--batch-size", "16"]
-DATA = ["--data", "digits", "--max-images", "64", "--device", "cpu", "--threads", "1"]
+SIZES = ["--channels", "2", "--cells", "5", "--image-size", "8", "--epochs", "2", "--batch-size", "32"]
+DATA = ["--data", "digits", "--max-images", "128", "--device", "cpu", "--threads", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +52,8 @@ def made(small: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("rank")
     made_up_tables.write(folder / "table.csv")
     space = ["--space", "nasbench201"]
-    assert main(["search", "darts", *space, *DATA, *SIZES, "--out", str(folder / "shared")]) == 0
-    trained = ["--trials", "6", *SIZES[:-4], "--epochs", "1", "--batch-size", "16"]
+    assert main(["search", "darts", *space, *DATA, *SIZES, "--lr", "0.2", "--out", str(folder / "shared")]) == 0
+    trained = ["--trials", "6", *SIZES[:-4], "--epochs", "1", "--batch-size", "32"]
     assert main(["search", "random_search", *space, *DATA, *trained, "--out", str(folder / "trials")]) == 0
     return folder
 
@@ -96,7 +98,8 @@ def test_scores_truth_and_costs_are_those_of_the_supernet_the_table_and_the_coun
     trials.load_shared(supernet, run, newest.tensors, space)
     for row in rows[:4]:
         cell = read(row["architecture"])[0]
-        assert float(row["score"]) == shared_weights_score(supernet, cell, data, 16)[1]
+        assert float(row["score"]) == shared_weights_score(supernet, cell, data, 32)[1]
+        assert float(row["score_recalibrated"]) == recalibrated_score(supernet, cell, data, 32, 512)[1]
         assert (int(row["params"]), int(row["macs"])) == (count(cell).params, count(cell).macs)
     for row in rows:
         percent = table[row["architecture"]]
@@ -123,8 +126,10 @@ def test_the_judges_have_the_taus_of_scipy_in_every_state_of_the_search(place: P
     states = [judge["state"]["epoch"] for judge in judges if judge["name"] == "shared weights"]
     assert states == [2, 1]  # the two checkpoints that a run keeps, the newest first
     tau = {judge["name"]: judge["measures"]["tau"]["estimate"] for judge in reversed(judges)}
-    difference = judges[0]["above"]["multiply-adds"]
-    assert difference["estimate"] == pytest.approx(tau["shared weights"] - tau["multiply-adds"])
+    for judge in judges[:2]:  # of the newest state
+        for other, difference in judge["above"].items():
+            assert difference["estimate"] == pytest.approx(tau[judge["name"]] - tau[other])
+    assert [*judges[1]["above"]] == ["multiply-adds", "parameters", "shared weights"]
 
 
 def test_a_score_does_not_depend_on_what_was_scored_before(place: Path) -> None:
@@ -136,6 +141,7 @@ def test_a_score_does_not_depend_on_what_was_scored_before(place: Path) -> None:
     pieces = Pieces(other)
     one = rank.Work(other, ranking, run, space, work.load(run.setup), pieces, Limits())
     numbers = Random(0).sample(range(12), 12)
+    assert len({row["score"] for row in found_in(out)["rows"]}) > 3
     supernet = trials.supernet_like(run, space, one.data)
     trials.load_shared(supernet, run, rank.checkpoint_of(one, ranking.states[0]).tensors, space)
     for way, scorer in rank.scorers_of(one, supernet, one.data).items():
@@ -246,6 +252,9 @@ def test_wrong_input_is_one_line_and_makes_no_folder(place: Path, capsys: pytest
         (["rank", run_of_trials, "--truth", table], "trained no supernet"),
         (["rank", shared, "--truth", str(macro)], "is a table of the space nasbenchmacro; give one of the space"),
         (["rank", shared, "--truth", str(place / "no.csv")], "no.csv"),
+        (["rank", shared, "--truth", "x" * 300], "--truth is too long a path"),
+        (["rank", shared, "--truth", f"{table}:cifar7"], "unknown column 'cifar7'"),
+        (["rank", shared, "--truth", table, "--recalibrate", "1"], "--recalibrate is 1; give 2 or more"),
         (["rank", shared, "--truth", table, "--samples", "65"], "there are scores of 64 architectures; give 64 or"),
         (["rank", shared, "--truth", table, "--samples", "2"], "--samples is 2; give 3 to 5000"),
         (["rank", shared, "--scores", shared], "is not a search by trials"),
@@ -293,3 +302,61 @@ def test_changed_data_a_changed_state_and_edited_settings_are_refused(
     environment.write_text(json.dumps(content))
     assert "has changed" in refused(capsys, *words, "12", "--out", str(place / "new"))
     assert not (place / "new").exists()
+
+
+# --- The page --------------------------------------------------------------------------------------------------------
+
+
+def plain(page: Path) -> str:
+    """The words of a page."""
+    return " ".join(html.unescape(re.sub("<[^>]*>", " ", page.read_text())).split())
+
+
+def test_the_page_says_who_ranks_better_and_is_written_again(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ranked(place)
+    found, said = found_in(out), capsys.readouterr().out
+    assert rank_results.headline(found) in said and "\n  ceiling " in said
+    text = plain(out / "report.html")
+    assert rank_results.headline(found) in text
+    assert "12 architectures are few" in text and "after epoch 1, 2: a search keeps its last two checkpoints" in text
+    assert "ceiling, cifar10-val" in text and "Shared weights against truth" in text
+    before = (out / "report.html").read_bytes()
+    (out / "report.html").unlink()
+    table, latex = place / "t.csv", place / "t.tex"
+    assert main(["report", str(out), "--csv", str(table), "--latex", str(latex)]) == 0
+    assert (out / "report.html").read_bytes() == before
+    with open(table, newline="") as file:
+        rows = {row["judge"]: row for row in csv.DictReader(file)}
+    shared = ["shared weights", "shared weights, recalibrated"]
+    assert list(rows) == [*shared, "multiply-adds", "parameters", "ceiling, cifar10-val"]
+    tau = found["judges"][0]["measures"]["tau"]
+    assert [float(rows["shared weights"][f"tau{end}"]) for end in ("", "_95_low", "_95_high")] == list(tau.values())
+    assert rows["shared weights"]["epoch"] == "2" and rows["parameters"]["tau_above_macs"] == ""
+    assert "shared weights & " in latex.read_text()
+
+
+def difference(low: float | None, high: float | None) -> dict[str, Any]:
+    shared = {"name": "shared weights", "above": {"multiply-adds": {"estimate": 0.1, "low": low, "high": high}}}
+    return {"judges": [shared, {"name": "multiply-adds"}]}
+
+
+def test_the_headline_claims_only_what_the_paired_interval_shows() -> None:
+    for ends, expected in (
+        ((0.01, 0.2), "The shared weights rank better than multiply-adds alone"),
+        ((-0.2, -0.01), "The shared weights rank worse than multiply-adds alone"),
+        ((-0.1, 0.3), "The shared weights are not shown to rank better than multiply-adds alone"),
+        ((None, None), "The shared weights are not shown to rank better than multiply-adds alone"),
+    ):
+        assert rank_results.headline(difference(*ends)) == expected
+    nothing = difference(0, 0)
+    nothing["judges"][0]["above"]["multiply-adds"] = None
+    assert "cannot be compared" in rank_results.headline(nothing)
+
+
+def test_what_report_cannot_write_is_one_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ranked(place)
+    assert "this is the folder of a ranking" in refused(capsys, "report", str(out), "--gif")
+    (out / "rank.json").write_text('{"judges": []}')
+    assert "rank.json is damaged; write it again with: dartboard resume" in refused(capsys, "report", str(out))
+    (out / "rank.json").unlink()
+    assert "has no rank.json yet; finish it with: dartboard resume" in refused(capsys, "report", str(out))

@@ -83,7 +83,7 @@ def test_the_interval_is_that_of_resamples_written_out() -> None:
     counts = rankings.resampled_counts(n, 7, 400)
     copies = [np.repeat(np.arange(n), row) for row in counts.astype(int)]
     by_hand = [stats.kendalltau(x[one], y[one]).statistic for one in copies]
-    found = rankings.agreement(rankings.taus, list(x), list(y), counts)
+    found = rankings.interval(rankings.drawn(rankings.taus, list(x), list(y), counts))
     assert found is not None and found.estimate == pytest.approx(stats.kendalltau(x, y).statistic)
     assert (found.low, found.high) == pytest.approx(figures.percentiles(np.array(by_hand), 0.95))
     assert found.n == n and found.how == "bootstrap"
@@ -94,9 +94,10 @@ def test_a_difference_is_paired_and_of_a_score_with_itself_zero() -> None:
     y = list(rng.normal(size=40))
     good, poor = [one + 0.3 * rng.normal() for one in y], list(rng.normal(size=40))
     counts = rankings.resampled_counts(40, 0)
-    none = rankings.difference(rankings.taus, good, good, y, counts)
+    of_good, of_poor = (rankings.drawn(rankings.taus, one, y, counts) for one in (good, poor))
+    none = rankings.difference(of_good, of_good)
     assert none is not None and (none.estimate, none.low, none.high) == (0, 0, 0) and not none.excludes_zero
-    found = rankings.difference(rankings.taus, good, poor, y, counts)
+    found = rankings.difference(of_good, of_poor)
     assert found is not None and found.excludes_zero and found.estimate > 0.3
     paired = rankings.taus(np.array(good), np.array(y), counts) - rankings.taus(np.array(poor), np.array(y), counts)
     assert (found.low, found.high) == figures.percentiles(paired, 0.95)
@@ -112,16 +113,17 @@ def test_the_interval_of_tau_covers_the_tau_of_all_as_often_as_it_says() -> None
     hits = 0
     for repetition in range(200):
         some = rng.choice(3000, 60, replace=False)
-        found = rankings.agreement(
-            rankings.taus, list(all_x[some]), list(all_y[some]), rankings.resampled_counts(60, repetition, 200)
-        )
+        counts = rankings.resampled_counts(60, repetition, 200)
+        found = rankings.interval(rankings.drawn(rankings.taus, list(all_x[some]), list(all_y[some]), counts))
         hits += found is not None and found.low is not None and found.low <= true <= (found.high or 0)
     assert hits >= 176
 
 
 def test_scores_without_any_order_have_no_agreement() -> None:
     counts = rankings.resampled_counts(4, 0)
-    assert rankings.agreement(rankings.taus, [1, 1, 1, 1], [1, 2, 3, 4], counts) is None
-    assert rankings.agreement(rankings.rhos, [1, 1, 1, 1], [1, 2, 3, 4], counts) is None
+    for measure in (rankings.taus, rankings.rhos):
+        assert rankings.interval(rankings.drawn(measure, [1, 1, 1, 1], [1, 2, 3, 4], counts)) is None
     with pytest.raises(ValueError, match="pairs are needed"):
-        rankings.agreement(rankings.taus, [1, 2], [1, 2, 3], counts)
+        rankings.drawn(rankings.taus, [1, 2], [1, 2, 3], counts)
+    seldom = rankings.interval(rankings.Drawn(0.5, np.array([np.nan, np.nan, np.nan, 0.5]), 4))
+    assert seldom is not None and (seldom.estimate, seldom.low, seldom.how) == (0.5, None, "none")

@@ -6,6 +6,7 @@ equal, is NaN there.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -94,30 +95,34 @@ def ratio(above: Floats, under: Floats) -> Floats:
 # --- With intervals --------------------------------------------------------------------------------------------------
 
 
-def agreement(measure: Measure, x: Sequence[float], y: Sequence[float], counts: Floats) -> Interval | None:
-    """A measure of two scores of n items with its percentile bootstrap interval; None if it is not defined.
+@dataclass(frozen=True)
+class Drawn:
+    """A measure in the sample, and in each resample, (R,). n: the number of items."""
 
-    counts: of `resampled_counts`. The interval is over the items that were drawn, as if others had been.
-    """
+    seen: float
+    draws: Floats
+    n: int
+
+
+def drawn(measure: Measure, x: Sequence[float], y: Sequence[float], counts: Floats) -> Drawn:
+    """A measure of two scores of n items. counts: of `resampled_counts`."""
     one, other = same_length(x, y, 2)
-    return interval_of(measure(one, other, once(len(one))), measure(one, other, counts), len(one))
+    return Drawn(float(measure(one, other, once(len(one)))[0]), measure(one, other, counts), len(one))
 
 
-def difference(
-    measure: Measure, first: Sequence[float], second: Sequence[float], y: Sequence[float], counts: Floats
-) -> Interval | None:
-    """By how much `first` agrees better with y than `second` does, paired: both in the same resamples."""
-    one, truth = same_length(first, y, 2)
-    other, _ = same_length(second, y, 2)
-    seen = measure(one, truth, once(len(one))) - measure(other, truth, once(len(one)))
-    return interval_of(seen, measure(one, truth, counts) - measure(other, truth, counts), len(one))
+def interval(one: Drawn) -> Interval | None:
+    """The measure with its 95 % percentile bootstrap interval over the items, as if others had been drawn.
 
-
-def interval_of(seen: Floats, draws: Floats, n: int) -> Interval | None:
-    """None if the sample itself has no value; an interval without ends if most resamples have none."""
-    estimate, known = float(seen[0]), draws[np.isfinite(draws)]
-    if not np.isfinite(estimate):
+    None if the sample itself has no value; an interval without ends if most resamples have none.
+    """
+    known = one.draws[np.isfinite(one.draws)]
+    if not np.isfinite(one.seen):
         return None
-    if len(known) < MOSTLY * len(draws):
-        return Interval(estimate, None, None, n, "none")
-    return Interval(estimate, *percentiles(known, 0.95), n, "bootstrap")
+    if len(known) < MOSTLY * len(one.draws):
+        return Interval(one.seen, None, None, one.n, "none")
+    return Interval(one.seen, *percentiles(known, 0.95), one.n, "bootstrap")
+
+
+def difference(one: Drawn, other: Drawn) -> Interval | None:
+    """By how much the first measure is larger, paired: both in the same resamples."""
+    return interval(Drawn(one.seen - other.seen, one.draws - other.draws, one.n))

@@ -8,7 +8,7 @@ from dartboard.commands.flags import parse
 from dartboard.commands.why import reporting_stops
 from dartboard.config import check_ranges, parse_duration
 from dartboard.errors import InputError, unknown
-from dartboard.paths import expanded
+from dartboard.paths import check_path, expanded
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
 from dartboard.spaces import SPACES
@@ -44,13 +44,15 @@ class RankFlags:
     """Instead of a table, the folder of a search by trials that trained each of them."""
     out: str | None = None
     """The folder of the result; by default RUN/rank. The same command continues one that was stopped."""
+    recalibrate: int | None = 512
+    """Also score with running statistics collected anew for each architecture on so many training images; None: not."""
     seed: int = 0
     """Which architectures are drawn, and the resamples of the intervals."""
     until: str | None = None
     """Save and stop this long after the start, such as 7h30m; can be resumed."""
 
     def __post_init__(self) -> None:
-        check_ranges(self, samples="[3, 5000]", seed="[0, 1e18]")
+        check_ranges(self, samples="[3, 5000]", recalibrate="[2, inf)", seed="[0, 1e18]")
         if self.until is not None:
             parse_duration(self.until, "--until")
 
@@ -67,10 +69,9 @@ def execute(words: list[str]) -> None:
     out = Path(flags.out) if flags.out is not None else run.folder / "rank"
     from dartboard.studies.rank import states_of
 
-    wanted = Ranking(
-        run.folder, flags.seed, None, run.environment["data"]["fingerprint"], source_of(truth, place_of(flags)),
-        states_of(run, space), rows_of(truth, drawn),
-    )  # fmt: skip
+    data, source = run.environment["data"]["fingerprint"], source_of(truth, place_of(flags))
+    states, rows = states_of(run, space), rows_of(truth, drawn)
+    wanted = Ranking(run.folder, flags.seed, flags.recalibrate, data, source, states, rows)
     rank_in(out, wanted, limits)
 
 
@@ -86,28 +87,28 @@ def judged(folder: str) -> tuple[Run, SearchSpace]:
         raise InputError(f"{folder} is a training; give the folder of a search that trained shared weights")
     if run.space not in SPACES:
         raise unknown(f"space in {folder}", str(run.space), SPACES)
-    if not isinstance(run.environment.get("data"), dict):
-        raise InputError(f"{folder} has trained no supernet yet; start or resume it with: {run.resume_command}")
+    if not isinstance(run.environment.get("data"), dict):  # scored by a table, or stopped before it read its data
+        raise InputError(f"{folder} trained no supernet; give the folder of a search that did")
     return run, SPACES[run.space]
 
 
 def truth_of(flags: RankFlags, space: SearchSpace) -> Truth:
     """What the shared weights are compared with. Raises InputError."""
-    if flags.truth is not None:
-        return rank_truth.of_table(flags.truth, space)
-    assert flags.scores is not None
-    return rank_truth.of_trials(flags.scores, space)
+    (name, place), *_ = place_of(flags).items()
+    return rank_truth.of_table(place, space) if name == "truth" else rank_truth.of_trials(place, space)
 
 
 def place_of(flags: RankFlags) -> dict[str, str]:
-    """The flag that names the truth, and where that is, from any folder."""
-    if flags.truth is not None:
-        return {"truth": str(expanded(flags.truth).absolute())}
-    return {"scores": str(expanded(str(flags.scores)).absolute())}
+    """The flag that names the truth, and where that is, from any folder. Raises InputError."""
+    name = "truth" if flags.truth is not None else "scores"
+    path = str(getattr(flags, name))
+    check_path(path, f"--{name}")
+    return {name: str(expanded(path).absolute())}
 
 
 def rank_in(out: Path, ranking: Ranking, limits: Limits) -> None:
     """Does the work that is left, writes numbers and page, prints the findings."""
+    from dartboard.report import rank_page
     from dartboard.studies import rank_results
     from dartboard.studies.pieces import Pieces
     from dartboard.studies.rank import Work, work_on
@@ -123,6 +124,8 @@ def rank_in(out: Path, ranking: Ranking, limits: Limits) -> None:
         work_on(Work(out, ranking, run, space, data, pieces, limits))
         found = rank_results.results_of(ranking, run, pieces)
         rank_results.write_results(found, out)
+        place = rank_page.write(out)
     for line in rank_results.summary(found):
         print(line)
     print(f"numbers: {out / RESULT}, {out / SCORES}")
+    print(f"report: {place}")

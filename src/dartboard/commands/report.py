@@ -14,6 +14,7 @@ from dartboard.runs.run import Run
 from dartboard.runs.targets import is_standard_output, write_target
 from dartboard.studies import comparison_file, comparison_folder
 from dartboard.studies.comparison_file import is_comparison
+from dartboard.studies.rank_folder import is_ranking
 from dartboard.studies.selection import Selection, is_selection
 from dartboard.studies.study import Study, is_study
 
@@ -26,11 +27,11 @@ class ReportFlags:
     """Write one HTML page over a run, or over several runs side by side."""
 
     runs: tuple[str, ...]
-    """run folders, or the folder of one study, selection or comparison"""
+    """run folders, or the folder of one study, selection, comparison or ranking"""
     out: str | None = None
     """The page's file; by default report.html in the run's folder, or in the folder that holds all runs."""
     csv: str | None = None
-    """Also write the page's main table as CSV to this file: epochs, trials, groups of runs, contenders, or a matrix."""
+    """Also write the page's main table as CSV to this file: epochs, trials, groups of runs, contenders, judges, ..."""
     latex: str | None = None
     """Also write the same table as a LaTeX tabular to this file."""
     gif: bool = False
@@ -49,6 +50,8 @@ def execute(words: list[str]) -> None:
         return write_study(Path(flags.runs[0]), flags)
     if len(flags.runs) == 1 and is_selection(flags.runs[0]):
         return write_selection(Path(flags.runs[0]), flags)
+    if len(flags.runs) == 1 and is_ranking(Path(flags.runs[0])):
+        return write_ranking(Path(flags.runs[0]), flags)
     for folder in flags.runs:
         if comparison_folder.is_comparison(Path(folder)) and not is_comparison(Path(folder)):
             raise InputError(f"the comparison in {folder} has no page; write it: dartboard compare {quoted(folder)}")
@@ -110,6 +113,17 @@ def write_comparison(folder: Path, flags: ReportFlags) -> None:
     if flags.out is not None:
         comparison_page.write_page(comparison, page)
     print_places([page, *write_tables(flags, lambda: standings_sheet(standings_of(comparison)))])
+
+
+def write_ranking(folder: Path, flags: ReportFlags) -> None:
+    """The page of how well shared weights rank. Raises InputError."""
+    if flags.gif:
+        raise InputError("--gif draws one search, and this is the folder of a ranking; name its search")
+    from dartboard.report.rank_page import sheet_of, write
+    from dartboard.studies.rank_results import read_results
+
+    page = write(folder, None if flags.out is None else Path(flags.out))
+    print_places([page, *write_tables(flags, lambda: sheet_of(read_results(folder)))])
 
 
 def refuse_one_file_twice(flags: ReportFlags) -> None:

@@ -21,10 +21,10 @@ from dartboard.studies.study import is_study
 
 @dataclass(frozen=True)
 class ResumeFlags:
-    """Resume a stopped search, training, study or comparison exactly, as if it was never stopped."""
+    """Resume a stopped search, training, study, comparison or ranking exactly, as if it was never stopped."""
 
     run: str
-    """the folder of the run, the study or the comparison"""
+    """the folder of the run, the study, the comparison or the ranking"""
     budget: str | None = None
     """Save and stop after this much work of this process: 4h or 500steps; can be resumed."""
     until: str | None = None

@@ -1,7 +1,7 @@
 """How good the shared weights of a search are as a judge: scores of random architectures, beside what is true of them.
 
-A score is that of a search by shared weights: accuracy on val, by the statistics of each batch. It does not depend on
-what was scored before. The test images are not read.
+A score is that of a search by shared weights: accuracy on val, by the statistics of each batch or by running statistics
+that were collected anew on training images. It does not depend on what was scored before. The test images are not read.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from dartboard.spaces.search_space import SearchSpace
 from dartboard.studies.countdown import Countdown
 from dartboard.studies.pieces import Pieces
 from dartboard.studies.rank_folder import Ranking, State, resume_command
-from dartboard.studies.rank_results import BATCH, score_key, ways_of
+from dartboard.studies.rank_results import RECALIBRATED, score_key, ways_of
 from dartboard.training import loop
 
 
@@ -91,13 +91,13 @@ def count_costs(one: Work) -> None:
         for number, row in enumerate(one.ranking.rows)
         if row.params is None and f"cost/{number}" not in one.pieces
     ]
-    countdown = Countdown(len(missing), "networks counted:")
+    countdown = Countdown(len(missing), "counts")
     for key, architecture in missing:
         one.check_limits()
         found = count(architecture)
         one.pieces.add(key, params=found.params, macs=found.macs)
         one.limits.note_step()
-        countdown.advance(key.removeprefix("cost/"))
+        countdown.advance(f"{found.macs:,} multiply-adds")
 
 
 def missing_scores(one: Work, state: State) -> dict[str, list[int]]:
@@ -137,7 +137,8 @@ def checkpoint_of(one: Work, state: State) -> Checkpoint:
 
 def scorers_of(one: Work, supernet: nn.Module, data: Data) -> Mapping[str, Scorer]:
     """What scores by the weights of a supernet, by way."""
-    return {BATCH: by_shared_weights(supernet, data, one.parent.settings["batch_size"])}
+    score = partial(by_shared_weights, supernet, data, one.parent.settings["batch_size"])
+    return {way: score(recalibrate=one.ranking.recalibrate if way == RECALIBRATED else None) for way in one.ways}
 
 
 def score_all(

@@ -6,7 +6,7 @@ resamples for all judges, so that differences are paired.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 from dartboard import formats
 from dartboard.analysis import rankings
-from dartboard.analysis.rankings import Measure
+from dartboard.analysis.rankings import Drawn, Measure
 from dartboard.analysis.statistics import Floats, Interval
 from dartboard.errors import InputError
 from dartboard.runs.atomic_files import replace_file
@@ -98,14 +98,12 @@ def results_of(ranking: Ranking, run: Run, pieces: Pieces) -> dict[str, Any]:
     """The content of rank.json."""
     truth = [row.truth for row in ranking.rows]
     counts = rankings.resampled_counts(len(truth), stream_seed(ranking.seed, "rank-bootstrap"))
-    judges = judges_of(ranking, pieces)
-    costs = {judge.name: judge.values for judge in judges if judge.name in (MACS, PARAMS)}
+    data = run.environment["data"]
     return {
-        "run": str(run.folder), "method": run.method, "space": run.space, "data": run.environment["data"]["name"],
-        "val_images": run.environment["data"]["val"], "seed": ranking.seed, "samples": len(truth),
-        "recalibrate": ranking.recalibrate, "source": dict(ranking.source), "draws": len(counts),
-        "device": run.environment.get("device_name"), "seconds": seconds_by_way(ranking, pieces),
-        "judges": [found_of(judge, truth, costs, counts) for judge in judges],
+        "run": str(run.folder), "method": run.method, "space": run.space, "data": data["name"],
+        "val_images": data["val"], "seed": ranking.seed, "samples": len(truth), "recalibrate": ranking.recalibrate,
+        "source": dict(ranking.source), "draws": len(counts), "device": run.environment.get("device_name"),
+        "seconds": seconds_by_way(ranking, pieces), "judges": found_of(judges_of(ranking, pieces), truth, counts),
         "rows": rows_of(ranking, pieces),
     }  # fmt: skip
 
@@ -119,22 +117,30 @@ def seconds_by_way(ranking: Ranking, pieces: Pieces) -> dict[str, float]:
     return found
 
 
-def found_of(
-    judge: Judge, truth: Sequence[float], costs: dict[str, tuple[float, ...]], counts: Floats
-) -> dict[str, Any]:  # fmt: skip
-    """What a judge is worth: each measure with its interval, and for shared weights the difference of tau to costs."""
-    measured = {
-        name: as_table(rankings.agreement(measure, judge.values, truth, counts))
-        for name, measure in measures_of(len(truth)).items()
-    }
-    found: dict[str, Any] = {"name": judge.name, "way": judge.way, "measures": measured}
-    if judge.state is not None:
-        found["state"] = asdict(judge.state)
-        found["above"] = {
-            name: as_table(rankings.difference(rankings.taus, judge.values, values, truth, counts))
-            for name, values in costs.items()
-        }
+def found_of(judges: Sequence[Judge], truth: Sequence[float], counts: Floats) -> list[dict[str, Any]]:
+    """What each judge is worth: its measures with their intervals, and for shared weights the differences of tau."""
+    measures = measures_of(len(truth))
+    drawn = [
+        {name: rankings.drawn(measure, judge.values, truth, counts) for name, measure in measures.items()}
+        for judge in judges
+    ]
+    taus = {(judge.name, judge.state): one["tau"] for judge, one in zip(judges, drawn, strict=True)}
+    found = []
+    for judge, one in zip(judges, drawn, strict=True):
+        table = {name: as_table(rankings.interval(value)) for name, value in one.items()}
+        found.append({"name": judge.name, "way": judge.way, "measures": table, **differences(judge, taus)})
     return found
+
+
+def differences(judge: Judge, taus: Mapping[tuple[str, State | None], Drawn]) -> dict[str, Any]:
+    """By how much shared weights have a larger tau than the costs, and than the same weights not recalibrated."""
+    if judge.state is None:
+        return {}
+    others = {MACS: taus[MACS, None], PARAMS: taus[PARAMS, None]}
+    others |= {SHARED: taus[SHARED, judge.state]} if judge.way == RECALIBRATED else {}
+    own = taus[judge.name, judge.state]
+    above = {name: as_table(rankings.difference(own, other)) for name, other in others.items()}
+    return {"state": asdict(judge.state), "above": above}
 
 
 def as_table(interval: Interval | None) -> dict[str, Any] | None:
@@ -199,12 +205,12 @@ def checked(found: dict[str, Any], folder: Path) -> dict[str, Any]:
 # --- In words --------------------------------------------------------------------------------------------------------
 
 
-def judge_of(found: dict[str, Any], name: str) -> dict[str, Any] | None:
+def judge_of(found: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     """The judge of a name; of shared weights, in the newest state. None if there is none."""
     return next((one for one in found["judges"] if one["name"] == name), None)
 
 
-def value_words(table: dict[str, Any] | None) -> str:
+def value_words(table: Mapping[str, Any] | None) -> str:
     """0.61 (0.52 to 0.69)."""
     if table is None:
         return "not defined"
@@ -212,7 +218,7 @@ def value_words(table: dict[str, Any] | None) -> str:
     return f"{table['estimate']:.2f}{ends}".replace("-", "−")
 
 
-def headline(found: dict[str, Any]) -> str:
+def headline(found: Mapping[str, Any]) -> str:
     """Whether the shared weights rank better than multiply-adds alone."""
     shared, macs = judge_of(found, SHARED), judge_of(found, MACS)
     assert shared is not None and macs is not None  # every ranking has both
@@ -226,7 +232,7 @@ def headline(found: dict[str, Any]) -> str:
     }[verdict(difference)]
 
 
-def verdict(difference: dict[str, Any]) -> bool | None:
+def verdict(difference: Mapping[str, Any]) -> bool | None:
     """Whether a difference is above zero; None if its interval does not say."""
     low, high = difference["low"], difference["high"]
     if low is None or low <= 0 <= high:
@@ -234,7 +240,7 @@ def verdict(difference: dict[str, Any]) -> bool | None:
     return bool(low > 0)
 
 
-def summary(found: dict[str, Any]) -> list[str]:
+def summary(found: Mapping[str, Any]) -> list[str]:
     """The headline and a line for each judge, the shared weights in the newest state."""
     shared, n = judge_of(found, SHARED), found["samples"]
     assert shared is not None
@@ -248,7 +254,7 @@ def summary(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def signed_words(table: dict[str, Any] | None) -> str:
+def signed_words(table: Mapping[str, Any] | None) -> str:
     """+0.20 (0.05 to 0.35)."""
     sign = "+" if table is not None and table["estimate"] > 0 else ""
     return sign + value_words(table)

@@ -55,7 +55,7 @@ def of_table(word: str, space: SearchSpace) -> Truth:
         raise InputError(f"{path} is a table of the space {table.space.name}; give one of the space {space.name}")
     digest = hashlib.sha256(ordinary_bytes(path)).hexdigest()
     words = f"{table.shown_column} of {Path(path).name}"
-    return Truth(table.shown, words, digest, table.seen, f"{table.seen_column} of {Path(path).name}")
+    return Truth(table.shown, words, digest, table.seen, table.seen_column)
 
 
 def check_space(path: str, space: SearchSpace) -> None:
