@@ -58,6 +58,19 @@ def pytest_unconfigure() -> None:
             os.environ[name] = before
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Contracts of a method in its further ways, on other spaces than its first, run in make test-slow: `make test`
+    tries every way on one space, and one way on every space."""
+    firsts: dict[str, str] = {}
+    for item in items:
+        values = getattr(getattr(item, "callspec", None), "params", {})
+        if {"tried", "way"} <= values.keys():
+            tried, way = values["tried"], values["way"]
+            first = firsts.setdefault(tried.method, tried.space.name)
+            if tried.space.name != first and way is not tried.case.ways[0]:
+                item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def reference() -> Path:
     """The folder with METHODS.md and reference/; skips the test where it is absent."""

@@ -55,6 +55,7 @@ def cut(words: list[str], folder: Path) -> list[str]:
             rest = replaced(rest, flag, value)
         for flag, value in {"--train-cells": "3", "--train-batch-size": "15"}.items():
             rest = replaced(rest, flag, value)
+        rest = [*rest, "--print-config"]  # what it does with its settings is tried in test_compare_on_data.py
     if command == "transfer":
         for flag, value in SMALL.items():
             rest = replaced(rest, flag, value if flag != "--max-images" else "96")

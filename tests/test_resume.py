@@ -154,7 +154,7 @@ def test_stopped_by_a_signal_it_says_how_to_go_on_and_ends_as_if_never_stopped(
     check_same(folder, unstopped["training"])
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", QUICK)
 def test_a_budget_of_steps_ends_in_any_epoch_and_goes_on_exactly(
     tmp_path: Path, unstopped: dict[str, Path], name: str
 ) -> None:
@@ -196,6 +196,7 @@ def test_a_torn_newest_checkpoint_costs_only_time(
     check_same(folder, unstopped["training"])
 
 
+@pytest.mark.slow
 def test_killed_before_its_first_checkpoint_a_run_starts_again(tmp_path: Path, unstopped: dict[str, Path]) -> None:
     folder = tmp_path / "run"
     assert killed(folder, [*COMMANDS["first order"], "--save-every", "1h", "--out", str(folder)], -1, 1.0)

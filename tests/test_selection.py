@@ -247,6 +247,7 @@ def test_stopped_after_every_step_it_ends_as_if_never_stopped(
     assert capsys.readouterr().out.count("already finished") == 2
 
 
+@pytest.mark.slow
 def test_searched_together_and_stopped_it_ends_the_same(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_pages: None
 ) -> None:

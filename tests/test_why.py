@@ -1,5 +1,6 @@
 """`dartboard why`: its changes of a cell enumerated, its scores against the search's own, stopped and gone on with."""
 
+import csv
 import json
 import os
 import shutil
@@ -512,3 +513,28 @@ def test_cells_put_beside_are_drawn_as_such_and_each_kind_is_named_once() -> Non
     assert [(line.name, line.colour) for line in series] == [
         ("random", "--one"), ("_", "--one"), ("given with --beside", "--three"), ("_", "--three"), ("found", "--two")
     ]  # fmt: skip
+
+
+def test_its_page_is_written_again_and_its_main_table_as_csv_and_latex(
+    studied: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, found = studied
+    before = (folder / "why.html").read_text()
+    files = [str(tmp_path / name) for name in ("page.html", "changes.csv", "changes.tex")]
+    assert main(["report", str(folder), "--out", files[0], "--csv", files[1], "--latex", files[2]]) == 0
+    assert capsys.readouterr().out.split() == files
+    assert Path(files[0]).read_text() == before
+    with open(files[1], newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["accuracy"]) for row in rows] == [row["accuracy"] for row in found["ablation"]]
+    assert [int(row["lost_images"]) for row in rows] == [row["lost"] for row in found["ablation"]]
+    assert "removed" in {row["change"] for row in rows} and Path(files[2]).read_text().count("removed") >= 1
+
+
+def test_a_study_that_is_not_finished_has_no_page(
+    studied: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(studied[0], tmp_path / "out")
+    (tmp_path / "out" / "why.json").unlink()
+    assert main(["report", str(tmp_path / "out")]) == 2
+    assert "is not finished; resume it with: dartboard resume" in capsys.readouterr().err

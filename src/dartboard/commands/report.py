@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dartboard.commands import why
 from dartboard.commands.flags import parse
 from dartboard.errors import InputError
 from dartboard.paths import quoted
@@ -27,11 +28,11 @@ class ReportFlags:
     """Write one HTML page over a run, or over several runs side by side."""
 
     runs: tuple[str, ...]
-    """run folders, or the folder of one study, selection, comparison or ranking"""
+    """run folders, or the folder of one study (`transfer`, `why`), selection, comparison or ranking"""
     out: str | None = None
     """The page's file; by default report.html in the run's folder, or in the folder that holds all runs."""
     csv: str | None = None
-    """Also write the page's main table as CSV to this file: epochs, trials, groups of runs, contenders, judges, ..."""
+    """Also write the page's main table as CSV to this file: epochs, trials, groups of runs, judges, changes ..."""
     latex: str | None = None
     """Also write the same table as a LaTeX tabular to this file."""
     gif: bool = False
@@ -48,6 +49,8 @@ def execute(words: list[str]) -> None:
         return write_comparison(Path(flags.runs[0]), flags)
     if len(flags.runs) == 1 and is_study(Path(flags.runs[0])):
         return write_study(Path(flags.runs[0]), flags)
+    if len(flags.runs) == 1 and why.has_study(Path(flags.runs[0])):
+        return write_why(Path(flags.runs[0]), flags)
     if len(flags.runs) == 1 and is_selection(flags.runs[0]):
         return write_selection(Path(flags.runs[0]), flags)
     if len(flags.runs) == 1 and is_ranking(Path(flags.runs[0])):
@@ -98,6 +101,17 @@ def write_selection(folder: Path, flags: ReportFlags) -> None:
     selection = Selection.open(folder)
     page = write(selection, None if flags.out is None else Path(flags.out))
     print_places([page, *write_tables(flags, lambda: sheet_of(selection))])
+
+
+def write_why(folder: Path, flags: ReportFlags) -> None:
+    """The page of a study by `dartboard why`. Raises InputError."""
+    if flags.gif:
+        raise InputError("--gif draws one search; name the search's folder")
+    from dartboard.report.why_page import sheet_of, write
+
+    found, search = why.finished(folder)
+    page = write(found, search, Path(flags.out) if flags.out is not None else folder / why.PAGE)
+    print_places([page, *write_tables(flags, lambda: sheet_of(found))])
 
 
 def write_comparison(folder: Path, flags: ReportFlags) -> None:

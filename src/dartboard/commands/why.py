@@ -87,6 +87,16 @@ def has_study(folder: Path) -> bool:
         return False
 
 
+def finished(out: Path) -> tuple[dict[str, Any], Path]:
+    """The findings of the study in a folder, and the folder of its search. Raises InputError for an unfinished one."""
+    if not (out / NUMBERS).exists():
+        raise InputError(f"the study in {out} is not finished; resume it with: dartboard resume {quoted(out)}")
+    try:
+        return read_json(out / NUMBERS), Path(os.path.normpath(out / read_json(out / SETTINGS)["run"]))
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{out / SETTINGS} is damaged; repeat the `dartboard why` command that started it") from error
+
+
 def start_or_resume(run: Run, config: Config, out: Path, limits: Limits, workers: str | None) -> None:
     """What is left to do of the study in folder `out`. workers: the words of --workers."""
     work.use_threads(run.setup.threads or run.environment.get("threads"))
@@ -218,7 +228,7 @@ def run_study(out: Path, search: "Search", config: Config, limits: Limits, worke
     for line in found["headlines"]:
         print(f"- {line}")
     print(f"numbers: {out / NUMBERS}")
-    print(f"page: {write(found, search.run.folder, out / PAGE)}")
+    print(f"page: {write(read_json(out / NUMBERS), search.run.folder, out / PAGE)}")
 
 
 @lru_cache(maxsize=1)

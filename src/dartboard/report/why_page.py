@@ -12,6 +12,7 @@ from dartboard.report.facts import read_facts
 from dartboard.report.forms import TITLES
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.measures import operations_of
+from dartboard.report.sheets import Column, Sheet
 from dartboard.report.why_training import convergence, gradient
 from dartboard.report.why_words import count_words, edge_words, how_words, interval, p_words, points, tau_words
 from dartboard.spaces import darts
@@ -164,6 +165,23 @@ def change_table(rows: Sequence[Row], caption: str) -> Html:
     ]  # fmt: skip
     what = f"{caption}. Drop in points; lost, gained: images that only the found, only the changed cell has right"
     return table(head, body, caption=f"{what}; p of McNemar's exact test, corrected for all changes (Holm).")
+
+
+def sheet_of(found: Row) -> Sheet:
+    """Every change of the cell, the most harmful first."""
+    columns = (
+        Column("input", "input"), Column("change", "change"), Column("accuracy", "accuracy", words.percent),
+        Column("drop", "drop_accuracy", words.percent), Column("lost", "lost_images"),
+        Column("gained", "gained_images"), Column("p, Holm", "p_holm", p_words),
+    )  # fmt: skip
+    rows = [
+        (
+            str(input_words(row)), str(change_words(row)), row["accuracy"], row["drop"],
+            row["lost"], row["gained"], row["p_holm"],
+        )
+        for row in found["ablation"]
+    ]  # fmt: skip
+    return Sheet(f"Changes of the cell, scored on {found['images']} val images by shared weights", columns, tuple(rows))
 
 
 def trained_changes(found: Row) -> Html | None:
