@@ -8,7 +8,7 @@ from dartboard.commands import work
 from dartboard.commands.flags import resolved
 from dartboard.config import Setup
 from dartboard.devices import free_bytes, in_words, pick_device, resident_bytes
-from dartboard.methods import method_module
+from dartboard.methods import METHODS, method_module
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
 
@@ -84,7 +84,7 @@ def search_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data
 
     space, method = SPACES[header["space"]], method_module(header["method"])
     sizes = {"num_classes": data.num_classes, "image_size": data.image_size, "in_channels": data.channels}
-    cost = count_supernet(space, config.channels, config.cells, **sizes)
+    cost = count_supernet(space, config.channels, config.cells, **sizes, drawn=METHODS[header["method"]].draws)
 
     def begin(config: Any, data: "Data", run: "Run") -> object:
         return method.search(config, space, data, run)

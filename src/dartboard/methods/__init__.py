@@ -19,7 +19,8 @@ class Method:
     search_space.KINDS. by_trials: it scores architectures one by one, and its Config is a search.trials.Settings;
     other methods train a supernet. space: the one it searches if none is given. spoken: what people call it in a
     sentence; empty: by its name. scored_by: what its supernet computes where the validation accuracy is measured, in
-    words. module: the path of its file; empty: of its name in this folder."""
+    words. draws: its steps compute one operation an edge, though it needs mixtures. module: the path of its file;
+    empty: of its name in this folder."""
 
     what: str
     source: str
@@ -28,6 +29,7 @@ class Method:
     space: str = "darts"
     spoken: str = ""
     scored_by: str = "all operations mixed"
+    draws: bool = False
     module: str = ""
 
 
@@ -44,6 +46,7 @@ OURS: dict[str, Method] = {
         needs=frozenset({"mixture"}),
         spoken="GDAS",
         scored_by="cells drawn by alpha, one a batch",
+        draws=True,
     ),
     "random_search": Method(
         "architectures drawn at random, scored by a table, by shared weights or by trainings",

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -79,9 +80,12 @@ def count_supernet(
     num_classes: int = 10,
     image_size: int = 32,
     in_channels: int = 3,
+    *,
+    drawn: bool = False,
 ) -> Cost:
     """Counts of the supernet of a space, every edge computing every operation once, as in the paper.
 
+    drawn: every edge computes one operation, as in GDAS: of middling size, the first that the seed 0 draws.
     Raises InputError for a space whose supernet computes one path at a time.
     """
     if "mixture" not in space.kinds:
@@ -91,8 +95,13 @@ def count_supernet(
         module = networks.module(space.family).Supernet(
             channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels, operations=operations
         )
-    mixture = {kind: torch.zeros(shape) for kind, shape in module.choice_shapes().items()}
-    return count_module(module, image_size, in_channels, mixture)
+    rng = Random(0)
+    choice = (
+        {kind: [rng.choice(row) for row in rows] for kind, rows in operations.items()}
+        if drawn
+        else {kind: torch.zeros(shape) for kind, shape in module.choice_shapes().items()}
+    )
+    return count_module(module, image_size, in_channels, choice)
 
 
 def count_module(module: nn.Module, image_size: int, in_channels: int = 3, *inputs: object) -> Cost:
