@@ -1,8 +1,10 @@
 """The equations of GDAS, what of the supernet a draw computes, and the steps of its search."""
 
 import math
+import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,13 +17,15 @@ from torch.nn import functional as F
 
 import tiny
 from dartboard import networks, spaces
+from dartboard.commands.dryrun import search_job
 from dartboard.config import Setup
 from dartboard.errors import CannotContinueError, InputError
-from dartboard.methods import gdas
+from dartboard.methods import check_pair, darts, gdas
 from dartboard.networks import nasbench201
 from dartboard.networks.mixed_cell import MixedOperation
 from dartboard.networks.rows import BARE
-from dartboard.report import write_report
+from dartboard.report.facts import read_facts
+from dartboard.report.search_page import answer_tiles, search_curves
 from dartboard.runs.run import Run
 from dartboard.scoring.cost import count_module
 from dartboard.search import relaxation
@@ -29,6 +33,9 @@ from dartboard.spaces.families import FAMILIES
 from dartboard.tasks import task_of
 from dartboard.tasks.task import Batch
 from dartboard.training import loop
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+import gdas_bias
 
 FAMILY_NAMES = ["darts", "nasbench201"]
 UNDRAWN: tuple[gdas.Undrawn, ...] = ("scalars", "none")
@@ -88,6 +95,11 @@ def test_the_temperature_falls_linearly_and_goes_on_where_a_schedule_goes_on() -
     assert later == pytest.approx(0.1)
     with pytest.raises(InputError, match="--tau-min 2 is above --tau-max 1"):
         gdas.Config(tau_max=1.0, tau_min=2.0)
+
+
+def test_a_space_whose_supernet_mixes_nothing_is_refused_in_one_line() -> None:
+    with pytest.raises(InputError, match=r"gdas needs a supernet that computes a mixture.*give darts, .*nasbench201"):
+        check_pair("gdas", "nasbenchmacro")
 
 
 # --- The authors' numbers --------------------------------------------------------------------------------------------
@@ -244,6 +256,43 @@ def test_a_draw_costs_the_multiply_adds_of_the_cell_that_was_drawn(global_rng: N
     assert count_module(supernet, 8, 3, choice).macs == count_module(network, 8, 3).macs
 
 
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_a_dry_run_counts_one_operation_an_edge(name: str) -> None:
+    data, setup = tiny.digits(), Setup(device="cpu")
+    costs = [
+        search_job({"method": method, "space": name}, setup, module.Config(channels=2, cells=3), data).cost
+        for method, module in (("gdas", gdas), ("darts", darts))
+    ]
+    assert costs[0].params == costs[1].params
+    assert costs[0].macs < 0.7 * costs[1].macs
+    assert costs[0].map_values < 0.5 * costs[1].map_values
+
+
+# --- The measured bias -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("global_rng")
+def test_the_bias_is_measured_against_the_exact_gradient_of_the_expected_loss() -> None:
+    with torch.random.fork_rng():
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        toy, alpha = gdas_bias.Toy(), torch.randn(2, 4).requires_grad_()
+        truth = gdas_bias.exact(toy, alpha)
+        torch.set_default_dtype(before)
+    # The same by another identity: the sum of p * loss * grad log p over all architectures.
+    found = torch.zeros_like(truth)
+    for places in product(range(4), repeat=2):
+        log_p = alpha.log_softmax(-1).gather(-1, torch.tensor(places)[:, None]).sum()
+        (score,) = torch.autograd.grad(log_p, alpha)
+        found += log_p.exp().detach() * gdas_bias.loss_of(toy, *places) * score
+    assert torch.allclose(found, truth, atol=1e-12)
+    mean = torch.stack([truth + 1.0, truth - 1.0])  # no bias, and a spread of sqrt(2 * 8) around the mean
+    bias, error, cosine, length, spread = map(float, gdas_bias.line("x", "1", mean, truth).strip("| ").split(" | ")[2:])
+    assert (bias, cosine, length) == (0.0, 1.0, 1.0)
+    assert spread == pytest.approx(4 / float(truth.norm()), rel=0.01)
+    assert error == pytest.approx(spread / 2**0.5, rel=0.01)
+
+
 # --- The steps -------------------------------------------------------------------------------------------------------
 
 
@@ -314,7 +363,6 @@ def test_the_page_says_what_scored_the_supernet_and_draws_the_temperature(tmp_pa
     config = gdas.Config(**{**tiny.SEARCH, "epochs": 2})
     with Run.create(tmp_path / "run", config, setup=Setup(device="cpu"), method="gdas", space="nasbench201") as run:
         gdas.search(config, spaces.SPACES["nasbench201"], tiny.digits(), run)
-    page = write_report([tmp_path / "run"], tmp_path / "page.html").read_text()
-    assert "cells drawn by alpha, one a batch" in page
-    assert "all operations mixed" not in page
-    assert "Temperature over epochs: tau from 10 to 0.1" in page
+    facts = read_facts(tmp_path / "run")
+    assert answer_tiles(facts)[0][2] == "cells drawn by alpha, one a batch; chance 10 %"
+    assert any("Temperature over epochs: tau from 10 to 0.1" in picture for picture in search_curves(facts))

@@ -87,8 +87,11 @@ def search_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data
 
     space, method = SPACES[header["space"]], method_module(header["method"])
     sizes = {"num_classes": data.num_classes, "image_size": data.image_size, "in_channels": data.channels}
-    counted = count_supernet if "mixture" in METHODS[header["method"]].needs else count_path
-    cost = counted(space, config.channels, config.cells, **sizes)
+    of = METHODS[header["method"]]
+    if "mixture" in of.needs:
+        cost = count_supernet(space, config.channels, config.cells, **sizes, drawn=of.draws)
+    else:
+        cost = count_path(space, config.channels, config.cells, **sizes)
 
     def begin(config: Any, data: "Data", run: "Run") -> object:
         return method.search(config, space, data, run)

@@ -19,8 +19,9 @@ class Method:
     search_space.KINDS. by_trials: it scores architectures one by one, and its Config is a search.trials.Settings;
     other methods train a supernet. space: the one it searches if none is given. spoken: what people call it in a
     sentence; empty: by its name. scored_by: what its supernet computes where the validation accuracy is measured, in
-    words. module: the path of its file; empty: of its name in this folder. limits: it trains a supernet and holds
-    candidates to --limit; its file has `check`, which refuses a limit that nothing is within."""
+    words. draws: its steps compute one operation an edge, though it needs mixtures. module: the path of its file;
+    empty: of its name in this folder. limits: it trains a supernet and holds candidates to --limit; its file has
+    `check`, which refuses a limit that nothing is within."""
 
     what: str
     source: str
@@ -29,6 +30,7 @@ class Method:
     space: str = "darts"
     spoken: str = ""
     scored_by: str = "all operations mixed"
+    draws: bool = False
     module: str = ""
     limits: bool = False
 
@@ -46,6 +48,7 @@ OURS: dict[str, Method] = {
         needs=frozenset({"mixture"}),
         spoken="GDAS",
         scored_by="cells drawn by alpha, one a batch",
+        draws=True,
     ),
     "random_search": Method(
         "architectures drawn at random, scored by a table, by shared weights or by trainings",

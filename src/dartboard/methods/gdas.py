@@ -14,7 +14,7 @@ The search, as `search` runs it:
 Symbols: alpha, logits of the operations of each edge, one table for all cells of a kind; w, weights of the supernet;
 tau, the temperature; E, exponential noise, so that -log E is Gumbel noise; h, the hard weights of a draw.
 
-Departures from the paper's text, as in the authors' later code (AutoDL-Projects), each with a field to undo it:
+Departures from the paper, as in the authors' code for NAS-Bench-201 (AutoDL-Projects), each with a field to undo it:
     1. the operations that are not drawn enter as bare numbers of value 0; the paper
        computes and adds the drawn one only                                       (undrawn; --preset paper)
     2. batches of 64; the code has 256 for the paper's own space                  (batch_size; --preset paper)
@@ -60,10 +60,10 @@ Drawn = dict[str, list[Row]]  # by kind of cell, of each edge: {the drawn operat
 @dataclass(frozen=True)
 class Config(relaxation.Settings):
     """Settings of a GDAS search. Defaults: the authors' code on NAS-Bench-201 (AutoDL-Projects, exps/algos/GDAS.py with
-    configs/nas-benchmark/algos/GDAS.config; the benchmark's paper). 8 cells are the paper's two a stage (N = 2)."""
+    configs/nas-benchmark/algos/GDAS.config); 8 cells, as for DARTS (that code: 17 there, 6 for the paper's space)."""
 
     epochs: int = 250
-    """passes over the training split (paper of NAS-Bench-201, section 5)"""
+    """passes over the training split (GDAS-NASNet-CIFAR.config: epochs)"""
     weight_decay: float = 5e-4
     """weight decay of the weights (GDAS.config: decay)"""
     nesterov: bool = True
@@ -170,7 +170,8 @@ def hard_sample(alpha: Tensor, tau: float, generator: torch.Generator) -> Tensor
         soft = soft_sample(alpha, noise, tau)
         if bool((noise.log().isfinite() & soft.isfinite()).all()):
             return straight_through(soft)
-    raise CannotContinueError(f"no draw at tau {tau:.3g} is finite; start a new run with a smaller --alpha-lr")
+    fault = f"alpha gives no finite draw at tau {tau:.3g}; the last checkpoint is intact"
+    raise CannotContinueError(f"{fault}; start a new run with a smaller --alpha-lr or --lr")
 
 
 MOST_DRAWS = 100
@@ -178,7 +179,8 @@ MOST_DRAWS = 100
 
 def exponential(like: Tensor, generator: torch.Generator) -> Tensor:
     """E, drawn in double on the CPU, so that every device and number format draws the same."""
-    return torch.empty(like.shape, dtype=torch.float64).exponential_(generator=generator).to(like)
+    noise = torch.empty(like.shape, dtype=torch.float64).exponential_(generator=generator)
+    return noise.to(like.dtype).to(like.device)
 
 
 def rows(hard: Tensor, operations: Sequence[Sequence[str]], undrawn: Undrawn) -> list[Row]:
@@ -189,10 +191,8 @@ def rows(hard: Tensor, operations: Sequence[Sequence[str]], undrawn: Undrawn) ->
     index = hard.argmax(dim=-1, keepdim=True)
     drawn, others = hard.gather(-1, index).squeeze(-1), hard.scatter(-1, index, 0.0).sum(dim=-1)
     names = [own[number] for own, number in zip(operations, index.squeeze(-1).tolist(), strict=True)]
-    found: list[Row] = []
-    for name, weight, bare in zip(names, drawn, others, strict=True):
-        found.append({name: weight, BARE: bare} if undrawn == "scalars" else {name: weight})
-    return found
+    each = zip(names, drawn, others, strict=True)
+    return [{name: weight, **({BARE: bare} if undrawn == "scalars" else {})} for name, weight, bare in each]
 
 
 # --- The steps of the loop -----------------------------------------------------------------------------------------

@@ -80,16 +80,24 @@ def count_supernet(
     num_classes: int = 10,
     image_size: int = 32,
     in_channels: int = 3,
+    *,
+    drawn: bool = False,
 ) -> Cost:
     """Counts of the supernet of a space, every edge computing every operation once, as in the paper.
 
+    drawn: every edge computes one operation, as in GDAS: of middling size, the first that the seed 0 draws.
     Raises InputError for a space whose supernet computes one path at a time.
     """
     if "mixture" not in space.kinds:
         raise InputError(f"the supernet of {space.name} computes one path at a time; count an architecture of it")
     module = shape_of_supernet(space, channels, cells, num_classes, in_channels)
-    mixture = {kind: torch.zeros(shape) for kind, shape in module.choice_shapes().items()}
-    return count_module(module, image_size, in_channels, mixture)
+    rng = Random(0)
+    choice = (
+        {kind: [rng.choice(row) for row in rows] for kind, rows in FAMILIES[space.family].mixed(space).items()}
+        if drawn
+        else {kind: torch.zeros(shape) for kind, shape in module.choice_shapes().items()}
+    )
+    return count_module(module, image_size, in_channels, choice)
 
 
 def count_path(
