@@ -29,7 +29,7 @@ from dartboard.runs.run import Run
 from dartboard.scoring.cost import count
 from dartboard.scoring.evaluate import recalibrated_score, shared_weights_score
 from dartboard.search import trials
-from dartboard.spaces import SPACES
+from dartboard.spaces import SPACES, nasbenchmacro
 from dartboard.studies import rank, rank_folder, rank_results, rank_truth
 from dartboard.studies.pieces import PIECES, Pieces
 
@@ -162,7 +162,7 @@ def test_what_was_trained_is_a_truth_too_without_a_ceiling(place: Path) -> None:
         assert row["truth"] == pytest.approx(np.mean([line["score"] for line in same]))
         assert (row["params"], row["macs"]) == (same[0]["params"], same[0]["macs"])
     assert "ceiling" not in [judge["name"] for judge in found["judges"]]
-    assert "after a training of 1 epochs" in found["source"]["words"]
+    assert found["source"]["words"] == "val accuracy after trainings of 1 epoch, of trials"
 
 
 def test_weights_that_a_search_keeps_are_judged_over_its_epochs(
@@ -181,6 +181,28 @@ def test_weights_that_a_search_keeps_are_judged_over_its_epochs(
     whole = checkpoint.read_checkpoint(out / "checkpoint" / "step-000000008")
     assert kept is not None and whole is not None and all(whole.tensors[k].equal(v) for k, v in kept.tensors.items())
     assert {name.split("/")[0] for name in kept.tensors} == {"supernet"}
+
+
+def test_a_search_by_single_paths_is_judged_alike(small: pytest.MonkeyPatch, made: Path, tmp_path: Path) -> None:
+    out, own = tmp_path / "paths", ["--candidates", "3", "--round", "3", "--batches", "1", "--finalists", "1"]
+    words = ["search", "random_search_ws", "--space", "nasbench201", *DATA, *SIZES, *own, "--keep-every", "1"]
+    assert main([*words, "--out", str(out)]) == 0
+    assert main(["rank", str(out), "--truth", str(made / "table.csv"), "--samples", "6", "--recalibrate", "20"]) == 0
+    found = found_in(out / "rank")
+    assert [one["state"]["epoch"] for one in found["judges"] if one["name"] == "shared weights"] == [2, 1]
+    assert all(row["score_recalibrated"] is not None for row in found["rows"])
+
+
+def test_of_two_seeds_one_is_the_truth_and_the_other_the_ceiling(tmp_path: Path) -> None:
+    space, rng = SPACES["nasbenchmacro"], Random(0)
+    rows = [(nasbenchmacro.to_code(one), rng.randrange(80, 95), rng.randrange(80, 95)) for one in space.enumerate()]
+    with open(tmp_path / "macro.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("arch", "test_seed0", "test_seed1"), *rows])
+    truth = rank_truth.of_table(str(tmp_path / "macro.csv"), space)
+    assert (truth.words, truth.ceiling) == ("test_seed1 of macro.csv", "test_seed0")
+    code, first, second = rows[100]
+    cell = nasbenchmacro.from_code(code)
+    assert (truth.second[cell], truth.values[cell]) == (first / 100, second / 100)
 
 
 def test_samples_are_uniform_distinct_and_those_of_the_seed(made: Path) -> None:

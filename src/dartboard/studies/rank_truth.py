@@ -87,11 +87,17 @@ def of_trials(folder: str, space: SearchSpace) -> Truth:
         if "params" in line and "macs" in line:
             costs[architecture] = (int(line["params"]), int(line["macs"]))
     values = {architecture: fmean(scores) for architecture, scores in found.items()}
-    epochs = run.settings.get("epochs")
-    words = f"val accuracy after a training of {epochs} epochs each, of {Path(folder).name}"
+    epochs = run.settings["epochs"]
+    trained = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+    words = f"val accuracy after trainings of {trained}, of {Path(folder).name}"
     digest = hashlib.sha256(json.dumps([[str(one), value] for one, value in values.items()]).encode()).hexdigest()
-    drawn = f"the trials of {run.method}, as it chose them" if run.method != "random_search" else ""
-    return Truth(values, words, digest, costs=costs, drawn=drawn)
+    return Truth(values, words, digest, costs=costs, drawn=drawn_by(run))
+
+
+def drawn_by(run: Run) -> str:
+    """How the trials of a run were chosen, in words; empty if they were drawn uniformly."""
+    limit = f" within {run.settings['limit']}" if run.settings.get("limit") else ""
+    return f"trials of {run.method}{limit}, as it chose them" if limit or run.method != "random_search" else ""
 
 
 def trained_trials(folder: str, space: SearchSpace) -> Run:

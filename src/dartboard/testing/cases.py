@@ -12,6 +12,7 @@ from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.testing import tiny
 
 Settings = Mapping[str, Any]
+SHOWN = ("keep_every",)  # settings of every supernet, in no case: dartboard's own tests show what they change
 ELSEWHERE = "dartboard's own tests"  # where it is shown what a setting does that all methods by trials have
 
 

@@ -20,7 +20,7 @@ from dartboard.methods import METHODS, method_module
 from dartboard.runs.run import Run
 from dartboard.spaces.search_space import SearchSpace
 from dartboard.testing import tiny
-from dartboard.testing.cases import ELSEWHERE, Enrolled, MethodCase, Planted, Row, Way, each
+from dartboard.testing.cases import ELSEWHERE, SHOWN, Enrolled, MethodCase, Planted, Row, Way, each
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,13 @@ def stopped_ways(enrolled: Enrolled) -> list[Row]:
 
 
 def settings(enrolled: Enrolled) -> list[Row]:
-    found = [(tried, field.name) for tried in firsts(enrolled) for field in fields(tried.module.Config)]
+    found = [(tried, name) for tried in firsts(enrolled) for name in settings_of(tried.module)]
     return [pytest.param(tried, name, id=f"{tried.method}-{name}") for tried, name in found]
+
+
+def settings_of(module: ModuleType) -> list[str]:
+    """The settings of a method that its case must show."""
+    return [field.name for field in fields(module.Config) if field.name not in SHOWN]
 
 
 def toys(enrolled: Enrolled) -> list[Row]:
@@ -139,7 +144,7 @@ def assert_same(one: tuple[Any, Any, dict[str, Tensor]], other: tuple[Any, Any, 
 def test_the_case_of_a_method_fits_it(tried: Tried) -> None:
     case = tried.case
     assert case.ways and case.planted
-    assert case.changes.keys() | case.elsewhere.keys() == {field.name for field in fields(tried.module.Config)}
+    assert case.changes.keys() | case.elsewhere.keys() == set(settings_of(tried.module))
     assert not case.changes.keys() & case.elsewhere.keys()
 
 

@@ -71,5 +71,4 @@ CASE = MethodCase(
         "supernet": ("plain", {}),
         "channels_last": (False, {}),
     },
-    elsewhere={"keep_every": "test_rank.py::test_weights_that_a_search_keeps_are_judged_over_its_epochs"},
 )

@@ -32,5 +32,4 @@ CASE = MethodCase(
         "finalists": (1, {}),
         "recalibrate": (20, {}),
     },
-    elsewhere={"keep_every": "test_rank.py::test_weights_that_a_search_keeps_are_judged_over_its_epochs"},
 )  # fmt: skip
