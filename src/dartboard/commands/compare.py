@@ -22,6 +22,7 @@ from dartboard.runs.run import CONFIG
 from dartboard.runs.workers import check_there, check_workers
 from dartboard.studies.budgets import counted
 from dartboard.studies.comparison_folder import ComparisonFolder, is_comparison, locked
+from dartboard.studies.folders import is_several
 
 if TYPE_CHECKING:
     from dartboard.studies.contenders import Comparison
@@ -149,8 +150,6 @@ def compare_existing(flags: CompareFlags, words: Sequence[str]) -> None:
 
 def refuse_taken(out: Path) -> None:
     """Raises InputError for a folder that has a page of its own: that of a run, a study, a selection, a comparison."""
-    from dartboard.commands.resume import is_several
-
     if (out / CONFIG).is_file() or is_several(out):
         raise InputError(f"{out} is the folder of a run or a study, which has a page; give another folder with --out")
 

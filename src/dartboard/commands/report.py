@@ -15,6 +15,7 @@ from dartboard.runs.run import Run
 from dartboard.runs.targets import is_standard_output, write_target
 from dartboard.studies import comparison_file, comparison_folder
 from dartboard.studies.comparison_file import is_comparison
+from dartboard.studies.folders import is_why
 from dartboard.studies.rank_folder import is_ranking
 from dartboard.studies.selection import Selection, is_selection
 from dartboard.studies.study import Study, is_study
@@ -49,7 +50,7 @@ def execute(words: list[str]) -> None:
         return write_comparison(Path(flags.runs[0]), flags)
     if len(flags.runs) == 1 and is_study(Path(flags.runs[0])):
         return write_study(Path(flags.runs[0]), flags)
-    if len(flags.runs) == 1 and why.has_study(Path(flags.runs[0])):
+    if len(flags.runs) == 1 and is_why(Path(flags.runs[0])):
         return write_why(Path(flags.runs[0]), flags)
     if len(flags.runs) == 1 and is_selection(flags.runs[0]):
         return write_selection(Path(flags.runs[0]), flags)

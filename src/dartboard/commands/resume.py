@@ -14,6 +14,7 @@ from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
 from dartboard.runs.workers import check_workers
 from dartboard.studies.comparison_folder import is_comparison
+from dartboard.studies.folders import is_several, is_why
 from dartboard.studies.rank_folder import is_ranking
 from dartboard.studies.selection import is_selection
 from dartboard.studies.study import is_study
@@ -57,7 +58,7 @@ def execute(words: list[str]) -> None:
         from dartboard.commands import select
 
         return select.resume(Path(flags.run), limits, flags.workers)
-    if why.has_study(Path(flags.run)):
+    if is_why(Path(flags.run)):
         return why.resume(Path(flags.run), limits, flags.workers)
     if is_comparison(Path(flags.run)):
         from dartboard.commands import compare
@@ -80,11 +81,6 @@ def rest_of(folder: str, limits: Limits) -> None:
     with Run.open(Path(folder), write=True) as run:
         run.limits = limits
         resume_run(run)
-
-
-def is_several(folder: Path) -> bool:
-    """Whether a folder holds a study, a selection, a comparison or a ranking, which are no single run."""
-    return any(is_one(folder) for is_one in (is_study, is_selection, why.has_study, is_comparison, is_ranking))
 
 
 def resume_run(run: Run) -> None:

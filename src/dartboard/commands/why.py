@@ -23,15 +23,16 @@ from dartboard.runs.held_settings import DIGEST, digest
 from dartboard.runs.json_files import as_json, read_json
 from dartboard.runs.limits import Limits, Terminated, limits_of
 from dartboard.runs.locks import take_lock
-from dartboard.runs.run import CHECKPOINTS, CONFIG, Run
+from dartboard.runs.run import CHECKPOINTS, Run
 from dartboard.runs.workers import check_there, check_workers
 from dartboard.spaces import SPACES
+from dartboard.studies.folders import WHY_SETTINGS
 from dartboard.studies.questions import Config
 
 if TYPE_CHECKING:
     from dartboard.studies.subject import Search
 
-SETTINGS, NUMBERS, PAGE = "settings.json", "why.json", "why.html"
+SETTINGS, NUMBERS, PAGE = WHY_SETTINGS, "why.json", "why.html"
 MISSING = "name a search's run folder: dartboard why runs/darts-digits-s0"
 
 
@@ -68,7 +69,7 @@ def execute(words: list[str]) -> None:
 
 
 def resume(out: Path, limits: Limits, workers: str | None = None) -> None:
-    """Resumes the study in a folder for which `has_study` is true. Raises as `execute` does."""
+    """Resumes the study in a folder for which `is_why` is true. Raises as `execute` does."""
     known = read_json(out / SETTINGS)
     check_settings(out, known)
     try:
@@ -77,14 +78,6 @@ def resume(out: Path, limits: Limits, workers: str | None = None) -> None:
     except (KeyError, TypeError) as error:
         raise InputError(f"{out / SETTINGS} is damaged; repeat the `dartboard why` command that started it") from error
     start_or_resume(run, config, out, limits, workers)
-
-
-def has_study(folder: Path) -> bool:
-    """Whether a folder holds the study of a search."""
-    try:
-        return (folder / SETTINGS).is_file() and not (folder / CONFIG).exists()
-    except (OSError, ValueError):
-        return False
 
 
 def finished(out: Path) -> tuple[dict[str, Any], Path]:

@@ -20,6 +20,7 @@ from dartboard.runs.run import Run
 from dartboard.runs.streams import stream_seed
 from dartboard.scoring import tables
 from dartboard.spaces.search_space import Architecture, SearchSpace
+from dartboard.studies.comparison_folder import BASELINE
 
 SAMPLES = 200  # architectures that are compared, where no number is given and there are as many
 LEAST = 3  # fewer have no order to speak of
@@ -97,7 +98,7 @@ def of_trials(folder: str, space: SearchSpace) -> Truth:
 def drawn_by(run: Run) -> str:
     """How the trials of a run were chosen, in words; empty if they were drawn uniformly."""
     limit = f" within {run.settings['limit']}" if run.settings.get("limit") else ""
-    return f"trials of {run.method}{limit}, as it chose them" if limit or run.method != "random_search" else ""
+    return f"trials of {run.method}{limit}, as it chose them" if limit or run.method != BASELINE else ""
 
 
 def trained_trials(folder: str, space: SearchSpace) -> Run:
