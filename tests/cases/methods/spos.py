@@ -11,10 +11,7 @@ EVOLUTION = {"population": 3, "generations": 2, "kept": 2, "mutations": 1, "cros
 
 CASE = MethodCase(
     settings={**path_settings.BASE, **EVOLUTION, "recalibrate": 20, "mutation_chance": 0.5},
-    ways=(
-        Way("uniform", stops=((1,), (6, 4))),
-        Way("band", {"band": "0-1G", "bins": 1, "limit": "macs<=1G"}, stops=((6,),)),
-    ),
+    ways=(Way("band", {"band": "0-1G", "bins": 1, "limit": "macs<=1G"}, stops=((3, 3, 4),)),),
     planted=(
         Planted(
             "evolution", nasbench201.SPACE, BEST, trial_settings.matches, places=6, at_least=5,
@@ -27,15 +24,15 @@ CASE = MethodCase(
     changes={
         **path_settings.CHANGES,
         "label_smoothing": (0.1, {}),
-        "band": ("22k-27k", {}),
-        "bins": (1, {"band": "22k-27k"}),
+        "band": ("28k-35k", {}),
+        "bins": (1, {"band": "28k-35k"}),
         "population": (4, {}),
         "generations": (3, {}),
         "kept": (1, {}),
         "mutations": (2, {}),
         "mutation_chance": (0.9, {}),
         "crossovers": (0, {}),
-        "limit": ("macs<=25k", {}),
+        "limit": ("macs<=31k", {}),
         "recalibrate": (5, {}),
         "val_images": (20, {}),
     },
