@@ -126,7 +126,7 @@ def test_trials_by_three_workers_of_which_one_is_killed_are_those_of_one_process
 def test_a_search_by_trials_stopped_with_workers_is_resumed_without_and_with_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["search", "random_search", *TINY, "--epochs", "25", "--trials", "3", "--out"]
+    words = ["search", "random_search", *TINY, "--epochs", "80", "--trials", "3", "--out"]
     assert main([*words, str(tmp_path / "whole")]) == 0
     assert main([*words, str(tmp_path / "cut"), "--workers", "2", "--until", "8s"]) == 0
     assert f"stopped by time limit, saved; resume with: dartboard resume {tmp_path}/cut" in capsys.readouterr().err
