@@ -125,6 +125,21 @@ def test_steps_are_those_of_all_trainings_and_alpha_is_counted(tmp_path: Path) -
     assert None not in (by_darts.result, by_random.result, largest.result)
 
 
+def test_supernets_of_single_paths_are_compared_by_steps_and_candidates_are_held_to_the_limit(tmp_path: Path) -> None:
+    """An epoch is two steps of the weights; what is scored after it is no step."""
+    (tmp_path / "ws.toml").write_text("candidates = 2\nbatches = 1\n")
+    (tmp_path / "spos.toml").write_text("population = 2\ngenerations = 1\n")
+    files = f"random_search_ws={tmp_path / 'ws.toml'},spos={tmp_path / 'spos.toml'}"
+    given = words(tmp_path / "out", "5steps", "--config", files, methods="random_search_ws,spos")
+    assert main(given) == 0
+    by_label = {contender.label: contender.repetitions[0] for contender in found(tmp_path / "out").contenders}
+    for method in ("random_search_ws", "spos"):
+        assert Run.open(tmp_path / f"out/runs/{method}-s0").settings["epochs"] == 2
+        assert by_label[method].cost == 4.0 and by_label[method].result is not None
+    limited = words(tmp_path / "limited", "5steps", "--limit", "macs<=1M", methods="spos")
+    assert main([*limited, "--print-config"]) == 0
+
+
 def test_a_comparison_that_was_stopped_anywhere_ends_as_one_that_was_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,7 @@
 """What training by single paths has in common, recalibrated scores, and random search with weight sharing."""
 
+import re
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,17 +14,24 @@ import path_settings
 import tiny
 from dartboard import spaces
 from dartboard.cli import main
+from dartboard.commands import compare_budgets, dryrun
 from dartboard.config import Setup
+from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import method_module, random_search_ws
+from dartboard.report import write_report
+from dartboard.report.words import percent
 from dartboard.runs.run import Run
+from dartboard.scoring.cost import count_path
 from dartboard.scoring.evaluate import calibration_index, recalibrated_score, shared_weights_score
-from dartboard.scoring.scorers import by_shared_weights
+from dartboard.scoring.scorers import Score, by_shared_weights
 from dartboard.search import paths, supernets
+from dartboard.search.proposals import Trial
 from dartboard.search.trials import stream, supernet_of
 from dartboard.spaces.search_space import SearchSpace
+from dartboard.studies.budgets import parse_size
 from dartboard.tasks import task_of
 from dartboard.tasks.task import Batch
-from dartboard.training import loop
+from dartboard.training import dry_run, loop
 
 SPACES = {"darts": tiny.FEW, **{name: spaces.SPACES[name] for name in ("nasbench201", "nasbenchmacro")}}
 SMALL: dict[str, Any] = {**path_settings.BASE, "candidates": 5, "round": 3, "batches": 1, "finalists": 2}
@@ -145,9 +154,6 @@ def test_a_round_is_scored_on_the_same_batches_and_its_best_on_all_of_val(tmp_pa
 
 
 def test_the_best_are_different_architectures_and_of_equal_scores_the_earliest() -> None:
-    from dartboard.scoring.scorers import Score
-    from dartboard.search.proposals import Trial
-
     one, other, third = (tiny.FEW.sample(Random(seed)) for seed in range(3))
     trials = [Trial(0, one, Score(0.5)), Trial(1, other, Score(0.7)), Trial(2, other, Score(0.7)),
               Trial(3, third, Score(0.5))]  # fmt: skip
@@ -185,3 +191,66 @@ def test_the_preset_paper_is_the_papers_best_setting() -> None:
     assert (config.channels, config.candidates) == (24, 5000)
     one = random_search_ws.Config()
     assert (one.epochs, one.batch_size, one.grad_clip, one.channels) == (50, 64, 5.0, 16)
+
+
+# --- What people see --------------------------------------------------------------------------------------------------
+
+
+def page_of(folder: Path) -> str:
+    """The text of the page, without its tags."""
+    return re.sub(r"<[^>]+>", " ", write_report([folder]).read_text())
+
+
+def test_the_page_has_the_number_that_was_selected_by_and_the_training_of_the_weights(tmp_path: Path) -> None:
+    found(tmp_path / "run")
+    text, last = page_of(tmp_path / "run"), Run.open(tmp_path / "run").metrics()[-1]
+    assert f"The best of 5 architectures: {percent(last['score'], 32)}" in text
+    assert "shared weights, all of val; statistics of each batch" in text
+    assert "A supernet was trained for 1 epoch, one path a minibatch." in text
+    for words in ("The trials", "Scored again", "The supernet", "Learning rate of the weights", "one path, validation"):
+        assert words in text
+
+
+def test_the_page_of_a_search_that_stopped_while_its_weights_were_trained_says_so(tmp_path: Path) -> None:
+    config = config_for(tiny.FEW, epochs=2)
+    setup = Setup(device="cpu", budget="3steps")
+    with (
+        pytest.raises(InterruptedRunError),
+        Run.create(tmp_path / "run", config, setup=setup, method="random_search_ws") as run,
+    ):
+        random_search_ws.search(config, tiny.FEW, tiny.digits(), run)
+    text = page_of(tmp_path / "run")
+    assert "A supernet of single paths, after 1 epoch" in text and "No architecture was scored yet." in text
+    assert "dartboard resume" in text and "The supernet" in text and "cut out" not in text
+
+
+def test_what_is_scored_after_the_last_epoch_is_part_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """224 images at 0.01 s: ten candidates on a batch of 16, and two of them on all 32."""
+    config, data = config_for(tiny.FEW, candidates=10, round=10, finalists=2), tiny.digits()
+    header = {"command": "search", "method": "random_search_ws", "space": "darts"}
+    job = dryrun.search_job(header, Setup(device="cpu"), config, data)
+    seconds = dry_run.Seconds(begin=0.0, steps=(0.5, 0.5), score=0.32, scored=32, save=0.0)
+    assert dryrun.after_s(job, seconds) == pytest.approx(2.24)
+    assert dryrun.total_s(job, seconds, 2) == pytest.approx(2 * 0.5 + 0.32 + 2.24)
+    monkeypatch.setattr(dry_run, "measure_steps", lambda job, batch_size, *more: (seconds, 0))
+    settings = {name: value for name, value in vars(config).items() if value is not None}
+    sized = partial(compare_budgets.sized, method="random_search_ws", space="darts", settings=settings,
+                    setup=Setup(device="cpu"), data=data, known=None)  # fmt: skip
+    assert sized(parse_size("6s"))["epochs"] == 2  # (6 - 2.24) / 1.32
+    with pytest.raises(InputError, match="smaller than one epoch of random_search_ws, which takes about 4 s"):
+        sized(parse_size("3s"))
+
+
+def test_a_dry_run_counts_all_weights_and_the_multiply_adds_of_a_path() -> None:
+    for name, space in SPACES.items():
+        cost = count_path(space, 2, tiny.fixed(name).get("cells", 3), 10, 8, tiny.digits().channels)
+        assert cost.params == sum(one.numel() for one in tiny.supernet(space).parameters())
+        path = paths.counting(config_for(space), tiny.digits())(space.sample(Random(0)))
+        assert cost.macs == path.macs and cost.params > path.params
+
+
+def test_transfer_refuses_to_carry_alphas_of_single_paths(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["transfer", "--a", "digits", "--b", "digits-inverted", "--method", "random_search_ws"]
+    assert main([*words, "--out", str(tmp_path / "study")]) == 2
+    assert "--carry is 'weights,alphas'; give weights" in capsys.readouterr().err
+    assert not (tmp_path / "study").exists()

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from dartboard.commands import work
@@ -62,6 +63,8 @@ def check_search(header: Mapping[str, str], setup: Setup, config: Any, data: "Da
     from dartboard.training.dry_run import check_memory, check_weights, is_tiny
 
     networks.module(SPACES[header["space"]].family)
+    if METHODS[header["method"]].limits:
+        method_module(header["method"]).check(config, SPACES[header["space"]], data, Random(0))
     given = min(len(data.train), len(data.val))  # a batch larger than that is refused by the search itself
     if config.batch_size <= given and not is_tiny(setup, config, data, at_once):
         job = search_job(header, setup, config, data, at_once)

@@ -23,11 +23,11 @@ from dartboard.config import (
 )
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, InterruptedRunError, TakenError, unknown
-from dartboard.methods import METHODS, check_pair
+from dartboard.methods import METHODS, check_pair, method_module
 from dartboard.runs.limits import Limits, catching_signals, limits_of
 from dartboard.runs.workers import check_there, check_workers
 from dartboard.spaces import SPACES
-from dartboard.studies.protocol import SIDES, Protocol, Side, drawn, parse_proxies
+from dartboard.studies.protocol import CARRIES, SIDES, Protocol, Side, drawn, parse_proxies
 from dartboard.studies.study import Study, method_of, shared
 from dartboard.training import presets
 
@@ -132,6 +132,7 @@ def execute(words: list[str]) -> None:
     setup = setup_of(flags)
     limits = limits_of(None, flags.until)
     work.use_threads(setup.threads)
+    check_carried(flags)
     search, train = search_settings(flags), train_settings(flags)
     protocol, data = protocol_of(flags, setup, search, train)
     if not flags.print_config:
@@ -164,6 +165,14 @@ def read_flags(words: list[str]) -> TransferFlags:
         check_name(name)
     Protocol(flags.a, flags.b, carry=flags.carry, proxy=flags.proxy)  # refuses what has no sense
     return flags
+
+
+def check_carried(flags: TransferFlags) -> None:
+    """Raises InputError for what the method has not to carry over, such as alphas of a search by single paths."""
+    from dartboard.search.warm_start import check_words
+
+    for words in CARRIES.values() if flags.carry == "each" else (flags.carry,):
+        check_words(words.split(","), method_module(flags.method).CARRIED)
 
 
 def setup_of(flags: TransferFlags) -> Setup:

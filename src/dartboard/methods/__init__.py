@@ -17,18 +17,18 @@ from dartboard.spaces import SPACES
 class Method:
     """what: it is, in words; source: its papers. needs: what a space's supernet must be able to compute for it, of
     search_space.KINDS. by_trials: it scores architectures one by one, and its Config is a search.trials.Settings;
-    other methods train a supernet. limits: one of these whose candidates are held to --limit.
-    space: the one it searches if none is given. spoken: what people call it in a
-    sentence; empty: by its name. module: the path of its file; empty: of its name in this folder."""
+    other methods train a supernet. space: the one it searches if none is given. spoken: what people call it in a
+    sentence; empty: by its name. module: the path of its file; empty: of its name in this folder. limits: it trains a
+    supernet and holds candidates to --limit; its file has `check`, which refuses a limit that nothing is within."""
 
     what: str
     source: str
     needs: frozenset[str] = frozenset()
     by_trials: bool = False
-    limits: bool = False
     space: str = "darts"
     spoken: str = ""
     module: str = ""
+    limits: bool = False
 
 
 OURS: dict[str, Method] = {
@@ -49,6 +49,13 @@ OURS: dict[str, Method] = {
         needs=frozenset({"path"}),
         spoken="random search with weight sharing",
     ),
+    "spos": Method(
+        "a supernet trained by single paths, drawn uniformly; an evolution by its weights, under a limit on the cost",
+        "Guo et al.: Single Path One-Shot, ECCV 2020 (arXiv 1904.00420); megvii-model/SinglePathOneShot",
+        needs=frozenset({"path"}),
+        limits=True,
+        spoken="SPOS",
+    ),
     "regularized_evolution": Method(
         "an aging population: the best of a few members has a child, the oldest member is removed",
         "Real, Aggarwal, Huang, Le, AAAI 2019 (arXiv 1802.01548); settings of NAS-Bench-201",
@@ -60,13 +67,6 @@ OURS: dict[str, Method] = {
         "Williams, Machine Learning 8 (1992); Zoph, Le, ICLR 2017 (arXiv 1611.01578); settings of NAS-Bench-201",
         by_trials=True,
         spoken="REINFORCE",
-    ),
-    "spos": Method(
-        "a supernet trained by single paths, drawn uniformly; an evolution by its weights, under a limit on the cost",
-        "Guo et al.: Single Path One-Shot, ECCV 2020 (arXiv 1904.00420); megvii-model/SinglePathOneShot",
-        needs=frozenset({"path"}),
-        limits=True,
-        spoken="SPOS",
     ),
 }
 

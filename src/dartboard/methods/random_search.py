@@ -20,7 +20,7 @@ Departures from Li and Talwalkar:
        has the same budget.
     2. With shared weights they train the supernet by random paths; here it is the supernet of a search that is there.
        They score 1,000 architectures on ten batches, and the best ten of these on all of val; here each is scored on
-       all of val.
+       all of val. random_search_ws.py does as they do.
     3. Their draws for the recurrent and the convolutional cell may take `none`; here the space says what there is.
 """
 

@@ -32,9 +32,9 @@ Departures from the paper and from the released code:
        until 1,000 in a row are over the limit or known. A generation may so have fewer candidates, or none.
 """
 
-import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from random import Random
 
@@ -46,15 +46,14 @@ from dartboard.data import Data
 from dartboard.data.presets import by_data
 from dartboard.errors import InputError
 from dartboard.runs.run import Run
-from dartboard.scoring.limits import MOST_DRAWS, SIZES, fits, limits_from, sample_within
-from dartboard.scoring.scorers import Score, Scorer, by_shared_weights
+from dartboard.scoring.limits import band_from, is_within, limits_from, sample_within
+from dartboard.scoring.scorers import Scorer, by_shared_weights
 from dartboard.search import paths, supernets, trial_log
 from dartboard.search.paths import Count, Result
 from dartboard.search.proposals import Trial
-from dartboard.spaces.search_space import Architecture, SearchSpace, quote
+from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.training.epoch_work import EpochWork
 
-BAND = re.compile(r"\s*(\d+(?:\.\d+)?)([kKMG]?)\s*-\s*(\d+(?:\.\d+)?)([kKMG]?)\s*")
 DRAWS = 500  # paths that are drawn for a bin (released code)
 TRIES = 10  # how often a mutation or a crossover is tried for each that is wanted (released code)
 
@@ -120,9 +119,8 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     supernet: another module than the space's, with its `forward(x, architecture)`. Raises InputError for a batch larger
     than a split, and for a limit or a band that nothing is within; CannotContinueError if the loss is not finite.
     """
-    count = paths.counting(config, data)
-    first = sample_within(space, paths.stream(run, "generation", 0), limits_from(config.limit), count)
-    check_band(config, space, count)
+    first = check(config, space, data, paths.stream(run, "first", 0))
+    count, limits = paths.counting(config, data), limits_from(config.limit)
     state, data, task = paths.begin(config, space, data, run, CARRIED, supernet)
     with supernets.at_work(config, state, task, run) as progress:
         for minibatch in paths.minibatches(config, state, task, run, progress):
@@ -130,36 +128,25 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
             a = path(config, space, count, paths.stream(run, "path", state.place.step))
             # 2. update w by descending grad_w L_train(w, a)
             paths.descend(config, state, task, run, a, minibatch)
-    scored: list[Trial] = []
+    fit, scored = partial(is_within, limits, count), list[Trial]()
     with paths.judging(2 * config.population * config.generations, state, run, count) as judge:
-        f = once(scorer(config, state.supernet, data), scored)
+        f = scorer(config, state.supernet, data)
         for t in range(config.generations):
             # 3. n children of the k best so far: mutations, crossovers, and the rest at random
             parents = [trial.architecture for trial in paths.best_of(scored, config.kept)]
-            known = {trial.architecture for trial in scored}
-            born = children(config, space, count, parents, known, paths.stream(run, "generation", t + 1))
-            # 4. score each
-            for a, made in born if t > 0 else [(first, "random"), *born][: config.population]:
+            known, rng = {trial.architecture for trial in scored}, paths.stream(run, "generation", t)
+            for a, made in children(config, space, fit, parents, known, first, rng):
+                # 4. score each
                 scored.append(judge(len(scored), a, f, generation=t, made=made))
         # 5. beside it: the best of as many random paths under the same limit
-        draws = islice(different(space, config, count, paths.stream(run, "random", 0), ()), len(scored))
-        random = [judge(number, a, f, "random") for number, a in enumerate(draws)]
+        draws = paths.different(uniform(space, first, paths.stream(run, "random", 0)), (), fit)
+        again = looked_up(scored, f)
+        random = [judge(number, a, again, "random") for number, a in enumerate(islice(draws, len(scored)))]
     # return the best of all that were scored
     return finish(state, run, count, scored, random)
 
 
 # --- Paths that train -------------------------------------------------------------------------------------------------
-
-
-def band_from(text: str) -> tuple[float, float] | None:
-    """The least and the most multiply-adds in "290M-360M"; None in an empty text. Raises InputError."""
-    if not text.strip():
-        return None
-    match = BAND.fullmatch(text)
-    low, high = (float(match[n]) * SIZES[match[n + 1].upper()] for n in (1, 3)) if match else (0.0, 0.0)
-    if not low < high:
-        raise InputError(f"--band is {quote(text)}; give the least and the most multiply-adds, such as 290M-360M")
-    return low, high
 
 
 def path(config: Config, space: SearchSpace, count: Count, rng: Random) -> Architecture:
@@ -186,26 +173,31 @@ def off(macs: int, low: float, high: float) -> float:
     return max(low - macs, macs - high, 0.0)
 
 
-def check_band(config: Config, space: SearchSpace, count: Count) -> None:
-    """Raises InputError for a band that none of 500 paths is within, with what these have."""
-    band, rng, drawn = band_from(config.band), Random(0), list[int]()
-    while band is not None and len(drawn) < DRAWS:
-        drawn.append(count(space.sample(rng)).macs)
-        if off(drawn[-1], *band) == 0.0:
-            return
-    if band is not None:
-        text = f"--band {config.band}: none of {DRAWS} paths of {space.name} is within it"
-        raise InputError(f"{text}; they have {min(drawn):,} to {max(drawn):,} multiply-adds, give a band among these")
+def check(config: Config, space: SearchSpace, data: Data, rng: Random) -> Architecture:
+    """An architecture at random within the limit. Raises InputError for a limit or a band that nothing is within."""
+    count, band, macs = paths.counting(config, data), band_from(config.band), list[int]()
+    first = sample_within(space, rng, limits_from(config.limit), count)
+    while band is not None and len(macs) < DRAWS:
+        macs.append(count(space.sample(rng)).macs)
+        if off(macs[-1], *band) == 0.0:
+            return first
+    if band is None:
+        return first
+    text = f"--band {config.band}: none of {DRAWS} paths of {space.name} is within it"
+    raise InputError(f"{text}; they have {min(macs):,} to {max(macs):,} multiply-adds, give a band among these")
 
 
 # --- Evolution --------------------------------------------------------------------------------------------------------
 
 
 def children(
-    config: Config, space: SearchSpace, count: Count, parents: Sequence[Architecture], known: Collection[Architecture],
-    rng: Random,
+    config: Config, space: SearchSpace, fit: Callable[[Architecture], bool], parents: Sequence[Architecture],
+    known: Collection[Architecture], first: Architecture, rng: Random,
 ) -> list[tuple[Architecture, str]]:  # fmt: skip
-    """The new candidates of a generation and how each was made; fewer, if no others are found. known: those before."""
+    """The new candidates of a generation and how each was made; fewer, if no others are found.
+
+    parents: none in the first generation, which is at random, and begins with `first`; known: candidates before.
+    """
 
     def mutation() -> Architecture:
         return space.mutate(rng.choice(parents), rng, config.mutation_chance)
@@ -213,28 +205,20 @@ def children(
     def crossover() -> Architecture:
         return space.cross(rng.choice(parents), rng.choice(parents), rng)
 
-    limits, found = limits_from(config.limit), dict[Architecture, str]()
+    found: dict[Architecture, str] = {}
     for made, wanted, make in (("mutation", config.mutations, mutation), ("crossover", config.crossovers, crossover)):
         wanted = min(wanted, config.population - len(found)) if parents else 0
-        born = (make() for _ in range(TRIES * wanted))
-        for child in born:
-            if list(found.values()).count(made) < wanted and child not in known and child not in found:
-                found |= {child: made} if fits(count(child), limits) else {}
-    rest = islice(different(space, config, count, rng, {*known, *found}), config.population - len(found))
-    return [*found.items(), *((child, "random") for child in rest)]
+        born = paths.different((make() for _ in range(TRIES * wanted)), {*known, *found}, fit)
+        found |= dict.fromkeys(islice(born, wanted), made)
+    rest = paths.different(uniform(space, first, rng), {*known, *found}, fit)
+    return [*found.items(), *((child, "random") for child in islice(rest, config.population - len(found)))]
 
 
-def different(
-    space: SearchSpace, config: Config, count: Count, rng: Random, known: Collection[Architecture]
-) -> Iterator[Architecture]:
-    """Architectures at random, within the limit, each one new, until 1,000 draws in a row find none."""
-    limits, seen, misses = limits_from(config.limit), set(known), 0
-    while misses < MOST_DRAWS:
-        drawn, misses = space.sample(rng), misses + 1
-        if drawn not in seen and fits(count(drawn), limits):
-            seen.add(drawn)
-            misses = 0
-            yield drawn
+def uniform(space: SearchSpace, first: Architecture, rng: Random) -> Iterator[Architecture]:
+    """Architectures at random without end: one that is within the limit, then uniform draws."""
+    yield first
+    while True:
+        yield space.sample(rng)
 
 
 def scorer(config: Config, supernet: nn.Module, data: Data) -> Scorer:
@@ -245,14 +229,10 @@ def scorer(config: Config, supernet: nn.Module, data: Data) -> Scorer:
     return by_shared_weights(supernet, part, config.batch_size, config.recalibrate, words)
 
 
-def once(score: Scorer, scored: Sequence[Trial]) -> Scorer:
-    """The scorer, which looks up what was scored before."""
-
-    def looked_up(architecture: Architecture, number: int) -> Score:
-        known = next((trial.score for trial in scored if trial.architecture == architecture), None)
-        return score(architecture, number) if known is None else known
-
-    return looked_up
+def looked_up(scored: Sequence[Trial], f: Scorer) -> Scorer:
+    """f, and of what was scored the score that it got."""
+    known = {trial.architecture: trial.score for trial in scored}
+    return lambda architecture, number: known.get(architecture) or f(architecture, number)
 
 
 def finish(state: supernets.State, run: Run, count: Count, scored: list[Trial], random: list[Trial]) -> Result:

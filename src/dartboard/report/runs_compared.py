@@ -86,8 +86,8 @@ def repetition(kind: Kind, facts: Facts) -> Repetition:
     scores = [score for line in facts.trials if (score := finite(line.get("score"))) is not None]
     best = tuple(accumulate(scores, max))
     costs = tuple(float(place) for place in range(1, len(scores) + 1))
-    shown = finite(facts.result.get("shown"))
-    result = shown if shown is not None else best[-1] if best else None
+    told = [finite(facts.result.get(name)) for name in ("shown", "score")]
+    result = next((value for value in (*told, *best[-1:]) if value is not None), None)
     return Repetition(number, result, float(len(facts.trials)), elapsed, costs, best, folder=facts.name)
 
 

@@ -85,13 +85,19 @@ def answer(facts: Facts) -> Html:
     return join([tiles(answer_tiles(facts)), cells(found, facts.name), next_])
 
 
+def source_words(best: Line | None) -> str:
+    """What the best score is from; of shared weights also with which statistics of BatchNorm, if the run says so."""
+    if best is None:
+        return ""
+    statistics = f"; statistics {best['statistics']}" if "statistics" in best else ""
+    return f"{best.get('source', '')}{statistics}"
+
+
 def answer_tiles(facts: Facts) -> list[tuple[str, str, object]]:
-    best, planned = best_line(facts), facts.config.get("trials")
+    best, planned = best_line(facts), facts.config.get("trials", facts.config.get("candidates"))
     of = f"of {words.count(planned)}" if isinstance(planned, int) else ""
-    if "statistics" in facts.result:
-        of = f"BatchNorm's statistics: {facts.result['statistics']}"
     found: list[tuple[str, str, object]] = [
-        ("best score", score_words(facts, best), str(best.get("source", "")) if best else ""),
+        ("best score", score_words(facts, best), source_words(best)),
         ("trials", words.count(len(facts.trials)), of),
         ("search", words.duration(facts.number("elapsed_s")), device_word(facts)),
     ]
@@ -111,8 +117,9 @@ def sections(facts: Facts) -> Html:
         return supernet_section(facts)
     pictures = [over_trials(facts, lines), over_seconds(facts, lines), *(against(facts, lines, name) for name in COSTS)]
     drawn = [one for one in pictures if one is not None]
-    line = "The line is the best score so far, which is the result if the search stops there."
-    lead = f"Each trial is one architecture. {line}"
+    said = "The line is the best score so far, which is the result if the search stops there."
+    again = " The best of these were scored again on more images, and the best of them is the result."
+    lead = f"Each trial is one architecture. {said}{again if facts.finalists else ''}"
     tables = finalists_table(facts), front_table(facts, lines)
     trials = section("trials", "The trials", tag("div", *drawn, class_="trio"), *tables, lead=lead)
     return join([trials, supernet_section(facts)])

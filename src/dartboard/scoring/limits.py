@@ -16,6 +16,7 @@ NAMES = {"params": "parameters", "macs": "multiply-adds of an image"}  # fields 
 SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 LIMIT = re.compile(r"\s*(\w+)\s*<=\s*(\d+(?:\.\d+)?)\s*([kKMG]?)\s*")
 EXAMPLE = "macs<=330M or params<=3M,macs<=330M"
+BAND = re.compile(r"\s*(\d+(?:\.\d+)?)([kKMG]?)\s*-\s*(\d+(?:\.\d+)?)([kKMG]?)\s*")
 MOST_DRAWS = 1000  # draws of which none fits, after which to say so
 FIRST_DRAWS = 10  # after so many, where the smallest does not fit either and nothing that was drawn costs less
 
@@ -44,9 +45,25 @@ def limits_from(text: str) -> tuple[Limit, ...]:
     return tuple(found.values())
 
 
+def band_from(text: str) -> tuple[float, float] | None:
+    """The least and the most multiply-adds in "290M-360M"; None in an empty text. Raises InputError in one line."""
+    if not text.strip():
+        return None
+    match = BAND.fullmatch(text)
+    low, high = (float(match[n]) * SIZES[match[n + 1].upper()] for n in (1, 3)) if match else (0.0, 0.0)
+    if not low < high:
+        raise InputError(f"--band is {quote(text)}; give the least and the most multiply-adds, such as 290M-360M")
+    return low, high
+
+
 def fits(cost: "Cost", limits: Sequence[Limit]) -> bool:
     """Whether a cost is within all limits."""
     return all(getattr(cost, limit.name) <= limit.at_most for limit in limits)
+
+
+def is_within(limits: Sequence[Limit], cost: "Callable[[Architecture], Cost]", architecture: Architecture) -> bool:
+    """Whether an architecture is within all limits; it is counted only if there are some."""
+    return not limits or fits(cost(architecture), limits)
 
 
 def sample_within(

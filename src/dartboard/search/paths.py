@@ -5,7 +5,7 @@ The path is passed in at every step. What it does not use has no gradient, so th
 moves it. Which paths are drawn, and which candidates are scored, is the method's.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +24,7 @@ from dartboard.runs.streams import stream_seed
 from dartboard.runs.timer import Timer
 from dartboard.scoring.cost import Cost
 from dartboard.scoring.evaluate import choice_score
+from dartboard.scoring.limits import MOST_DRAWS
 from dartboard.scoring.scorers import Score, Scorer
 from dartboard.search import epoch_log, supernets, trial_log
 from dartboard.search.proposals import Trial
@@ -137,6 +138,7 @@ class Judge:
 
     def __init__(self, state: State, run: Run, count: Count, progress: Progress) -> None:
         self.state, self.run, self.count, self.progress = state, run, count, progress
+        self.best: dict[str, float] = {}  # by event
         self.known = {(line["event"], line["trial"]): line for line in run.metrics() if "trial" in line}
         self.done = 0
 
@@ -147,12 +149,21 @@ class Judge:
         self.done += 1
         line = self.known.get((event, number), {})
         if line.get("architecture") == trial_log.text_of(candidate):
+            self.best[event] = max(line["score"], self.best.get(event, -1.0))
             return Trial(number, candidate, Score(line["score"], source=line["source"]))
         score = scorer(candidate, number)
         trial_log.log_trial(self.run, number, candidate, score, self.count(candidate), event, **more)
-        self.progress.step(self.done, score=score.value)
+        self.show(event, number, score.value)
         self.run.pulse(partial(supernets.save, self.state, self.run), self.state.place.step + self.done)
         return Trial(number, candidate, replace(score, numbers={}, seconds=0.0))
+
+    def show(self, event: str, number: int, score: float) -> None:
+        """Moves the progress, and says it if no line of this event has a better score."""
+        self.progress.step(self.done, score=score)
+        if score > self.best.get(event, -1.0):
+            self.best[event] = score
+            what = "candidate" if event == "trial" else event
+            self.progress.say(f"{what} {number + 1}  score {100 * score:.2f} %, the best so far")
 
 
 @contextmanager
@@ -163,6 +174,21 @@ def judging(total: int, state: State, run: Run, count: Count) -> Iterator[Judge]
         yield Judge(state, run, count, progress)
         if not run.done:
             supernets.save(state, run)
+
+
+def different(
+    drawn: Iterable[Architecture], known: Collection[Architecture], fit: Callable[[Architecture], bool]
+) -> Iterator[Architecture]:
+    """Those of what is drawn that are new and fit, until 1,000 in a row are not."""
+    seen, misses = set(known), 0
+    for architecture in drawn:
+        misses += 1
+        if architecture not in seen and fit(architecture):
+            seen.add(architecture)
+            misses = 0
+            yield architecture
+        if misses == MOST_DRAWS:
+            return
 
 
 def best_of(trials: Sequence[Trial], number: int) -> list[Trial]:
