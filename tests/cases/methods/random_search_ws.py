@@ -11,10 +11,7 @@ BEST = nasbench201.architecture(["nor_conv_3x3"] * 6)
 
 CASE = MethodCase(
     settings={**path_settings.BASE, "candidates": 4, "round": 3, "batches": 1, "finalists": 2},
-    ways=(
-        Way("batch statistics", stops=((1,), (6, 2))),
-        Way("recalibrated", {"recalibrate": 20}, stops=((6,),)),
-    ),
+    ways=(Way("batch statistics", stops=((1, 5, 2),)),),  # recalibrated: as spos, always
     planted=(
         Planted(
             "rounds", SMALL, BEST, trial_settings.matches, places=6, at_least=5,

@@ -11,10 +11,7 @@ EVOLUTION = {"population": 3, "generations": 2, "kept": 2, "mutations": 1, "cros
 
 CASE = MethodCase(
     settings={**path_settings.BASE, **EVOLUTION, "recalibrate": 20, "mutation_chance": 0.5},
-    ways=(
-        Way("uniform", stops=((1,), (6, 4))),
-        Way("band", {"band": "0-1G", "bins": 1, "limit": "macs<=1G"}, stops=((6,),)),
-    ),
+    ways=(Way("band", {"band": "0-1G", "bins": 1, "limit": "macs<=1G"}, stops=((3, 3, 4),)),),
     planted=(
         Planted(
             "evolution", nasbench201.SPACE, BEST, trial_settings.matches, places=6, at_least=5,
