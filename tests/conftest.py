@@ -59,15 +59,16 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Contracts of a method in its further ways, on other spaces than its first, run in make test-slow: `make test`
-    tries every way on one space, and one way on every space."""
+    """The contracts that search several times run in make test-slow on all but a method's first space; of the others,
+    those in its further ways do."""
     firsts: dict[str, str] = {}
     for item in items:
         values = getattr(getattr(item, "callspec", None), "params", {})
         if {"tried", "way"} <= values.keys():
             tried, way = values["tried"], values["way"]
             first = firsts.setdefault(tried.method, tried.space.name)
-            if tried.space.name != first and way is not tried.case.ways[0]:
+            searches_often = "same_seed" in item.name or "stopped_and_gone_on" in item.name
+            if tried.space.name != first and (searches_often or way is not tried.case.ways[0]):
                 item.add_marker(pytest.mark.slow)
 
 
