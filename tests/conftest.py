@@ -59,9 +59,10 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The contracts that search several times run in make test-slow on all but a method's first space; of the others,
-    those in its further ways do."""
+    """What of the contracts runs in make test-slow: those that search several times on all but a method's first space,
+    its further ways on further spaces, and settings that an earlier method has as well."""
     firsts: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for item in items:
         values = getattr(getattr(item, "callspec", None), "params", {})
         if {"tried", "way"} <= values.keys():
@@ -69,6 +70,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             first = firsts.setdefault(tried.method, tried.space.name)
             searches_often = "same_seed" in item.name or "stopped_and_gone_on" in item.name
             if tried.space.name != first and (searches_often or way is not tried.case.ways[0]):
+                item.add_marker(pytest.mark.slow)
+        elif {"tried", "field"} <= values.keys():
+            tried, field = values["tried"], values["field"]
+            if field in tried.case.changes and fields.setdefault(field, tried.method) != tried.method:
                 item.add_marker(pytest.mark.slow)
 
 

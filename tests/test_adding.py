@@ -106,6 +106,7 @@ def test_the_example_is_short() -> None:
     assert all(length <= 170 for length in lengths.values()), lengths
 
 
+@pytest.mark.slow
 def test_every_command_knows_them(tree: Path) -> None:
     (text,) = (text for kind, text in blocks(PAGE) if kind == "text" and "hill_climbing" in text)
     given = [cut(words[1:], tree) for words in commands(text)]

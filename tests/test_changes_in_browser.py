@@ -11,7 +11,10 @@ from dartboard.report import write_report
 from test_cell_changes import write_chain
 from test_report_in_browser import CHROMIUM, PARTS_TOO_WIDE, QUIET, Visit, playwright
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
+]
 NOW = "[...document.querySelectorAll('svg.strip .thumb.now')].map(thumb => Number(thumb.dataset.index))"
 INDEX = "Number(document.querySelector('.slider').value)"
 MARK = """() => { const mark = document.querySelector('.swap-mark').getBoundingClientRect();

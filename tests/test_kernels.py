@@ -285,6 +285,7 @@ ASK = "from dartboard import kernels; print(kernels.available(), kernels.why_not
 
 
 @compiler_needed
+@pytest.mark.slow
 def test_what_one_process_compiled_the_next_one_takes_from_the_cache(tmp_path: Path):
     assert in_a_process(ASK, XDG_CACHE_HOME=str(tmp_path)) == "True|None"
     (library,) = (tmp_path / "dartboard" / "kernels").glob("*.so")

@@ -154,6 +154,7 @@ def test_the_start_of_a_run_tells_the_names_and_rows_of_different_lengths(tmp_pa
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 @pytest.mark.parametrize("alpha", [False, True])
+@pytest.mark.slow
 def test_the_slider_moves_tables_in_a_browser_and_a_phone_scrolls_them_in_their_boxes(
     alpha: bool, tmp_path: Path
 ) -> None:

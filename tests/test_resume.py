@@ -166,6 +166,7 @@ def test_a_budget_of_steps_ends_in_any_epoch_and_goes_on_exactly(
     check_same(folder, unstopped[name])
 
 
+@pytest.mark.slow
 def test_a_search_may_change_the_form_of_its_supernet_between_save_and_resume(
     tmp_path: Path, unstopped: dict[str, Path]
 ) -> None:

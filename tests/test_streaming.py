@@ -157,6 +157,7 @@ SEARCH = ("--channels", "2", "--cells", "3", "--batch-size", "8", "--image-size"
 
 
 @pytest.mark.usefixtures("global_rng")
+@pytest.mark.slow
 def test_search_training_resume_and_scores_from_disk_are_those_from_memory(pets, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     data = ("--data", f"images:{pets}", *SEARCH)

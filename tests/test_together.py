@@ -52,6 +52,7 @@ def test_seeds_searched_together_find_what_each_finds_alone(
     check_same(tmp_path, alone)
 
 
+@pytest.mark.slow
 def test_stopped_together_each_is_gone_on_with_alone(
     tmp_path: Path, alone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -73,6 +73,7 @@ def test_what_is_carried_is_the_parents_and_all_else_is_new(carry: str, parent: 
         assert taken is False or not torch.equal(theirs[name], own[name])
 
 
+@pytest.mark.slow
 def test_a_schedule_that_goes_on_has_the_learning_rates_of_one_long_search(parent: Path, tmp_path: Path) -> None:
     def rates(folder: Path) -> list[float]:
         return [line["lr"] for line in Run.open(folder).metrics() if line["event"] == "epoch"]
