@@ -250,6 +250,11 @@ def without_effect(cases: Cases, run: Callable[[dict[str, Any]], object]) -> lis
     return found
 
 
+# Not tried beside others: numbers of multiply-adds, which other sizes of the network have no part of; and the form of a
+# supernet of which only a stopping rule's score is computed, in which last bits seldom show.
+NOT_IN_PAIRS = {"spos": ("band", "bins", "limit"), "gdas": ("supernet",)}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", [name for name, one in METHODS.items() if not one.by_trials])
 def test_each_two_settings_of_a_search_both_change_something(method: str, tmp_path: Path) -> None:
@@ -261,7 +266,8 @@ def test_each_two_settings_of_a_search_both_change_something(method: str, tmp_pa
         tried.search(folder, **settings)
         return tiny.history(folder)
 
-    assert without_effect(dict(case.changes), run) == []
+    left_out = NOT_IN_PAIRS.get(method, ())
+    assert without_effect({name: one for name, one in case.changes.items() if name not in left_out}, run) == []
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ CASE = MethodCase(
         "lr": (0.1, {}),
         "lr_min": (0.0, {"epochs": 2}),
         "schedule_epochs": (4, {"epochs": 2}),
-        "momentum": (0.0, {}),
+        "momentum": (0.5, {}),  # at 0 nesterov has no part
         "nesterov": (False, {}),
         "weight_decay": (0.1, {}),
         "grad_clip": (0.01, {}),
