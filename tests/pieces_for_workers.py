@@ -75,3 +75,19 @@ def score(folder: str, number: int, architecture: dict[str, Any], limits: Limits
 
         Run.pulse = killing  # type: ignore[method-assign]
     return score_by_worker(folder, number, architecture, limits)
+
+
+def check_that_a_killed_worker_loses_nothing(folder: Path, workers: str) -> None:
+    """Three walks by workers, of which one is killed, end as those of one process."""
+    import tiny
+    from dartboard.runs.workers import done
+
+    pieces = [{"folder": str(folder / f"alone-{number}")} for number in range(3)]
+    alone = dict(done(f"{__name__}:walk", pieces, threads=1))
+    again: list[dict[str, Any]] = [
+        {"folder": str(folder / f"workers-{number}"), "pause_s": 0.01} for number in range(3)
+    ]
+    again[1] |= {"die_at": 60}
+    assert dict(done(f"{__name__}:walk", again, workers, 1)) == alone
+    for one, other in zip(pieces, again, strict=True):
+        assert tiny.history(Path(one["folder"])) == tiny.history(Path(other["folder"]))

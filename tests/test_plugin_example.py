@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from dartboard.cli import COMMANDS
 from dartboard.runs.run import Run
 from dartboard.scoring import tables
 from dartboard.search import on_tables
@@ -87,7 +86,6 @@ def test_a_search_by_the_example_that_was_stopped_and_resumed_ends_as_one_that_w
     assert len(scores[0]) == 3 and scores[0] == scores[1]
 
 
-@pytest.mark.skipif("compare" not in COMMANDS, reason="there is no command that compares methods")
 @pytest.mark.usefixtures("installed")
 def test_the_example_is_compared_with_ours(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = ["compare", "--methods", "frequencies,random_search", "--space", "activations", "--data", "digits"]

@@ -11,11 +11,11 @@ from dartboard.errors import InputError
 from dartboard.runs.run import Run
 from dartboard.runs.workers import done, outcomes
 from dartboard.search import trials_by_workers
+from pieces_for_workers import check_that_a_killed_worker_loses_nothing
 
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("global_rng")]
 
-WALK = "pieces_for_workers:walk"
 SIZES = ["--data", "digits", "--max-images", "64", "--channels", "2", "--cells", "3", "--batch-size", "16"]
 WORDS = [*SIZES, "--epochs", "1", "--device", "cpu", "--threads", "1"]
 
@@ -31,14 +31,8 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_workers_of_which_one_is_killed_end_as_one_process(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pieces = [{"folder": str(tmp_path / f"alone-{number}")} for number in range(3)]
-    alone = dict(done(WALK, pieces, threads=1))
-    again = [{"folder": str(tmp_path / f"workers-{number}"), "pause_s": 0.01} for number in range(3)]
-    again[1] |= {"die_at": 60}
-    assert dict(done(WALK, again, "ray", 1)) == alone
+    check_that_a_killed_worker_loses_nothing(tmp_path, "ray")
     assert "piece 2: its worker was killed" in capfd.readouterr().err
-    for one, other in zip(pieces, again, strict=True):
-        assert tiny.history(Path(str(one["folder"]))) == tiny.history(Path(str(other["folder"])))
 
 
 def test_trials_by_ray_of_which_one_worker_is_killed_are_those_of_one_process(

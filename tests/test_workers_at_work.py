@@ -14,13 +14,12 @@ import tiny
 from dartboard.cli import main
 from dartboard.runs.checkpoint import Checkpoint, newest_name
 from dartboard.runs.run import Run
-from dartboard.runs.workers import done
 from dartboard.search import trials_by_workers
+from pieces_for_workers import check_that_a_killed_worker_loses_nothing
 
 SIZES = ["--data", "digits", "--max-images", "64", "--channels", "2", "--cells", "3", "--batch-size", "16"]
 TINY = [*SIZES, "--epochs", "2", "--device", "cpu", "--threads", "1"]
 SEARCH = ["search", "darts", *TINY, "--seeds", "3"]
-WALK = "pieces_for_workers:walk"
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("global_rng")]
 
@@ -50,14 +49,8 @@ def check_same(one: Path, other: Path) -> None:
 def test_three_processes_of_which_one_is_killed_end_as_one_process(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    pieces = [{"folder": str(tmp_path / f"alone-{number}")} for number in range(3)]
-    alone = dict(done(WALK, pieces, threads=1))
-    again = [{"folder": str(tmp_path / f"workers-{number}"), "pause_s": 0.01} for number in range(3)]
-    again[1] |= {"die_at": 60}
-    assert dict(done(WALK, again, "3", 1)) == alone
+    check_that_a_killed_worker_loses_nothing(tmp_path, "3")
     assert "its worker was killed by SIGKILL" in capfd.readouterr().err
-    for one, other in zip(pieces, again, strict=True):
-        assert tiny.history(Path(str(one["folder"]))) == tiny.history(Path(str(other["folder"])))
 
 
 def test_seeds_by_workers_find_what_each_finds_alone(

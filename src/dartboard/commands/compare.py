@@ -18,10 +18,11 @@ from dartboard.errors import InputError, TakenError
 from dartboard.paths import quoted
 from dartboard.runs.atomic_files import make_folders
 from dartboard.runs.limits import Limits, limits_of
+from dartboard.runs.locks import locked
 from dartboard.runs.run import CONFIG
 from dartboard.runs.workers import check_there, check_workers
 from dartboard.studies.budgets import counted
-from dartboard.studies.comparison_folder import ComparisonFolder, is_comparison, locked
+from dartboard.studies.comparison_folder import ComparisonFolder, is_comparison
 from dartboard.studies.folders import is_several
 
 if TYPE_CHECKING:

@@ -173,7 +173,7 @@ def plan_of(flags: Any, asked: Asked, truth: str | None) -> Plan:
 
 def setup_of(flags: Any) -> Setup:
     """What all runs share: data and device; the seed is the first one. Raises InputError."""
-    names = [name for name in field_names(Setup) if hasattr(flags, name) and name not in ("budget", "until")]
+    names = [name for name in field_names(Setup) if name in vars(flags) and name not in ("budget", "until")]
     return work.anchored(build(Setup, {name: getattr(flags, name) for name in names}))
 
 

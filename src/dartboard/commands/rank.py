@@ -45,7 +45,7 @@ class RankFlags:
     out: str | None = None
     """The folder of the result; by default RUN/rank. The same command continues one that was stopped."""
     recalibrate: int | None = 512
-    """Also score with running statistics collected anew for each architecture on so many training images; None: not."""
+    """Also score with running statistics of each architecture's own, on so many training images; None: not."""
     seed: int = 0
     """Which architectures are drawn, and the resamples of the intervals."""
     until: str | None = None

@@ -20,15 +20,14 @@ from dartboard.runs import workers
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.checkpoint import newest_name
 from dartboard.runs.limits import Limits, catching_signals, limits_of
+from dartboard.runs.locks import locked
 from dartboard.runs.metrics_file import METRICS
-from dartboard.runs.run import CHECKPOINTS, Run
+from dartboard.runs.run import CHECKPOINTS, Run, is_done
 from dartboard.spaces.families import FAMILIES
 from dartboard.studies.selection import (
     COMMAND,
     Selection,
-    is_done,
     is_selection,
-    locked,
     search_in,
     search_run,
     search_seed,
@@ -148,7 +147,7 @@ def started(flags: work.NewRun, header: Header, setup: Setup, table: Mapping[str
             return None
         if differences := unlike(folder, table):
             text = f"{folder} was started with other settings ({differences[0].replace(' now', ' in this command')})"
-            raise InputError(f"{text}; give another --out, or go on with: {Selection.open(folder).resume_command}")
+            raise InputError(f"{text}; give another --out, or resume it with: {Selection.open(folder).resume_command}")
         return folder
     for folder in work.all_numbered(work.on_data(header["method"], setup.data), setup.seed, f"-{COMMAND}"):
         if not os.path.lexists(folder):

@@ -17,12 +17,12 @@ from dartboard.config import build, field_names
 from dartboard.errors import CannotContinueError, EditedSettingsError, InputError, InterruptedRunError, unknown
 from dartboard.methods import METHODS, method_module
 from dartboard.paths import quoted
-from dartboard.runs.atomic_files import make_folders, replace_file, writing
+from dartboard.runs.atomic_files import make_folders, replace_file
 from dartboard.runs.checkpoint import checkpoints
 from dartboard.runs.held_settings import DIGEST, digest
 from dartboard.runs.json_files import as_json, read_json
 from dartboard.runs.limits import Limits, Terminated, limits_of
-from dartboard.runs.locks import take_lock
+from dartboard.runs.locks import own_folder
 from dartboard.runs.run import CHECKPOINTS, Run
 from dartboard.runs.workers import check_there, check_workers
 from dartboard.spaces import SPACES
@@ -156,14 +156,7 @@ def check_early(search: "Search", config: Config) -> None:
 @contextmanager
 def settled(out: Path, search: "Search", config: Config) -> Iterator[None]:
     """The study's folder, taken for this process, with the settings that it was started with. Raises InputError."""
-    with writing(out):
-        if out.exists() and not out.is_dir():
-            raise InputError(f"{out} is a file; give another folder with --out")
-        if out.exists() and any(out.iterdir()) and not (out / SETTINGS).exists():
-            raise InputError(f"{out} is not empty and is not a study; give another folder with --out")
-        make_folders(out)
-    lock = take_lock(out)
-    try:
+    with own_folder(out, lambda folder: (folder / SETTINGS).exists(), "study"):
         wanted = {**asdict(config), **identity(search, config)}
         if (out / SETTINGS).exists():
             check_same(out, read_json(out / SETTINGS), wanted)
@@ -171,8 +164,6 @@ def settled(out: Path, search: "Search", config: Config) -> Iterator[None]:
             content = {**wanted, "run": os.path.relpath(search.run.folder, out)}
             replace_file(out / SETTINGS, as_json({**content, DIGEST: digest(wanted)}))
         yield
-    finally:
-        os.close(lock)
 
 
 def identity(search: "Search", config: Config) -> dict[str, Any]:

@@ -23,7 +23,7 @@ Departures from the paper's text and from the released code:
     1. The released code draws `none`, too, on purpose; here the space says what there is: on DARTS cells no `none`.
     2. The text says that architectures are ranked on test images, the code ranks on val, and so does this.
     3. BatchNorm takes the statistics of each batch, as in the released code, or with `recalibrate` running statistics
-       that are collected anew for each architecture; never those of the supernet, which are those of no architecture.
+       that are collected again for each architecture; never those of the supernet, which are those of no architecture.
     4. All candidates of a round are scored on the same batches; those of the next round on others.
 """
 

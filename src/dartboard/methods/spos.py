@@ -11,7 +11,7 @@ The algorithm, as `search` runs it:
     for T generations:                                                              (Algorithm 1 of the supplement)
         3. n children of the k best so far, m of them mutations with chance p, s crossovers, and the rest at random:
            none over the limit, and none that was scored before
-        4. score each: BatchNorm's statistics are collected anew, then its accuracy on val is measured
+        4. score each: BatchNorm's statistics are collected again, then its accuracy on val is measured
     return the best of all that were scored
     5. beside it: the best of as many random paths under the same limit, by the same weights
 

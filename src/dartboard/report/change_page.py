@@ -80,7 +80,7 @@ def verdict(facts: Facts, found: Sequence[Change]) -> str:
 
 def kind_words(kind: str, change: Change) -> str:
     """One kind of cell in two sentences."""
-    name = capital(TITLES[kind])
+    name = words.capital(TITLES[kind])
     if change.times == 0:
         again = "; only the numbering of its nodes changed, so its drawing differs" if change.renumbered else ""
         return f"{name}: the same cell at all {change.moments + 1} epochs{again}."
@@ -130,10 +130,6 @@ def swap_words(facts: Facts) -> list[str]:
             since = f"From just before the swap to {swap.data} (epoch {swap.epoch}) to the end"
             lines.append(f"{since}: {' and '.join(parts)}.")
     return lines
-
-
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 # --- Pictures of cells ------------------------------------------------------------------------------------------------

@@ -26,17 +26,13 @@ def order_word(facts: Facts) -> str:
     return name if order is None else f"{'second' if order else 'first'}-order {name}"
 
 
-def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
 def lede(facts: Facts) -> str:
     """The search in two sentences."""
     data, epochs = facts.data, len(facts.epochs)
     train, val = words.count(data.get("train")), words.count(data.get("val"))
     images = f"{train} images for the weights and {val} for the architecture"
     verb = "searched" if facts.done else "has searched"
-    first = f"{capital(order_word(facts))} {verb} for {words.plural(epochs, 'epoch')}"
+    first = f"{words.capital(order_word(facts))} {verb} for {words.plural(epochs, 'epoch')}"
     first += f" on {images}" if data else ""
     changed = last_change(facts.history)
     second = (

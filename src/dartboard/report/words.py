@@ -82,3 +82,8 @@ def command_words(command: object) -> str:
 def evaluate_command(folder: Path) -> str:
     """The command that scores a run again; the run knows its data."""
     return f"dartboard evaluate {quoted(folder)}"
+
+
+def capital(text: str) -> str:
+    """The text with a capital letter first, and the others as they are."""
+    return text[:1].upper() + text[1:]

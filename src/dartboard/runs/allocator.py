@@ -41,3 +41,9 @@ def reused_memory() -> Iterator[None]:
         yield
     finally:
         library.malloc_trim(0)
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is used up: Python's, the GPU's, or the CPU allocator's."""
+    words = ("out of memory", "can't allocate memory", "not enough memory", "could not create a primitive")  # oneDNN's
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)

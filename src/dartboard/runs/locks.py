@@ -3,10 +3,12 @@
 import fcntl
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dartboard.errors import InputError, InUseError
-from dartboard.runs.atomic_files import about, writing
+from dartboard.runs.atomic_files import about, make_folders, writing
 
 LOCK = "lock"
 
@@ -40,3 +42,27 @@ def take_lock(folder: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The folder, taken for this process. Raises InUseError, InputError."""
+    lock = take_lock(folder)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextmanager
+def own_folder(folder: Path, is_own: Callable[[Path], bool], what: str) -> Iterator[None]:
+    """The folder, made if it is missing and taken for this process. is_own: of one that is not empty; what: it holds,
+    in words. Raises InputError for one that holds something else; InUseError."""
+    with writing(folder):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file; give another folder with --out")
+        if folder.exists() and any(folder.iterdir()) and not is_own(folder):
+            raise InputError(f"{folder} is not empty and is not a {what}; give another folder with --out")
+        make_folders(folder)
+    with locked(folder):
+        yield

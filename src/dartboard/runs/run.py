@@ -21,7 +21,7 @@ from dartboard.devices import pick_device
 from dartboard.errors import CannotContinueError, InputError, InterruptedRunError
 from dartboard.paths import quoted
 from dartboard.runs import held_settings
-from dartboard.runs.allocator import reused_memory
+from dartboard.runs.allocator import out_of_memory, reused_memory
 from dartboard.runs.atomic_files import about, failing, replace_file, writing
 from dartboard.runs.checkpoint import Checkpoint, checkpoints, prune, read_checkpoint, write_checkpoint
 from dartboard.runs.environment import describe, describe_data, note_kernels
@@ -408,7 +408,6 @@ def command_of_module(module: str) -> tuple[str, str | None]:
     return ("search", parts[-1]) if "methods" in parts[:-1] else ("train", None)
 
 
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is used up: Python's, the GPU's, or the CPU allocator's."""
-    words = ("out of memory", "can't allocate memory", "not enough memory", "could not create a primitive")  # oneDNN's
-    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+def is_done(folder: Path) -> bool:
+    """Whether a folder holds a run with its result."""
+    return (folder / CONFIG).is_file() and Run.open(folder).done

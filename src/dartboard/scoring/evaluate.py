@@ -119,7 +119,7 @@ def recalibrated_score(
 ) -> tuple[float, float]:
     """Loss and accuracy on data.val of an architecture in the supernet, with running statistics of its own.
 
-    They are collected anew on so many images of data.train (on all of them, if there are fewer), which are the same for
+    They are collected on so many images of data.train (on all of them, if there are fewer), which are the same for
     every architecture. The supernet is left as it was, bit for bit, so a score does not depend on what was scored
     before. Layers without running statistics, such as those in the cells of nasbench201, use those of each batch.
     """

@@ -49,7 +49,7 @@ def by_shared_weights(
 ) -> Scorer:
     """Accuracy on data.val of the path through the supernet, with its weights.
 
-    recalibrate: images of data.train, always the same, on which BatchNorm's running statistics are collected anew for
+    recalibrate: images of data.train, always the same, on which BatchNorm's running statistics are collected again for
     each architecture; None: the statistics of each batch. scored_on: what data.val is, in words. A score does not
     depend on what was scored before.
     """

@@ -81,7 +81,7 @@ def minibatches(config: PathSettings, state: State, task: Task, run: Run, progre
     """The batches still to come of all epochs. After each it shows the step and saves if it is time to; after the last
     of an epoch it scores one path on val, the same in every epoch, and writes the line of the epoch and a checkpoint.
 
-    A stopped run goes on with the batch that comes next. Raises as `Run.pulse`.
+    A stopped run continues with its next batch. Raises as `Run.pulse`.
     """
     place = state.place
     watched = state.space.sample(stream(run, "watched-path", 0))

@@ -116,7 +116,7 @@ def finish_epoch(
 ) -> None:  # fmt: skip
     """Scores the epoch, measures what the stopping rules ask for, and writes its line.
 
-    draw: what the supernet is scored by, anew for each batch; none: by the mixture of all operations.
+    draw: what the supernet is scored by, again for each batch; none: by the mixture of all operations.
     numbers_of_method: of the epoch, such as a temperature; they stand in its line.
     """
     place, (weights, architecture) = state.place, derived(state, mixture)

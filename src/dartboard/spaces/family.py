@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dartboard.errors import InputError
+from dartboard.errors import InputError, unknown
 from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture, SearchSpace, Value, quote
 
@@ -31,6 +31,34 @@ def read_within(space: SearchSpace, values: Mapping[str, Value]) -> Architecture
         example = space.smallest().to_json()["choices"]
         raise InputError(f"{quote(dict(values))} is not in the space {space.name}; give choices such as {example}")
     return architecture
+
+
+def in_order(values: Mapping[str, Value], names: Sequence[str], whole: str) -> list[Value]:
+    """The values of these choices, in their order. whole: what has the choices, for messages, such as "a cell".
+
+    Raises InputError for a missing or unknown choice.
+    """
+    for name in values:
+        if name not in names:
+            raise unknown("choice", name, names)
+    if missing := [name for name in names if name not in values]:
+        raise InputError(f"the choice {missing[0]!r} is missing; {whole} has {', '.join(names)}")
+    return [values[name] for name in names]
+
+
+def of_operations(
+    family: str, names: Sequence[str], operations: Sequence[Value], known: Sequence[str], what: str = ""
+) -> Architecture:
+    """The architecture with an operation for each name. known: all there are; what: stands before a name in messages.
+
+    Raises InputError for an unknown operation.
+    """
+    for name, operation in zip(names, operations, strict=True):
+        if not isinstance(operation, str):
+            raise InputError(f"the choice {name!r} is {quote(operation)}; give one of {', '.join(known)}")
+        if operation not in known:
+            raise InputError(f"{what}{name}: {unknown('operation', operation, known)}")
+    return Architecture(family, tuple(zip(names, operations, strict=True)))
 
 
 @dataclass(frozen=True)

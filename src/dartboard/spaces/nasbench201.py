@@ -11,8 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TypeVar
 
-from dartboard.errors import InputError, unknown
-from dartboard.spaces.family import Family
+from dartboard.errors import InputError
+from dartboard.spaces.family import Family, in_order, of_operations
 from dartboard.spaces.graph import Graph, skips_and_pools
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 
@@ -41,12 +41,7 @@ SPACE = space("nasbench201", "Dong and Yang, NAS-Bench-201, ICLR 2020; D-X-Y/Aut
 
 def architecture(operations: Sequence[str]) -> Architecture:
     """The cell with these operations, one per edge in the order of EDGES. Raises InputError for an unknown one."""
-    for name, operation in zip(NAMES, operations, strict=True):
-        if not isinstance(operation, str):
-            raise InputError(f"the choice {name!r} is {quote(operation)}; give one of {', '.join(OPERATIONS)}")
-        if operation not in OPERATIONS:
-            raise InputError(f"edge {name}: {unknown('operation', operation, OPERATIONS)}")
-    return Architecture("nasbench201", tuple(zip(NAMES, operations, strict=True)))
+    return of_operations("nasbench201", NAMES, operations, OPERATIONS, what="edge ")
 
 
 def from_choices(values: Mapping[str, Value]) -> Architecture:
@@ -54,12 +49,7 @@ def from_choices(values: Mapping[str, Value]) -> Architecture:
 
     Raises InputError for a missing or unknown choice and for an unknown operation.
     """
-    for name in values:
-        if name not in NAMES:
-            raise unknown("choice", name, NAMES)
-    if missing := [name for name in NAMES if name not in values]:
-        raise InputError(f"the choice {missing[0]!r} is missing; a cell has {', '.join(NAMES)}")
-    return architecture([values[name] for name in NAMES])
+    return architecture(in_order(values, NAMES, "a cell"))
 
 
 def from_string(text: str) -> Architecture:

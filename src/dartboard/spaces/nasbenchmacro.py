@@ -9,8 +9,8 @@ a layer: 0 for the identity, 1 for the block of kernel 3 and expansion 3, 2 for 
 
 from collections.abc import Mapping, Sequence
 
-from dartboard.errors import InputError, unknown
-from dartboard.spaces.family import Family, Mixed
+from dartboard.errors import InputError
+from dartboard.spaces.family import Family, Mixed, in_order, of_operations
 from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 
@@ -36,12 +36,7 @@ SPACE = space("nasbenchmacro", "Su et al., NAS-Bench-Macro, CVPR 2021; xiusu/NAS
 
 def architecture(operations: Sequence[str]) -> Architecture:
     """The chain of these operations, from the first layer to the last. Raises InputError for an unknown one."""
-    for name, operation in zip(NAMES, operations, strict=True):
-        if not isinstance(operation, str):
-            raise InputError(f"the choice {name!r} is {quote(operation)}; give one of {', '.join(OPERATIONS)}")
-        if operation not in OPERATIONS:
-            raise InputError(f"{name}: {unknown('operation', operation, OPERATIONS)}")
-    return Architecture("nasbenchmacro", tuple(zip(NAMES, operations, strict=True)))
+    return of_operations("nasbenchmacro", NAMES, operations, OPERATIONS)
 
 
 def from_choices(values: Mapping[str, Value]) -> Architecture:
@@ -49,12 +44,7 @@ def from_choices(values: Mapping[str, Value]) -> Architecture:
 
     Raises InputError for a missing or unknown choice and for an unknown operation.
     """
-    for name in values:
-        if name not in NAMES:
-            raise unknown("choice", name, NAMES)
-    if missing := [name for name in NAMES if name not in values]:
-        raise InputError(f"the choice {missing[0]!r} is missing; a chain has {', '.join(NAMES)}")
-    return architecture([values[name] for name in NAMES])
+    return architecture(in_order(values, NAMES, "a chain"))
 
 
 def from_code(text: str) -> Architecture:

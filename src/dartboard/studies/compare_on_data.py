@@ -24,7 +24,7 @@ from dartboard.runs.checkpoint import newest, newest_name
 from dartboard.runs.json_files import as_json
 from dartboard.runs.limits import Limits
 from dartboard.runs.metrics_file import METRICS
-from dartboard.runs.run import CHECKPOINTS, CONFIG, ENVIRONMENT, Run
+from dartboard.runs.run import CHECKPOINTS, CONFIG, ENVIRONMENT, Run, is_done
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies import compare_pieces
@@ -46,11 +46,6 @@ def search_folder(one: ComparisonFolder, method: str, seed: int) -> Path:
 def training_folder(one: ComparisonFolder, name: str, seed: int) -> Path:
     """Where what a method found is trained, or, by the name MOST_MACS, the largest of the random draws."""
     return one.folder / TRAININGS / f"{name}-s{seed}"
-
-
-def is_done(folder: Path) -> bool:
-    """Whether there is a run with its result."""
-    return (folder / CONFIG).is_file() and Run.open(folder).done
 
 
 def work_on(one: ComparisonFolder, limits: Limits, workers: str | None = None) -> None:
@@ -224,7 +219,7 @@ def train(
 
 @contextmanager
 def opened(one: ComparisonFolder, folder: Path, seed: int, config: Any, **more: Any) -> Iterator[Run]:
-    """A run of the comparison, new or to go on with; the most memory that its process holds meanwhile is recorded."""
+    """A run of the comparison, new or resumed; the most memory that its process holds meanwhile is recorded."""
     if (folder / CONFIG).is_file():
         run = Run.open(folder, write=True)
     else:

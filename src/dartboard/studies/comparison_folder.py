@@ -4,10 +4,8 @@ On a table a seed is a line in trials-METHOD.jsonl; on data it is a run folder i
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from os import close
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +17,7 @@ from dartboard.runs import held_settings
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.json_files import as_json, read_json
 from dartboard.runs.limits import Limits
-from dartboard.runs.locks import take_lock
+from dartboard.runs.locks import locked
 from dartboard.runs.new_folder import make_folder
 from dartboard.runs.run import ENVIRONMENT
 from dartboard.studies.budgets import Budget
@@ -148,16 +146,6 @@ class ComparisonFolder:
     def config_of(self, method: str) -> Any:
         """The settings of a method. Raises InputError."""
         return build(method_module(method).Config, self.searches.get(method, {}))
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """The folder is this process's. Raises InUseError, InputError."""
-    lock = take_lock(folder)
-    try:
-        yield
-    finally:
-        close(lock)
 
 
 def is_comparison(folder: Path) -> bool:

@@ -1,7 +1,7 @@
 """How good the shared weights of a search are as a judge: scores of random architectures, beside what is true of them.
 
 A score is that of a search by shared weights: accuracy on val, by the statistics of each batch or by running statistics
-that were collected anew on training images. It does not depend on what was scored before. The test images are not read.
+of its own, collected on training images. It does not depend on what was scored before. The test images are not read.
 """
 
 from collections.abc import Mapping

@@ -12,10 +12,10 @@ from typing import Any
 
 from dartboard.errors import EditedSettingsError, InputError
 from dartboard.paths import quoted
-from dartboard.runs.atomic_files import make_folders, replace_file, writing
+from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.held_settings import DIGEST, digest
 from dartboard.runs.json_files import as_json, read_json
-from dartboard.runs.locks import take_lock
+from dartboard.runs.locks import own_folder
 from dartboard.runs.run import CONFIG
 from dartboard.spaces.search_space import Architecture, from_json
 from dartboard.studies.rank_truth import Truth
@@ -139,14 +139,7 @@ def settled(folder: Path, wanted: Ranking) -> Iterator[None]:
 
     Raises InputError for a folder of something else, or of another ranking; InUseError if a process works in it.
     """
-    with writing(folder):
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder} is a file; give another folder with --out")
-        if folder.exists() and any(folder.iterdir()) and not is_ranking(folder) and not only_locked(folder):
-            raise InputError(f"{folder} is not empty and is not a ranking; give another folder with --out")
-        make_folders(folder)
-    lock = take_lock(folder)
-    try:
+    with own_folder(folder, lambda folder: is_ranking(folder) or only_locked(folder), "ranking"):
         if is_ranking(folder):
             check_same(folder, read_ranking(folder), wanted)
         else:
@@ -154,8 +147,6 @@ def settled(folder: Path, wanted: Ranking) -> Iterator[None]:
             run = os.path.relpath(wanted.run, folder)
             replace_file(folder / SETTINGS, as_json({**content, "run": run, DIGEST: digest(content)}))
         yield
-    finally:
-        os.close(lock)
 
 
 def only_locked(folder: Path) -> bool:

@@ -11,8 +11,7 @@ independent pieces of work, functions of the folder and the seed, and each resum
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,9 +25,9 @@ from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.environment import describe
 from dartboard.runs.json_files import as_json, read_json
 from dartboard.runs.limits import Limits
-from dartboard.runs.locks import take_lock
+from dartboard.runs.locks import locked
 from dartboard.runs.new_folder import check_empty, make_folder
-from dartboard.runs.run import ARCHITECTURE, CONFIG, ENVIRONMENT, Run
+from dartboard.runs.run import ARCHITECTURE, CONFIG, ENVIRONMENT, Run, is_done
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 from dartboard.studies.study import read_study, resume_command
@@ -159,16 +158,6 @@ def search_of(folder: Path | None) -> Path | None:
     return folder / str(read_result(folder)["search"])
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """The folder, taken for this process. Raises InUseError, InputError."""
-    lock = take_lock(folder)
-    try:
-        yield
-    finally:
-        os.close(lock)
-
-
 # --- The pieces of work ----------------------------------------------------------------------------------------------
 
 
@@ -255,11 +244,6 @@ def training_run(selection: Selection, seed: int, fingerprint: str) -> Run:
 def opened(folder: Path) -> Run | None:
     """The run in a folder, for writing; None if there is none yet."""
     return Run.open(folder, write=True) if (folder / CONFIG).is_file() else None
-
-
-def is_done(folder: Path) -> bool:
-    """Whether the run in a folder has its result."""
-    return (folder / CONFIG).is_file() and Run.open(folder).done
 
 
 def check_settings(selection: Selection, run: Run, seed: int) -> None:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from dartboard.runs.run import out_of_memory
+from dartboard.runs.allocator import out_of_memory
 
 Result = TypeVar("Result")  # a tensor, a tuple of tensors, or tensors by name
 Argument = Tensor | float

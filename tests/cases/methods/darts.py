@@ -4,6 +4,7 @@ from random import Random
 
 import planted
 import tiny
+import weight_settings
 from cases import MethodCase, Planted, Way
 from dartboard.methods import darts
 from dartboard.scoring.evaluate import shared_weights_score
@@ -46,29 +47,10 @@ CASE = MethodCase(
     golden_loss=2.33402434107962,
     golden_settings={"supernet": "plain"},
     changes={
-        "channels": (4, {}),
-        "cells": (4, {}),
-        "epochs": (2, {}),
-        "batch_size": (12, {}),
+        **weight_settings.CHANGES,
+        **weight_settings.OF_ALPHA,
         "second_order": (True, {}),
-        "lr": (0.1, {}),
-        "lr_min": (0.0, {"epochs": 2}),
-        "schedule_epochs": (4, {"epochs": 2}),
-        "momentum": (0.0, {}),
-        "weight_decay": (0.1, {}),
-        "grad_clip": (0.01, {}),
-        "alpha_lr": (0.1, {}),
-        "alpha_beta1": (0.9, {}),
-        "alpha_beta2": (0.5, {}),
-        "alpha_weight_decay": (1.0, {}),
-        "alpha_init": (0.1, {}),
         "epsilon": (10.0, {"second_order": True}),
-        "crop_padding": (0, {}),
-        "flip": (True, {}),
-        "cutout": (4, {}),
-        "stop": ("stable:1", {"epochs": 3}),
-        "stop_mode": ("report", {"epochs": 3, "stop": "stable:1", "alpha_lr": 1e-6}),
         "supernet": ("plain", {}),
-        "channels_last": (False, {}),
     },
 )

@@ -4,6 +4,7 @@ from random import Random
 
 import planted
 import tiny
+import weight_settings
 from cases import MethodCase, Planted, Way
 from dartboard.methods import gdas
 from dartboard.scoring.evaluate import shared_weights_score
@@ -41,31 +42,13 @@ CASE = MethodCase(
     ),
     golden_loss=2.477968366411782,
     changes={
-        "channels": (4, {}),
-        "cells": (4, {}),
-        "epochs": (2, {}),
-        "batch_size": (12, {}),
-        "lr": (0.1, {}),
-        "lr_min": (0.0, {"epochs": 2}),
-        "schedule_epochs": (4, {"epochs": 2}),
+        **weight_settings.CHANGES,
+        **weight_settings.OF_ALPHA,
         "momentum": (0.5, {}),  # at 0 nesterov has no part
         "nesterov": (False, {}),
-        "weight_decay": (0.1, {}),
-        "grad_clip": (0.01, {}),
-        "alpha_lr": (0.1, {}),
-        "alpha_beta1": (0.9, {}),
-        "alpha_beta2": (0.5, {}),
-        "alpha_weight_decay": (1.0, {}),
-        "alpha_init": (0.1, {}),
         "tau_max": (1.0, {}),
         "tau_min": (0.5, {"epochs": 2}),
         "undrawn": ("none", {}),
-        "crop_padding": (0, {}),
-        "flip": (True, {}),
-        "cutout": (4, {}),
-        "stop": ("stable:1", {"epochs": 3}),
-        "stop_mode": ("report", {"epochs": 3, "stop": "stable:1", "alpha_lr": 1e-6}),
         "supernet": ("plain", {"stop": "held-out:0.1"}),
-        "channels_last": (False, {}),
     },
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import path_settings
 import planted
 import trial_settings
+import weight_settings
 from cases import MethodCase, Planted, Way
 from dartboard.spaces import nasbench201
 
@@ -22,7 +23,7 @@ CASE = MethodCase(
     ),
     golden_loss=2.3305365455897027,
     changes={
-        **path_settings.CHANGES,
+        **weight_settings.CHANGES,
         "candidates": (5, {}),
         "round": (2, {}),
         "batches": (2, {}),

@@ -3,6 +3,7 @@
 import path_settings
 import planted
 import trial_settings
+import weight_settings
 from cases import MethodCase, Planted, Way
 from dartboard.spaces import nasbench201
 
@@ -22,7 +23,7 @@ CASE = MethodCase(
     ),
     golden_loss=2.3305365455897027,
     changes={
-        **path_settings.CHANGES,
+        **weight_settings.CHANGES,
         "label_smoothing": (0.1, {}),
         "band": ("28k-35k", {}),
         "bins": (1, {"band": "28k-35k"}),

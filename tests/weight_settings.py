@@ -1,0 +1,30 @@
+"""What changes the settings of a supernet's weights (search.supernets.WeightSettings), for cases of methods."""
+
+from dartboard.testing.cases import Setting
+
+CHANGES: dict[str, Setting] = {
+    "channels": (4, {}),
+    "cells": (4, {}),
+    "epochs": (2, {}),
+    "batch_size": (12, {}),
+    "lr": (0.1, {}),
+    "lr_min": (0.0, {"epochs": 2}),
+    "schedule_epochs": (4, {"epochs": 2}),
+    "momentum": (0.0, {}),
+    "weight_decay": (0.1, {}),
+    "grad_clip": (0.01, {}),
+    "crop_padding": (0, {}),
+    "flip": (True, {}),
+    "cutout": (4, {}),
+    "channels_last": (False, {}),
+}
+# Of searches that weigh operations (search.relaxation.Settings).
+OF_ALPHA: dict[str, Setting] = {
+    "alpha_lr": (0.1, {}),
+    "alpha_beta1": (0.9, {}),
+    "alpha_beta2": (0.5, {}),
+    "alpha_weight_decay": (1.0, {}),
+    "alpha_init": (0.1, {}),
+    "stop": ("stable:1", {"epochs": 3}),
+    "stop_mode": ("report", {"epochs": 3, "stop": "stable:1", "alpha_lr": 1e-6}),
+}
