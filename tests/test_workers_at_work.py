@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -116,15 +117,30 @@ def test_trials_by_three_workers_of_which_one_is_killed_are_those_of_one_process
     check_same_trials(tmp_path / "alone", tmp_path / "workers")
 
 
+def stopped_once_a_training_has_saved(trials: Path) -> threading.Thread:
+    """Sends this process a SIGTERM when a trial below this folder has its first checkpoint, within two minutes."""
+
+    def watch() -> None:
+        for _ in range(2400):
+            if list(trials.glob("*/checkpoint")):
+                return os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
 def test_a_search_by_trials_stopped_with_workers_is_resumed_without_and_with_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["search", "random_search", *TINY, "--epochs", "80", "--trials", "3", "--out"]
+    words = ["search", "random_search", *TINY, "--epochs", "80", "--trials", "3", "--save-every", "1s", "--out"]
     assert main([*words, str(tmp_path / "whole")]) == 0
-    assert main([*words, str(tmp_path / "cut"), "--workers", "2", "--until", "8s"]) == 0
-    assert f"stopped by time limit, saved; resume with: dartboard resume {tmp_path}/cut" in capsys.readouterr().err
-    assert list((tmp_path / "cut" / "trials").glob("*/checkpoint"))  # trainings are under way
-    assert main(["resume", str(tmp_path / "cut"), "--until", "2s"]) == 0
+    watching = stopped_once_a_training_has_saved(tmp_path / "cut" / "trials")
+    assert main([*words, str(tmp_path / "cut"), "--workers", "2"]) == 143
+    watching.join()
+    assert f"saved; resume with: dartboard resume {tmp_path}/cut" in capsys.readouterr().err
+    assert main(["resume", str(tmp_path / "cut"), "--until", "1s"]) == 0
     assert main(["resume", str(tmp_path / "cut"), "--workers", "3"]) == 0
     check_same_trials(tmp_path / "whole", tmp_path / "cut")
 
