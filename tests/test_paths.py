@@ -251,6 +251,7 @@ def test_a_dry_run_counts_all_weights_and_the_multiply_adds_of_a_path() -> None:
 
 def test_transfer_refuses_to_carry_alphas_of_single_paths(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     words = ["transfer", "--a", "digits", "--b", "digits-inverted", "--method", "random_search_ws"]
-    assert main([*words, "--out", str(tmp_path / "study")]) == 2
-    assert "--carry is 'weights,alphas'; give weights" in capsys.readouterr().err
+    for carry in ("alphas", "weights,alphas", "each"):
+        assert main([*words, "--carry", carry, "--out", str(tmp_path / "study")]) == 2
+        assert f"--carry is '{carry}'; give weights\n" in capsys.readouterr().err
     assert not (tmp_path / "study").exists()

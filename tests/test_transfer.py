@@ -22,7 +22,7 @@ from dartboard import train
 from dartboard.cli import main
 from dartboard.config import Setup, flat
 from dartboard.errors import InputError, InterruptedRunError
-from dartboard.methods import darts
+from dartboard.methods import METHODS, darts, method_module
 from dartboard.report.checklist import against_random
 from dartboard.report.facts import read_facts
 from dartboard.report.transfer_page import caution, differences, page_html, side_names
@@ -257,7 +257,7 @@ def test_the_page_says_how_wide_an_interval_of_so_few_seeds_is(tmp_path: Path) -
     ],
 )
 def test_who_carries_the_effect_follows_from_the_intervals(shown: tuple[bool, ...], apart: bool, said: str) -> None:
-    assert said in who_carries(dict(zip(("", "-weights", "-alphas"), shown, strict=True)), apart)
+    assert said in who_carries(dict(zip(("", "weights", "alphas"), shown, strict=True)), apart)
 
 
 def test_a_move_is_counted_from_the_cell_of_phase_1(done: Study) -> None:
@@ -542,6 +542,32 @@ def test_the_command_writes_a_study_that_resume_and_report_know(
     assert main(["resume", str(folder), "--until", "0.01s"]) == 0
     assert main([*words, "--out", str(folder)]) == 2
     assert "not empty" in capsys.readouterr().err
+
+
+FEW = {"random_search_ws": "candidates = 3\nbatches = 1\nfinalists = 1\n", "spos": "population = 3\ngenerations = 1\n"}
+SUPERNETS = [name for name, method in METHODS.items() if not method.by_trials]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", SUPERNETS)
+def test_every_method_that_trains_a_supernet_is_studied_on_cells_of_darts(method: str, tmp_path: Path) -> None:
+    (tmp_path / "few.toml").write_text(FEW.get(method, ""))
+    data = ["--a", "digits", "--b", "digits", "--max-images", "60", "--seeds", "1", "--random", "1"]
+    words = ["transfer", "--method", method, *data, *SIZES, "--epochs", "1", "--train-epochs", "1"]
+    words += ["--device", "cpu", "--threads", "1", "--search-config", str(tmp_path / "few.toml")]
+    assert main([*words, "--out", str(tmp_path / "study")]) == 0
+    found = Study.open(tmp_path / "study")
+    assert found.protocol.carry == ",".join(METHODS[method].carries)
+    assert all(found.is_done(stage) for stage in found.stages)
+    swaps = [one for one in findings(found).contrasts if one.key == "swap"]
+    assert len(swaps) == 2 and all(one.pairs == (0.0,) for one in swaps)  # A is B
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert f"An arrow carries over: {' and '.join(METHODS[method].carries)};" in page
+
+
+@pytest.mark.parametrize("method", SUPERNETS)
+def test_what_a_method_says_that_it_carries_is_what_its_file_can_carry(method: str) -> None:
+    assert METHODS[method].carries == tuple(method_module(method).CARRIED)
 
 
 def test_equal_epochs_are_equal_steps_where_images_differ(

@@ -74,7 +74,7 @@ def refuse(flags: Any, method: str, words: list[str]) -> None:
     from dartboard.training.from_scratch import Config
 
     how = (flags.carry, flags.restart_schedule)
-    if flags.from_ is not None or how != (WarmStart.carry, WarmStart.restart_schedule):
+    if flags.from_ is not None or how != (None, WarmStart.restart_schedule):
         raise InputError(f"{method} takes nothing from another search; leave out --from and its flags")
     if flags.together:
         raise InputError(f"--together is for searches that train a supernet; {method} takes --seeds alone")

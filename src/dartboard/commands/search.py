@@ -50,7 +50,7 @@ def execute(words: list[str]) -> None:
     setup, config = layered(module.Config, words, header, presets, getattr(module, "PAPER", {}))
     cls = flags_class(module.Config)
     defaults = {"new": work.NewRun(), "space": space, "together": False, "setup": setup, "config": config}
-    defaults |= {"from_": None, "carry": WarmStart.carry, "restart_schedule": WarmStart.restart_schedule}
+    defaults |= {"from_": None, "carry": None, "restart_schedule": WarmStart.restart_schedule}
     defaults |= {"select": None, "select_config": None}
     flags = parse(cls, words, "search", MISSING, defaults)
     if (flags.select, flags.select_config) != (None, None):
@@ -94,9 +94,9 @@ def flags_class(settings: type[Any]) -> Any:
         select_config: str | None
         """A TOML file of more settings of these trainings; by default they have the sizes of the search."""
         from_: named(str | None, "from")  # type: ignore[valid-type]
-        """Start from the weights and alphas of another search: its run folder. The classifier is new."""
-        carry: str
-        """What is taken from --from: weights, alphas, or weights,alphas."""
+        """Start from what another search has learned: its run folder. The classifier is new."""
+        carry: str | None
+        """What is taken from --from: weights, alphas, or what else the method learns, by commas; by default all."""
         restart_schedule: bool
         """Restart the learning rate and the optimizers; --no-restart-schedule continues those of --from."""
         setup: Setup
@@ -112,10 +112,11 @@ def flags_class(settings: type[Any]) -> Any:
 def origin_of(flags: Any, header: dict[str, str]) -> Origin:
     """What --from names, with the checkpoint to begin from. Raises InputError if it does not fit."""
     if flags.from_ is None:
-        if (flags.carry, flags.restart_schedule) != (WarmStart.carry, WarmStart.restart_schedule):
+        if (flags.carry, flags.restart_schedule) != (None, WarmStart.restart_schedule):
             raise InputError("--carry and --no-restart-schedule are for a warm start; give --from RUN with them")
         return {}
-    warm_start = WarmStart(str(expanded(flags.from_).absolute()), flags.carry, flags.restart_schedule)
+    carry = ",".join(METHODS[header["method"]].carries) if flags.carry is None else flags.carry
+    warm_start = WarmStart(str(expanded(flags.from_).absolute()), carry, flags.restart_schedule)
     parent = Run.open(warm_start.from_)
     from dartboard.search.warm_start import check_parent  # brings torch
 

@@ -27,7 +27,7 @@ from dartboard.methods import METHODS, check_pair, method_module
 from dartboard.runs.limits import Limits, catching_signals, limits_of
 from dartboard.runs.workers import check_there, check_workers
 from dartboard.spaces import SPACES
-from dartboard.studies.protocol import CARRIES, SIDES, Protocol, Side, drawn, parse_proxies
+from dartboard.studies.protocol import SIDES, Protocol, Side, drawn, parse_proxies
 from dartboard.studies.study import Study, method_of, shared
 from dartboard.training import presets
 
@@ -61,8 +61,8 @@ class TransferFlags:
     """Epochs of a phase on A, and as many steps on B; by default those of the data set's preset."""
     budget: str | None = None
     """Work of a phase in place of --epochs: a time such as 4h, made epochs by a few timed steps; or 500steps."""
-    carry: str = "weights,alphas"
-    """What phase 2 takes from phase 1: weights, alphas, weights,alphas, or each: all three, one after the other."""
+    carry: str | None = None
+    """What phase 2 takes from phase 1: a part such as weights, or each: all, and each part alone; by default all."""
     restart_schedule: bool = True
     """Phase 2 starts with a new learning rate schedule and new optimizers."""
     random: int | None = None
@@ -132,7 +132,6 @@ def execute(words: list[str]) -> None:
     setup = setup_of(flags)
     limits = limits_of(None, flags.until)
     work.use_threads(setup.threads)
-    check_carried(flags)
     search, train = search_settings(flags), train_settings(flags)
     protocol, data = protocol_of(flags, setup, search, train)
     if not flags.print_config:
@@ -163,16 +162,12 @@ def read_flags(words: list[str]) -> TransferFlags:
     check_compared(SPACES[flags.space].family, "transfer")
     for name in (flags.a, flags.b):
         check_name(name)
-    Protocol(flags.a, flags.b, carry=flags.carry, proxy=flags.proxy)  # refuses what has no sense
+    if flags.carry is None:
+        flags = replace(flags, carry=",".join(METHODS[flags.method].carries))
+    Protocol(flags.a, flags.b, flags.method, carry=str(flags.carry), proxy=flags.proxy)  # refuses what has no sense
     return flags
 
 
-def check_carried(flags: TransferFlags) -> None:
-    """Raises InputError for what the method has not to carry over, such as alphas of a search by single paths."""
-    from dartboard.search.warm_start import check_words
-
-    for words in CARRIES.values() if flags.carry == "each" else (flags.carry,):
-        check_words(words.split(","), method_module(flags.method).CARRIED)
 
 
 def setup_of(flags: TransferFlags) -> Setup:
@@ -186,7 +181,7 @@ def setup_of(flags: TransferFlags) -> Setup:
 def search_settings(flags: TransferFlags) -> dict[str, Any]:
     """Settings of every search: the method's defaults < the preset of A < --search-config < flags."""
     header = {"command": "search", "method": flags.method, "space": flags.space}
-    method = method_of(Protocol(flags.a, flags.b, method=flags.method))
+    method = method_module(flags.method)
     more = {name: getattr(flags, name) for name in (*OF_SEARCHES, "epochs") if getattr(flags, name) is not None}
     return merged(method.Config, method.PRESETS[check_name(flags.a)[0]], flags.search_config, header, more)
 

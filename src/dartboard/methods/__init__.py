@@ -19,7 +19,8 @@ class Method:
     search_space.KINDS. by_trials: it scores architectures one by one, and its Config is a search.trials.Settings;
     other methods train a supernet. space: the one it searches if none is given. spoken: what people call it in a
     sentence; empty: by its name. scored_by: what its supernet computes where the validation accuracy is measured, in
-    words. draws: its steps compute one operation an edge, though it needs mixtures. module: the path of its file;
+    words. carries: what another search can take from it, the words of --carry; its file says in CARRIED what each is.
+    draws: its steps compute one operation an edge, though it needs mixtures. module: the path of its file;
     empty: of its name in this folder. limits: it trains a supernet and holds candidates to --limit; its file has
     `check`, which refuses a limit that nothing is within."""
 
@@ -33,6 +34,7 @@ class Method:
     draws: bool = False
     module: str = ""
     limits: bool = False
+    carries: tuple[str, ...] = ("weights",)
 
 
 OURS: dict[str, Method] = {
@@ -41,6 +43,7 @@ OURS: dict[str, Method] = {
         "Liu, Simonyan, Yang: DARTS, ICLR 2019 (arXiv 1806.09055); quark0/darts",
         needs=frozenset({"mixture"}),
         spoken="DARTS",
+        carries=("weights", "alphas"),
     ),
     "gdas": Method(
         "one operation drawn an edge by a hard Gumbel sample, alpha learned straight through it",
@@ -49,6 +52,7 @@ OURS: dict[str, Method] = {
         spoken="GDAS",
         scored_by="cells drawn by alpha, one a batch",
         draws=True,
+        carries=("weights", "alphas"),
     ),
     "random_search": Method(
         "architectures drawn at random, scored by a table, by shared weights or by trainings",

@@ -32,7 +32,7 @@ from dartboard.spaces import darts
 from dartboard.studies.cells import RANDOM
 from dartboard.studies.comparisons import Contrast
 from dartboard.studies.matrix import Findings, findings, group_words
-from dartboard.studies.protocol import CARRIES, SIDES, Side
+from dartboard.studies.protocol import SIDES, Side
 from dartboard.studies.study import Study
 
 PLACES = (
@@ -176,7 +176,7 @@ def plan(study: Study, names: Mapping[Side, str]) -> Html:
     ]
     svg = transfer_figures.paths(rows, "The paths of the searches through the data sets")
     caption = "Each box is one phase. An arrow carries over: " + ", ".join(
-        CARRIES[suffix].replace(",", " and ") for suffix in study.protocol.suffixes
+        carry.replace(",", " and ") for carry in study.protocol.carries.values()
     )
     schedule = (
         "; the learning rate and the optimizers restart"

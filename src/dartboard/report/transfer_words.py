@@ -6,7 +6,7 @@ from dartboard.report import words
 from dartboard.report.words import percent
 from dartboard.studies.comparisons import Contrast, Move, Rank
 from dartboard.studies.matrix import Entry, group_words
-from dartboard.studies.protocol import CARRIES, SIDES, Side
+from dartboard.studies.protocol import SIDES, Side
 
 QUESTIONS = {
     "transfer": "the cell found on the other data set − the one found on this",
@@ -83,25 +83,30 @@ def carried(one: Contrast) -> str:
     """What a row compares, if the question does not say it."""
     if one.key == "carry":
         return f" ({carried_words(one.first)} − {carried_words(one.second)})"
-    if one.first[2:] in ("-weights", "-alphas"):
+    if part_of(one.first):
         return f" ({carried_words(one.first)})"
     return f" ({one.first})" if one.key in ("proxy", "found") and one.first not in SIDES else ""
 
 
+def part_of(group: str) -> str:
+    """The part that a group of phase 2 took over, such as weights; empty if it took everything, and of other groups."""
+    stem, _, part = group.partition("-")
+    return part if stem in ("aa", "ab", "ba", "bb") else ""
+
+
 def carried_words(group: str) -> str:
-    """What a group of phase 2 took over: "weights and alphas", "weights only"."""
-    carry = CARRIES.get(group[2:], "")
-    return carry.replace(",", " and ") if "," in carry else f"{carry} only"
+    """What a group of phase 2 took over: "everything", "weights only"."""
+    return f"{part} only" if (part := part_of(group)) else "everything"
 
 
 def forest_name(one: Contrast, names: Mapping[Side, str]) -> str:
     if one.key == "carry":
-        left, right = (CARRIES[group[2:]].replace(",", "+") for group in (one.first, one.second))
+        left, right = (part_of(group) or "everything" for group in (one.first, one.second))
         return f"{names[one.side]}: {left} − {right}"
     name = NAMES.get(one.key, f"{one.first} − all of A")
     if one.key == "found" and one.first not in SIDES:
         name = f"{one.first} − random"
-    suffix = f" ({one.first[3:]})" if one.first[2:] in ("-weights", "-alphas") else ""
+    suffix = f" ({part})" if (part := part_of(one.first)) else ""
     return f"{names[one.side]}: {name}{suffix}"
 
 
@@ -133,29 +138,32 @@ def carry_verdict(contrasts: Sequence[Contrast], side: Side, names: Mapping[Side
     """
     swaps = {one.first[2:]: one for one in contrasts if one.key == "swap" and one.side == side}
     between = {(one.first[2:], one.second[2:]): one for one in contrasts if one.key == "carry" and one.side == side}
-    if set(swaps) != set(CARRIES) or not all(one.has_interval for one in swaps.values()):
+    if len(swaps) < 3 or not all(one.has_interval for one in swaps.values()):
         return ""
     effects = "; ".join(
         f"{carried_words(one.first)} {100 * one.interval.estimate:+.2f} ({interval(one)})" for one in swaps.values()
     )
     if any(one.interval.has_no_width and one.interval.low != 0.0 for one in swaps.values()):
         return f"Trained on {names[side]}, swapped − stayed in points: {effects}. In one of them: {SAME.lower()}"
-    shown = {suffix: one.interval.excludes_zero for suffix, one in swaps.items()}
-    apart = between["-weights", "-alphas"].interval.excludes_zero
+    shown = {suffix.removeprefix("-"): one.interval.excludes_zero for suffix, one in swaps.items()}
+    first, second = (suffix for suffix in swaps if suffix)
+    apart = between[first, second].interval.excludes_zero
     return f"Trained on {names[side]}, swapped − stayed in points: {effects}. {who_carries(shown, apart)}"
 
 
 def who_carries(shown: Mapping[str, bool], apart: bool) -> str:
-    """shown: whether the interval of the effect excludes zero, by suffix; apart: whether weights − alphas does."""
+    """shown: whether the interval of the effect excludes zero, by the part that was carried over, "" for everything;
+    apart: whether that of the difference of the two parts does."""
+    one, two = (part for part in shown if part)
     if not any(shown.values()):
-        return "Every interval contains zero: there is no effect that weights or alphas could carry."
-    if shown["-weights"] and shown["-alphas"]:
+        return f"Every interval contains zero: there is no effect that {one} or {two} could carry."
+    if shown[one] and shown[two]:
         return "Either alone shows an effect" + (
             "; they differ." if apart else "; no difference between the two is shown."
         )
-    if not (shown["-weights"] or shown["-alphas"]):
+    if not (shown[one] or shown[two]):
         return "An effect appears only if both are carried over."
-    which, other = ("weights", "alphas") if shown["-weights"] else ("alphas", "weights")
+    which, other = (one, two) if shown[one] else (two, one)
     if apart:
         alone = f"it appears with them alone and not with the {other} alone, and the two differ"
         return f"The {which} carry the effect: {alone}."
@@ -169,8 +177,7 @@ def path_name(group: str) -> str:
     if group.endswith("-whole"):
         return "alone, both budgets"
     stem = group[:2]
-    suffix = CARRIES.get(group[2:], "")
-    only = f" ({suffix} only)" if group[2:] in ("-weights", "-alphas") else ""
+    only = f" ({part} only)" if (part := part_of(group)) else ""
     if stem in ("ab", "ba"):
         return f"swap{only}"
     if stem in ("aa", "bb"):

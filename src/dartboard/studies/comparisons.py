@@ -74,7 +74,7 @@ def pairs(protocol: Protocol) -> list[tuple[str, str, str, Side]]:
     for side in SIDES:
         other: Side = "b" if side == "a" else "a"
         found += [("transfer", other, side, side)]
-        for suffix in protocol.suffixes:
+        for suffix in protocol.carries:
             swap, stay = f"{other}{side}{suffix}", f"{side}{side}{suffix}"
             found += [("swap", swap, stay, side), ("gain", swap, other, side)]
             found += [("fresh", swap, side, side), ("whole", swap, f"{side}-whole", side)]
@@ -117,7 +117,7 @@ def carry_contrasts(contrasts: Sequence[Contrast], protocol: Protocol, seed: int
     found = []
     for side in SIDES:
         swaps = {one.first[2:]: one for one in contrasts if one.key == "swap" and one.side == side}
-        for left, right in combinations([suffix for suffix in protocol.suffixes if suffix in swaps], 2):
+        for left, right in combinations([suffix for suffix in protocol.carries if suffix in swaps], 2):
             one, other = swaps[left], swaps[right]
             both = [number for number in one.seeds if number in other.seeds]
             if not both:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dartboard.analysis.statistics import mean, sample_spread
 from dartboard.studies.cells import RANDOM, Cell, kind, read_cells, read_results
 from dartboard.studies.comparisons import Contrast, Move, Rank, carry_contrasts, contrast, moves, pairs, ranks
-from dartboard.studies.protocol import CARRIES, SIDES, Side
+from dartboard.studies.protocol import SIDES, Side
 from dartboard.studies.study import Study
 
 
@@ -73,11 +73,10 @@ def group_words(group: str, names: dict[Side, str]) -> str:
     """A group in words: "found on cifar10, then on cifar100"."""
     if group == RANDOM:
         return "random cells"
-    for suffix in sorted(CARRIES, key=len, reverse=True):
-        stem = group.removesuffix(suffix) if suffix else group
-        if stem in ("aa", "ab", "ba", "bb") and (suffix == "" or group.endswith(suffix)):
-            carried = f", {CARRIES[suffix]} carried over" if suffix else ""
-            return f"{names[side(stem[0])]}, then {names[side(stem[1])]}{carried}"
+    stem, _, part = group.partition("-")
+    if stem in ("aa", "ab", "ba", "bb"):
+        carried = f", {part} carried over" if part else ""
+        return f"{names[side(stem[0])]}, then {names[side(stem[1])]}{carried}"
     if group.endswith("-whole"):
         return f"{names[side(group[0])]} alone, both budgets"
     return names[side(group)] if group in SIDES else f"{names['a']}, proxy {group}"

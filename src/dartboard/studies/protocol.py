@@ -4,17 +4,18 @@ The question is about the data: does a cell found on one data set work on anothe
 one and continues on the other find a better one? Every comparison has its control (docs/transfer.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
 from dartboard.config import MOST_EPOCHS, check_data_name, check_ranges, check_types
 from dartboard.errors import InputError, unknown
+from dartboard.methods import METHODS
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
 
-CARRIES = {"": "weights,alphas", "-weights": "weights", "-alphas": "alphas"}  # suffix of a stage's name -> --carry
+EACH = "each"  # all ways to carry over, one after the other
 PROXIES = ("classes", "images", "size", "channels")
 Side = Literal["a", "b"]
 SIDES: tuple[Side, Side] = ("a", "b")
@@ -41,7 +42,7 @@ class Protocol:
     epochs_b: int = 50
     """epochs of a phase on B"""
     carry: str = "weights,alphas"
-    """what phase 2 takes from phase 1: weights, alphas, weights,alphas, or each: all three, one after the other"""
+    """what phase 2 takes from phase 1: all that the method carries, one part of it, or each of these ways in turn"""
     restart_schedule: bool = True
     """phase 2 starts with a new learning rate schedule and new optimizers, or continues those of phase 1"""
     random: int = 6
@@ -69,8 +70,10 @@ class Protocol:
         check_ranges(self, seed="[0, 1e18]", seeds="[1, 1000]")
         if self.space not in SPACES:
             raise unknown("space", self.space, SPACES)
-        if self.carry not in (*CARRIES.values(), "each"):
-            raise InputError(f"--carry is {self.carry[:60]!r}; give weights, alphas, weights,alphas, or each")
+        if self.method not in METHODS:
+            raise unknown("method", self.method, METHODS)
+        if self.carry not in (known := ways(METHODS[self.method].carries)):
+            raise InputError(f"--carry is {self.carry[:60]!r}; give {', or '.join(known)}")
         parse_proxies(self.proxy)
         if not self.restart_schedule and self.epochs != self.epochs_b and not self.proxy:
             raise InputError(
@@ -79,9 +82,21 @@ class Protocol:
             )
 
     @property
-    def suffixes(self) -> list[str]:
-        """The suffixes of the names of phase 2's stages: one for each way to carry over."""
-        return [suffix for suffix, carry in CARRIES.items() if self.carry in (carry, "each")]
+    def carries(self) -> dict[str, str]:
+        """What --carry says of each way that this study takes, by the suffix of the names of phase 2's stages."""
+        all_ways = carries(METHODS[self.method].carries)
+        return {suffix: carry for suffix, carry in all_ways.items() if self.carry in (carry, EACH)}
+
+
+def carries(words: Sequence[str]) -> dict[str, str]:
+    """Every way to carry over what a method has: all of it, and each part alone; by the suffix of stages' names."""
+    return {"": ",".join(words)} | ({f"-{word}": word for word in words} if len(words) > 1 else {})
+
+
+def ways(words: Sequence[str]) -> list[str]:
+    """What --carry may be for a method that carries this."""
+    found = list(carries(words).values())
+    return [*found, EACH] if len(found) > 1 else found
 
 
 @dataclass(frozen=True)
@@ -127,9 +142,9 @@ def swap_searches(protocol: Protocol, seed: int) -> Iterator[Stage]:
         yield Stage(f"search-{side}-s{seed}", "search", side, side, seed, epochs[side], schedule_epochs=both)
     for first in SIDES:
         for second in SIDES:
-            for suffix in protocol.suffixes:
+            for suffix, carry in protocol.carries.items():
                 group = f"{first}{second}{suffix}"
-                more = {"before": f"search-{first}-s{seed}", "carry": CARRIES[suffix]}
+                more = {"before": f"search-{first}-s{seed}", "carry": carry}
                 yield Stage(f"search-{group}-s{seed}", "search", group, second, seed, epochs[second], **more)  # type: ignore[arg-type]
     for side in SIDES:
         yield Stage(f"search-{side}-whole-s{seed}", "search", f"{side}-whole", side, seed, 2 * epochs[side])
