@@ -20,6 +20,7 @@ from dartboard.errors import InputError
 from dartboard.formats import published
 from dartboard.methods import darts
 from dartboard.runs.run import Run
+from dartboard.spaces.catalogue import reported
 
 TINY = ["--data", "digits", "--max-images", "32", "--channels", "2", "--cells", "3", "--batch-size", "16"]
 MORE = ["--max-images", "200"]
@@ -139,6 +140,28 @@ def test_list_has_a_line_with_its_source_for_everything_there_is(capsys: pytest.
         lines = printed(capsys, "list", kind).splitlines()
         assert any(line.startswith(name) for line in lines) and all(line.strip() in everything for line in lines)
     assert len(printed(capsys, "list", "architectures").splitlines()) == len(published())
+
+
+def test_list_shows_what_is_reported_of_every_published_architecture(capsys: pytest.CaptureFixture[str]) -> None:
+    head, *rows = printed(capsys, "list", "architectures", "--published").splitlines()
+    assert [row.split()[0] for row in rows] == [
+        name for name in published() for _ in range(max(1, len(reported().get(name, ()))))
+    ]
+    place = {name: head.index(name) for name in ("error %", "run ", "GPU-days", "counted params", "counted MACs", "source")}
+    of_mean, of_single, _ = [row for row in rows if row.startswith("DARTS_V2 ")]
+    found = [of_mean[start:].split("  ")[0].strip() for start in place.values()]
+    assert found == ["2.76 ± 0.09", "mean", "4", "3.35M", "528M", "Liu et al., DARTS, table 1 (second order)"]
+    assert of_single[place["error %"] :].split()[:2] == ["2.63", "single"]
+    assert printed(capsys, "list", "architectures").count("\n") == len(published())
+    assert main(["list", "spaces", "--published"]) == 2
+    assert "--published is for architectures" in capsys.readouterr().err
+
+
+def test_what_is_reported_is_of_known_architectures_and_says_how_often_it_was_trained() -> None:
+    assert reported().keys() <= published().keys()
+    for one in (one for rows in reported().values() for one in rows):
+        assert 0 < one.error < 100 and one.runs in ("mean", "single", "") and one.source
+        assert (one.spread is not None) == (one.runs == "mean")
 
 
 def test_show_prints_every_node_and_the_exact_counts(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,5 @@
-"""The published architectures, shipped as data (published.json) with their sources."""
+"""The published architectures, shipped as data: what they are and where they come from (published.json), and what
+their authors report of them (reported.json)."""
 
 import json
 from collections.abc import Mapping
@@ -26,6 +27,33 @@ class Published:
     published: str
     counts: Mapping[str, int]
     note: str
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A result that somebody reports of a published architecture.
+
+    data: what it was trained on; error: test error in percent, on ImageNet the first answer's; spread: standard
+    deviation over trainings; runs: "mean" or "single", empty where the source does not say; params, macs: in millions,
+    by the source's own counter; gpu_days: of the search; note: conditions.
+    """
+
+    data: str
+    error: float
+    source: str
+    runs: str = ""
+    spread: float | None = None
+    params: float | None = None
+    macs: float | None = None
+    gpu_days: float | None = None
+    note: str = ""
+
+
+@cache
+def reported() -> Mapping[str, tuple[Reported, ...]]:
+    """What is reported of published architectures, by name; those of which nothing is known are left out."""
+    results = json.loads(Path(__file__).with_name("reported.json").read_text(encoding="utf-8"))["results"]
+    return MappingProxyType({name: tuple(Reported(**row) for row in rows) for name, rows in results.items()})
 
 
 @cache
