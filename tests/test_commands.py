@@ -147,7 +147,8 @@ def test_list_shows_what_is_reported_of_every_published_architecture(capsys: pyt
     assert [row.split()[0] for row in rows] == [
         name for name in published() for _ in range(max(1, len(reported().get(name, ()))))
     ]
-    place = {name: head.index(name) for name in ("error %", "run ", "GPU-days", "counted params", "counted MACs", "source")}
+    columns = ("error %", "run ", "GPU-days", "counted params", "counted MACs", "source")
+    place = {name: head.index(name) for name in columns}
     of_mean, of_single, _ = [row for row in rows if row.startswith("DARTS_V2 ")]
     found = [of_mean[start:].split("  ")[0].strip() for start in place.values()]
     assert found == ["2.76 ± 0.09", "mean", "4", "3.35M", "528M", "Liu et al., DARTS, table 1 (second order)"]

@@ -78,13 +78,14 @@ def sentence(text: str) -> str:
 
 # --- What is reported -------------------------------------------------------------------------------------------------
 
-HEAD = ("architecture", "data", "error %", "run", "params", "MACs", "GPU-days", "counted params", "counted MACs", "source")
+OF_SOURCE, OF_COUNTER = ("error %", "run", "params", "MACs", "GPU-days"), ("counted params", "counted MACs")
+HEAD = ("architecture", "data", *OF_SOURCE, *OF_COUNTER, "source")
 COUNTED = {"CIFAR-10": "cifar10", "CIFAR-100": "cifar100", "ImageNet": "imagenet"}  # how `counts` call the data
 
 
 def results() -> list[tuple[str, ...]]:
     """A row for each result; one for an architecture of which none is known."""
-    rows = [HEAD]
+    rows: list[tuple[str, ...]] = [HEAD]
     for name, entry in published().items():
         rows += [result(name, entry, one) for one in reported().get(name, ())] or [unreported(name, entry)]
     return rows
