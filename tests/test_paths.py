@@ -38,7 +38,7 @@ SMALL: dict[str, Any] = {**path_settings.BASE, "candidates": 5, "round": 3, "bat
 
 
 def config_for(space: SearchSpace, **changes: Any) -> random_search_ws.Config:
-    return random_search_ws.Config(**{**SMALL, **tiny.fixed(space.family), **changes})
+    return random_search_ws.Config(**{**SMALL, **tiny.fixed(space), **changes})
 
 
 def found(folder: Path, space: SearchSpace = tiny.FEW, **changes: Any) -> paths.Result:
@@ -242,8 +242,8 @@ def test_what_is_scored_after_the_last_epoch_is_part_of_the_time(monkeypatch: py
 
 
 def test_a_dry_run_counts_all_weights_and_the_multiply_adds_of_a_path() -> None:
-    for name, space in SPACES.items():
-        cost = count_path(space, 2, tiny.fixed(name).get("cells", 3), 10, 8, tiny.digits().channels)
+    for space in SPACES.values():
+        cost = count_path(space, 2, tiny.fixed(space).get("cells", 3), 10, 8, tiny.digits().channels)
         assert cost.params == sum(one.numel() for one in tiny.supernet(space).parameters())
         path = paths.counting(config_for(space), tiny.digits())(space.sample(Random(0)))
         assert cost.macs == path.macs and cost.params > path.params

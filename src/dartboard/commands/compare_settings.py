@@ -19,7 +19,6 @@ from dartboard.paths import expanded
 from dartboard.scoring.limits import limits_from
 from dartboard.scoring.tables import read_truth, split_column
 from dartboard.spaces import SPACES
-from dartboard.spaces.families import FAMILIES
 from dartboard.studies.budgets import EXAMPLES, Budget, parse_size
 from dartboard.studies.comparison_folder import BASELINE, ComparisonFolder, Plan
 
@@ -157,7 +156,7 @@ def wanted_on_data(flags: Any, asked: Asked, known: ComparisonFolder | None) -> 
         if not METHODS[method].by_trials:
             more.pop("epochs", None)
         module = method_module(method)
-        own = with_needs(module.PRESETS, FAMILIES[SPACES[asked.space].family], module.Config)
+        own = with_needs(module.PRESETS, SPACES[asked.space], module.Config)
         found = search_settings(asked, method, own[kind], more)
         searches[method] = compare_budgets.sized(asked.budget, method, asked.space, found, setup, data, known)
     one = ComparisonFolder(Path(), plan_of(flags, asked, None), searches, train_settings(flags, asked, kind), setup)
@@ -187,7 +186,7 @@ def train_settings(flags: Any, asked: Asked, kind: str) -> dict[str, Any]:
 
     given = {name: getattr(flags, f"train_{name}") for name in OF_TRAININGS}
     more = {name: value for name, value in given.items() if value is not None}
-    own = with_needs(presets.PRESETS, FAMILIES[SPACES[asked.space].family], Config)
+    own = with_needs(presets.PRESETS, SPACES[asked.space], Config, training=True)
     return merged(Config, own[kind], flags.train_config, {"command": "train", "method": None}, more)
 
 

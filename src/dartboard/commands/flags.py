@@ -13,7 +13,8 @@ from dartboard.data.names import NO_DATA, check_name
 from dartboard.errors import InputError, unknown
 from dartboard.paths import check_path
 from dartboard.runs.start import from_table
-from dartboard.spaces.family import Family
+from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.search_space import Architecture, SearchSpace
 
 Flags = TypeVar("Flags")
 Config = TypeVar("Config")
@@ -212,11 +213,15 @@ def layered(
     return setup, build(cls, {name: value for name, value in values.items() if name not in field_names(Setup)})
 
 
-def with_needs(presets: Mapping[str, Mapping[str, Any]], family: Family, cls: type[Any]) -> dict[str, dict[str, Any]]:
-    """The presets of the data sets over a family's defaults and under what its networks ask for, of what `cls` has."""
+def with_needs(
+    presets: Mapping[str, Mapping[str, Any]], of: SearchSpace | Architecture, cls: type[Any], training: bool = False
+) -> dict[str, dict[str, Any]]:
+    """The presets of the data sets over the defaults of a family, for a training with those of its recipe, and under
+    what its networks ask for, of what `cls` has. of: a space of the family, or an architecture."""
+    family = FAMILIES[of.family if isinstance(of, SearchSpace) else of.space]
     under, over = (
         {name: value for name, value in values.items() if name in field_names(cls)}
-        for values in (family.defaults, family.training)
+        for values in ({**family.defaults, **(family.recipe if training else {})}, family.needs(of))
     )
     return {name: {**under, **preset, **over} for name, preset in presets.items()}
 

@@ -87,7 +87,7 @@ def recipe_of(found: Found) -> tuple[Any, tuple[str, ...]]:
 
     family, preset = FAMILIES[found.architecture.space], presets.PRESETS[check_name(found.run.setup.data)[0]]
     # `train` lays what the family asks for over the preset by itself
-    recipe = build(Config, {**family.defaults, **preset, **family.training})
+    recipe = build(Config, {**family.defaults, **family.recipe, **preset, **family.needs(found.architecture)})
     changes: dict[str, Any] = {}
     if recipe.batch_size > found.images:
         changes["batch_size"] = min(found.config.batch_size, found.images)

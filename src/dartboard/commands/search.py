@@ -46,7 +46,7 @@ def execute(words: list[str]) -> None:
     refuse_early(words, method, space)
     module = method_module(method)
     header = {"command": "search", "method": method, "space": space}
-    presets = with_needs(module.PRESETS, FAMILIES[SPACES[space].family], module.Config)
+    presets = with_needs(module.PRESETS, SPACES[space], module.Config)
     setup, config = layered(module.Config, words, header, presets, getattr(module, "PAPER", {}))
     cls = flags_class(module.Config)
     defaults = {"new": work.NewRun(), "space": space, "together": False, "setup": setup, "config": config}

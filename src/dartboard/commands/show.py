@@ -116,7 +116,7 @@ def network_of(architecture: Architecture, network: str | None) -> str:
 
 def sizes(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
     """The sizes of the network whose counts are printed."""
-    usual = FAMILIES[architecture.space].sizes[str(flags.network)]
+    usual = FAMILIES[architecture.space].sizes_of(architecture, str(flags.network))
     given = {name: getattr(flags, name) for name in ("channels", "cells", "image_size")}
     given["num_classes"] = flags.classes
     return {name: size if given[name] is None else given[name] for name, size in usual.items()}

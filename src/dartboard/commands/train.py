@@ -14,7 +14,6 @@ from dartboard.formats.files import parent_of
 from dartboard.runs.known_speeds import remember, say_known
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import CONFIG, Run
-from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies.selection import search_of
 from dartboard.training import presets
@@ -36,8 +35,8 @@ def execute(words: list[str]) -> None:
     header = {"command": "train", "method": None}
     flags = read_flags(words, header, from_scratch.Config, presets.PRESETS)
     architecture, _, label = formats.resolve(flags.arch)
-    if (family := FAMILIES[architecture.space]).training or family.defaults:
-        own = with_needs(presets.PRESETS, family, from_scratch.Config)
+    own = with_needs(presets.PRESETS, architecture, from_scratch.Config, training=True)
+    if own != presets.PRESETS:
         flags = read_flags(words, header, from_scratch.Config, own)
     if flags.new.print_config:
         return print(resolved(header, work.anchored(flags.setup), flags.config), end="")

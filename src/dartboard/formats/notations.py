@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dartboard.errors import InputError, unknown
+from dartboard.formats.arcs import is_arc, is_pair, read_arc, read_pair
 from dartboard.formats.choices import read_choices, write_choices
 from dartboard.formats.genotype import FIELDS, read_genotype, write_nested, write_quark0
 from dartboard.formats.grammar import Call, FormError, parse_genotype
@@ -18,7 +19,7 @@ from dartboard.formats.nni import is_nni, read_nni
 from dartboard.formats.other_tools import what_else
 from dartboard.formats.places import Place, chosen, line_of, places
 from dartboard.formats.surroundings import as_utf8, plain
-from dartboard.spaces import nasbench201, nasbenchmacro
+from dartboard.spaces import enas_macro, enas_micro, nasbench201, nasbenchmacro
 from dartboard.spaces.search_space import Architecture
 
 # name -> (one line, writer)
@@ -28,6 +29,8 @@ NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
     "nnabla": ("JSON of the NNabla DARTS example: operation ids, arch_normal and arch_reduction", write_nnabla),
     "nasbench201": ("the string of NAS-Bench-201: |op~0|+|op~0|op~1|+|op~0|op~1|op~2|", nasbench201.to_string),
     "nasbenchmacro": ("the code of NAS-Bench-Macro: eight digits of 0, 1 and 2, one a layer", nasbenchmacro.to_code),
+    "enas_micro": ("the arc of ENAS micro: 40 integers, 20 for each cell", enas_micro.to_text),
+    "enas_macro": ("the arc of ENAS macro: a layer's operation, then a bit for each earlier layer", enas_macro.to_text),
     "json": ("dartboard's own JSON: space and choices; for every architecture", write_choices),
 }
 # The family whose architectures a notation holds; json holds those of all.
@@ -35,10 +38,12 @@ HOLDS = {
     **dict.fromkeys(("quark0", "nested", "nnabla"), "darts"),
     "nasbench201": "nasbench201",
     "nasbenchmacro": "nasbenchmacro",
+    "enas_micro": "enas_micro",
+    "enas_macro": "enas_macro",
 }
 EXPECTED = (
     'give Genotype(...), JSON with "space" and "choices" or with "arch_normal" and "arch_reduction", '
-    "a string of NAS-Bench-201, or a code of NAS-Bench-Macro"
+    "a string of NAS-Bench-201, a code of NAS-Bench-Macro, or an arc of ENAS"
 )
 
 
@@ -94,6 +99,8 @@ def searched(data: bytes, name: str | None, failure: InputError | None) -> Readi
     end = "" if found else plain(data[-MAX_BYTES:])
     if is_cell_string(end):
         return Reading(read_cell_string(end), "nasbench201")
+    if is_arc(end):
+        return Reading(*read_arc(end))
     if is_code(end):
         return Reading(read_code(end), "nasbenchmacro")
     if not found:
@@ -135,6 +142,8 @@ def from_object(record: dict[str, Any]) -> Reading | None:
         return Reading(read_nnabla(record), "nnabla")
     if record.keys() & {"space", "choices"}:
         return Reading(read_choices(record), "json")
+    if is_pair(record):
+        return Reading(read_pair(record), "enas_micro")
     if is_nni(record):
         return Reading(read_nni(record), "nni")
     return of_genotype(Call((), record)) if record.keys() & set(FIELDS) else None

@@ -31,13 +31,15 @@ class Zero(nn.Module):
 class FactorizedReduce(nn.Module):
     """Halves the map without losing half of it: two strided 1x1 convolutions, one pixel apart on the diagonal.
 
-    ReLU, then both convolutions side by side, then BatchNorm. A map of odd size is padded by one row and column.
+    ReLU, unless it is left out, then both convolutions side by side, then BatchNorm. A map of odd size is padded by one
+    row and column.
     The stride is taken before the convolutions, the same function: torch 2.13 writes outside of its memory in the
     backward of a strided 1x1 convolution of fewer than 8 channels in channels_last.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, affine: bool = True) -> None:
+    def __init__(self, in_channels: int, out_channels: int, affine: bool = True, relu: bool = True) -> None:
         super().__init__()
+        self.relu = relu
         if out_channels % 2:
             raise InputError(f"{out_channels} channels cannot be halved by a factorized reduce; give an even number")
         self.conv_1 = nn.Conv2d(in_channels, out_channels // 2, 1, bias=False)
@@ -45,7 +47,7 @@ class FactorizedReduce(nn.Module):
         self.bn = nn.BatchNorm2d(out_channels, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(x)
+        x = F.relu(x) if self.relu else x
         height, width = x.shape[-2:]
         even = x[:, :, ::2, ::2]
         odd = F.pad(x, (0, width % 2, 0, height % 2))[:, :, 1::2, 1::2]

@@ -18,8 +18,12 @@ def architecture_name(facts: Facts) -> str:
 
 
 def published_name(architecture: Architecture | None) -> str | None:
-    if architecture is None or not has_cells(architecture):
+    if architecture is None:
         return None
-    own = darts.canonical(architecture)
-    entries = formats.published().items()
-    return next((name for name, entry in entries if darts.canonical(entry.architecture) == own), None)
+    own = ordered(architecture)
+    return next((name for name, entry in formats.published().items() if ordered(entry.architecture) == own), None)
+
+
+def ordered(architecture: Architecture) -> Architecture:
+    """The architecture in one order, where it may be written in several that have the same meaning."""
+    return darts.canonical(architecture) if has_cells(architecture) else architecture

@@ -60,7 +60,8 @@ def count(
     if network not in known:
         raise unknown("network", network, known)
     given = {"channels": channels, "cells": cells, "num_classes": num_classes, "image_size": image_size}
-    sizes = {**known[network]} | {name: size for name, size in given.items() if size is not None}
+    usual = FAMILIES[architecture.space].sizes_of(architecture, network)
+    sizes = usual | {name: size for name, size in given.items() if size is not None}
     return counted(architecture, network, in_channels, tuple(sizes.items()))
 
 

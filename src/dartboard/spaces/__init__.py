@@ -1,7 +1,7 @@
 """The search spaces, one file a family; a plain table, which packages add to (docs/plugins.md)."""
 
 from dartboard.plugins import Table
-from dartboard.spaces import darts, nasbench201, nasbenchmacro, robustdarts
+from dartboard.spaces import darts, enas_macro, enas_micro, nasbench201, nasbenchmacro, robustdarts
 from dartboard.spaces.families import spaces_of_package
 from dartboard.spaces.search_space import SearchSpace
 
@@ -10,6 +10,9 @@ OURS: dict[str, SearchSpace] = {
     **{one.name: one for one in (robustdarts.S1, robustdarts.S2, robustdarts.S3, robustdarts.S4)},
     "nasbench201": nasbench201.SPACE,
     "nasbenchmacro": nasbenchmacro.SPACE,
+    "enas_micro": enas_micro.SPACE,
+    "enas_macro": enas_macro.SPACE,
+    "enas_macro-24": enas_macro.SPACE_24,
 }
 
 SPACES: dict[str, SearchSpace] = Table(OURS, spaces_of_package)

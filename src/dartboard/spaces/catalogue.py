@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from dartboard.spaces import darts
+from dartboard.spaces import darts, enas_macro, enas_micro
 from dartboard.spaces.search_space import Architecture, as_tuples
 
 
@@ -19,7 +19,8 @@ class Published:
 
     source: repository and file; published: what its authors report ("" if nothing is recorded), CIFAR-10 figures
     being test errors in percent unless said otherwise; counts: exact whole numbers that dartboard's networks reproduce,
-    {"cifar10_params": ...}, of networks of 36 channels and 20 cells (CIFAR) or 48 and 14 (ImageNet); note: remarks.
+    {"cifar10_params": ...}, of networks at the sizes that papers report, such as 36 channels and 20 cells (CIFAR) or 48
+    and 14 (ImageNet) for cells of DARTS; note: remarks.
     """
 
     architecture: Architecture
@@ -60,12 +61,22 @@ def reported() -> Mapping[str, tuple[Reported, ...]]:
 def published() -> Mapping[str, Published]:
     """Every published architecture by its name, in the order of the file; the mapping cannot be changed."""
     text = Path(__file__).with_name("published.json").read_text(encoding="utf-8")
-    return MappingProxyType({name: entry(record) for name, record in json.loads(text)["cells"].items()})
+    content = json.loads(text)
+    return MappingProxyType({name: entry(one) for name, one in {**content["cells"], **content["arcs"]}.items()})
+
+
+BY_ARC = {"enas_micro": enas_micro.from_arc, "enas_macro": enas_macro.from_arc}
 
 
 def entry(record: Mapping[str, Any]) -> Published:
     """One record of published.json as a value."""
-    cells = {kind: darts.Cell(as_tuples(record[kind]), as_tuples(record[f"{kind}_concat"])) for kind in darts.CELLS}
+    made = BY_ARC[record["family"]](record["arc"]) if "arc" in record else of_cells(record)
     counts: Mapping[str, int] = MappingProxyType(record.get("counts", {}))
     text = record.get("published", "")
-    return Published(darts.architecture(cells), record["source"], text, counts, record.get("note", ""))
+    return Published(made, record["source"], text, counts, record.get("note", ""))
+
+
+def of_cells(record: Mapping[str, Any]) -> Architecture:
+    """The cells of DARTS that a record gives node by node."""
+    cells = {kind: darts.Cell(as_tuples(record[kind]), as_tuples(record[f"{kind}_concat"])) for kind in darts.CELLS}
+    return darts.architecture(cells)

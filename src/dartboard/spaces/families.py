@@ -3,7 +3,7 @@
 from dartboard import plugins
 from dartboard.errors import InputError
 from dartboard.plugins import Table
-from dartboard.spaces import darts, nasbench201, nasbenchmacro
+from dartboard.spaces import darts, enas_macro, enas_micro, nasbench201, nasbenchmacro
 from dartboard.spaces.family import Family, Mixed
 from dartboard.spaces.search_space import SearchSpace
 
@@ -13,6 +13,8 @@ OURS: dict[str, Family] = {
     "darts": darts.FAMILY,
     "nasbench201": nasbench201.FAMILY,
     "nasbenchmacro": nasbenchmacro.FAMILY,
+    "enas_micro": enas_micro.FAMILY,
+    "enas_macro": enas_macro.FAMILY,
 }
 
 

@@ -77,8 +77,9 @@ class Family:
     draw the architecture and not how it came about. is_learnable: whether an operation is a convolution.
     rivals: (source, target) of each row of a table of that many, if a node's edges compete to be in its architecture;
     None if every edge stays. training: settings of a training, and those of a search that has
-    them, that its networks ask for; defaults: those that the preset of a data set overrides. counted: what `cells`
-    counts in a network, in words.
+    them, that its networks ask for; defaults: those that the preset of a data set overrides; recipe: the same, of
+    trainings alone: how its authors trained what they found. layers: of the names of choices, what `cells` is in
+    networks of these, if the choices say so. counted: what `cells` counts in a network, in words.
     Of a package's family alone (ours are in spaces.SPACES, networks/ and scoring.tables.LAYOUTS): spaces: those that it
     offers; networks: the path of the module of its networks; layout: a scoring.tables.Layout, if somebody measured all
     its architectures.
@@ -99,11 +100,27 @@ class Family:
     rivals: Callable[[int], Sequence[tuple[int, int]]] | None = None
     training: Mapping[str, object] = field(default_factory=dict)
     defaults: Mapping[str, object] = field(default_factory=dict)
+    recipe: Mapping[str, object] = field(default_factory=dict)
+    layers: Callable[[Sequence[str]], int] | None = None
     note: str = ""
     counted: str = "cells"
     spaces: tuple[SearchSpace, ...] = ()
     networks: str = ""
     layout: Any = None
+
+    def needs(self, of: SearchSpace | Architecture) -> dict[str, object]:
+        """Settings that the networks of a space, or of an architecture, ask for."""
+        if self.layers is None:
+            return dict(self.training)
+        names = [name for name, _ in of.choices] if isinstance(of, Architecture) else [one.name for one in of.choices]
+        return {**self.training, "cells": self.layers(names)}
+
+    def sizes_of(self, architecture: Architecture, network: str) -> dict[str, int]:
+        """The sizes that papers report of the network of that name, with the layers that the architecture has."""
+        sizes = dict(self.sizes[network])
+        if self.layers is not None:
+            sizes["cells"] = self.layers([name for name, _ in architecture.choices])
+        return sizes
 
     @property
     def main(self) -> str:

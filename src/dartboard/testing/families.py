@@ -217,13 +217,13 @@ def test_an_architecture_survives_the_notation_of_its_family(space: SearchSpace,
         assert formats.read(formats.write(architecture, notation)) == (architecture, notation)
 
 
-def sizes_of(family: str) -> dict[str, Any]:
-    return {"channels": 4, "cells": 3, "num_classes": 7, **tiny.fixed(family)}
+def sizes_of(architecture: Architecture) -> dict[str, Any]:
+    return {"channels": 4, "cells": 3, "num_classes": 7, **tiny.fixed(architecture)}
 
 
 def cost_and_own(architecture: Architecture) -> tuple[Cost, Cost]:
     """Counts of an architecture as told, and those of its network."""
-    module, sizes = networks.module(architecture.space), sizes_of(architecture.space)
+    module, sizes = networks.module(architecture.space), sizes_of(architecture)
     with tiny.seeded():
         network = module.reported(architecture, "cifar", image_size=32, **sizes)
     assert networks.family_of(network) == architecture.space
@@ -237,7 +237,7 @@ def test_the_cost_of_an_architecture_is_that_of_its_network(space: SearchSpace, 
         cost, counted = cost_and_own(architecture)
         assert cost == counted
         with tiny.seeded():
-            network = networks.module(space.family).Network(architecture, **sizes_of(space.family))
+            network = networks.module(space.family).Network(architecture, **sizes_of(architecture))
         own = {name: parameter.numel() for name, parameter in network.named_parameters()}
         assert cost.params_with_auxiliary == sum(own.values())
         assert cost.params == sum(n for name, n in own.items() if not name.startswith("auxiliary_head."))
@@ -248,7 +248,7 @@ def test_a_network_at_the_sizes_of_a_training_is_written_and_read_again(
     family: str, case: FamilyCase, tmp_path: Path
 ) -> None:
     module, data = networks.module(family), tiny.digits()
-    config = from_scratch.Config(**{**tiny.TRAIN, **tiny.fixed(family), "drop_path": 0.0})
+    config = from_scratch.Config(**{**tiny.TRAIN, **tiny.fixed(case.searched), "drop_path": 0.0})
     with tiny.seeded():
         network = module.sized(case.searched.sample(Random(0)), config, data).eval()
     assert (len(network.cells), network.architecture.space) == (config.cells, family)

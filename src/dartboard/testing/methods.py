@@ -45,7 +45,7 @@ class Tried:
         **settings: Any,
     ) -> Any:
         """A tiny search in a new folder; closes the run even where it stops. more: what `search` is given besides."""
-        config = self.module.Config(**{**self.case.settings, **tiny.fixed(self.space.family), **settings})
+        config = self.module.Config(**{**self.case.settings, **tiny.fixed(self.space), **settings})
         with Run.create(folder, config, setup=setup or Setup(device="cpu"), method=self.method) as run:
             return self.module.search(config, self.space, data or tiny.digits(), run, **(more or {}))
 

@@ -15,7 +15,7 @@ from dartboard.data import Data, Split, load_data
 from dartboard.runs.run import Run
 from dartboard.spaces import darts, nasbench201
 from dartboard.spaces.families import FAMILIES
-from dartboard.spaces.search_space import SearchSpace
+from dartboard.spaces.search_space import Architecture, SearchSpace
 
 SEARCH: dict[str, Any] = {
     "channels": 2,
@@ -57,9 +57,10 @@ SEARCHED: dict[str, SearchSpace] = {
 }
 
 
-def fixed(family: str) -> dict[str, Any]:
-    """The number of cells, where all networks of a family have the same; otherwise nothing."""
-    return {name: value for name, value in FAMILIES[family].training.items() if name == "cells"}
+def fixed(of: SearchSpace | Architecture) -> dict[str, Any]:
+    """The number of cells, where the networks of a space, or of an architecture, have no other; otherwise nothing."""
+    family = FAMILIES[of.family if isinstance(of, SearchSpace) else of.space]
+    return {name: value for name, value in family.needs(of).items() if name == "cells"}
 
 
 def supernet(space: SearchSpace, *, num_classes: int = 10, **form: str) -> nn.Module:
@@ -68,7 +69,7 @@ def supernet(space: SearchSpace, *, num_classes: int = 10, **form: str) -> nn.Mo
         torch.manual_seed(0)
         make, operations = networks.module(space.family).Supernet, FAMILIES[space.family].mixed(space)
         module: nn.Module = make(
-            channels=2, num_classes=num_classes, operations=operations, **{"cells": 3, **fixed(space.family)}, **form
+            channels=2, num_classes=num_classes, operations=operations, **{"cells": 3, **fixed(space)}, **form
         )
     return module
 
