@@ -8,7 +8,7 @@ from typing import Any
 from dartboard import plugins
 from dartboard.commands import compare_budgets, work
 from dartboard.commands.by_trials import OF_IMAGES, refuse_useless
-from dartboard.commands.flags import with_needs
+from dartboard.commands.flags import presets_of, with_needs
 from dartboard.commands.transfer import merged
 from dartboard.config import Setup, build, field_names
 from dartboard.data.names import NO_DATA, check_name
@@ -157,7 +157,7 @@ def wanted_on_data(flags: Any, asked: Asked, known: ComparisonFolder | None) -> 
         if not METHODS[method].by_trials:
             more.pop("epochs", None)
         module = method_module(method)
-        own = with_needs(module.PRESETS, FAMILIES[SPACES[asked.space].family], module.Config)
+        own = presets_of(module, SPACES[asked.space].family)
         found = search_settings(asked, method, own[kind], more)
         searches[method] = compare_budgets.sized(asked.budget, method, asked.space, found, setup, data, known)
     one = ComparisonFolder(Path(), plan_of(flags, asked, None), searches, train_settings(flags, asked, kind), setup)

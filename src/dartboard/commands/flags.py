@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import MISSING, fields, is_dataclass
 from io import StringIO
+from types import ModuleType
 from typing import Any, TypeVar
 
 from dartboard.config import Setup, build, field_names, flag, flat, from_toml, to_toml
@@ -13,6 +14,7 @@ from dartboard.data.names import NO_DATA, check_name
 from dartboard.errors import InputError, unknown
 from dartboard.paths import check_path
 from dartboard.runs.start import from_table
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.family import Family
 
 Flags = TypeVar("Flags")
@@ -212,13 +214,24 @@ def layered(
     return setup, build(cls, {name: value for name, value in values.items() if name not in field_names(Setup)})
 
 
-def with_needs(presets: Mapping[str, Mapping[str, Any]], family: Family, cls: type[Any]) -> dict[str, dict[str, Any]]:
-    """The presets of the data sets over a family's defaults and under what its networks ask for, of what `cls` has."""
+def with_needs(
+    presets: Mapping[str, Mapping[str, Any]], family: Family, cls: type[Any], own: Mapping[str, Any] | None = None
+) -> dict[str, dict[str, Any]]:
+    """The presets of the data sets over a family's defaults and under what its networks ask for, of what `cls` has.
+
+    own: the method's defaults on that family.
+    """
     under, over = (
         {name: value for name, value in values.items() if name in field_names(cls)}
         for values in (family.defaults, family.training)
     )
-    return {name: {**under, **preset, **over} for name, preset in presets.items()}
+    return {name: {**under, **(own or {}), **preset, **over} for name, preset in presets.items()}
+
+
+def presets_of(module: ModuleType, family: str) -> dict[str, dict[str, Any]]:
+    """By data set, what holds for a method on a family in place of the defaults of its Config."""
+    own = getattr(module, "ON_FAMILY", {}).get(family)
+    return with_needs(module.PRESETS, FAMILIES[family], module.Config, own)
 
 
 def resolved(header: Mapping[str, str | None], setup: Setup, config: Any) -> str:
