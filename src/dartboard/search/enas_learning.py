@@ -88,7 +88,8 @@ def beginning(config: LearningSettings, space: SearchSpace, run: Run) -> tuple[C
 @torch.no_grad()
 def draw(controller: Controller, rng: Random) -> Architecture:
     """An architecture from p(a; theta)."""
-    return controller(drawn(rng)).architecture
+    found: Decided = controller(drawn(rng))
+    return found.architecture
 
 
 def update(config: LearningSettings, state: State, run: Run, accuracy: Callable[[Architecture, int], float]) -> None:
