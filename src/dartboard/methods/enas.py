@@ -121,8 +121,9 @@ ON_FAMILY = {  # in place of the defaults: macro by scripts/cifar10_macro_search
     },
 }  # fmt: skip
 PRESETS = by_data(
-    channels=4, cells=4, epochs=20, batch_size=64, cutout=0, controller_steps=10, controller_samples=5, derive=10
-)
+    channels=4, cells=4, epochs=20, batch_size=64, cutout=0,
+    controller_steps=10, controller_samples=5, controller_lr=0.01,
+)  # fmt: skip
 CARRIED = {"weights": ("supernet", "w")}  # by --carry: names in a checkpoint
 
 
@@ -216,7 +217,7 @@ def accuracy_of_draw(
     config: Config, supernet: nn.Module, data: Data, task: Task, run: Run, a: Architecture, number: int
 ) -> float:
     """Accuracy of a draw on one batch of val, the next one; after all batches they come in another order."""
-    passes, place = divmod(number, -(-len(data.val) // config.batch_size))
+    passes, place = divmod(number, len(task.order("val", run, 0)))
     return measured(config, supernet, data, task.order("val", run, passes)[place], a)[1]
 
 
