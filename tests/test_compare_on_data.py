@@ -130,11 +130,12 @@ def test_supernets_of_single_paths_are_compared_by_steps_and_candidates_are_held
     """An epoch is two steps of the weights; what is scored after it is no step."""
     (tmp_path / "ws.toml").write_text("candidates = 2\nbatches = 1\n")
     (tmp_path / "spos.toml").write_text("population = 2\ngenerations = 1\n")
-    files = f"random_search_ws={tmp_path / 'ws.toml'},spos={tmp_path / 'spos.toml'}"
-    given = words(tmp_path / "out", "5steps", "--config", files, methods="random_search_ws,spos")
+    (tmp_path / "enas.toml").write_text("controller_steps = 1\ncontroller_samples = 1\nderive = 2\n")
+    files = f"random_search_ws={tmp_path / 'ws.toml'},spos={tmp_path / 'spos.toml'},enas={tmp_path / 'enas.toml'}"
+    given = words(tmp_path / "out", "5steps", "--config", files, methods="random_search_ws,spos,enas")
     assert main(given) == 0
     by_label = {contender.label: contender.repetitions[0] for contender in found(tmp_path / "out").contenders}
-    for method in ("random_search_ws", "spos"):
+    for method in ("random_search_ws", "spos", "enas"):
         assert Run.open(tmp_path / f"out/runs/{method}-s0").settings["epochs"] == 2
         assert by_label[method].cost == 4.0 and by_label[method].result is not None
     limited = words(tmp_path / "limited", "5steps", "--limit", "macs<=1M", methods="spos")

@@ -19,6 +19,7 @@ from dartboard.spaces import enas_micro as space
 from enas_names import Turn, adjusted, check_gradients, depthwise, filled, golden, kernel, norm, seeded, tensor
 
 RELEASED = "0 2 0 0 0 4 0 1 0 4 1 1 1 0 0 1 0 2 1 1 1 0 1 0 0 3 0 2 1 1 3 1 1 0 0 4 0 3 1 1"
+HALVES = {"normal": RELEASED[:39], "reduce": RELEASED[40:]}
 
 
 def shared_names(net: networks.Supernet) -> Iterator[tuple[str, str, Turn]]:
@@ -186,9 +187,7 @@ def test_a_wrong_arc_is_one_line_that_names_the_block(arc: str, said: str, capsy
         RELEASED[:39] + "\n" + RELEASED[40:],
         "[" + RELEASED.replace(" ", ", ") + "]",
         f'fixed_arc="{RELEASED[:39]}"\nfixed_arc="$fixed_arc {RELEASED[40:]}"\n',
-        json.dumps(
-            {"normal": [int(x) for x in RELEASED[:39].split()], "reduce": [int(x) for x in RELEASED[40:].split()]}
-        ),
+        json.dumps({kind: [int(one) for one in half.split()] for kind, half in HALVES.items()}),
     ],
 )
 def test_an_arc_is_read_in_every_form_that_people_have_it_in(text: str) -> None:
@@ -216,10 +215,9 @@ def test_drop_path_drops_every_operation_but_identities_more_often_in_deeper_lay
     x = torch.zeros(4000, 1)
     factors = networks.drawn(net, x, 0.4, torch.Generator().manual_seed(0))
     assert networks.drawn(net, x, 0.0, None) is None
-    kinds = [kind for kind in ("reduce", "reduce", "normal", "normal")]
-    places = [
-        place for place, kind in enumerate(kinds) for b in space.blocks(a, kind) for n in b[2:] if n != "identity"
-    ]
+    kinds = ("reduce", "reduce", "normal", "normal")
+    names = [(place, name) for place, kind in enumerate(kinds) for b in space.blocks(a, kind) for name in b[2:]]
+    places = [place for place, name in names if name != "identity"]
     shares = (factors == 0).flatten(1).double().mean(1)
     assert len(shares) == len(places)
     assert [round(float(share), 1) for share in shares] == [round(0.1 * (place + 1), 1) for place in places]

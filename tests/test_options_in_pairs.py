@@ -252,7 +252,11 @@ def without_effect(cases: Cases, run: Callable[[dict[str, Any]], object]) -> lis
 
 # Not tried beside others: numbers of multiply-adds, which other sizes of the network have no part of; and the form of a
 # supernet of which only a stopping rule's score is computed, in which last bits seldom show.
-NOT_IN_PAIRS = {"spos": ("band", "bins", "limit"), "gdas": ("supernet",)}
+NOT_IN_PAIRS = {
+    "enas": ("limit", "schedule_epochs"),  # a schedule over all epochs is refused beside periods
+    "spos": ("band", "bins", "limit"),
+    "gdas": ("supernet",),
+}
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 from dartboard import plugins
 from dartboard.commands import compare_budgets, work
 from dartboard.commands.by_trials import OF_IMAGES, refuse_useless
-from dartboard.commands.flags import with_needs
+from dartboard.commands.flags import presets_of, with_needs
 from dartboard.commands.transfer import merged
 from dartboard.config import Setup, build, field_names
 from dartboard.data.names import NO_DATA, check_name
@@ -19,6 +19,7 @@ from dartboard.paths import expanded
 from dartboard.scoring.limits import limits_from
 from dartboard.scoring.tables import read_truth, split_column
 from dartboard.spaces import SPACES
+from dartboard.spaces.families import FAMILIES
 from dartboard.studies.budgets import EXAMPLES, Budget, parse_size
 from dartboard.studies.comparison_folder import BASELINE, ComparisonFolder, Plan
 
@@ -156,7 +157,7 @@ def wanted_on_data(flags: Any, asked: Asked, known: ComparisonFolder | None) -> 
         if not METHODS[method].by_trials:
             more.pop("epochs", None)
         module = method_module(method)
-        own = with_needs(module.PRESETS, SPACES[asked.space], module.Config)
+        own = presets_of(module, SPACES[asked.space])
         found = search_settings(asked, method, own[kind], more)
         searches[method] = compare_budgets.sized(asked.budget, method, asked.space, found, setup, data, known)
     one = ComparisonFolder(Path(), plan_of(flags, asked, None), searches, train_settings(flags, asked, kind), setup)
@@ -186,7 +187,8 @@ def train_settings(flags: Any, asked: Asked, kind: str) -> dict[str, Any]:
 
     given = {name: getattr(flags, f"train_{name}") for name in OF_TRAININGS}
     more = {name: value for name, value in given.items() if value is not None}
-    own = with_needs(presets.PRESETS, SPACES[asked.space], Config, training=True)
+    space = SPACES[asked.space]
+    own = with_needs(presets.PRESETS, space, Config, FAMILIES[space.family].recipe)
     return merged(Config, own[kind], flags.train_config, {"command": "train", "method": None}, more)
 
 

@@ -158,8 +158,8 @@ def memory_line(job: "Job", taken: int, before: int, device: "torch.device") -> 
 
 
 def score_s(job: "Job", seconds: "Seconds") -> float:
-    """Seconds of scoring after an epoch."""
-    return seconds.score * len(job.scored) / seconds.scored
+    """Seconds of scoring in an epoch and after it."""
+    return seconds.score * (len(job.scored) + job.epoch.each(job.config, job.data)) / seconds.scored
 
 
 def total_s(job: "Job", seconds: "Seconds", steps: int) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import MISSING, fields, is_dataclass
 from io import StringIO
+from types import ModuleType
 from typing import Any, TypeVar
 
 from dartboard.config import Setup, build, field_names, flag, flat, from_toml, to_toml
@@ -214,16 +215,28 @@ def layered(
 
 
 def with_needs(
-    presets: Mapping[str, Mapping[str, Any]], of: SearchSpace | Architecture, cls: type[Any], training: bool = False
+    presets: Mapping[str, Mapping[str, Any]],
+    of: SearchSpace | Architecture,
+    cls: type[Any],
+    own: Mapping[str, Any] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """The presets of the data sets over the defaults of a family, for a training with those of its recipe, and under
-    what its networks ask for, of what `cls` has. of: a space of the family, or an architecture."""
+    """The presets of the data sets over a family's defaults and under what its networks ask for, of what `cls` has.
+
+    of: a space of the family, or an architecture; own: what stands over the family's defaults, such as a method's
+    defaults on that family, or its recipe of a training.
+    """
     family = FAMILIES[of.family if isinstance(of, SearchSpace) else of.space]
     under, over = (
         {name: value for name, value in values.items() if name in field_names(cls)}
-        for values in ({**family.defaults, **(family.recipe if training else {})}, family.needs(of))
+        for values in ({**family.defaults, **(own or {})}, family.needs(of))
     )
     return {name: {**under, **preset, **over} for name, preset in presets.items()}
+
+
+def presets_of(module: ModuleType, space: SearchSpace) -> dict[str, dict[str, Any]]:
+    """By data set, what holds for a method on a space in place of the defaults of its Config."""
+    own = getattr(module, "ON_FAMILY", {}).get(space.family)
+    return with_needs(module.PRESETS, space, module.Config, own)
 
 
 def resolved(header: Mapping[str, str | None], setup: Setup, config: Any) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard import plugins
 from dartboard.commands import by_trials, by_workers, dryrun, together, work
-from dartboard.commands.flags import first_word, given, layered, named, parse, resolved, with_needs
+from dartboard.commands.flags import first_word, given, layered, named, parse, presets_of, resolved
 from dartboard.config import MOST_EPOCHS, Setup, build, check_ranges, flat
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
@@ -46,7 +46,7 @@ def execute(words: list[str]) -> None:
     refuse_early(words, method, space)
     module = method_module(method)
     header = {"command": "search", "method": method, "space": space}
-    presets = with_needs(module.PRESETS, SPACES[space], module.Config)
+    presets = presets_of(module, SPACES[space])
     setup, config = layered(module.Config, words, header, presets, getattr(module, "PAPER", {}))
     cls = flags_class(module.Config)
     defaults = {"new": work.NewRun(), "space": space, "together": False, "setup": setup, "config": config}

@@ -14,6 +14,7 @@ from dartboard.formats.files import parent_of
 from dartboard.runs.known_speeds import remember, say_known
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import CONFIG, Run
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies.selection import search_of
 from dartboard.training import presets
@@ -35,7 +36,8 @@ def execute(words: list[str]) -> None:
     header = {"command": "train", "method": None}
     flags = read_flags(words, header, from_scratch.Config, presets.PRESETS)
     architecture, _, label = formats.resolve(flags.arch)
-    own = with_needs(presets.PRESETS, architecture, from_scratch.Config, training=True)
+    recipe = FAMILIES[architecture.space].recipe
+    own = with_needs(presets.PRESETS, architecture, from_scratch.Config, recipe)
     if own != presets.PRESETS:
         flags = read_flags(words, header, from_scratch.Config, own)
     if flags.new.print_config:

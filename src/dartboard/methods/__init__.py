@@ -45,6 +45,14 @@ OURS: dict[str, Method] = {
         spoken="DARTS",
         carries=("weights", "alphas"),
     ),
+    "enas": Method(
+        "a controller draws architectures that share a supernet's weights; the two are trained in turn",
+        "Pham, Guan, Zoph, Le, Dean, ICML 2018 (arXiv 1802.03268); melodyguan/enas; settings of NAS-Bench-201",
+        needs=frozenset({"path"}),
+        limits=True,
+        space="nasbench201",
+        spoken="ENAS",
+    ),
     "gdas": Method(
         "one operation drawn an edge by a hard Gumbel sample, alpha learned straight through it",
         "Dong, Yang, CVPR 2019 (arXiv 1910.04465); D-X-Y/AutoDL-Projects",

@@ -131,11 +131,15 @@ def supernet_section(facts: Facts) -> Html:
     loss = line(facts, "train_loss", "training", "--one") + line(facts, "val_loss", "one path, validation", "--two")
     accuracy = line(facts, "train_accuracy", "training", "--one")
     accuracy += line(facts, "val_accuracy", "one path, validation", "--two")
+    rewards = line(facts, "reward", "mean reward", "--one") + line(facts, "baseline", "baseline", "--two")
+    entropy = line(facts, "entropy", "mean entropy", "--three")
     same = "Training: of the paths that were drawn; validation: of one path, the same in every epoch."
     found = [
         plot(facts, "Loss", loss + step_line(facts, "train_loss", "--one"), f"Cross entropy. {same}"),
         plot(facts, "Accuracy", accuracy, same, percent=True, chance=True),
         plot(facts, "Learning rate", line(facts, "lr", "of the weights", "--four"), "Learning rate of the weights."),
+        plot(facts, "Rewards of the controller", rewards, "Of what it drew, by shared weights.", percent=True),
+        plot(facts, "Entropy of the controller", entropy, "In nats, of the decisions met on the way to a draw."),
     ]
     drawn = [one for one in found if one is not None]
     if not drawn:

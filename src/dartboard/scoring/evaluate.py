@@ -78,6 +78,18 @@ def shared_weights_score(supernet: nn.Module, choice: Choice, data: Data, batch_
     return found["val_loss"], found["val_accuracy"]
 
 
+def running_path_score(
+    supernet: nn.Module, architecture: Architecture, data: Data, batch_size: int
+) -> tuple[float, float]:
+    """Loss and accuracy on data.val of an architecture in the supernet, with the running statistics of all paths."""
+    was_training = supernet.training
+    supernet.eval()
+    task = images.Images(data, batch_size)
+    found = task.score(lambda x, state: output(supernet, x, architecture, state=state), "val", supernet)
+    supernet.train(was_training)
+    return found["val_loss"], found["val_accuracy"]
+
+
 # --- Recalibrated running statistics, and answers image by image ------------------------------------------------------
 
 

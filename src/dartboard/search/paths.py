@@ -5,12 +5,13 @@ The path is passed in at every step. What it does not use has no gradient, so th
 moves it. Which paths are drawn, and which candidates are scored, is the method's.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,8 @@ from dartboard.tasks.task import Batch, Sums, Task
 from dartboard.training import from_scratch, loop
 
 Count = Callable[[Architecture], Cost]
+Begun = TypeVar("Begun", bound=State)
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Minibatch(NamedTuple):
@@ -67,12 +70,23 @@ def begin(
 
     Raises InputError for a batch larger than a split, and for data other than the run began with.
     """
+
+    def state_of(supernet: nn.Module, place: loop.Place) -> State:
+        return State(space, supernet, supernets.sgd(config, supernet), place)
+
+    return begin_as(state_of, config, space, data, run, carried, supernet)
+
+
+def begin_as(
+    state_of: Callable[[nn.Module, loop.Place], Begun],
+    config: PathSettings, space: SearchSpace, data: Data, run: Run, carried: Carried, supernet: nn.Module | None,
+) -> tuple[Begun, Data, Task]:  # fmt: skip
+    """As `begin`, with a state of the method's own. state_of: makes it as it is at the start."""
     task_of(config, data).check("train", "val")
     run.check_data(data)
     supernet = supernets.placed(config, space, data, run, supernet)
     data = data.to(run.device)
-    place = loop.Place(timer=Timer(run.device.type))
-    state = State(space, supernet, supernets.sgd(config, supernet), place)
+    state = state_of(supernet, loop.Place(timer=Timer(run.device.type)))
     supernets.start(state, config, run, carried)
     return state, data, task_of(config, data)
 
@@ -84,23 +98,40 @@ def minibatches(config: PathSettings, state: State, task: Task, run: Run, progre
     A stopped run continues with its next batch. Raises as `Run.pulse`.
     """
     place = state.place
-    watched = state.space.sample(stream(run, "watched-path", 0))
     while place.epoch < config.epochs:
         lr = supernets.learning_rate(config, place, place.epoch)
-        order = task.order("train", run, place.epoch)[place.step_in_epoch :]
-        task.announce("train", order)
-        for index in order:
-            with place.timer("data"):
-                batch = task.batch("train", index, run, place.step, state.supernet)
-            renew(state.noises, place.step)
-            yield Minibatch(batch, lr * batch.lr_scale)
-            loop.note_step(run, place, progress)
-            run.pulse(partial(supernets.save, state, run), place.step)
-        with place.timer("scoring"):
-            numbers = {"lr": lr, **place.means(task), **choice_score(state.supernet, watched, task)}
-        epoch_log.log_epoch(run, place, numbers, progress)
+        yield from of_epoch(state, task, run, progress, lr)
+        log_epoch(state, task, run, progress, lr)
         place.next_epoch()
         supernets.save(state, run)
+
+
+def of_epoch(state: State, task: Task, run: Run, progress: Progress, lr: float) -> Iterator[Minibatch]:
+    """The batches still to come of an epoch. After each it shows the step and saves if it is time to."""
+    place = state.place
+    order = task.order("train", run, place.epoch)[place.step_in_epoch :]
+    task.announce("train", order)
+    for index in order:
+        with place.timer("data"):
+            batch = task.batch("train", index, run, place.step, state.supernet)
+        renew(state.noises, place.step)
+        yield Minibatch(batch, lr * batch.lr_scale)
+        loop.note_step(run, place, progress)
+        run.pulse(partial(supernets.save, state, run), place.step)
+
+
+def log_epoch(
+    state: State, task: Task, run: Run, progress: Progress, lr: float, numbers: Mapping[str, float] = NOTHING,
+    tables: Mapping[str, epoch_log.Table] = NOTHING,
+) -> None:  # fmt: skip
+    """Scores one path on val, the same in every epoch, and writes the line of the epoch.
+
+    numbers, tables: of the method.
+    """
+    watched = state.space.sample(stream(run, "watched-path", 0))
+    with state.place.timer("scoring"):
+        found = {"lr": lr, **numbers, **state.place.means(task), **choice_score(state.supernet, watched, task)}
+    epoch_log.log_epoch(run, state.place, found, progress, tables)
 
 
 def stream(run: Run, name: str, number: int) -> Random:
@@ -115,6 +146,28 @@ def descend(config: PathSettings, state: State, task: Task, run: Run, path: Arch
         from_scratch.step(outcome.loss, state.w_optimizer, given.lr, config.grad_clip)
     sums: Sums = outcome.sums
     state.place.advance(outcome.count, sums, given.lr)
+
+
+@contextmanager
+def dropped(supernet: nn.Module, share: float, run: Run, step: int) -> Iterator[None]:
+    """Inside, this share of the classifier's inputs is 0, and the others are as much larger, as drawn for this step.
+
+    The supernet has `head_prefix`; what is computed outside drops nothing.
+    """
+
+    def drop(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+        generator = run.generator("dropout", step, device=str(inputs[0].device))
+        chances = torch.full_like(inputs[0], 1 - share, memory_format=torch.contiguous_format)
+        return inputs[0] * torch.bernoulli(chances, generator=generator) / (1 - share)
+
+    if share == 0.0:
+        yield
+        return
+    handle = supernet.get_submodule(str(supernet.head_prefix).rstrip(".")).register_forward_pre_hook(drop)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 # --- Scoring candidates -----------------------------------------------------------------------------------------------

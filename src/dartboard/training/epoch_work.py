@@ -7,7 +7,7 @@ from typing import Any, Literal
 from dartboard.data.splits import Data, Split
 
 
-def nothing_after(config: Any, data: Data) -> int:
+def nothing_scored(config: Any, data: Data) -> int:
     return 0
 
 
@@ -18,7 +18,8 @@ class EpochWork:
 
     updates: gradient steps that a step of its loop makes: one of the weights, and one of the architecture if that is
     learned by gradients, too. left_out: settings in a dry run whose time a few steps cannot show; remark: what to say
-    of a time without it. after: images that are scored after the last epoch, by the settings and the data.
+    of a time without it. after: images that are scored after the last epoch, by the settings and the data; each: those
+    that are scored in every epoch, besides all of score_on.
     """
 
     learn_on: tuple[Literal["train", "val"], ...]
@@ -26,7 +27,8 @@ class EpochWork:
     updates: int = 1
     left_out: Mapping[str, Any] = field(default_factory=dict)
     remark: str = ""
-    after: Callable[[Any, Data], int] = nothing_after
+    after: Callable[[Any, Data], int] = nothing_scored
+    each: Callable[[Any, Data], int] = nothing_scored
 
     def num_images(self, data: Data) -> int:
         """Images that go through the steps of an epoch."""
