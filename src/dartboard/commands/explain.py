@@ -1,8 +1,7 @@
-"""dartboard explain: how a method works, in its steps, equations and the cost of a step; or all methods beside others."""
+"""dartboard explain: how a method works, in steps, equations and cost; or all methods beside each other."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dartboard.commands.flags import parse
@@ -10,7 +9,6 @@ from dartboard.errors import InputError, unknown
 from dartboard.methods import METHODS, check_pair
 from dartboard.methods.explained import record_of
 from dartboard.methods.explained.record import THROUGH, Record
-from dartboard.paths import check_path
 from dartboard.spaces import SPACES
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ def execute(words: list[str]) -> None:
     if flags.all:
         from dartboard.commands import explain_all
 
-        return explain_all.execute(flags)
+        return explain_all.explain_all(flags.words, flags.space, flags.out, flags.csv)
     if flags.csv is not None:
         raise InputError("--csv is of the table of all methods; give --all, or leave it out")
     if len(flags.words) != 1:
@@ -70,18 +68,13 @@ def explain(method: str, flags: ExplainFlags) -> None:
     print("\n".join(cost_lines(record, costs)))
     if flags.out is None:
         return print(f"\nA page with the flow chart: dartboard explain {method} --out {method}.html")
+    from dartboard.commands.explain_all import place_of
     from dartboard.report import page
     from dartboard.report.explain_page import page_html
 
     place = place_of(flags.out, f"explain-{method}.html")
     page.put(page_html(method, record, SPACES[name], sizes, costs), place, named=True)
     print(f"\npage: {place}")
-
-
-def place_of(out: str, name: str) -> Path:
-    """The file that --out means: itself, or one of this name in a folder. Raises InputError."""
-    check_path(out, "--out")
-    return Path(out) / name if Path(out).is_dir() else Path(out)
 
 
 def lines(method: str, record: Record) -> Iterator[str]:

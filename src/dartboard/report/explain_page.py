@@ -25,9 +25,7 @@ RULE = (
 )
 
 
-def page_html(
-    method: str, record: Record, space: SearchSpace, sizes: dict[str, int], costs: Sequence[StepCost]
-) -> str:
+def page_html(method: str, record: Record, space: SearchSpace, sizes: dict[str, int], costs: Sequence[StepCost]) -> str:
     """The complete file. costs: of the record's passes; empty if they were not counted."""
     known = METHODS[method]
     top = page.Page(

@@ -9,20 +9,23 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from dartboard import formats
 from dartboard.errors import InputError
-from dartboard.formats.files import ordinary_bytes
 from dartboard.methods import METHODS
 from dartboard.methods.explained import record_of
 from dartboard.methods.explained.record import MIXTURE, TRAINING
 from dartboard.runs.run import Run
+from dartboard.scoring import tables
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies import rank_truth
+from dartboard.studies.comparison_folder import is_comparison
 from dartboard.studies.rank_folder import RESULT, is_ranking
 from dartboard.studies.rank_results import SHARED, judge_of, read_results
 
 AGREES, DISAGREES, NOT_MEASURED = "agrees", "does not", "not measured"
 TRUTH, VAL = "true accuracy", "val accuracy by shared weights"
+VALUES = ("score", "derived_val_accuracy", "val_accuracy")  # of a result, the first that is there
 ASIDE = {"seed", "threads", "device", "save_every", "data_dir", "download"}  # settings that are none of a method's
 
 
@@ -30,10 +33,11 @@ ASIDE = {"seed", "threads", "device", "save_every", "data_dir", "download"}  # s
 class Searched:
     """One run. accuracy: of what it found, of the kind that `measure` says; tau: (estimate, low, high) of the shared
     weights, None if they were not ranked; peak_memory_mb: None if it was not measured; settings: as the run has them,
-    what has no part in the method aside."""
+    what has no part in the method aside; data: the fingerprint of the images."""
 
     name: str
     method: str
+    data: str
     seed: int
     measure: str
     accuracy: float
@@ -77,30 +81,52 @@ class Group:
 # --- Runs ------------------------------------------------------------------------------------------------------------
 
 
-def read(folder: str, space: str) -> Searched:
-    """One finished search that trained a supernet on the space. Raises InputError for anything else."""
-    if is_ranking(Path(folder)) or any((Path(folder) / name).exists() for name in ("comparison.toml", "study.toml")):
-        raise InputError(f"{folder} is not the folder of one search; give the runs of searches themselves")
+def read(folders: Sequence[str], space: str) -> list[Searched]:
+    """The runs; with true accuracies if one of them was ranked by a table that is still there. Raises InputError."""
+    runs = [checked(folder, space) for folder in dict.fromkeys(folders)]
+    places = {str(place): None for run in runs if (place := table_of(ranking_in(run.folder))) is not None}
+    truths = [rank_truth.of_table(place, SPACES[space]) for place in places]
+    if len({(truth.digest, truth.words) for truth in truths}) > 1:
+        raise InputError(f"these runs are ranked by different tables, {', '.join(places)}; rank them by one")
+    return [searched(run, truths[0].values if truths else {}) for run in runs]
+
+
+def table_of(rank: Mapping[str, Any] | None) -> str | None:
+    """The table by which a run was ranked, FILE or FILE:COLUMN; None if there was none or it is gone."""
+    place = None if rank is None else rank["source"].get("truth")
+    return place if place is not None and os.path.exists(tables.split_column(place)[0]) else None
+
+
+def checked(folder: str, space: str) -> Run:
+    """One search that trained a supernet on the space. Raises InputError for anything else."""
+    if is_ranking(Path(folder)) or is_comparison(Path(folder)):
+        raise InputError(f"{folder} is a comparison or a ranking; give the folders of searches themselves")
     run = Run.open(folder)
     if run.command != "search":
         raise InputError(f"{folder} is not a search; give runs of searches that trained shared weights")
     if run.space != space:
         raise InputError(f"{folder} is a search of the space {run.space}; give runs of {space}, or another --space")
     method = METHODS.get(str(run.method))
-    if method is None or method.by_trials:
+    if method is None or method.by_trials or not isinstance(run.environment.get("data"), dict):
         raise InputError(f"{folder} trained no supernet; give runs of searches that did, such as of darts or spos")
+    return run
+
+
+def searched(run: Run, truth: Mapping[Architecture, float]) -> Searched:
+    """What a run found. truth: the accuracies of a table, if there is one. Raises InputError if it is not finished."""
     results = [line for line in run.metrics() if line.get("event") == "result"]
     if not results:
-        raise InputError(f"{folder} is not finished; end it first: dartboard resume {folder}")
-    found, rank = results[-1], ranking_in(run.folder)
-    val = next((found[name] for name in ("score", "derived_val_accuracy", "val_accuracy") if name in found), None)
+        raise InputError(f"{run.folder} is not finished; end it first: {run.resume_command}")
+    result = results[-1]
+    val = next((result[name] for name in VALUES if name in result), None)
     if val is None:
-        raise InputError(f"the result of {folder} has no score; give another run")
-    true = true_accuracy(run, rank)
-    peak = run.environment.get("peak_memory_mb")
+        raise InputError(f"the result of {run.folder} has no score; give another run")
+    found, peak = architecture_in(run.folder), run.environment.get("peak_memory_mb")
+    true = None if found is None else truth.get(found)
     return Searched(
-        Path(folder).name, str(run.method), run.seed, VAL if true is None else TRUTH, val if true is None else true,
-        tau_of(rank), float(found["elapsed_s"]), float(peak) if isinstance(peak, int | float) else None,
+        str(run.folder), str(run.method), str(run.environment["data"]["fingerprint"]), run.seed,
+        VAL if true is None else TRUTH, val if true is None else true, tau_of(ranking_in(run.folder)),
+        float(result["elapsed_s"]), float(peak) if isinstance(peak, int | float) else None,
         {name: value for name, value in run.settings.items() if name not in ASIDE},
     )  # fmt: skip
 
@@ -117,33 +143,20 @@ def tau_of(rank: Mapping[str, Any] | None) -> tuple[float, float | None, float |
     return None if table is None else (table["estimate"], table["low"], table["high"])
 
 
-def true_accuracy(run: Run, rank: Mapping[str, Any] | None) -> float | None:
-    """That of the found architecture, from the table of its ranking; None without one."""
-    place = None if rank is None else rank["source"].get("truth")
-    if place is None or not os.path.exists(place) or (found := architecture_in(run.folder)) is None:
-        return None
-    return rank_truth.of_table(place, SPACES[str(run.space)]).values.get(found)
-
-
 def architecture_in(folder: Path) -> Architecture | None:
     """What the run found. Raises InputError if its file is damaged."""
     path = folder / "architecture.json"
-    if not path.is_file():
-        return None
-    try:
-        return Architecture.from_json(json.loads(ordinary_bytes(path)))
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}); give another run") from error
+    return formats.load(path)[0] if path.is_file() else None
 
 
 def groups_of(runs: Sequence[Searched]) -> list[Group]:
-    """The runs by method and settings, in the order in which they were given. Raises InputError for a run twice, and
-    where some have a true accuracy and others have none."""
+    """The runs by method and settings, in the order in which they were given. Raises InputError for a run twice, for
+    different data, and where some have a true accuracy and others have none."""
     if len({one.measure for one in runs}) > 1:
         lack = next(one.name for one in runs if one.measure == VAL)
-        raise InputError(
-            f"{lack} has no true accuracy and others have; rank it by the table: dartboard rank {lack} --truth FILE"
-        )
+        raise InputError(f"{lack} has no true accuracy in the table by which others are ranked; leave it out")
+    if len({one.data for one in runs}) > 1:
+        raise InputError(f"{runs[0].name} and others are of different data; give runs of searches on the same images")
     found: dict[tuple[str, str], list[Searched]] = {}
     for one in runs:
         found.setdefault((one.method, json.dumps(one.settings, sort_keys=True, default=str)), []).append(one)
@@ -185,7 +198,8 @@ def larger_spaces(groups: Sequence[Group]) -> tuple[str, str]:
 
 def memory_of_a_path(groups: Sequence[Group]) -> tuple[str, str]:
     """Whether what computes one operation an edge or one path took less than what mixes all."""
-    mixed, single = [], []
+    mixed: list[float] = []
+    single: list[float] = []
     for group in groups:
         if group.peak_memory_mb is not None:
             through = {passes.through for passes in record_of(group.method).passes} - {TRAINING}

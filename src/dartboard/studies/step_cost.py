@@ -88,4 +88,3 @@ def of_training(space: SearchSpace, channels: int, cells: int, draws: int) -> li
 
 Way = Callable[[SearchSpace, int, int, int], list[Cost]]
 WAYS: dict[str, Way] = {MIXTURE: of_mixture, DRAWN: of_drawn, PATH: of_path, TRAINING: of_training}
-

@@ -21,7 +21,7 @@ EXPLAINED = Record(
         Step("score", "The mixture's loss on a batch of validation images is the score.", f"{GRADIENT}.loss_of"),
         Step(
             "update",
-            "Alpha descends the validation loss, before each step of w; the second order also follows how w would move.",
+            "Alpha descends the validation loss, before each step of w; second order also follows how w would move.",
             f"{GRADIENT}.update_alpha",
         ),
         Step(
@@ -49,8 +49,7 @@ EXPLAINED = Record(
             "∇_α L_val(w − ξ ∇_w L_train(w, α), α)",
             "Eqs. 5, 6",
             "One step stands for the whole training; with ξ = 0 this is the first order.",
-            "tests/test_darts_equations.py::"
-            "test_the_first_order_gradient_is_autograds_and_second_order_with_xi_zero",
+            "tests/test_darts_equations.py::test_the_first_order_gradient_is_autograds_and_second_order_with_xi_zero",
         ),
         Equation(
             "∇_α L_val(w′, α) − ξ ∇²_{α,w} L_train(w, α) · ∇_{w′} L_val(w′, α)",
@@ -75,8 +74,8 @@ EXPLAINED = Record(
             "second order",
         ),
     ),
-    sharing="All architectures share one supernet: an operation of an edge has one set of weights, whatever it is mixed "
-    "with. All of them are trained at every step, in proportion to alpha.",
+    sharing="All architectures share one supernet: an operation of an edge has one set of weights, whatever it is "
+    "mixed with. All of them are trained at every step, in proportion to alpha.",
     gains=(Remark("Days of one GPU in place of thousands: alpha is learned together with the weights.", PAPER),),
     limits=(
         Remark("Every operation of every edge is computed and held in memory.", "Cai, Zhu, Han, ICLR 2019"),

@@ -50,8 +50,8 @@ EXPLAINED = Record(
         ),
     ),
     passes=(Passes(1, PATH, "one drawn path on training images"),),
-    sharing="All architectures share one supernet, and every option is trained equally often on average. Afterwards the "
-    "same weights judge every candidate.",
+    sharing="All architectures share one supernet, and every option is trained equally often on average. Afterwards "
+    "the same weights judge every candidate.",
     gains=(Remark("As good as methods that learn where to look, with less to tune.", PAPER),),
     limits=(
         Remark("Scores by shared weights order architectures poorly.", "Yu et al., ICLR 2020"),
