@@ -134,5 +134,5 @@ def claims_list(groups: Sequence[Group]) -> Html:
         verdict, said = claim.judged(groups)
         mark = tag("span", verdict, class_=f"verdict {MARKS[verdict]}")
         told = [tag("strong", claim.says), tag("p", f"{claim.source}."), tag("p", f"Here: {said}. {claim.rule}")]
-        items.append(tag("li", tag("div", mark), tag("div", join(told))))
-    return tag("ul", *items, class_="practice")
+        items.append(tag("li", mark, tag("div", join(told))))
+    return tag("ul", *items, class_="practice claims")
