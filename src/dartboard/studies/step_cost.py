@@ -37,11 +37,12 @@ class StepCost:
 
 def sizes_of(method: str, space: SearchSpace) -> dict[str, int]:
     """Channels and cells of the method's search on a space, if no flag is given."""
-    config, family = method_module(method).Config(), FAMILIES[space.family]
+    module, family = method_module(method), FAMILIES[space.family]
+    config, own = module.Config(), getattr(module, "ON_FAMILY", {}).get(space.family, {})
     sizes = {"channels": config.channels, "cells": config.cells}
     return sizes | {
         name: value
-        for table in (family.defaults, family.training)
+        for table in (family.defaults, own, family.training)
         for name, value in table.items()
         if name in sizes and isinstance(value, int)
     }
