@@ -110,12 +110,25 @@ def test_the_flags_that_other_peoples_flags_are_compared_with_exist():
 @pytest.mark.parametrize("name", PAGES)
 def test_every_command_named_in_a_sentence_exists_with_its_flags(name):
     from dartboard.cli import COMMANDS
-    from dartboard.commands import compare, evaluate, export, listing, rank, report, resume, search, show, transfer
+    from dartboard.commands import (
+        compare,
+        evaluate,
+        explain,
+        export,
+        listing,
+        rank,
+        report,
+        resume,
+        search,
+        show,
+        transfer,
+    )
     from dartboard.commands.flags import flags_of
     from dartboard.methods import METHODS
 
     own = [search.flags_class(search.method_module(method).Config) for method in METHODS] + [transfer.TransferFlags]
     own += (evaluate.EvaluateFlags, export.ExportFlags, listing.ListFlags, report.ReportFlags, resume.ResumeFlags)
+    own += (explain.ExplainFlags,)
     flags = known_flags().union(*map(flags_of, (*own, show.ShowFlags, compare.CompareFlags, rank.RankFlags)))
     for span in re.findall(r"`dartboard ([^`]+)`", prose(PAGES[name])):
         assert span.split()[0] in (*COMMANDS, "COMMAND", "...", "--version"), span

@@ -1,0 +1,279 @@
+"""`dartboard explain`: every method has a record whose functions and tests exist, its page, and counted passes."""
+
+import csv
+import json
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tomli_w
+
+from dartboard import methods
+from dartboard.cli import main
+from dartboard.errors import InputError
+from dartboard.methods import METHODS
+from dartboard.methods.explained import record_of
+from dartboard.methods.explained.record import FAMILIES, MIXTURE, STAGES, THROUGH, Record
+from dartboard.spaces import SPACES, nasbench201
+from dartboard.studies import sharing
+from dartboard.studies.comparison_folder import COMPARE
+from dartboard.studies.rank_truth import Truth
+from dartboard.studies.step_cost import counted, sizes_of
+from documents import ROOT
+
+
+def existing(name: str) -> Any:
+    """What a dotted name names: modules as far as they go, then attributes."""
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        try:
+            found: Any = import_module(".".join(parts[:end]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[end:]:
+            found = getattr(found, part)
+        return found
+    raise AssertionError(name)
+
+
+@pytest.mark.parametrize("method", methods.OURS)
+def test_every_method_has_a_record_whose_steps_name_functions_that_exist(method: str) -> None:
+    record = record_of(method)
+    assert record.family in FAMILIES and tuple(step.stage for step in record.steps) == STAGES
+    assert {passes.through for passes in record.passes} <= set(THROUGH)
+    named = [step.function for step in record.steps if step.function is not None]
+    assert len(named) >= 4 and all(callable(existing(name)) for name in named)
+    start, end = record.loop
+    assert STAGES.index(end) < STAGES.index(start)
+    assert all(one.source for one in (*record.gains, *record.limits, *record.claims)) and record.gains and record.limits
+
+
+@pytest.mark.parametrize("method", methods.OURS)
+def test_every_equation_has_a_test_that_exists(method: str) -> None:
+    equations = record_of(method).equations
+    assert equations
+    for equation in equations:
+        file, _, name = equation.test.partition("::")
+        assert re.search(rf"^def {name}\(", (ROOT / file).read_text(), re.MULTILINE), equation.test
+
+
+def test_a_function_that_does_not_exist_is_found() -> None:
+    with pytest.raises(AttributeError):
+        existing("dartboard.methods.darts.no_such_function")
+
+
+def test_records_have_no_torch_and_passes_fit_what_a_method_needs() -> None:
+    program = "import sys; from dartboard.methods.explained import record_of; from dartboard.methods import OURS\n"
+    program += "[record_of(name) for name in OURS]; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    for name, method in methods.OURS.items():
+        mixes = any(passes.through == MIXTURE for passes in record_of(name).passes)
+        assert mixes == (method.needs == {"mixture"} and not method.draws), name
+
+
+def test_a_method_is_explained_in_its_steps_and_equations(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "darts", "--no-counts"]) == 0
+    said = capsys.readouterr().out
+    assert "Family: gradient" in said and "5 passes" in said and "Eq. 7" in said
+    assert all(f". {stage}: " in said for stage in STAGES) and "multiply-adds" not in said
+
+
+def test_the_second_order_costs_five_passes_of_what_the_first_pays_two() -> None:
+    space, sizes = SPACES["nasbench201"], {"channels": 2, "cells": 3}
+    first, second = (counted(passes, space, sizes) for passes in record_of("darts").passes)
+    assert 2 * second.forward_macs == 5 * first.forward_macs > 0
+    drawn = counted(record_of("gdas").passes[0], space, sizes)
+    path = counted(record_of("spos").passes[0], space, sizes)
+    assert 2 * path.macs == drawn.forward_macs < first.forward_macs and path.params == first.params
+
+
+def test_sizes_are_those_of_the_method_on_its_space() -> None:
+    assert sizes_of("darts", SPACES["darts"]) == {"channels": 16, "cells": 8}
+    assert sizes_of("spos", SPACES["nasbenchmacro"])["channels"] == 32
+
+
+def test_the_page_draws_every_step_and_goes_where_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["explain", "spos", "--no-counts"]) == 0 and not list(tmp_path.iterdir())
+    assert main(["explain", "spos", "--no-counts", "--out", str(tmp_path)]) == 0
+    assert f"page: {tmp_path / 'explain-spos.html'}" in capsys.readouterr().out
+    html = (tmp_path / "explain-spos.html").read_text()
+    assert html.count("<svg") >= 2 and "http://" not in html.replace("http://www.w3.org", "")
+    drawn = html[html.index('class="cell"') :]
+    assert all(f">{stage}<" in drawn for stage in STAGES)
+    assert all(f"<code>{step.function}</code>" in html for step in record_of("spos").steps)
+
+
+WRONG = {
+    "an unknown method": (["explain", "dart"], "unknown method 'dart'"),
+    "no method": (["explain"], "name a method"),
+    "two methods": (["explain", "darts", "spos"], "name a method"),
+    "an unknown space": (["explain", "darts", "--space", "nowhere"], "unknown space"),
+    "a space that it cannot search": (["explain", "darts", "--space", "nasbenchmacro"], "mixture"),
+    "a table of one method": (["explain", "darts", "--csv", "x.csv"], "--all"),
+    "a folder that is not there": (["explain", "darts", "--no-counts", "--out", "nowhere/x.html"], "cannot write"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_input_is_one_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words, said = WRONG[name]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+def test_a_packages_method_without_a_record_gets_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(METHODS, "theirs", methods.Method("something else", "Somebody, 2026", module="json"))
+    monkeypatch.setattr("dartboard.methods.explained.method_module", lambda method: import_module("json"))
+    assert main(["explain", "theirs"]) == 2
+    error = capsys.readouterr().err
+    assert "theirs does not say how it works" in error and "Somebody, 2026" in error and error.count("\n") == 1
+    monkeypatch.setattr(import_module("json"), "EXPLAINED", record_of("random_search"), raising=False)
+    assert isinstance(record_of("theirs"), Record)
+
+
+# --- All methods, and runs --------------------------------------------------------------------------------------------
+
+
+def made_up_run(folder: Path, method: str = "spos", seed: int = 0, more: dict[str, Any] | None = None) -> Path:
+    """The folder of a finished search of nasbench201, with what `explain --all` reads. more: changes of what it holds;
+    accuracy, peak, tau (with its lower end), space, data, epochs, command, done."""
+    found = {"accuracy": 0.5, "peak": None, "tau": None, "space": "nasbench201", "data": "f", "epochs": 2} | (
+        more or {}
+    )
+    folder.mkdir(parents=True)
+    config = {"command": found.get("command", "search"), "method": method, "space": found["space"], "data": "digits"}
+    (folder / "config.toml").write_text(tomli_w.dumps({**config, "seed": seed, "epochs": found["epochs"]}))
+    environment = {"data": {"name": "digits", "fingerprint": found["data"]}, "peak_memory_mb": found["peak"]}
+    (folder / "environment.json").write_text(json.dumps(environment))
+    line = {"event": "result", "score": found["accuracy"], "elapsed_s": 3.0}
+    (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n" if found.get("done", True) else "")
+    if found["tau"] is not None:
+        measures = {"tau": {"estimate": found["tau"], "low": found["tau"] - 0.1, "high": found["tau"] + 0.1}}
+        judges = [{"name": name, "measures": measures} for name in ("shared weights", "multiply-adds", "parameters")]
+        (folder / "rank").mkdir()
+        rank = {"judges": judges, "rows": [], "samples": 0, "source": {"scores": "x"}}
+        (folder / "rank" / "rank.json").write_text(json.dumps(rank))
+    return folder
+
+
+def groups_in(*folders: Path) -> list[sharing.Group]:
+    return sharing.groups_of(sharing.read([str(folder) for folder in folders], "nasbench201"))
+
+
+def verdicts(groups: list[sharing.Group]) -> list[str]:
+    return [claim.judged(groups)[0] for claim in sharing.CLAIMS]
+
+
+def test_claims_agree_or_not_by_their_rules_and_are_not_measured_without_numbers(tmp_path: Path) -> None:
+    def run(name: str, method: str, seed: int, accuracy: float, **more: Any) -> Path:
+        return made_up_run(tmp_path / name, method, seed, {"accuracy": accuracy, **more})
+
+    a, b = run("a", "darts", 0, 0.50, tau=0.3, peak=900.0), run("b", "darts", 1, 0.70, tau=0.2, peak=950.0)
+    c, d = run("c", "spos", 0, 0.61, peak=300.0), run("d", "spos", 1, 0.63, tau=0.05)
+    darts, spos = groups_in(a, b, c, d)
+    assert darts.accuracy == pytest.approx(0.6) and darts.spread == pytest.approx(0.02**0.5)
+    assert (darts.tau, darts.peak_memory_mb, spos.peak_memory_mb) == (0.25, 950.0, 300.0)
+    assert verdicts([darts, spos]) == ["agrees", "agrees", "agrees"]
+    e, f = run("e", "gdas", 0, 0.20, tau=0.05, peak=999.0), run("f", "gdas", 1, 0.21)
+    assert verdicts(groups_in(c, d, e, f, a)) == ["does not", "does not", "does not"]
+    assert verdicts(groups_in(c)) == ["not measured"] * 3
+
+
+def test_runs_are_grouped_by_method_and_settings_and_accuracies_are_named(tmp_path: Path) -> None:
+    two = [made_up_run(tmp_path / f"{seed}", seed=seed) for seed in (0, 1)]
+    other = made_up_run(tmp_path / "other", more={"epochs": 9})
+    groups = groups_in(*two, other, two[0])
+    assert [(group.label, len(group.runs)) for group in groups] == [("spos, epochs = 2", 2), ("spos, epochs = 9", 1)]
+    assert {one.measure for group in groups for one in group.runs} == {sharing.VAL}
+    assert groups[1].spread is None and groups[1].tau is None and groups[1].peak_memory_mb is None
+
+
+def test_where_a_run_was_ranked_by_a_table_all_have_true_accuracies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = nasbench201.SPACE.largest()
+    monkeypatch.setattr(sharing.rank_truth, "of_table", lambda place, space: Truth({best: 0.9}, "made up", "d"))
+    runs = [made_up_run(tmp_path / name, method, 0, {"tau": 0.1}) for name, method in (("a", "spos"), ("b", "gdas"))]
+    (tmp_path / "table.csv").touch()
+    rank = json.loads((runs[0] / "rank/rank.json").read_text())
+    rank["source"] = {"truth": str(tmp_path / "table.csv")}
+    (runs[0] / "rank/rank.json").write_text(json.dumps(rank))
+    for run in runs:
+        (run / "architecture.json").write_text(json.dumps(best.to_json()))
+    groups = groups_in(*runs)
+    assert [(one.accuracy, one.runs[0].measure) for one in groups] == [(0.9, sharing.TRUTH)] * 2
+    (runs[1] / "architecture.json").unlink()
+    with pytest.raises(InputError, match="b has no true accuracy"):
+        groups_in(*runs)
+
+
+def test_all_methods_are_drawn_with_what_runs_measured_and_written_as_csv(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [str(made_up_run(tmp_path / f"s{seed}", seed=seed, more={"tau": 0.4})) for seed in (0, 1)]
+    words = ["explain", "--all", "--space", "nasbench201", *runs]
+    assert main([*words, "--out", str(tmp_path / "x.html"), "--csv", str(tmp_path / "x.csv")]) == 0
+    said, html = capsys.readouterr().out, (tmp_path / "x.html").read_text()
+    assert "  agrees: Shared weights open" in said and "not measured: One path" in said and "15,625" in said
+    drawn = html[html.index('class="cell"') :]
+    assert all(f">{name}<" in drawn for name in [*FAMILIES, *methods.OURS])
+    assert 'class="verdict yes">agrees<' in html and 'class="verdict unknown">not measured<' in html
+    head, row = (tmp_path / "x.csv").read_text().split()[:2]
+    assert head.startswith("method,seeds,accuracy") and row.startswith("spos,2,0.5,0.0,0.4,3.0,,nasbench201,15625,")
+    assert main(["explain", "--all", "--csv", str(tmp_path / "y.csv")]) == 0
+    rows = list(csv.DictReader((tmp_path / "y.csv").open(newline="")))
+    assert {row["method"] for row in rows} == set(methods.OURS) and all(row["gains"] for row in rows)
+
+
+WRONG_RUNS: dict[str, tuple[dict[str, Any], str]] = {
+    "a run of another space": ({"space": "darts"}, "is a search of the space darts"),
+    "a training": ({"command": "train"}, "is not a search"),
+    "one that is not finished": ({"done": False}, "dartboard resume"),
+    "one by trials": ({"method": "random_search"}, "trained no supernet"),
+    "other data": ({"data": "g", "seed": 1}, "different data"),
+    "the same seed twice": ({}, "one seed"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_RUNS)
+def test_runs_that_cannot_be_compared_are_refused(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes, said = WRONG_RUNS[name]
+    first = made_up_run(tmp_path / "first")
+    other = made_up_run(tmp_path / "other", changes.get("method", "spos"), changes.get("seed", 0), changes)
+    words = ["explain", "--all", "--space", "nasbench201", str(first), str(other), "--out", str(tmp_path / "x.html")]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1 and not (tmp_path / "x.html").exists()
+
+
+def test_a_space_without_runs_runs_without_a_space_and_folders_of_no_run_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    comparison = tmp_path / "comparison"
+    comparison.mkdir()
+    (comparison / COMPARE).touch()
+    for words, said in (
+        (["--space", "nasbench201"], "RUN..."),
+        ([str(tmp_path)], "name the space"),
+        (["--space", "nowhere", str(tmp_path)], "unknown space"),
+        (["--space", "nasbench201", str(tmp_path)], "no run in"),
+        (["--space", "nasbench201", str(comparison)], "is a comparison or a ranking"),
+    ):
+        assert main(["explain", "--all", *words]) == 2
+        error = capsys.readouterr().err
+        assert said in error and error.count("\n") == 1, error
