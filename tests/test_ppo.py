@@ -22,9 +22,9 @@ ALL = list(SPACE.enumerate())
 ADVANTAGES = np.array([[0.5, -2.0, 1.0, -0.3, 0.7]])
 
 
-def logits(seed: int = 0, spread: float = 1.0) -> IndependentLogits:
+def logits() -> IndependentLogits:
     found = IndependentLogits(SPACE, 1, lr=0.1)
-    found.logits = np.random.default_rng(seed).normal(size=found.logits.shape) * spread
+    found.logits = np.random.default_rng(0).normal(size=found.logits.shape)
     return found
 
 
@@ -52,9 +52,9 @@ def test_beyond_the_clip_the_gradient_is_0_only_in_the_direction_of_the_advantag
 
 
 def test_the_gradient_is_the_numeric_one_of_the_surrogate() -> None:
-    controller, old = logits(), logits(1, 0.8).log_probabilities([ALL])
-    ratio = np.exp(controller.log_probabilities([ALL]) - old)
-    assert (ppo.weights(ratio, ADVANTAGES, 0.2) == 0).any() and (ppo.weights(ratio, ADVANTAGES, 0.2) != 0).any()
+    controller, ratio = logits(), np.array([[1.3, 1.3, 0.7, 0.7, 1.1]])  # the first and the fourth are clipped
+    old = controller.log_probabilities([ALL]) - np.log(ratio)
+    assert (ppo.weights(ratio, ADVANTAGES, 0.2) == 0).tolist() == [[True, False, False, True, False]]
     found, start = gradient(controller, old)[0], controller.logits
     for place in np.argwhere(controller.there):
         moved = np.zeros_like(start)
@@ -125,3 +125,36 @@ def test_old_log_probabilities_survive_a_resume_within_a_batch(controller: str) 
     one.tell(scored)
     other.tell(scored)
     assert all((tensor == other.tensors()[name]).all() for name, tensor in one.tensors().items())
+
+
+def test_a_search_that_stops_between_inner_epochs_learns_from_the_whole_batch_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A checkpoint is that of before the first inner epoch: what a stopped search did after it leaves no trace."""
+    (_, one), (_, stopped), (_, resumed) = made(), made(), made()
+    streams = [Random(number) for number in range(4)]
+    scored = [Trial(number, a, chance(a, number)) for number, a in enumerate(one.ask(streams))]
+    stopped.ask(streams)
+    kept, steps, ascend = stopped.tensors(), [], stopped.searches.controller.ascend
+
+    def stops(*given: Any) -> None:
+        steps.append(None)
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+        ascend(*given)
+
+    monkeypatch.setattr(stopped.searches.controller, "ascend", stops)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.tell(scored)
+    resumed.load(kept, {})
+    one.tell(scored)
+    resumed.tell(scored)
+    assert all((tensor == resumed.tensors()[name]).all() for name, tensor in one.tensors().items())
+    assert any((tensor != stopped.tensors()[name]).any() for name, tensor in one.tensors().items())
+
+
+def test_the_paper_preset_is_the_lstm_of_nasnet() -> None:
+    config = ppo.Config(**ppo.PAPER)  # type: ignore[arg-type]
+    assert (config.controller, config.controller_lr, config.batch, config.clip) == ("lstm", 3.5e-4, 20, 0.2)
+    assert (config.lstm_units, config.lstm_layers, config.lstm_init) == (100, 1, 0.1)
+    assert (config.entropy_weight, config.baseline_decay) == (1e-5, 0.95)

@@ -1,5 +1,6 @@
 """Proximal policy optimization (Schulman et al., arXiv 1707.06347) over architectures, as NASNet searches with it
-(Zoph, Vasudevan, Shlens, Le: Learning Transferable Architectures, CVPR 2018, arXiv 1707.07012).
+(Zoph, Vasudevan, Shlens, Le: Learning Transferable Architectures for Scalable Image Recognition,
+CVPR 2018, arXiv 1707.07012).
 
 REINFORCE uses a batch once. PPO uses it several times: as the controller moves away from what it was when it drew the
 batch, each architecture is weighted by the ratio of its probabilities, and one that has become likelier or less likely
@@ -21,8 +22,9 @@ the baseline; A, the advantage; r, the ratio; eps, `clip`; K, `inner_epochs`; H,
 Departures from NASNet:
     1. Its number of inner epochs is not published; the default here is the house's choice.
     2. Independent logits are the default, with a learning rate that is the house's choice; its LSTM is --preset paper.
-    3. Its workers are 500, and its controller is fed by them as they come; here a batch is used in its order.
-    4. The gradient of an LSTM's entropy is estimated from the batch, also after the controller has moved away from it.
+    3. Hundreds of workers train its children at the same time; here a batch is used in the order of its numbers.
+    4. With limits, architectures are drawn until one is within them, or after 1,000 draws uniformly; p does not know.
+    5. The gradient of an LSTM's entropy is estimated from the batch, also after the controller has moved away from it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,7 +49,7 @@ from dartboard.search.trials import Result
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 PRESETS = trials.PRESETS
-PAPER = {"controller": "lstm", "controller_lr": 3.5e-4}  # --preset paper: NASNet, appendix
+PAPER = {"controller": "lstm", "controller_lr": 3.5e-4}  # --preset paper: NASNet
 
 
 @dataclass(frozen=True)

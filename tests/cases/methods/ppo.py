@@ -25,9 +25,17 @@ CASE = MethodCase(
         ),
     ),
     planted=(
-        trial_settings.planted(nasbench201.SPACE, BEST, trials=60, at_least=6, draws=100, controller_lr=0.2),
+        trial_settings.planted(nasbench201.SPACE, BEST, trials=150, at_least=6, draws=150, batch=10, controller_lr=0.1),
         trial_settings.planted(
-            nasbench201.SPACE, BEST, trials=40, at_least=6, draws=100, controller="lstm", controller_lr=0.02
+            nasbench201.SPACE,
+            BEST,
+            trials=100,
+            at_least=6,
+            draws=100,
+            batch=4,
+            controller="lstm",
+            controller_lr=0.02,
+            lstm_units=35,
         ),
     ),
     golden_loss=2.3501038598294857,
