@@ -9,7 +9,7 @@ import pytest
 
 from dartboard.config import Setup
 from dartboard.errors import InputError
-from dartboard.methods import random_search, regularized_evolution, reinforce
+from dartboard.methods import ppo, random_search, regularized_evolution, reinforce
 from dartboard.runs.run import Run
 from dartboard.scoring.scorers import by_table
 from dartboard.scoring.tables import Table
@@ -47,6 +47,7 @@ def scored_by_runs(method: Any, config: Any, folder: Path, seeds: range) -> Iter
         (reinforce, 20, {"controller_lr": 0.3}),
         (regularized_evolution, 3, {"batch": 7, "limit": "macs<=100M"}),
         (reinforce, 3, {"batch": 7, "controller_lr": 0.3, "entropy_weight": 0.1, "limit": "macs<=100M"}),
+        (ppo, 3, {"batch": 7, "controller_lr": 0.3}),
         (reinforce, 2, {"controller": "lstm", "controller_lr": 0.1, "batch": 4, "trials": 20}),
     ],
     ids=lambda value: value.__name__.split(".")[-1] if hasattr(value, "__name__") else str(value),

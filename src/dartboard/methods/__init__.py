@@ -92,6 +92,12 @@ OURS: dict[str, Method] = {
         by_trials=True,
         spoken="REINFORCE",
     ),
+    "ppo": Method(
+        "a controller that learns from each batch several times, in steps that are clipped",
+        "Schulman et al., arXiv 1707.06347; Zoph et al., NASNet, CVPR 2018 (arXiv 1707.07012)",
+        by_trials=True,
+        spoken="PPO",
+    ),
 }
 
 

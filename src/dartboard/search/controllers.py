@@ -37,6 +37,9 @@ class Controller(Protocol):
     def ascend(self, drawn: Sequence[Sequence[Architecture]], advantages: Array, entropy_weight: float) -> None:
         """One step of Adam for each run. drawn: B architectures of each; advantages: (R, B)."""
 
+    def log_probabilities(self, drawn: Sequence[Sequence[Architecture]]) -> Array:
+        """(R, B): log p of B architectures of each run, by its distribution as it is now."""
+
     def probabilities(self) -> list[tuple[str, tuple[Value, ...], list[float]]]:
         """Of the first run, for each choice that can be told by itself: its name, its options, their probabilities."""
 
@@ -129,6 +132,9 @@ class IndependentLogits:
         """(R,): log p(a) of one architecture for each run."""
         found: Array = (self.taken(architectures) * distributions(self.logits, self.there)[1]).sum((1, 2))
         return found
+
+    def log_probabilities(self, drawn: Sequence[Sequence[Architecture]]) -> Array:
+        return np.stack([self.log_probability(own) for own in zip(*drawn, strict=True)], axis=1)
 
     def entropy(self) -> Array:
         """(R,): H, exact."""

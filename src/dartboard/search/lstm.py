@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from random import Random
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -89,6 +90,11 @@ class LstmController:
             for weight, gradient in zip(weights, gradients, strict=True):  # 0 for choices that no path met
                 weight.grad = gradient
             adam.step()
+
+    @torch.no_grad()
+    def log_probabilities(self, drawn: Sequence[Sequence[Architecture]]) -> Array:
+        pairs = zip(self.networks, drawn, strict=True)
+        return np.array([[network.log_probabilities(a)[0].sum().item() for a in own] for network, own in pairs])
 
     def probabilities(self) -> list[tuple[str, tuple[Value, ...], list[float]]]:
         """Only the first choice has probabilities that depend on nothing."""
