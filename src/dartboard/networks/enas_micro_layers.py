@@ -1,6 +1,7 @@
 """The layers of both networks of ENAS micro; networks/enas_micro.py tells how the two differ."""
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +57,7 @@ class Join(nn.Module):
         self.bn = nn.BatchNorm2d(channels)
 
     def forward(self, states: Sequence[Tensor], loose: Sequence[int]) -> Tensor:
-        kernels = torch.cat([self.nodes[str(node)].weight for node in loose], dim=1)  # type: ignore[list-item]
+        kernels = torch.cat([cast(Tensor, self.nodes[str(node)].weight) for node in loose], dim=1)
         joined = torch.cat([states[node] for node in loose], dim=1).relu()
         return self.bn(F.conv2d(joined, kernels))  # type: ignore[no-any-return]
 
@@ -134,7 +135,7 @@ def add_blocks(
     for number, block in enumerate(blocks):
         sums = []
         for side in range(SIDES):
-            x = ops[SIDES * number + side](states[block[side]])
+            x = ops[SIDES * number + side](states[int(block[side])])
             drops = masks is not None and block[SIDES + side] != "identity"
             sums.append(x * next(masks).to(x.dtype) if drops and masks is not None else x)
         states.append(sums[0] + sums[1])
