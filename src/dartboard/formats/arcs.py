@@ -1,7 +1,8 @@
-"""Arcs of ENAS: integers with spaces, commas or brackets between, which are told apart by how many there are.
+"""Arcs of ENAS and NASNet: integers with spaces, commas or brackets between, told apart by how many there are.
 
-Those of ENAS micro are 40, 20 for each cell; those of ENAS macro of L layers are L (L + 1) / 2. They may stand in the
-lines of a shell script that add them up, as in the authors' scripts: fixed_arc="$fixed_arc 0 2 0 0".
+Those of ENAS micro are 40, 20 for each cell; those of ENAS macro of L layers are L (L + 1) / 2; those of NASNet are 50,
+or 64 with the states that its cells join. They may stand in the lines of a shell script that add them up, as in the
+ENAS authors' scripts: fixed_arc="$fixed_arc 0 2 0 0".
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dartboard.errors import InputError
-from dartboard.spaces import enas_macro, enas_micro
+from dartboard.spaces import enas_macro, enas_micro, nasnet
 from dartboard.spaces.search_space import Architecture
 
 SCRIPT = re.compile(r"^\s*fixed_arc=|\$fixed_arc\b", re.MULTILINE)
@@ -31,10 +32,11 @@ def read_arc(text: str) -> tuple[Architecture, str]:
         return enas_micro.from_arc(arc), "enas_micro"
     if enas_macro.num_layers(len(arc)) is not None:
         return enas_macro.from_arc(arc), "enas_macro"
+    if len(arc) in nasnet.LENGTHS:
+        return nasnet.from_arc(arc), "nasnet"
     of_macro = " or ".join(f"{length} ({layers} layers)" for layers, length in enas_macro.SIZES.items())
-    raise InputError(
-        f"{len(arc)} integers are no arc: one of ENAS micro has 40 (20 a cell), one of ENAS macro {of_macro}"
-    )
+    known = f"one of ENAS micro has 40 (20 a cell), one of ENAS macro {of_macro}, one of NASNet {nasnet.LENGTHS[0]}"
+    raise InputError(f"{len(arc)} integers are no arc: {known}")
 
 
 def is_pair(record: Mapping[str, Any]) -> bool:

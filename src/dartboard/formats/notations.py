@@ -19,7 +19,7 @@ from dartboard.formats.nni import is_nni, read_nni
 from dartboard.formats.other_tools import what_else
 from dartboard.formats.places import Place, chosen, line_of, places
 from dartboard.formats.surroundings import as_utf8, plain
-from dartboard.spaces import enas_macro, enas_micro, nasbench201, nasbenchmacro
+from dartboard.spaces import enas_macro, enas_micro, nasbench201, nasbenchmacro, nasnet
 from dartboard.spaces.search_space import Architecture
 
 # name -> (one line, writer)
@@ -31,6 +31,7 @@ NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
     "nasbenchmacro": ("the code of NAS-Bench-Macro: eight digits of 0, 1 and 2, one a layer", nasbenchmacro.to_code),
     "enas_micro": ("the arc of ENAS micro: 40 integers, 20 for each cell", enas_micro.to_text),
     "enas_macro": ("the arc of ENAS macro: a layer's operation, then a bit for each earlier layer", enas_macro.to_text),
+    "nasnet": ("the cells of NASNet: 50 integers, five a block, 25 for each cell", nasnet.to_text),
     "json": ("dartboard's own JSON: space and choices; for every architecture", write_choices),
 }
 # The family whose architectures a notation holds; json holds those of all.
@@ -40,10 +41,11 @@ HOLDS = {
     "nasbenchmacro": "nasbenchmacro",
     "enas_micro": "enas_micro",
     "enas_macro": "enas_macro",
+    "nasnet": "nasnet",
 }
 EXPECTED = (
     'give Genotype(...), JSON with "space" and "choices" or with "arch_normal" and "arch_reduction", '
-    "a string of NAS-Bench-201, a code of NAS-Bench-Macro, or an arc of ENAS"
+    "a string of NAS-Bench-201, a code of NAS-Bench-Macro, an arc of ENAS, or integers of NASNet"
 )
 
 

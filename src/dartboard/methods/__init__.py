@@ -136,4 +136,5 @@ def check_pair(method: str, space: str) -> None:
     if lacks := missing(method, space):
         able = ", ".join(name for name in SPACES if not missing(method, name))
         words = " and a ".join(sorted(lacks))
-        raise InputError(f"{method} needs a supernet that computes a {words}, that of {space} does not; give {able}")
+        fault = f"that of {space} does not" if SPACES[space].kinds else f"{space} has none"
+        raise InputError(f"{method} needs a supernet that computes a {words}, {fault}; give {able}")

@@ -1,8 +1,9 @@
-"""The networks of each space, in the file of the space's name: `Supernet`, `Network`, `Sizes`, `inherit`."""
+"""The networks of each space, in the file of the space's name: `Network`, `Sizes`, and, of families whose spaces have a
+supernet, `Supernet` and `inherit`."""
 
 from importlib import import_module
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 from dartboard import plugins
 from dartboard.config import check_ranges, check_types
@@ -19,6 +20,14 @@ def module(family: str) -> ModuleType:
     if family in OURS:
         return import_module(f"dartboard.networks.{family}")
     return plugins.module_of(plugins.FAMILIES, family, FAMILIES[family].networks)
+
+
+def supernet_of(family: str) -> Any:
+    """The `Supernet` of a family. Raises InputError for one that has none, and as `module` does."""
+    found = getattr(module(family), "Supernet", None)
+    if found is None:
+        raise InputError(f"the family {family} has no supernet; train its architectures one by one")
+    return found
 
 
 class Sizes(Protocol):
@@ -45,7 +54,7 @@ def check_sizes(sizes: Sizes) -> None:
 
 def family_of(network: object, kind: str = "Network") -> str | None:
     """The family whose `Network` an object is, or its `Supernet`; None for anything else."""
-    known = {getattr(module(family), kind): family for family in FAMILIES}
+    known = {getattr(module(family), kind, None): family for family in FAMILIES}
     return next((known[kind] for kind in type(network).__mro__ if kind in known), None)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dartboard.networks import enas_micro, family_of
+from dartboard.networks import enas_micro, family_of, nasnet
 from dartboard.networks.fast import fast_network
 from dartboard.tasks.task import Output
 
@@ -19,11 +19,12 @@ def fast_cells(network: Any, x: Tensor, drop: Tensor | None) -> Output:
 # By family. OWN: those whose `Supernet` and `Network` have `output`; what the others give are logits and no more. FAST:
 # how its `Network` computes fast; those that are not here have one form. DRAWN: the drop-path factors of a batch; the
 # others drop nothing.
-OWN = ("darts", "enas_micro")
+OWN = ("darts", "enas_micro", "nasnet")
 FAST: Mapping[str, Callable[[Any, Tensor, Tensor | None], Output]] = {"darts": fast_cells}
 DRAWN: Mapping[str, Callable[[Any, Tensor, float, torch.Generator | None], Tensor | None]] = {
     "darts": fast_network.drawn,
     "enas_micro": enas_micro.drawn,
+    "nasnet": nasnet.drawn,
 }
 
 

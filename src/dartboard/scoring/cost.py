@@ -87,11 +87,11 @@ def count_supernet(
     """Counts of the supernet of a space, every edge computing every operation once, as in the paper.
 
     drawn: every edge computes one operation, as in GDAS: of middling size, the first that the seed 0 draws.
-    Raises InputError for a space whose supernet computes one path at a time.
+    Raises InputError for a space without a supernet, and for one whose supernet computes one path at a time.
     """
+    module = shape_of_supernet(space, channels, cells, num_classes, in_channels)
     if "mixture" not in space.kinds:
         raise InputError(f"the supernet of {space.name} computes one path at a time; count an architecture of it")
-    module = shape_of_supernet(space, channels, cells, num_classes, in_channels)
     rng = Random(0)
     choice = (
         {kind: [rng.choice(row) for row in rows] for kind, rows in FAMILIES[space.family].mixed(space).items()}
@@ -113,10 +113,10 @@ def count_path(
 def shape_of_supernet(
     space: SearchSpace, channels: int, cells: int, num_classes: int, in_channels: int
 ) -> Any:  # an nn.Module with what supernets have besides
-    """The supernet of a space without its weights."""
+    """The supernet of a space without its weights. Raises InputError for a family that has none."""
     operations = FAMILIES[space.family].mixed(space)
     with torch.device("meta"):
-        return networks.module(space.family).Supernet(
+        return networks.supernet_of(space.family)(
             channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels, operations=operations
         )
 

@@ -123,9 +123,9 @@ class State:
 def built(space: SearchSpace, data: Data, channels: int, cells: int, form: str = "plain") -> nn.Module:
     """A supernet of the space at these sizes, for images of this data, with initial weights from torch's generator.
 
-    form: of its mixtures, where the family has several.
+    form: of its mixtures, where the family has several. Raises InputError for a family that has no supernet.
     """
-    make = networks.module(space.family).Supernet
+    make = networks.supernet_of(space.family)
     forms = {"form": form} if "form" in signature(make).parameters else {}
     supernet: nn.Module = make(
         channels=channels,

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from dartboard.spaces import darts, enas_macro, enas_micro
+from dartboard.spaces import darts, enas_macro, enas_micro, nasnet
 from dartboard.spaces.search_space import Architecture, as_tuples
 
 
@@ -65,7 +65,7 @@ def published() -> Mapping[str, Published]:
     return MappingProxyType({name: entry(one) for name, one in {**content["cells"], **content["arcs"]}.items()})
 
 
-BY_ARC = {"enas_micro": enas_micro.from_arc, "enas_macro": enas_macro.from_arc}
+BY_ARC = {"enas_micro": enas_micro.from_arc, "enas_macro": enas_macro.from_arc, "nasnet": nasnet.from_arc}
 
 
 def entry(record: Mapping[str, Any]) -> Published:

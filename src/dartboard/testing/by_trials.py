@@ -38,7 +38,13 @@ def scored_by_chance(space: SearchSpace) -> dict[str, Any]:
 
 WAYS = (
     Way("training", stops=((1,), (3, 1, 4))),
-    Way("shared weights", {"trials": 4}, lambda space: {"supernet": tiny.supernet(space)}, stops=((2,), (1, 1))),
+    Way(
+        "shared weights",
+        {"trials": 4},
+        lambda space: {"supernet": tiny.supernet(space)},
+        stops=((2,), (1, 1)),
+        needs=frozenset({"path"}),
+    ),
     Way("scorer", {"trials": 4}, scored_by_chance, stops=((2,), (1, 1))),
 )
 

@@ -48,13 +48,15 @@ class Way:
     """One of the ways in which a method computes, each of which must keep the contracts of runs.
 
     settings: of its Config, unlike those of every run; more: what `search` is given besides, for a space; stops: after
-    how many steps a search of more than one epoch is stopped, and stopped again.
+    how many steps a search of more than one epoch is stopped, and stopped again; needs: the kinds of a space on which
+    it computes so.
     """
 
     name: str
     settings: Settings = field(default_factory=dict)
     more: Callable[[SearchSpace], dict[str, Any]] = nothing
     stops: tuple[tuple[int, ...], ...] = ((1,), (2, 1))
+    needs: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return self.name

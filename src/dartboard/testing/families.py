@@ -42,6 +42,11 @@ def spaces(enrolled: Enrolled, kind: str | None = None) -> list[Row]:
     return [pytest.param(*one, id=one[0].name) for one in found if kind is None or kind in one[0].kinds]
 
 
+def shared(enrolled: Enrolled) -> list[Row]:
+    """The spaces that have a supernet."""
+    return [row for row in spaces(enrolled) if row.values[0].kinds]
+
+
 def mixing(enrolled: Enrolled) -> list[Row]:
     return spaces(enrolled, "mixture")
 
@@ -69,12 +74,14 @@ def test_the_case_of_a_family_fits_it(family: str, case: FamilyCase) -> None:
     assert {case.small.family, case.searched.family, case.drawn.family} == {family}
     assert case.drawn.size <= 1000
     assert case.vertex or not any("mixture" in own[name].kinds for name in own), "a space that mixes needs a vertex"
-    shared = {kind for name, other in FAMILIES.items() if name != family for kind in other.kinds}
-    assert not shared & set(FAMILIES[family].kinds), "runs' tables are told apart by the names of a family's kinds"
-    assert bool(case.forms) == ("form" in inspect.signature(networks.module(family).Supernet).parameters)
+    others = {kind for name, other in FAMILIES.items() if name != family for kind in other.kinds}
+    assert not others & set(FAMILIES[family].kinds), "runs' tables are told apart by the names of a family's kinds"
+    supernet = getattr(networks.module(family), "Supernet", None)
+    assert (supernet is not None) == any(one.kinds for one in own.values()), "a space with a supernet says its kinds"
+    assert bool(case.forms) == (supernet is not None and "form" in inspect.signature(supernet).parameters)
 
 
-@each("space, case", spaces)
+@each("space, case", shared)
 def test_a_supernet_computes_what_the_network_cut_out_of_it_computes(space: SearchSpace, case: FamilyCase) -> None:
     for supernet in supernets_of(space, case):
         x = images(2, 3, 8, 8)
@@ -116,7 +123,7 @@ def test_weights_of_named_operations_are_the_mixture_in_which_the_others_weigh_n
         assert torch.allclose(supernet(x, named), supernet(x, mixture), rtol=0, atol=1e-12)
 
 
-@each("space, case", spaces)
+@each("space, case", shared)
 def test_a_cut_out_network_owns_its_weights(space: SearchSpace, case: FamilyCase) -> None:
     supernet, x = supernets_of(space, case)[0], images(2, 3, 8, 8)
     network = cut_out(supernet, space.sample(Random(0))).eval()

@@ -79,10 +79,11 @@ def methods(enrolled: Enrolled) -> list[Row]:
 
 
 def in_ways(enrolled: Enrolled) -> Iterator[tuple[str, Tried, Way]]:
-    """Every method on every space that it can search, in each of its ways, with a name for it."""
+    """Every method on every space that it can search, in each of its ways there, with a name for it."""
     for method, case in enrolled.methods.items():
         for family, tried in on_spaces(enrolled, method).items():
-            yield from ((f"{method}-{way}-{family}", tried, way) for way in case.ways)
+            own = [way for way in case.ways if way.needs <= tried.space.kinds]
+            yield from ((f"{method}-{way}-{family}", tried, way) for way in own)
 
 
 def ways(enrolled: Enrolled) -> list[Row]:
