@@ -31,7 +31,8 @@ from dartboard.spaces import SPACES
 from dartboard.studies.rank_results import MACS, SHARED, judge_of, read_results
 
 # What each contender is: the method and the settings in which it is not as published. alpha_lr, controller_lr: ten
-# times the published one, for there are fewer steps; numbers of candidates: such that scoring takes a small part of the time.
+# times the published one, for there are fewer steps; numbers of candidates and draws: such that scoring takes a small
+# part of the time.
 FEW = {"recalibrate": 500, "val_images": 1000}
 CONTENDERS: Mapping[str, tuple[str, Mapping[str, object]]] = {
     "darts": ("darts", {"alpha_lr": 0.003}),

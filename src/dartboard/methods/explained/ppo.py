@@ -30,7 +30,7 @@ EXPLAINED = Record(
         ),
         Step(
             "update",
-            "The batch is used several times; an architecture whose probability has moved beyond the clip counts no more.",
+            "The batch is used several times; what has moved beyond the clip counts no more.",
             "dartboard.methods.ppo.SideBySide.tell",
         ),
         Step("derive", "The best of all trials is the result.", "dartboard.search.trials.finish"),
