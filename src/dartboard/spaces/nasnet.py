@@ -233,7 +233,7 @@ def state_name(number: int) -> str:
 
 def lines(architecture: Architecture) -> list[str]:
     """Both cells in words, one line a block: what it adds up or joins."""
-    found = []
+    found: list[str] = []
     for kind in CELLS:
         found += [*([""] if found else []), TITLES[kind]]
         for node, (first, second, one, other, combine) in enumerate(blocks(architecture, kind), NUM_INPUTS):
