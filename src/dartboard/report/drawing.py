@@ -169,6 +169,7 @@ def describe(one: Graph) -> str:
     for source, target, operation in one.edges:
         adds.setdefault(target, []).append(f"{operation} of {source}")
     sentences = [f"node {target} adds {' and '.join(terms)}" for target, terms in adds.items()]
+    sentences += [f"node {target} takes {source} as it is" for source, target in one.passed]
     if one.joined:
         sentences.append(f"the output joins {', '.join(one.joined)}")
     return f"The {one.title}: {'; '.join(sentences) or 'no operation'}."
@@ -196,6 +197,8 @@ def add_graph(drawing: pygraphviz.AGraph, one: Graph, prefix: str = "", looks: S
         number = before[target] = before.get(target, -1) + 1
         add_input(drawing, prefix + source, prefix + target, label, f"{prefix}{number} ", look)
     add_joined(drawing, one, one.joined, prefix)
+    for source, target in one.passed:
+        drawing.add_edge(prefix + source, prefix + target, **CONCAT)
 
 
 def plain_look(operation: str) -> Look:

@@ -158,15 +158,14 @@ def graphs(architecture: Architecture) -> tuple[Graph, ...]:
     """The chain as a picture: operations on the way from layer to layer, skip connections around them."""
     layers = layers_of(architecture)
     names = ("stem", *(str(number) for number in range(1, len(layers) + 1)))
-    edges = []
+    edges, passed = [], []
     for number, (operation, skips) in enumerate(layers, 1):
         edges.append((names[number - 1], names[number], operation))
-        edges += [(names[earlier - 1], names[number], "skip") for earlier, bit in enumerate(skips, 1) if bit]
+        passed += [(names[earlier - 1], names[number]) for earlier, bit in enumerate(skips, 1) if bit]
     number = num_skips(architecture)
-    caption = (
-        f"{len(layers)} layers, {number} skip connection{'s' * (number != 1)}; a number is the output of that layer."
-    )
-    return (Graph("chain", "chain", names, tuple(edges), caption=caption),)
+    thin = f"{number} skip connection{'s' * (number != 1)}, drawn as thin lines"
+    caption = f"{len(layers)} layers, {thin}; a number is the output of that layer."
+    return (Graph("chain", "chain", names, tuple(edges), passed=tuple(passed), caption=caption),)
 
 
 FAMILY = Family(
@@ -176,7 +175,7 @@ FAMILY = Family(
     graphs=graphs,
     sizes={"cifar": {"channels": 96, "cells": 24, "num_classes": 10, "image_size": 32}},
     kinds={LAYERS: "chain"},
-    operations=(*OPERATIONS, "skip"),
+    operations=OPERATIONS,
     mixed=mixed,
     num_skips=num_skips,
     is_learnable=is_learnable,

@@ -14,6 +14,7 @@ class Graph:
     kind: its short name, which no other part has; title: in words. nodes: names, of which the first `num_inputs` lead
     in and the last leads out; "c_{k-2}" is written with the index k-2 set low. edges: (source, target, operation), in
     the order in which a node adds them up. joined: the nodes that the last one joins; none if it adds up, too.
+    passed: (source, target) of what goes on as it is, as thin lines: skip connections of a chain.
     vacant: (source, target) of the edges that carry nothing and are not drawn. caption: what stands below the picture.
     """
 
@@ -23,6 +24,7 @@ class Graph:
     edges: tuple[Edge, ...]
     num_inputs: int = 1
     joined: tuple[str, ...] = ()
+    passed: tuple[tuple[str, str], ...] = ()
     vacant: tuple[tuple[str, str], ...] = ()
     caption: str = ""
 
