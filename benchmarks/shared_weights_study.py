@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,6 +27,7 @@ from dartboard.commands import compare_budgets, work
 from dartboard.commands.flags import presets_of
 from dartboard.config import Setup, build
 from dartboard.methods import METHODS, method_module
+from dartboard.scoring.many_counts import macs_of
 from dartboard.scoring.tables import Table, read_truth
 from dartboard.spaces import SPACES
 from dartboard.studies.rank_results import MACS, SHARED, judge_of, read_results
@@ -76,15 +78,24 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--recalibrate", default="None", help="images of train, for the ranking's recalibrated scores")
     parser.add_argument("--channels", type=int, default=8)
     parser.add_argument("--cells", type=int, default=5, help="5: one cell a stage, and the two blocks between them")
-    parser.add_argument("--limit", default="", help="of methods that hold their candidates to one")
+    parser.add_argument("--table-macs", type=float, help="most multiply-adds of a candidate at the table's size")
     parser.add_argument("--max-images", type=int, default=6000)
     parser.add_argument("--stage", choices=STAGES)
     return parser.parse_args(words)
 
 
 def settings_of(options: argparse.Namespace, method: str, settings: Mapping[str, object]) -> dict[str, object]:
-    limit = {"limit": options.limit} if options.limit and METHODS[method].limits else {}
+    limited = options.table_macs is not None and METHODS[method].limits
+    limit = {"limit": f"macs<={limit_here(options.space, options.channels, options.table_macs)}"} if limited else {}
     return {"channels": options.channels, "cells": options.cells, **settings, **limit}
+
+
+@cache
+def limit_here(name: str, channels: int, most: float) -> int:
+    """The largest limit at so many channels by which no architecture has more than `most` at the table's size."""
+    everything = list(SPACES[name].enumerate())
+    here, there = macs_of(SPACES[name], everything, channels=channels), macs_of(SPACES[name], everything)
+    return min(own for own, published in zip(here, there, strict=True) if published > most) - 1
 
 
 # --- Equal time -------------------------------------------------------------------------------------------------------
