@@ -165,23 +165,20 @@ def named(where: str, what: str, index: object, names: Sequence[str]) -> str:
 
 
 def to_arc(architecture: Architecture) -> list[int]:
-    """The integers of an architecture, as `from_arc` reads them. Raises InputError for cells of another size."""
+    """The integers of an architecture, as `from_arc` reads those of five blocks a cell."""
     arc = []
     for kind in CELLS:
-        own = blocks(architecture, kind)
-        if len(own) != NUM_BLOCKS:
-            raise InputError(f"the {TITLES[kind]} has {len(own)} blocks, and the integers of NASNet hold {NUM_BLOCKS}")
-        for first, second, one, other, combine in own:
+        for first, second, one, other, combine in blocks(architecture, kind):
             arc += [first, OPERATIONS.index(one), second, OPERATIONS.index(other), COMBINERS.index(combine)]
     if any(f"{kind}.joined" in dict(architecture.choices) for kind in CELLS):
         for kind in CELLS:
             states = joined(architecture, kind)
-            arc += [int(state in states) for state in range(NUM_INPUTS + NUM_BLOCKS)]
+            arc += [int(state in states) for state in range(NUM_INPUTS + len(blocks(architecture, kind)))]
     return arc
 
 
 def to_text(architecture: Architecture) -> str:
-    """The integers of an architecture with spaces between. Raises InputError as `to_arc`."""
+    """The integers of an architecture with spaces between."""
     return " ".join(map(str, to_arc(architecture)))
 
 
