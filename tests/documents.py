@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from cifar_files import write_cifar10, write_cifar100
+from dartboard.formats import Published, published
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {page.name: page for page in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])}
@@ -15,6 +16,11 @@ LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
 # Lines of shell blocks that are not run: they install, or they start these very tests.
 ASIDE = ("make ", "python3 -m venv ", ".venv/bin/python -m pip ", ". .venv/bin/activate")
 SMALL = {"--channels": "2", "--cells": "3", "--batch-size": "15", "--max-images": "32"}
+
+
+def published_cells() -> dict[str, Published]:
+    """The published pairs of DARTS cells."""
+    return {name: entry for name, entry in published().items() if entry.architecture.space == "darts"}
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:

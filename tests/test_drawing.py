@@ -17,6 +17,7 @@ from dartboard.report.drawing import SUFFIXES, draw, graph_svg, relaxed_svg
 from dartboard.report.drawn_difference import difference_svg, draw_difference
 from dartboard.spaces import darts
 from dartboard.spaces.search_space import Architecture
+from documents import published_cells
 from picture_cells import odd_cells
 
 NAMES = {0: "c_{k-2}", 1: "c_{k-1}"}
@@ -26,7 +27,7 @@ def titles(svg: str) -> list[str]:
     return [title.replace("&gt;", ">") for title in re.findall(r"<title>(.*?)</title>", svg)]
 
 
-@pytest.mark.parametrize("name", sorted(published()))
+@pytest.mark.parametrize("name", sorted(published_cells()))
 @pytest.mark.parametrize("kind", darts.CELLS)
 def test_the_picture_of_a_published_cell_has_every_node_input_and_concat(name: str, kind: str) -> None:
     cell = darts.cell(published()[name].architecture, kind)
@@ -115,7 +116,7 @@ def test_pictures_are_those_that_were_recorded_when_pairs_of_cells_had_code_of_t
 
     monkeypatch.setattr(drawing, "render", note)
     golden = json.loads((Path(__file__).parent / "golden" / "pictures.json").read_text())
-    known = {name: one.architecture for name, one in published().items()} | odd_cells()
+    known = {name: one.architecture for name, one in published_cells().items()} | odd_cells()
     found: dict[str, list[str]] = {}
     for name, architecture in known.items():
         for place, made in (("in a file", draw), ("on a page", cells.cells)):

@@ -114,12 +114,18 @@ def test_a_pool_of_the_final_network_is_that_of_the_search_child() -> None:
     assert net(torch.zeros(2, 3, 8, 8).double()).shape == (2, 10)
 
 
+TWELVE = space.to_text(space.SPACE.smallest())
+
+
 @pytest.mark.parametrize(
     ("arc", "said"),
     [
-        ("0 3 0 0 1 0 2 0 0 1 1", "11 integers are no arc"),
-        ("0 3 0 0 1 0 6 0 0 1", "layer 4 has the operation 6; operations are 0 to 5"),
-        ("0 3 0 0 1 2 2 0 0 1", "layer 3 has 2 for layer 2; a skip connection is 0 or 1"),
+        (f"{TWELVE} 1", "79 integers are no arc"),
+        (TWELVE[:-22], "67 integers are no arc"),
+        (f"0 3 0 0 1 0 6{TWELVE[13:]}", "layer 4 has the operation 6; operations are 0 to 5"),
+        (f"0 3 0 0 1 2{TWELVE[11:]}", "layer 3 has 2 for its skip.2, from layer 1; a skip connection is 0 or 1"),
+        ("[[0], [3, 0], [0, 1, 0, 0], [0, 0, 1]]", "layer 3 of an arc of ENAS macro has 4 integers; give"),
+        ("0\n3 0\n0 1 0 0\n0 0 1", "layer 3 of an arc of ENAS macro has 4 integers; give"),
     ],
 )
 def test_a_wrong_arc_is_one_line_that_names_the_layer(arc: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +137,7 @@ def test_a_wrong_arc_is_one_line_that_names_the_layer(arc: str, said: str, capsy
 def test_the_layers_follow_from_the_architecture_and_another_number_is_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    four = "0 3 0 0 1 0 2 0 0 1"
+    four = json.dumps(space.from_arc([0, 3, 0, 0, 1, 0, 2, 0, 0, 1]).to_json())
     assert main(["show", four]) == 0
     assert "96 channels, 4 layers" in capsys.readouterr().out
     words = ["train", four, "--data", "digits", "--epochs", "1", "--out", str(tmp_path / "run")]

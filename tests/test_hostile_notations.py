@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cell_strategies import architectures
 from dartboard.errors import InputError
 from dartboard.formats import NOTATIONS, load, published, read, resolve, write
-from dartboard.spaces import nasbench201, nasbenchmacro
+from dartboard.spaces import enas_macro, nasbench201, nasbenchmacro, nasnet
 from dartboard.spaces.search_space import Architecture
 
 TOKENS = (
@@ -104,6 +104,9 @@ def test_an_architecture_of_more_than_64_kb_is_refused_and_a_text_around_one_may
 HELD = {notation: published()["PDARTS"].architecture for notation in NOTATIONS}
 HELD["nasbench201"] = nasbench201.from_string(nasbench201.EXAMPLE)
 HELD["nasbenchmacro"] = nasbenchmacro.from_code(nasbenchmacro.EXAMPLE)
+HELD["enas_micro"] = published()["ENAS_micro"].architecture
+HELD["enas_macro"] = enas_macro.SPACE.largest()
+HELD["nasnet"] = nasnet.SPACE.largest()
 
 
 @pytest.mark.parametrize("notation", NOTATIONS)

@@ -74,7 +74,7 @@ def test_of_the_codes_in_a_log_the_last_is_read_and_a_number_in_a_sentence_is_no
     assert read(f'{{"architecture": "{CODE}"}}\n{line}\n') == (of("00000012"), "nasbenchmacro")
     assert read(f"{CODE}\n  11111111  \n")[0] == of("11111111")
     for text in ("on 20201210 we began", "arch,acc\n00000000,45.32\n", "1.01210212e-3", "x01210212"):
-        with pytest.raises(InputError, match=r"no architecture found; give .*, or a code of NAS-Bench-Macro"):
+        with pytest.raises(InputError, match=r"no architecture found; give .*, a code of NAS-Bench-Macro"):
             read(text)
 
 

@@ -14,6 +14,7 @@ from dartboard.formats import NOTATIONS, published, read, write
 from dartboard.formats.notations import HOLDS
 from dartboard.spaces import darts
 from dartboard.spaces.search_space import Architecture
+from documents import published_cells
 
 V2_FLAT = """Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), \
 ('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], normal_concat=range(2, 6), \
@@ -32,7 +33,7 @@ def refusal(text: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", [name for name, entry in published().items() if entry.architecture.space == "darts"])
+@pytest.mark.parametrize("name", list(published_cells()))
 @pytest.mark.parametrize("notation", OF_CELLS)
 def test_every_published_cell_comes_back_from_every_notation_that_holds_it(name: str, notation: str) -> None:
     architecture = published()[name].architecture

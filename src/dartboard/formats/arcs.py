@@ -1,8 +1,8 @@
 """Arcs of ENAS and NASNet: integers with spaces, commas or brackets between, told apart by how many there are.
 
-Those of ENAS micro are 40, 20 for each cell; those of ENAS macro of L layers are L (L + 1) / 2; those of NASNet are 50,
-or 64 with the states that its cells join. They may stand in the lines of a shell script that add them up, as in the
-ENAS authors' scripts: fixed_arc="$fixed_arc 0 2 0 0".
+Those of ENAS micro are 40, 20 for each cell; those of ENAS macro are 78 for 12 layers and 300 for 24; those of NASNet
+are 50, or 64 with the states that its cells join. They may stand in the lines of a shell script that add them up, as in
+the ENAS authors' scripts: fixed_arc="$fixed_arc 0 2 0 0".
 """
 
 import re
@@ -13,30 +13,49 @@ from dartboard.errors import InputError
 from dartboard.spaces import enas_macro, enas_micro, nasnet
 from dartboard.spaces.search_space import Architecture
 
-SCRIPT = re.compile(r"^\s*fixed_arc=|\$fixed_arc\b", re.MULTILINE)
+SCRIPT = re.compile(r"^[ \t]*fixed_arc=|\$fixed_arc\b", re.MULTILINE)
 INTEGERS = re.compile(r"[\s\d,;\[\]()\"'-]+")
 LEAST = 9  # integers that are taken for an arc: fewer may be anything, such as a code of NAS-Bench-Macro
+MOST_DIGITS = 3  # of such an integer; a longer one is a code, or a date
 MICRO = ("normal", "reduce")
 
 
 def is_arc(text: str) -> bool:
     """Whether the text is nothing but integers, of an arc that is right or wrong."""
     bare = SCRIPT.sub(" ", text)
-    return INTEGERS.fullmatch(bare) is not None and len(re.findall(r"-?\d+", bare)) >= LEAST
+    found = re.findall(r"-?\d+", bare) if INTEGERS.fullmatch(bare) else []
+    return len(found) >= LEAST and all(len(one) <= MOST_DIGITS for one in found)
 
 
 def read_arc(text: str) -> tuple[Architecture, str]:
     """The architecture of the text's integers, and its notation. Raises InputError."""
-    arc = [int(one) for one in re.findall(r"-?\d+", SCRIPT.sub(" ", text))]
+    bare = SCRIPT.sub(" ", text)
+    arc = [int(one) for one in re.findall(r"-?\d+", bare)]
     if len(arc) == 40:
         return enas_micro.from_arc(arc), "enas_micro"
-    if enas_macro.num_layers(len(arc)) is not None:
+    check_rows(bare)
+    if len(arc) in enas_macro.SIZES.values():  # others would make a text that was cut off another architecture
         return enas_macro.from_arc(arc), "enas_macro"
     if len(arc) in nasnet.LENGTHS:
         return nasnet.from_arc(arc), "nasnet"
     of_macro = " or ".join(f"{length} ({layers} layers)" for layers, length in enas_macro.SIZES.items())
     known = f"one of ENAS micro has 40 (20 a cell), one of ENAS macro {of_macro}, one of NASNet {nasnet.LENGTHS[0]}"
     raise InputError(f"{len(arc)} integers are no arc: {known}")
+
+
+def check_rows(text: str) -> None:
+    """Raises InputError for an arc written a layer at a time, in brackets or lines, if one has too few or too many.
+
+    Such rows begin with one integer alone, that of the first layer; an arc that is merely wrapped does not.
+    """
+    rows = re.findall(r"[\[(]([^\[\]()]*)[\])]", text) or text.splitlines()
+    lengths = [length for row in rows if (length := len(re.findall(r"-?\d+", row)))]
+    if len(lengths) < 2 or lengths[0] != 1:
+        return
+    for number, length in enumerate(lengths, 1):
+        if length != number:
+            wanted = f"its operation and {number - 1} bit{'s' * (number != 2)}, {number} in all"
+            raise InputError(f"layer {number} of an arc of ENAS macro has {length} integers; give {wanted}")
 
 
 def is_pair(record: Mapping[str, Any]) -> bool:

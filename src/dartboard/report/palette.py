@@ -26,6 +26,8 @@ COLOURS = {
     "identity": "#da0085",
     "mb3_k3": "#0898fd",
     "mb6_k5": "#a64a08",
+    "conv_3x3": "#007362",
+    "conv_5x5": "#ca65c9",
 }
 SPARE = ("#b0703a", "#7c7fae", "#5d8a66", "#b86a7d", "#4f8a9e")  # for operations that are not listed
 # Graphviz words for line styles; those not listed are solid.

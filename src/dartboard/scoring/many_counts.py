@@ -6,6 +6,7 @@ for; if it is not, every one is counted.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from dartboard.scoring.cost import count
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -13,7 +14,7 @@ from dartboard.spaces.search_space import Architecture, SearchSpace
 TRIED = 50  # architectures whose sum is compared with their count; so many or fewer are all counted
 
 
-def macs_of(space: SearchSpace, architectures: Sequence[Architecture], **sizes: int) -> list[int]:
+def macs_of(space: SearchSpace, architectures: Sequence[Architecture], **sizes: Any) -> list[int]:
     """Multiply-adds of each architecture for one image. sizes: as `count` takes them, if not those of papers."""
     different = sorted(set(architectures), key=str)
     spread_out = different[:: max(1, len(different) // TRIED)]
@@ -23,7 +24,7 @@ def macs_of(space: SearchSpace, architectures: Sequence[Architecture], **sizes: 
     return [by_sum(one) for one in architectures]
 
 
-def summing(space: SearchSpace, **sizes: int) -> Callable[[Architecture], int] | None:
+def summing(space: SearchSpace, **sizes: Any) -> Callable[[Architecture], int] | None:
     """The smallest architecture's multiply-adds and what each option adds to them; None if choices are conditional."""
     if any(choice.when is not None for choice in space.choices):
         return None

@@ -52,7 +52,8 @@ def architecture(layers: Sequence[Layer]) -> Architecture:
             )
         for earlier, bit in enumerate(skips, 1):
             if isinstance(bit, bool) or bit not in (0, 1):
-                raise InputError(f"layer {number} has {quote(bit)} for layer {earlier}; a skip connection is 0 or 1")
+                told = f"layer {number} has {quote(bit)} for its skip.{earlier}, from {state_name(earlier)}"
+                raise InputError(f"{told}; a skip connection is 0 or 1")
         found.append((f"layer.{number}.operation", operation))
         found += [(f"layer.{number}.skip.{earlier}", bit) for earlier, bit in enumerate(skips, 1)]
     return Architecture("enas_macro", tuple(found))
