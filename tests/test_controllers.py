@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from dartboard.methods import reinforce
-from dartboard.methods.reinforce import Baseline
 from dartboard.search.controllers import Adam, IndependentLogits
+from dartboard.search.learners import Baseline, controller_of
 from dartboard.search.lstm import LstmController, initial, objective
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace
 
@@ -190,7 +190,7 @@ def test_a_controller_goes_on_from_its_tensors_bit_for_bit_and_refuses_others(ki
     found, again = first.tensors(), second.tensors()
     assert found.keys() == again.keys() and all(found[name].equal(again[name]) for name in found)
     other = SearchSpace("other", "made up", CHOICES[:1], family="toy")
-    stranger = reinforce.controller_of(reinforce.Config(controller=kind), other, [Random(0)])  # type: ignore[arg-type]
+    stranger = controller_of(reinforce.Config(controller=kind), other, [Random(0)])  # type: ignore[arg-type]
     with pytest.raises((KeyError, ValueError)):
         first.load(stranger.tensors())
 

@@ -1,5 +1,6 @@
 """ENAS: shared weights and controller in turn."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,14 @@ from dartboard.runs.run import Run
 from dartboard.search import enas_learning, paths
 from dartboard.search.enas_controllers import given, initial
 from dartboard.search.enas_learning import State
-from dartboard.spaces import nasbench201
+from dartboard.spaces import enas_macro, enas_micro, nasbench201
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.tasks import task_of
 from dartboard.training import loop
 from dartboard.training.optimizers import Adam
-from enas_spaces import macro, micro
+
+micro = partial(enas_micro.space, "micro", "made up")
+macro = partial(enas_macro.space, "macro", "made up")
 
 SPACE = nasbench201.SPACE
 CONTROLLER = {"controller_units": 4, "controller_steps": 2, "controller_samples": 3, "derive": 4}

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,9 +27,11 @@ from dartboard.search.enas_controllers import (
     met,
     options_of,
 )
-from dartboard.spaces import nasbench201
+from dartboard.spaces import enas_macro, enas_micro, nasbench201
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace
-from enas_spaces import MACRO_OPERATIONS, MICRO_OPERATIONS, macro, micro
+
+micro = partial(enas_micro.space, "micro", "made up")
+macro = partial(enas_macro.space, "macro", "made up")
 
 # What the variables of the authors' graph are called here.
 NAMES = {
@@ -46,8 +49,8 @@ MICRO_SIZES = ControllerSettings(controller_units=8, tanh=1.1, operation_tanh=2.
 MACRO_SIZES = ControllerSettings(controller_units=8, tanh=1.5, skip_target=0.4)
 WALKED = ControllerSettings(controller_units=8, controller_layers=2, tanh=2.5, temperature=5.0)
 SMALL = {
-    "micro": (micro(1, MICRO_OPERATIONS[1:3]), MICRO_SIZES),  # 2^8 cells
-    "macro": (macro(3, MACRO_OPERATIONS[:3]), MACRO_SIZES),  # 27 * 8
+    "micro": (micro(1, enas_micro.OPERATIONS[1:3]), MICRO_SIZES),  # 2^8 cells
+    "macro": (macro(3, enas_macro.OPERATIONS[:3]), MACRO_SIZES),  # 27 * 8
     "choices": (
         nasbench201.space("two", "made up", ("none", "nor_conv_3x3")),
         WALKED,
@@ -84,8 +87,8 @@ def arcs_of_macro(golden: Mapping[str, Any], prefix: str) -> list[list[int]]:
 
 KINDS = ("normal", "reduce")
 GOLDEN = {
-    "micro": (micro(), MICRO_SIZES, "enas_micro_controller.npz", arcs_of_micro),
-    "macro": (macro(), MACRO_SIZES, "enas_macro_controller.npz", arcs_of_macro),
+    "micro": (micro(4), MICRO_SIZES, "enas_micro_controller.npz", arcs_of_micro),
+    "macro": (macro(6), MACRO_SIZES, "enas_macro_controller.npz", arcs_of_macro),
 }
 
 
@@ -207,7 +210,7 @@ def test_the_gradient_of_the_expected_reward_is_that_of_log_p_times_reward() -> 
 
 
 def test_separable_convolutions_are_likelier_at_the_start_and_in_normal_cells_more_so() -> None:
-    controller = initial(micro(), ControllerSettings(), torch.Generator().manual_seed(0))
+    controller = initial(micro(4), ControllerSettings(), torch.Generator().manual_seed(0))
     with torch.no_grad():
         rows = controller(drawn(Random(0))).rows
     normal, reduce = rows["normal.2.operation1"], rows["reduce.2.operation1"]

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from dartboard import formats
 from dartboard.cli import main
+from dartboard.networks import blocks, same_padding
 from dartboard.networks import enas_micro as networks
 from dartboard.networks import enas_micro_layers as layers
-from dartboard.networks import same_padding
 from dartboard.scoring.cost import count
 from dartboard.spaces import enas_micro as space
 from enas_names import Turn, adjusted, check_gradients, depthwise, filled, golden, kernel, norm, seeded, tensor
@@ -213,8 +213,8 @@ def test_drop_path_drops_every_operation_but_identities_more_often_in_deeper_lay
     a = formats.published()["ENAS_micro"].architecture
     net = seeded(lambda: networks.Network(a, channels=2, cells=4))
     x = torch.zeros(4000, 1)
-    factors = networks.drawn(net, x, 0.4, torch.Generator().manual_seed(0))
-    assert networks.drawn(net, x, 0.0, None) is None
+    factors = blocks.drawn(net, x, 0.4, torch.Generator().manual_seed(0))
+    assert blocks.drawn(net, x, 0.0, None) is None
     kinds = ("reduce", "reduce", "normal", "normal")
     names = [(place, name) for place, kind in enumerate(kinds) for b in space.blocks(a, kind) for name in b[2:]]
     places = [place for place, name in names if name != "identity"]

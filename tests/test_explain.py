@@ -277,3 +277,9 @@ def test_a_space_without_runs_runs_without_a_space_and_folders_of_no_run_are_ref
         assert main(["explain", "--all", *words]) == 2
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1, error
+
+
+@pytest.mark.parametrize("space", ["enas_macro", "enas_macro-24"])
+def test_a_step_is_counted_on_as_many_layers_as_the_space_has(space: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "spos", "--space", space]) == 0
+    assert f"{24 if space.endswith('24') else 12} cells or layers" in capsys.readouterr().out

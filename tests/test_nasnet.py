@@ -93,7 +93,7 @@ def test_nasnet_a_is_the_cell_that_the_darts_authors_wrote_down_and_what_it_join
             pairs = [(names.get(op, op), {0: 1, 1: 0}.get(at, at)) for op, at in ((one, first), (other, second))]
             assert tuple(pairs) == theirs[f"{kind}.{node}"] and combine == "add"
     assert [space.joined(NASNET_A, kind) for kind in space.CELLS] == [[1, 2, 3, 4, 5, 6], [3, 4, 5, 6]]
-    assert [space.loose(space.blocks(NASNET_A, kind)) for kind in space.CELLS] == [[2, 3, 4, 5, 6], [4, 5, 6]]
+    assert [space.loose_ends(space.blocks(NASNET_A, kind)) for kind in space.CELLS] == [[2, 3, 4, 5, 6], [4, 5, 6]]
     assert formats.read(formats.write(NASNET_A, "nasnet")) == (NASNET_A, "nasnet")
     assert formats.read(str(NASNET_A)) == (NASNET_A, "json")
 
@@ -154,11 +154,11 @@ def test_drawn_networks_of_any_size_of_map_run_and_have_a_head_where_the_map_is_
 
 def test_drop_path_drops_every_operation_but_identities_more_often_in_deeper_cells() -> None:
     net, x = made(NASNET_A, channels=2, cells=4), torch.zeros(4000, 1)
-    shares = (nasnet_networks.drawn(net, x, 0.4, torch.Generator().manual_seed(0)) == 0).flatten(1).double().mean(1)
+    shares = (blocks.drawn(net, x, 0.4, torch.Generator().manual_seed(0)) == 0).flatten(1).double().mean(1)
     numbers = [8 if kind == "normal" else 9 for kind in ("reduce", "reduce", "normal", "normal")]
     wanted = [round(0.1 * place, 1) for place, number in enumerate(numbers, 1) for _ in range(number)]
     assert [round(float(share), 1) for share in shares] == wanted
-    assert nasnet_networks.drawn(net, x, 0.0, None) is None
+    assert blocks.drawn(net, x, 0.0, None) is None
 
 
 # --- Wrong input -----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from dartboard.methods import ppo
 from dartboard.scoring.cost import Cost
 from dartboard.search import trials
 from dartboard.search.controllers import Array, IndependentLogits
+from dartboard.search.learners import Learner
 from dartboard.search.proposals import Trial, drawing
 from dartboard.spaces import nasbench201
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace
@@ -66,7 +67,7 @@ def test_the_gradient_is_the_numeric_one_of_the_surrogate() -> None:
         assert (sides[0] - sides[1]) / 2e-6 == pytest.approx(found[*place], abs=1e-7)
 
 
-def made(**settings: Any) -> tuple[ppo.Config, ppo.Ppo]:
+def made(**settings: Any) -> tuple[ppo.Config, Learner]:
     config = ppo.Config(**{"batch": 4, **settings})
     draw = drawing(CELLS, (), lambda architecture: Cost(0, 0, 0))
     return config, ppo.proposer(config, CELLS, draw, trials.first_stream(0))
@@ -121,7 +122,7 @@ def test_old_log_probabilities_survive_a_resume_within_a_batch(controller: str) 
     streams = [Random(number) for number in range(4)]
     scored = [Trial(number, a, chance(a, number)) for number, a in enumerate(one.ask(streams))]
     other.load({name: tensor.clone() for name, tensor in one.tensors().items()}, {})
-    assert (other.searches.old == one.searches.old).all() and one.searches.old.shape == (1, 4)
+    assert (other.searches.held["old"] == one.searches.held["old"]).all() and one.searches.held["old"].shape == (1, 4)
     one.tell(scored)
     other.tell(scored)
     assert all((tensor == other.tensors()[name]).all() for name, tensor in one.tensors().items())

@@ -27,14 +27,13 @@ Departures from NASNet:
     5. The gradient of an LSTM's entropy is estimated from the batch, also after the controller has moved away from it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dartboard.config import check_ranges
 from dartboard.data import Data
@@ -42,8 +41,8 @@ from dartboard.runs.run import Run
 from dartboard.scoring.limits import Limit, limits_from
 from dartboard.scoring.scorers import Scorer
 from dartboard.search import trial_log, trials
-from dartboard.search.controllers import Array, Controller, IndependentLogits
-from dartboard.search.lstm import LstmController
+from dartboard.search.controllers import Array
+from dartboard.search.learners import Baseline, Learner, batches_drawn, controller_of
 from dartboard.search.proposals import Draw, Trial, drawing
 from dartboard.search.trials import Result
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -131,71 +130,31 @@ def weights(ratio: Array, advantage: Array, clip: float) -> Array:
 class SideBySide:
     """The controllers and baselines of R searches that know nothing of each other. rngs: of each search.
 
-    old: log p of each architecture of the batch at work, (R, B), by the controller that drew it.
+    held: "old": log p of each architecture of the batch at work, (R, B), by the controller that drew it.
     """
 
     def __init__(self, config: Config, space: SearchSpace, draw: Draw, rngs: Sequence[Random]) -> None:
         self.config, self.draw = config, draw
         self.controller = controller_of(config, space, rngs)
-        self.sums, self.weight = np.zeros(len(rngs)), 0.0
-        self.old: Array = np.zeros((len(rngs), 0))
+        self.baseline = Baseline(np.zeros(len(rngs)))
+        self.held: dict[str, Array] = {"old": np.zeros((len(rngs), 0))}
 
     def ask(self, rngs: Sequence[Sequence[Random]]) -> list[list[Architecture]]:
         """1.: a batch for each search, within the limits; rngs: of each trial of each."""
-        pairs = zip(self.controller.proposals(), rngs, strict=True)
-        drawn = [[self.draw(rng, propose) for rng in own] for propose, own in pairs]
-        self.old = self.controller.log_probabilities(drawn)
+        drawn = batches_drawn(self.controller, self.draw, rngs)
+        self.held["old"] = self.controller.log_probabilities(drawn)
         return drawn
 
     def tell(self, scored: Sequence[Sequence[Trial]]) -> None:
         """3. and 4., with the trials of the batch of each search."""
         rewards = np.array([[trial.score.value for trial in own] for own in scored])
-        decay = self.config.baseline_decay
-        for reward in rewards.T:  # a mean with weights that fall as decay ** age
-            self.sums, self.weight = decay * self.sums + (1 - decay) * reward, decay * self.weight + (1 - decay)
-        advantages = rewards - (self.sums / self.weight)[:, None]
+        self.baseline = self.baseline.after(rewards, self.config.baseline_decay)
+        advantages = rewards - self.baseline.value[:, None]
         drawn = [[trial.architecture for trial in own] for own in scored]
         for _ in range(self.config.inner_epochs):
-            ratio = np.exp(self.controller.log_probabilities(drawn) - self.old)
+            ratio = np.exp(self.controller.log_probabilities(drawn) - self.held["old"])
             weighted = weights(ratio, advantages, self.config.clip)
             self.controller.ascend(drawn, weighted, self.config.entropy_weight)
-
-
-class Ppo:
-    """One search. In a checkpoint: the controller with its Adam, the baseline, and the batch's old log p."""
-
-    def __init__(self, searches: SideBySide) -> None:
-        self.searches = searches
-
-    def ask(self, rngs: Sequence[Random]) -> list[Architecture]:
-        return self.searches.ask([rngs])[0]
-
-    def tell(self, scored: Sequence[Trial]) -> None:
-        self.searches.tell([scored])
-
-    def probabilities(self) -> trial_log.Rows:
-        """What the page shows of the controller."""
-        return self.searches.controller.probabilities()
-
-    def tensors(self) -> dict[str, Tensor]:
-        own = torch.tensor([self.searches.sums[0], self.searches.weight], dtype=torch.double)
-        return {"baseline": own, "old": torch.from_numpy(self.searches.old), **self.searches.controller.tensors()}
-
-    def extra(self) -> dict[str, Any]:
-        return {}
-
-    def load(self, tensors: Mapping[str, Tensor], extra: Mapping[str, Any]) -> None:
-        total, self.searches.weight = tensors["baseline"].tolist()
-        self.searches.sums, self.searches.old = np.array([total]), tensors["old"].numpy()
-        self.searches.controller.load({n: one for n, one in tensors.items() if n not in ("baseline", "old")})
-
-
-def controller_of(config: Config, space: SearchSpace, rngs: Sequence[Random]) -> Controller:
-    """The controllers of searches side by side, as they begin."""
-    if config.controller == "independent":
-        return IndependentLogits(space, len(rngs), config.controller_lr)
-    sizes = (config.lstm_units, config.lstm_layers, config.lstm_init)
-    return LstmController(space, rngs, config.controller_lr, *sizes)
 
 
 def side_by_side(config: Config, space: SearchSpace, draw: Draw, rngs: Sequence[Random]) -> SideBySide:
@@ -203,6 +162,6 @@ def side_by_side(config: Config, space: SearchSpace, draw: Draw, rngs: Sequence[
     return SideBySide(config, space, draw, rngs)
 
 
-def proposer(config: Config, space: SearchSpace, draw: Draw, rng: Random) -> Ppo:
+def proposer(config: Config, space: SearchSpace, draw: Draw, rng: Random) -> Learner:
     """A search at its beginning. draw: within the limits."""
-    return Ppo(SideBySide(config, space, draw, [rng]))
+    return Learner(SideBySide(config, space, draw, [rng]))

@@ -31,14 +31,13 @@ Departures from Zoph and Le:
     7. Skip connections by anchor points, and depths that grow over time, are not in any space of the house.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dartboard.config import check_ranges
 from dartboard.data import Data
@@ -46,8 +45,8 @@ from dartboard.runs.run import Run
 from dartboard.scoring.limits import Limit, limits_from
 from dartboard.scoring.scorers import Scorer
 from dartboard.search import trial_log, trials
-from dartboard.search.controllers import Array, Controller, IndependentLogits
-from dartboard.search.lstm import LstmController
+from dartboard.search.controllers import Array
+from dartboard.search.learners import Baseline, Learner, batches_drawn, controller_of
 from dartboard.search.proposals import Draw, Trial, drawing
 from dartboard.search.trials import Result
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -125,72 +124,18 @@ class SideBySide:
         self.config, self.draw = config, draw
         self.controller = controller_of(config, space, rngs)
         self.baseline = Baseline(np.zeros(len(rngs)))
+        self.held: dict[str, Array] = {}
 
     def ask(self, rngs: Sequence[Sequence[Random]]) -> list[list[Architecture]]:
         """1.: a batch for each search, within the limits; rngs: of each trial of each."""
-        pairs = zip(self.controller.proposals(), rngs, strict=True)
-        return [[self.draw(rng, propose) for rng in own] for propose, own in pairs]
+        return batches_drawn(self.controller, self.draw, rngs)
 
     def tell(self, scored: Sequence[Sequence[Trial]]) -> None:
         """3. and 4., with the trials of the batch of each search."""
         rewards = np.array([[trial.score.value for trial in own] for own in scored])
-        for reward in rewards.T:
-            self.baseline = self.baseline.moved(reward, self.config.baseline_decay)
-        advantages = rewards - self.baseline.value[:, None]
+        self.baseline = self.baseline.after(rewards, self.config.baseline_decay)
         drawn = [[trial.architecture for trial in own] for own in scored]
-        self.controller.ascend(drawn, advantages, self.config.entropy_weight)
-
-
-class Reinforce:
-    """One search. In a checkpoint: the controller with its Adam, and the baseline."""
-
-    def __init__(self, searches: SideBySide) -> None:
-        self.searches = searches
-
-    def ask(self, rngs: Sequence[Random]) -> list[Architecture]:
-        return self.searches.ask([rngs])[0]
-
-    def tell(self, scored: Sequence[Trial]) -> None:
-        self.searches.tell([scored])
-
-    def probabilities(self) -> trial_log.Rows:
-        """What the page shows of the controller."""
-        return self.searches.controller.probabilities()
-
-    def tensors(self) -> dict[str, Tensor]:
-        own = torch.tensor([self.searches.baseline.sums[0], self.searches.baseline.weight], dtype=torch.double)
-        return {"baseline": own, **self.searches.controller.tensors()}
-
-    def extra(self) -> dict[str, Any]:
-        return {}
-
-    def load(self, tensors: Mapping[str, Tensor], extra: Mapping[str, Any]) -> None:
-        total, weight = tensors["baseline"].tolist()
-        self.searches.baseline = Baseline(np.array([total]), weight)
-        self.searches.controller.load({name: one for name, one in tensors.items() if name != "baseline"})
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """3.: moving averages of rewards, one a search, (R,); a mean with weights that fall as decay ** age."""
-
-    sums: Array
-    weight: float = 0.0
-
-    @property
-    def value(self) -> Array:
-        return self.sums / self.weight
-
-    def moved(self, reward: Array, decay: float) -> "Baseline":
-        return Baseline(decay * self.sums + (1 - decay) * reward, decay * self.weight + (1 - decay))
-
-
-def controller_of(config: Config, space: SearchSpace, rngs: Sequence[Random]) -> Controller:
-    """The controllers of searches side by side, as they begin."""
-    if config.controller == "independent":
-        return IndependentLogits(space, len(rngs), config.controller_lr)
-    sizes = (config.lstm_units, config.lstm_layers, config.lstm_init)
-    return LstmController(space, rngs, config.controller_lr, *sizes)
+        self.controller.ascend(drawn, rewards - self.baseline.value[:, None], self.config.entropy_weight)
 
 
 def side_by_side(config: Config, space: SearchSpace, draw: Draw, rngs: Sequence[Random]) -> SideBySide:
@@ -198,6 +143,6 @@ def side_by_side(config: Config, space: SearchSpace, draw: Draw, rngs: Sequence[
     return SideBySide(config, space, draw, rngs)
 
 
-def proposer(config: Config, space: SearchSpace, draw: Draw, rng: Random) -> Reinforce:
+def proposer(config: Config, space: SearchSpace, draw: Draw, rng: Random) -> Learner:
     """A search at its beginning. draw: within the limits."""
-    return Reinforce(SideBySide(config, space, draw, [rng]))
+    return Learner(SideBySide(config, space, draw, [rng]))

@@ -22,45 +22,35 @@ Departures from the authors' code:
     4. Dropout before the classifier is not part of the network.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from dartboard.errors import InputError
-from dartboard.networks import check_sizes
-from dartboard.networks.enas_micro_layers import SIDES, AuxiliaryHead, FinalLayer, OwnLayer, SharedLayer
+from dartboard.networks import blocks, check_sizes
+from dartboard.networks.blocks import (
+    SIDES,
+    SMALLEST_AUXILIARY_MAP,
+    STEM_MULTIPLIER,
+    places,
+    reductions,
+    sizes_in,
+    stem,
+)
+from dartboard.networks.enas_micro_layers import AuxiliaryHead, FinalLayer, OwnLayer, SharedLayer
 from dartboard.spaces import enas_micro as space
+from dartboard.spaces.blocks import CELLS, TITLES, loose_ends
 from dartboard.spaces.family import Mixed
 from dartboard.spaces.search_space import Architecture
 from dartboard.tasks.task import Output
 
 Form = Literal["final", "search"]
-STEM_MULTIPLIER = 3
-SMALLEST_AUXILIARY_MAP = 5
-
-
-def reductions(cells: int) -> tuple[int, int]:
-    """The places of both reduction layers."""
-    third = (cells - 2) // 3
-    return third, 2 * third + 1
 
 
 # --- Networks --------------------------------------------------------------------------------------------------------
-
-
-def places(cells: int, channels: int) -> Iterator[tuple[bool, int, bool]]:
-    """Of each layer: whether it is a reduction, its channels, whether it follows a reduction. Raises InputError."""
-    if cells < 3:
-        raise InputError(f"--cells {cells}: give 3 or more, two of them are reduction layers")
-    after = False
-    for place in range(cells):
-        reduction = place in reductions(cells)
-        channels = 2 * channels if reduction else channels
-        yield reduction, channels, after
-        after = reduction
 
 
 class Supernet(nn.Module):
@@ -91,7 +81,7 @@ class Supernet(nn.Module):
 
     def forward(self, x: Tensor, choice: Architecture) -> Tensor:
         """Logits (B, classes) of images x: (B, in_channels, H, W); only what the architecture names is computed."""
-        parts = {kind: space.blocks(choice, kind) for kind in space.CELLS}
+        parts = {kind: space.blocks(choice, kind) for kind in CELLS}
         older = newest = self.stem(x)
         for cell in self.cells:
             older, newest = cell(older, newest, parts["reduce" if cell.reduction else "normal"])
@@ -100,12 +90,6 @@ class Supernet(nn.Module):
     def output(self, x: Tensor, choice: Architecture, state: Any = None, drop: Tensor | None = None) -> Output:
         """The logits, and nothing besides: the search child drops no paths."""
         return Output(self(x, choice))
-
-
-def stem(in_channels: int, channels: int) -> nn.Sequential:
-    """3x3 convolution to 3C channels, BatchNorm."""
-    width = STEM_MULTIPLIER * channels
-    return nn.Sequential(nn.Conv2d(in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
 
 
 class Network(nn.Module):
@@ -129,20 +113,20 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         self.architecture, self.form = architecture, form
-        parts = {kind: space.blocks(architecture, kind) for kind in space.CELLS}
+        parts = {kind: space.blocks(architecture, kind) for kind in CELLS}
         self.stem = stem(in_channels, channels)
         older = newest = STEM_MULTIPLIER * channels
         self.cells = nn.ModuleList()
         self.auxiliary_head = None
         side = -(-image_size // 4)
         for place, (reduction, width, after) in enumerate(places(cells, channels)):
-            blocks = parts["reduce" if reduction else "normal"]
+            own = parts["reduce" if reduction else "normal"]
             if form == "search":
-                self.cells.append(OwnLayer((older, newest, width), reduction, blocks))
+                self.cells.append(OwnLayer((older, newest, width), reduction, own))
                 older, newest = (width if reduction else newest), width
             else:
-                self.cells.append(FinalLayer((older, newest, width), reduction, after, blocks))
-                older, newest = newest, len(space.loose_ends(blocks)) * width
+                self.cells.append(FinalLayer((older, newest, width), reduction, after, own))
+                older, newest = newest, len(loose_ends(own)) * width
             if place == reductions(cells)[1] + 1 and auxiliary and side >= SMALLEST_AUXILIARY_MAP:
                 self.auxiliary_head = AuxiliaryHead(newest, num_classes, side)
         self.auxiliary_position = reductions(cells)[1] + 1
@@ -166,20 +150,6 @@ class Network(nn.Module):
         return Output(self.classifier(newest.relu().mean((2, 3))), auxiliary=auxiliary)
 
 
-def drawn(network: Network, x: Tensor, chance: float, generator: torch.Generator | None) -> Tensor | None:
-    """The drop-path factors of `Network.output`, in one draw. The chance of a layer grows linearly with its depth, to
-    `chance` in the last one. None for chance 0, and for a network that does not train."""
-    if chance == 0.0 or not network.training:
-        return None
-    chances = []
-    for place, cell in enumerate(network.cells, 1):
-        names = [name for block in cell.blocks for name in block[2:] if name != "identity"]  # type: ignore[union-attr]
-        chances += [chance * place / len(network.cells)] * len(names)
-    keep = 1.0 - torch.tensor(chances, device=x.device, dtype=x.dtype).view(-1, 1, 1, 1, 1)
-    uniform = torch.rand(len(chances), x.shape[0], 1, 1, 1, device=x.device, generator=generator)
-    return (uniform < keep).to(x.dtype) / keep
-
-
 def inherit(supernet: Supernet, architecture: Architecture) -> Network:
     """The architecture in its search form with its weights copied out of the supernet, with which it computes the same.
 
@@ -189,19 +159,10 @@ def inherit(supernet: Supernet, architecture: Architecture) -> Network:
     sizes = {**sizes_in(weights), "auxiliary": False, "form": "search"}
     check_inside(supernet, architecture)
     network = Network(architecture, **sizes).to(next(supernet.parameters()))
-    pairs: list[tuple[nn.Module, nn.Module]] = [
-        (network.stem, supernet.stem),
-        (network.classifier, supernet.classifier),
-    ]
+    network.stem.load_state_dict(supernet.stem.state_dict())
+    network.classifier.load_state_dict(supernet.classifier.state_dict())
     for own, shared in zip(network.cells, supernet.cells, strict=True):
-        assert isinstance(own, OwnLayer) and isinstance(shared, SharedLayer)
-        pairs += [(own.adjust, shared.adjust), (own.join.bn, shared.join.bn)]
-        pairs += [(own.join.nodes[node], shared.join.nodes[node]) for node in own.join.nodes]
-        if own.halve is not None and shared.halve is not None:
-            pairs.append((own.halve, shared.halve))
-        pairs += zip(own.ops, (op for ops in shared.chosen(own.blocks) for op in ops), strict=True)
-    for target, source in pairs:
-        target.load_state_dict(source.state_dict())
+        own.take(shared)  # type: ignore[operator]
     return network.train(supernet.training)
 
 
@@ -209,10 +170,10 @@ def check_inside(supernet: Supernet, architecture: Architecture) -> None:
     """Raises InputError unless the supernet has every block and operation of the architecture."""
     for cell in supernet.cells:
         kind = "reduce" if cell.reduction else "normal"
-        blocks, sides = space.blocks(architecture, kind), cell.sides
-        if len(blocks) * SIDES != len(sides):  # type: ignore[arg-type]
-            raise InputError(f"the {space.TITLES[kind]} has {len(blocks)} blocks, the supernet another number")
-        for number, block in enumerate(blocks):
+        found, sides = space.blocks(architecture, kind), cell.sides
+        if len(found) * SIDES != len(sides):  # type: ignore[arg-type]
+            raise InputError(f"the {TITLES[kind]} has {len(found)} blocks, the supernet another number")
+        for number, block in enumerate(found):
             for side, name in enumerate(block[2:]):
                 if name not in sides[SIDES * number + side][0]:  # type: ignore[index]
                     raise InputError(f"the supernet has no operation {name!r} in block {number + 1}")
@@ -247,17 +208,7 @@ def reported(architecture: Architecture, network: str, **sizes: Any) -> Network:
     return Network(architecture, auxiliary=True, **sizes)
 
 
-def sized(architecture: Architecture, config: Any, data: Any) -> Network:
-    """The network of an architecture at the sizes of a training's config and of a Data.
-
-    torch's global random state stays: a training draws new weights from its run's seed. Raises InputError for a stem.
-    """
-    if config.stem != "cifar":
-        raise InputError(f"a network of enas_micro has no stem {config.stem!r}; leave out --stem")
-    sizes = {"channels": config.channels, "cells": config.cells, "auxiliary": config.auxiliary}
-    sizes |= {"num_classes": data.num_classes, "in_channels": data.channels, "image_size": data.image_size}
-    with torch.random.fork_rng(devices=[]):
-        return Network(architecture, **sizes)
+sized = partial(blocks.sized, Network)
 
 
 def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
@@ -265,22 +216,10 @@ def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
 
     origin: where the tensors are from, for the message. Raises InputError if they are not a network of this family.
     """
-    first, classifier = tensors.get("stem.0.weight"), tensors.get("classifier.weight")
-    if first is None or first.dim() != 4 or classifier is None or "cells.0.adjust.0.1.weight" not in tensors:
-        wanted = "stem.0.weight, cells.0.adjust and classifier.weight"
-        raise InputError(f"{origin} has no weights of a network of enas_micro, which has {wanted}")
+    sizes = blocks.sizes_of("cells.0.adjust.0.1.weight", "enas_micro", tensors, origin)
     if any(name.startswith("cells.0.sides.") for name in tensors):
         raise InputError(
             f"{origin} holds the weights of a search's supernet; give those of a network of one pair of cells"
         )
-    auxiliary = any(name.startswith("auxiliary_head.") for name in tensors)
     form: Form = "search" if "cells.0.join.bn.weight" in tensors else "final"
-    return {**sizes_in(tensors), "image_size": 32, "auxiliary": auxiliary, "form": form}
-
-
-def sizes_in(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The sizes that the shapes of a network's weights, or a supernet's, say."""
-    width, in_channels = weights["stem.0.weight"].shape[:2]
-    cells = len({name.split(".")[1] for name in weights if name.startswith("cells.")})
-    classes = len(weights["classifier.weight"])
-    return {"channels": width // STEM_MULTIPLIER, "cells": cells, "num_classes": classes, "in_channels": in_channels}
+    return {**sizes, "form": form}

@@ -7,39 +7,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dartboard.networks.blocks import SIDES, adjusted, joined, masked, separable
 from dartboard.networks.layers import FactorizedReduce, relu_conv_norm
-from dartboard.networks.same_padding import AvgPool, Depthwise, MaxPool
+from dartboard.networks.same_padding import AvgPool, MaxPool
 from dartboard.spaces import enas_micro as space
+from dartboard.spaces.blocks import NUM_INPUTS, loose_ends
 
 KERNELS = {"sep_conv_3x3": 3, "sep_conv_5x5": 5}
-SIDES = 2  # of a block
 
 # --- Operations ------------------------------------------------------------------------------------------------------
-
-
-def separable(channels: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """Two rounds of ReLU, depthwise and pointwise convolution, BatchNorm; the first round has the stride."""
-    rounds: list[nn.Module] = []
-    for own in (stride, 1):
-        rounds += [nn.ReLU(), Depthwise(channels, kernel, own)]
-        rounds += [nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels)]
-    return nn.Sequential(*rounds)
 
 
 def operation(name: str, channels: int, stride: int = 1) -> nn.Module:
     """An operation as a module."""
     if name in KERNELS:
-        return separable(channels, KERNELS[name], stride)
+        return separable(channels, channels, KERNELS[name], stride)
     if name == "identity":
         return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, relu=False)
     return AvgPool(stride) if name == "avg_pool_3x3" else MaxPool(stride)
-
-
-def adjusted(before: int, channels: int, halved: bool) -> nn.Module:
-    """Brings an input to a layer's width, and to half its size where it is too large; else leaves it as it is."""
-    if halved:
-        return FactorizedReduce(before, channels)
-    return relu_conv_norm(before, channels) if before != channels else nn.Identity()
 
 
 # --- The layers of the search child ----------------------------------------------------------------------------------
@@ -89,11 +74,11 @@ class SharedLayer(SearchLayer):
 
     def __init__(self, widths: tuple[int, int, int], reduction: bool, offered: Sequence[Sequence[str]]) -> None:
         """offered: the operations of each side of each block."""
-        last = space.NUM_INPUTS + len(offered) // SIDES
+        last = NUM_INPUTS + len(offered) // SIDES
         super().__init__(widths, reduction, range(last))
         self.sides = nn.ModuleList()
         for number, names in enumerate(offered):
-            sources = range(space.NUM_INPUTS + number // SIDES)
+            sources = range(NUM_INPUTS + number // SIDES)
             self.sides.append(
                 nn.ModuleList(nn.ModuleDict({n: operation(n, widths[2]) for n in names}) for _ in sources)
             )
@@ -104,7 +89,7 @@ class SharedLayer(SearchLayer):
         for block, ops in zip(blocks, self.chosen(blocks), strict=True):
             one, other = (op(states[node]) for op, node in zip(ops, block[:2], strict=True))
             states.append(one + other)
-        return before, self.join(states, space.loose_ends(blocks))
+        return before, self.join(states, loose_ends(blocks))
 
     def chosen(self, blocks: Sequence[space.Block]) -> Iterator[list[nn.Module]]:
         """Both operations of each block."""
@@ -117,15 +102,25 @@ class OwnLayer(SearchLayer):
     """A layer of the search child of one architecture."""
 
     def __init__(self, widths: tuple[int, int, int], reduction: bool, blocks: Sequence[space.Block]) -> None:
-        super().__init__(widths, reduction, space.loose_ends(blocks))
+        super().__init__(widths, reduction, loose_ends(blocks))
         self.blocks = blocks
         self.ops = nn.ModuleList(operation(name, widths[2]) for block in blocks for name in block[2:])
+
+    def take(self, shared: SharedLayer) -> None:
+        """Copies its weights out of the supernet's layer."""
+        pairs: list[tuple[nn.Module, nn.Module]] = [(self.adjust, shared.adjust), (self.join.bn, shared.join.bn)]
+        pairs += [(self.join.nodes[node], shared.join.nodes[node]) for node in self.join.nodes]
+        if self.halve is not None and shared.halve is not None:
+            pairs.append((self.halve, shared.halve))
+        pairs += zip(self.ops, (op for ops in shared.chosen(self.blocks) for op in ops), strict=True)
+        for target, source in pairs:
+            target.load_state_dict(source.state_dict())
 
     def forward(self, older: Tensor, newest: Tensor, masks: Iterator[Tensor] | None) -> tuple[Tensor, Tensor]:
         """As SharedLayer; masks: as `Network.output` takes them."""
         before, states = self.inputs(older, newest)
         add_blocks(states, self.blocks, self.ops, masks)
-        return before, self.join(states, space.loose_ends(self.blocks))
+        return before, self.join(states, loose_ends(self.blocks))
 
 
 def add_blocks(
@@ -136,8 +131,7 @@ def add_blocks(
         sums = []
         for side in range(SIDES):
             x = ops[SIDES * number + side](states[int(block[side])])
-            drops = masks is not None and block[SIDES + side] != "identity"
-            sums.append(x * next(masks).to(x.dtype) if drops and masks is not None else x)
+            sums.append(masked(x, str(block[SIDES + side]), masks))
         states.append(sums[0] + sums[1])
 
 
@@ -153,10 +147,10 @@ class FinalLayer(nn.Module):
         """widths: as in SearchLayer; larger: whether the map before the last is twice as large as the last."""
         super().__init__()
         older, newest, channels = widths
-        self.blocks, self.loose = blocks, space.loose_ends(blocks)
+        self.blocks, self.loose = blocks, loose_ends(blocks)
         self.adjust = nn.ModuleList([adjusted(older, channels, larger), adjusted(newest, channels, False)])
         self.base = relu_conv_norm(channels, channels)
-        strides = {node: 2 if reduction and node < space.NUM_INPUTS else 1 for node in range(len(blocks) + 2)}
+        strides = {node: 2 if reduction and node < NUM_INPUTS else 1 for node in range(len(blocks) + 2)}
         pairs = [pair for block in blocks for pair in zip(block[:2], block[2:], strict=True)]
         self.ops = nn.ModuleList(operation(name, channels, strides[node]) for node, name in pairs)
         large = [node for node in self.loose if strides[node] == 2]
@@ -167,10 +161,7 @@ class FinalLayer(nn.Module):
         one, other = (adjust(x) for adjust, x in zip(self.adjust, (older, newest), strict=True))
         states = [one, self.base(other)]
         add_blocks(states, self.blocks, self.ops, masks)
-        joined = [
-            self.halve[str(node)](states[node]) if str(node) in self.halve else states[node] for node in self.loose
-        ]
-        return newest, torch.cat(joined, dim=1)
+        return newest, joined(states, self.loose, self.halve)
 
 
 class AuxiliaryHead(nn.Module):

@@ -13,22 +13,19 @@ F; the other convolutions are rounds of ReLU, convolution, BatchNorm, the dilate
 Departure: dropout before the classifier is not part of the network.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from dartboard.errors import InputError
-from dartboard.networks import check_sizes
-from dartboard.networks.enas_micro import STEM_MULTIPLIER, places, reductions, sizes_in, stem
+from dartboard.networks import blocks, check_sizes
+from dartboard.networks.blocks import SMALLEST_AUXILIARY_MAP, STEM_MULTIPLIER, places, reductions, stem
 from dartboard.networks.nasnet_layers import AuxiliaryHead, Cell
 from dartboard.spaces import nasnet as space
+from dartboard.spaces.blocks import CELLS
 from dartboard.spaces.search_space import Architecture
 from dartboard.tasks.task import Output
-
-SMALLEST_AUXILIARY_MAP = 5
 
 
 class Network(nn.Module):
@@ -51,7 +48,7 @@ class Network(nn.Module):
         """Raises InputError for fewer than 3 cells."""
         super().__init__()
         self.architecture = architecture
-        parts = {kind: (space.blocks(architecture, kind), space.joined(architecture, kind)) for kind in space.CELLS}
+        parts = {kind: (space.blocks(architecture, kind), space.joined(architecture, kind)) for kind in CELLS}
         self.stem = stem(in_channels, channels)
         older, newest = None, STEM_MULTIPLIER * channels
         self.cells = nn.ModuleList()
@@ -59,8 +56,8 @@ class Network(nn.Module):
         self.auxiliary_position = reductions(cells)[1] - 1
         side = -(-image_size // 2)
         for place, (reduction, width, larger) in enumerate(places(cells, channels)):
-            blocks, joined = parts["reduce" if reduction else "normal"]
-            self.cells.append(Cell((older, newest, width), reduction, larger, blocks, joined))
+            own, joined = parts["reduce" if reduction else "normal"]
+            self.cells.append(Cell((older, newest, width), reduction, larger, own, joined))
             older, newest = newest, len(joined) * width
             if place == self.auxiliary_position and auxiliary and side >= SMALLEST_AUXILIARY_MAP:
                 self.auxiliary_head = AuxiliaryHead(newest, num_classes, side)
@@ -82,20 +79,6 @@ class Network(nn.Module):
             if place == self.auxiliary_position and self.training and self.auxiliary_head is not None:
                 auxiliary = self.auxiliary_head(newest)
         return Output(self.classifier(newest.relu().mean((2, 3))), auxiliary=auxiliary)
-
-
-def drawn(network: Network, x: Tensor, chance: float, generator: torch.Generator | None) -> Tensor | None:
-    """The drop-path factors of `Network.output`, in one draw. The chance of a cell grows linearly with its depth, to
-    `chance` in the last one. None for chance 0, and for a network that does not train."""
-    if chance == 0.0 or not network.training:
-        return None
-    chances = []
-    for place, cell in enumerate(network.cells, 1):
-        names = [name for block in cell.blocks for name in block[2:4] if name != "identity"]  # type: ignore[union-attr]
-        chances += [chance * place / len(network.cells)] * len(names)
-    keep = 1.0 - torch.tensor(chances, device=x.device, dtype=x.dtype).view(-1, 1, 1, 1, 1)
-    uniform = torch.rand(len(chances), x.shape[0], 1, 1, 1, device=x.device, generator=generator)
-    return (uniform < keep).to(x.dtype) / keep
 
 
 # --- Sizes -----------------------------------------------------------------------------------------------------------
@@ -126,27 +109,5 @@ def reported(architecture: Architecture, network: str, **sizes: Any) -> Network:
     return Network(architecture, auxiliary=True, **sizes)
 
 
-def sized(architecture: Architecture, config: Any, data: Any) -> Network:
-    """The network of an architecture at the sizes of a training's config and of a Data.
-
-    torch's global random state stays: a training draws new weights from its run's seed. Raises InputError for a stem.
-    """
-    if config.stem != "cifar":
-        raise InputError(f"a network of nasnet has no stem {config.stem!r}; leave out --stem")
-    sizes = {"channels": config.channels, "cells": config.cells, "auxiliary": config.auxiliary}
-    sizes |= {"num_classes": data.num_classes, "in_channels": data.channels, "image_size": data.image_size}
-    with torch.random.fork_rng(devices=[]):
-        return Network(architecture, **sizes)
-
-
-def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
-    """The fields of Sizes as far as tensors determine them; image_size is that of CIFAR.
-
-    origin: where the tensors are from, for the message. Raises InputError if they are not a network of this family.
-    """
-    first, classifier = tensors.get("stem.0.weight"), tensors.get("classifier.weight")
-    if first is None or first.dim() != 4 or classifier is None or "cells.0.base.1.weight" not in tensors:
-        wanted = "stem.0.weight, cells.0.base and classifier.weight"
-        raise InputError(f"{origin} has no weights of a network of nasnet, which has {wanted}")
-    auxiliary = any(name.startswith("auxiliary_head.") for name in tensors)
-    return {**sizes_in(tensors), "image_size": 32, "auxiliary": auxiliary}
+sized = partial(blocks.sized, Network)
+sizes_of = partial(blocks.sizes_of, "cells.0.base.1.weight", "nasnet")

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dartboard.networks.blocks import SIDES, adjusted, joined, masked, separable
 from dartboard.networks.layers import FactorizedReduce, relu_conv_norm
-from dartboard.networks.same_padding import AvgPool, Depthwise, padded, padding
+from dartboard.networks.same_padding import AvgPool, MaxPool, padding
 from dartboard.spaces import nasnet as space
+from dartboard.spaces.blocks import NUM_INPUTS
 
-SIDES = 2  # of a block
 KERNELS = {  # of convolutions: height and width of each round
     "conv_1x1": ((1, 1),),
     "conv_3x3": ((3, 3),),
@@ -45,26 +46,6 @@ class Convolution(nn.Module):
         return self.conv(F.pad(x, (*columns, *rows)))  # type: ignore[no-any-return]
 
 
-class MaxPool(nn.Module):
-    """The largest of kernel x kernel pixels, with TensorFlow's padding."""
-
-    def __init__(self, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.kernel, self.stride = kernel, stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.max_pool2d(padded(x, self.kernel, self.stride, float("-inf")), self.kernel, self.stride)
-
-
-def separable(before: int, channels: int, kernel: int, stride: int) -> nn.Sequential:
-    """Two rounds of ReLU, depthwise and pointwise convolution, BatchNorm; the first has the stride."""
-    rounds: list[nn.Module] = []
-    for width, own in ((before, stride), (channels, 1)):
-        rounds += [nn.ReLU(), Depthwise(width, kernel, own)]
-        rounds += [nn.Conv2d(width, channels, 1, bias=False), nn.BatchNorm2d(channels)]
-    return nn.Sequential(*rounds)
-
-
 def convolutions(name: str, before: int, channels: int, stride: int) -> nn.Sequential:
     """One round, or two, of ReLU, convolution, BatchNorm."""
     rounds: list[nn.Module] = []
@@ -85,7 +66,7 @@ def operation(name: str, before: int, channels: int, stride: int = 1) -> nn.Modu
         if stride == 1 and before == channels:
             return nn.Identity()
         return nn.Sequential(nn.ReLU(), Convolution(before, channels, (1, 1), stride), nn.BatchNorm2d(channels))
-    pool = AvgPool(stride) if name == "avg_pool_3x3" else MaxPool(MAX_POOLS[name], stride)
+    pool = AvgPool(stride) if name == "avg_pool_3x3" else MaxPool(stride, MAX_POOLS[name])
     return pool if before == channels else nn.Sequential(pool, *conv_norm(before, channels))
 
 
@@ -116,9 +97,9 @@ class Cell(nn.Module):
         older, newest, channels = widths
         self.blocks, self.joined, self.reduction = blocks, joined, reduction
         self.base = relu_conv_norm(newest, channels)
-        self.adjust = adjusted(older, channels, larger)
+        self.adjust = nn.Identity() if older is None else adjusted(older, channels, larger)
         states = [channels, newest if older is None else channels]
-        strides = [2 if reduction else 1] * space.NUM_INPUTS + [1] * len(blocks)
+        strides = [2 if reduction else 1] * NUM_INPUTS + [1] * len(blocks)
         self.ops = nn.ModuleList()
         for first, second, one, other, combine in blocks:
             for state, name in ((first, one), (second, other)):
@@ -138,19 +119,9 @@ class Cell(nn.Module):
             sides = []
             for side, (state, name) in enumerate(zip(sources, (one, other), strict=True)):
                 x = self.ops[SIDES * number + side](states[state])
-                sides.append(x if masks is None or name == "identity" else x * next(masks).to(x.dtype))
+                sides.append(masked(x, name, masks))
             states.append(sides[0] + sides[1] if combine == "add" else torch.cat(sides, dim=1))
-        found = [self.fit[str(one)](states[one]) if str(one) in self.fit else states[one] for one in self.joined]
-        return torch.cat(found, dim=1)
-
-
-def adjusted(before: int | None, channels: int, halved: bool) -> nn.Module:
-    """Brings the map before the last to half its size or to the cell's width, where it has not got them."""
-    if before is None:
-        return nn.Identity()
-    if halved:
-        return FactorizedReduce(before, channels)
-    return relu_conv_norm(before, channels) if before != channels else nn.Identity()
+        return joined(states, self.joined, self.fit)
 
 
 class AuxiliaryHead(nn.Module):

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dartboard.networks import enas_micro, family_of, nasnet
+from dartboard.networks import blocks, family_of
 from dartboard.networks.fast import fast_network
 from dartboard.tasks.task import Output
 
@@ -23,8 +23,8 @@ OWN = ("darts", "enas_micro", "nasnet")
 FAST: Mapping[str, Callable[[Any, Tensor, Tensor | None], Output]] = {"darts": fast_cells}
 DRAWN: Mapping[str, Callable[[Any, Tensor, float, torch.Generator | None], Tensor | None]] = {
     "darts": fast_network.drawn,
-    "enas_micro": enas_micro.drawn,
-    "nasnet": nasnet.drawn,
+    "enas_micro": blocks.drawn,
+    "nasnet": blocks.drawn,
 }
 
 

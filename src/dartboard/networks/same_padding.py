@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-KERNEL = 3  # of the pools
+KERNEL = 3  # of most pools
 
 
 def padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -49,13 +49,13 @@ class AvgPool(nn.Module):
 
 
 class MaxPool(nn.Module):
-    """The largest of 3x3 pixels."""
+    """The largest of kernel x kernel pixels."""
 
-    def __init__(self, stride: int = 1) -> None:
+    def __init__(self, stride: int = 1, kernel: int = KERNEL) -> None:
         super().__init__()
-        self.stride = stride
+        self.stride, self.kernel = stride, kernel
 
     def forward(self, x: Tensor) -> Tensor:
         if self.stride == 1:
-            return F.max_pool2d(x, KERNEL, 1, KERNEL // 2)
-        return F.max_pool2d(padded(x, KERNEL, self.stride, float("-inf")), KERNEL, self.stride)
+            return F.max_pool2d(x, self.kernel, 1, self.kernel // 2)
+        return F.max_pool2d(padded(x, self.kernel, self.stride, float("-inf")), self.kernel, self.stride)

@@ -11,22 +11,24 @@ controller takes them: of each block both inputs, then both operations.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import cast
 
 from dartboard.errors import InputError
-from dartboard.spaces.family import Family, Mixed
+from dartboard.spaces import blocks as cells_of_blocks
+from dartboard.spaces.blocks import CELLS, NUM_INPUTS, TITLES, loose_ends, read_cells
+from dartboard.spaces.family import Family
 from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 
-CELLS = ("normal", "reduce")
-TITLES = {"normal": "normal cell", "reduce": "reduction cell"}
 OPERATIONS = ("sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3", "identity")  # by their ids
-NUM_INPUTS = 2
 NUM_BLOCKS = 5
 PARTS = ("input1", "input2", "operation1", "operation2")  # of a block, in the controller's order
 BLOCKS = {"normal": "normal_blocks", "reduce": "reduce_blocks"}  # how the lists of `mixed` are called
 MAX_BLOCKS = 20
 
 Block = tuple[int, int, str, str]  # both inputs, both operations
+mixed = partial(cells_of_blocks.mixed, names=BLOCKS)
 
 
 def space(name: str, source: str, nodes: int = NUM_BLOCKS, operations: Sequence[str] = OPERATIONS) -> SearchSpace:
@@ -71,20 +73,7 @@ def from_choices(values: Mapping[str, Value]) -> Architecture:
 
     Raises InputError for a missing or unknown choice, and for what `architecture` refuses.
     """
-    cells: dict[str, list[Block]] = {}
-    known = set()
-    for kind in CELLS:
-        cells[kind] = []
-        while any(f"{kind}.{len(cells[kind]) + NUM_INPUTS}.{part}" in values for part in PARTS):
-            names = [f"{kind}.{len(cells[kind]) + NUM_INPUTS}.{part}" for part in PARTS]
-            if missing := [name for name in names if name not in values]:
-                raise InputError(f"the choice {missing[0]!r} is missing; a block has {', '.join(PARTS)}")
-            first, second, one, other = (values[name] for name in names)
-            cells[kind].append((first, second, one, other))
-            known |= {*names}
-    if others := [name for name in values if name not in known]:
-        raise InputError(f"unknown choice {quote(others[0])}; known: normal.2.input1, ..., reduce.6.operation2")
-    return architecture(cells)
+    return architecture(cast(Mapping[str, Sequence[Block]], read_cells(values, PARTS)))
 
 
 def from_arc(arc: Sequence[int]) -> Architecture:
@@ -133,27 +122,10 @@ def to_text(architecture: Architecture) -> str:
 
 def blocks(architecture: Architecture, kind: str) -> list[Block]:
     """The blocks of the cell `normal` or `reduce`."""
-    values = dict(architecture.choices)
-    found: list[Block] = []
-    while (name := f"{kind}.{len(found) + NUM_INPUTS}") + ".input1" in values:
-        first, second, one, other = (values[f"{name}.{part}"] for part in PARTS)
-        found.append((first, second, one, other))
-    return found
-
-
-def loose_ends(blocks: Sequence[Block]) -> list[int]:
-    """The nodes that no block takes, inputs of the cell included: what its output joins. The last node is one."""
-    taken = {node for block in blocks for node in block[:2]}
-    return [node for node in range(NUM_INPUTS + len(blocks)) if node not in taken]
+    return cast(list[Block], cells_of_blocks.blocks_of(architecture, kind, PARTS))
 
 
 # --- Words and pictures ----------------------------------------------------------------------------------------------
-
-
-def mixed(space: SearchSpace) -> Mixed:
-    """By kind of cell, what each of the two operations of each block has to choose from."""
-    own = {kind: [one for one in space.choices if one.name.startswith(kind)] for kind in CELLS}
-    return {BLOCKS[kind]: tuple(one.options for one in own[kind] if "operation" in one.name) for kind in CELLS}
 
 
 def num_skips(architecture: Architecture) -> int:

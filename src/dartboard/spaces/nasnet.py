@@ -15,14 +15,16 @@ A published cell may join states that a block takes as well: NASNet-A's normal c
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import cast
 
 from dartboard.errors import InputError
-from dartboard.spaces.family import Family, Mixed
+from dartboard.spaces import blocks as cells_of_blocks
+from dartboard.spaces.blocks import CELLS, NUM_INPUTS, TITLES, loose_ends, read_cells
+from dartboard.spaces.family import Family
 from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 
-CELLS = ("normal", "reduce")
-TITLES = {"normal": "normal cell", "reduce": "reduction cell"}
 OPERATIONS = (  # by their ids
     "identity",
     "conv_1x3_3x1",
@@ -39,7 +41,6 @@ OPERATIONS = (  # by their ids
     "sep_conv_7x7",
 )
 COMBINERS = ("add", "concat")  # by their ids
-NUM_INPUTS = 2
 NUM_BLOCKS = 5
 PARTS = ("input1", "input2", "operation1", "operation2", "combine")  # of a block, in the controller's order
 NUM_PARTS = len(PARTS)
@@ -48,6 +49,7 @@ MAX_BLOCKS = 20
 LENGTHS = (2 * NUM_PARTS * NUM_BLOCKS, 2 * (NUM_PARTS * NUM_BLOCKS + NUM_INPUTS + NUM_BLOCKS))  # of integers: 50, 64
 
 Block = tuple[int, int, str, str, str]  # both inputs, both operations, what combines
+mixed = partial(cells_of_blocks.mixed, names=BLOCKS)
 
 
 def space(name: str, source: str, blocks: int = NUM_BLOCKS, operations: Sequence[str] = OPERATIONS) -> SearchSpace:
@@ -82,7 +84,7 @@ def architecture(
             found += [(f"{kind}.{node}.{part}", value) for part, value in zip(PARTS, block, strict=True)]
     for kind, states in (joined or {}).items():
         check_joined(kind, states, cells[kind])
-        if list(states) != loose(cells[kind]):
+        if list(states) != loose_ends(cells[kind]):
             found.append((f"{kind}.joined", tuple(states)))
     return Architecture("nasnet", tuple(found))
 
@@ -102,7 +104,7 @@ def check_block(where: str, node: int, block: Block) -> None:
 
 def check_joined(kind: str, states: object, blocks: Sequence[Block]) -> None:
     """Raises InputError unless a cell joins states that it has, in order, all loose ones among them."""
-    last, needed = NUM_INPUTS + len(blocks) - 1, loose(blocks)
+    last, needed = NUM_INPUTS + len(blocks) - 1, loose_ends(blocks)
     known = isinstance(states, list | tuple) and all(type(one) is int and 0 <= one <= last for one in states)
     if not isinstance(states, list | tuple) or not known or list(states) != sorted({*states, *needed}):
         told = ", ".join(map(str, needed))
@@ -114,19 +116,8 @@ def from_choices(values: Mapping[str, Value]) -> Architecture:
 
     Raises InputError for a missing or unknown choice, and for what `architecture` refuses.
     """
-    cells: dict[str, list[Block]] = {}
-    known = {f"{kind}.joined" for kind in CELLS}
-    for kind in CELLS:
-        cells[kind] = []
-        while any(f"{kind}.{len(cells[kind]) + NUM_INPUTS}.{part}" in values for part in PARTS):
-            names = [f"{kind}.{len(cells[kind]) + NUM_INPUTS}.{part}" for part in PARTS]
-            if missing := [name for name in names if name not in values]:
-                raise InputError(f"the choice {missing[0]!r} is missing; a block has {', '.join(PARTS)}")
-            first, second, one, other, combine = (values[name] for name in names)
-            cells[kind].append((first, second, one, other, combine))
-            known |= {*names}
-    if others := [name for name in values if name not in known]:
-        raise InputError(f"unknown choice {quote(others[0])}; known: normal.2.input1, ..., reduce.6.combine")
+    names = [f"{kind}.joined" for kind in CELLS]
+    cells = cast(Mapping[str, Sequence[Block]], read_cells(values, PARTS, names))
     return architecture(cells, {kind: values[name] for kind in CELLS if (name := f"{kind}.joined") in values})
 
 
@@ -184,33 +175,16 @@ def to_text(architecture: Architecture) -> str:
 
 def blocks(architecture: Architecture, kind: str) -> list[Block]:
     """The blocks of the cell `normal` or `reduce`."""
-    values = dict(architecture.choices)
-    found: list[Block] = []
-    while (name := f"{kind}.{len(found) + NUM_INPUTS}") + ".input1" in values:
-        first, second, one, other, combine = (values[f"{name}.{part}"] for part in PARTS)
-        found.append((first, second, one, other, combine))
-    return found
-
-
-def loose(blocks: Sequence[Block]) -> list[int]:
-    """The states that no block takes, inputs of the cell included. The last one is among them."""
-    taken = {state for block in blocks for state in block[:2]}
-    return [state for state in range(NUM_INPUTS + len(blocks)) if state not in taken]
+    return cast(list[Block], cells_of_blocks.blocks_of(architecture, kind, PARTS))
 
 
 def joined(architecture: Architecture, kind: str) -> list[int]:
     """The states that the output of a cell joins: those that the architecture names, otherwise the loose ones."""
     own = dict(architecture.choices).get(f"{kind}.joined")
-    return loose(blocks(architecture, kind)) if own is None else list(own)
+    return loose_ends(blocks(architecture, kind)) if own is None else list(own)
 
 
 # --- Words and pictures ----------------------------------------------------------------------------------------------
-
-
-def mixed(space: SearchSpace) -> Mixed:
-    """By kind of cell, what each of the two operations of each block has to choose from."""
-    own = {kind: [one for one in space.choices if one.name.startswith(kind)] for kind in CELLS}
-    return {BLOCKS[kind]: tuple(one.options for one in own[kind] if "operation" in one.name) for kind in CELLS}
 
 
 def num_skips(architecture: Architecture) -> int:

@@ -42,7 +42,7 @@ def sizes_of(method: str, space: SearchSpace) -> dict[str, int]:
     sizes = {"channels": config.channels, "cells": config.cells}
     return sizes | {
         name: value
-        for table in (family.defaults, own, family.training)
+        for table in (family.defaults, own, family.needs(space))
         for name, value in table.items()
         if name in sizes and isinstance(value, int)
     }

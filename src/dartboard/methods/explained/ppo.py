@@ -11,7 +11,7 @@ EXPLAINED = Record(
         Step(
             "search space",
             "A controller walks the choices of a space and has a distribution for each.",
-            "dartboard.methods.ppo.controller_of",
+            "dartboard.search.learners.controller_of",
         ),
         Step(
             "sample",
