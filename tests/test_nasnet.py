@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from dartboard import formats, networks
 from dartboard.cli import main
 from dartboard.errors import InputError
+from dartboard.networks import blocks
 from dartboard.networks import nasnet as nasnet_networks
 from dartboard.networks import nasnet_layers as layers
 from dartboard.scoring.cost import count, count_path, count_supernet
