@@ -114,10 +114,10 @@ def shape_of_supernet(
     space: SearchSpace, channels: int, cells: int, num_classes: int, in_channels: int
 ) -> Any:  # an nn.Module with what supernets have besides
     """The supernet of a space without its weights. Raises InputError for a family that has none."""
-    operations = FAMILIES[space.family].mixed(space)
+    own = FAMILIES[space.family].of_supernet(space)
     with torch.device("meta"):
         return networks.supernet_of(space.family)(
-            channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels, operations=operations
+            channels=channels, cells=cells, num_classes=num_classes, in_channels=in_channels, **own
         )
 
 

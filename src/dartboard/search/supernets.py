@@ -132,7 +132,7 @@ def built(space: SearchSpace, data: Data, channels: int, cells: int, form: str =
         cells=cells,
         num_classes=data.num_classes,
         in_channels=data.channels,
-        operations=FAMILIES[space.family].mixed(space),
+        **FAMILIES[space.family].of_supernet(space),
         **forms,
     )
     return supernet

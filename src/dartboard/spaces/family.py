@@ -79,7 +79,9 @@ class Family:
     None if every edge stays. training: settings of a training, and those of a search that has
     them, that its networks ask for; defaults: those that the preset of a data set overrides; recipe: the same, of
     trainings alone: how its authors trained what they found. layers: of the names of choices, what `cells` is in
-    networks of these, if the choices say so. counted: what `cells` counts in a network, in words.
+    networks of these, if the choices say so. own_sizes: of a space or an architecture, the sizes of its networks, if they
+    are not the same in the whole family. built_from: of a space, what its supernet is built from; None: from what its
+    edges mix. counted: what `cells` counts in a network, in words.
     Of a package's family alone (ours are in spaces.SPACES, networks/ and scoring.tables.LAYOUTS): spaces: those that it
     offers; networks: the path of the module of its networks; layout: a scoring.tables.Layout, if somebody measured all
     its architectures.
@@ -102,6 +104,8 @@ class Family:
     defaults: Mapping[str, object] = field(default_factory=dict)
     recipe: Mapping[str, object] = field(default_factory=dict)
     layers: Callable[[Sequence[str]], int] | None = None
+    own_sizes: Callable[[SearchSpace | Architecture], Mapping[str, int]] | None = None
+    built_from: Callable[[SearchSpace], Mapping[str, object]] | None = None
     note: str = ""
     counted: str = "cells"
     spaces: tuple[SearchSpace, ...] = ()
@@ -110,6 +114,9 @@ class Family:
 
     def needs(self, of: SearchSpace | Architecture) -> dict[str, object]:
         """Settings that the networks of a space, or of an architecture, ask for."""
+        if self.own_sizes is not None:
+            own = self.own_sizes(of)
+            return {**self.training, "channels": own["channels"], "cells": own["cells"]}
         if self.layers is None:
             return dict(self.training)
         names = [name for name, _ in of.choices] if isinstance(of, Architecture) else [one.name for one in of.choices]
@@ -120,7 +127,11 @@ class Family:
         sizes = dict(self.sizes[network])
         if self.layers is not None:
             sizes["cells"] = self.layers([name for name, _ in architecture.choices])
-        return sizes
+        return sizes | (self.own_sizes(architecture) if self.own_sizes is not None else {})
+
+    def of_supernet(self, space: SearchSpace) -> dict[str, object]:
+        """The arguments of a space's supernet, its sizes aside."""
+        return {"operations": self.mixed(space)} if self.built_from is None else dict(self.built_from(space))
 
     @property
     def main(self) -> str:

@@ -67,10 +67,8 @@ def supernet(space: SearchSpace, *, num_classes: int = 10, **form: str) -> nn.Mo
     """A small supernet of any space, its weights from a fixed seed. form: "plain" or "fast", where it has several."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        make, operations = networks.supernet_of(space.family), FAMILIES[space.family].mixed(space)
-        module: nn.Module = make(
-            channels=2, num_classes=num_classes, operations=operations, **{"cells": 3, **fixed(space)}, **form
-        )
+        make, own = networks.supernet_of(space.family), FAMILIES[space.family].of_supernet(space)
+        module: nn.Module = make(channels=2, num_classes=num_classes, **own, **{"cells": 3, **fixed(space)}, **form)
     return module
 
 
