@@ -60,7 +60,9 @@ class Supernet(nn.Module):
         self.channels = self.plan.stem[-1] if channels is None else channels
         net = largest_net(self.plan, self.channels / self.plan.stem[-1])
         self.stem, self.stem_norm = conv(in_channels, net.stem, 3, net.stem_stride), Norm(net.stem)
-        self.blocks = nn.ModuleDict({place_of(block): self.block(block) for block in net.blocks})
+        self.cells = nn.ModuleList(
+            nn.ModuleList(self.block(block) for block in stage) for stage in space.in_stages(net.blocks)
+        )
         self.last, self.last_norm = conv(net.blocks[-1].outputs, net.expand), Norm(net.expand)
         self.head, self.classifier = conv(net.expand, net.head), nn.Linear(net.head, num_classes)
         self.activation = ACTIVATIONS[net.activation]
@@ -80,15 +82,10 @@ class Supernet(nn.Module):
         x = sliced_conv(self.stem, resized(x, net.resolution), net.stem)
         x = self.activation(sliced_norm(self.stem_norm, x))
         for block in net.blocks:
-            x = self.blocks[place_of(block)](x, block)
+            x = self.cells[block.stage][block.number](x, block)  # type: ignore[index]
         x = self.activation(sliced_norm(self.last_norm, sliced_conv(self.last, x, net.expand)))
         x = self.activation(sliced_conv(self.head, x.mean((2, 3), keepdim=True), net.head))
         return sliced_linear(self.classifier, x.flatten(1))
-
-
-def place_of(block: Block) -> str:
-    """The name of a block's place among those of a supernet."""
-    return f"{block.stage}-{block.number}"
 
 
 class Network(nn.Module):
@@ -113,7 +110,9 @@ class Network(nn.Module):
         check_stages(cells, space.own_sizes(architecture)["cells"] if plan is None else len(plan.stages))
         self.architecture, self.net = architecture, net
         self.stem, self.stem_norm = conv(in_channels, net.stem, 3, net.stem_stride), Norm(net.stem)
-        self.blocks = nn.ModuleList(FixedBlock(block) for block in net.blocks)
+        self.cells = nn.ModuleList(
+            nn.Sequential(*(FixedBlock(block) for block in stage)) for stage in space.in_stages(net.blocks)
+        )
         self.last, self.last_norm = conv(net.blocks[-1].outputs, net.expand), Norm(net.expand)
         self.head = nn.Conv2d(net.expand, net.head, 1, bias=net.biased) if net.head else None
         self.classifier = nn.Linear(net.head or net.expand, num_classes)
@@ -122,8 +121,8 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, classes) of images x: (B, in_channels, H, W)."""
         x = self.stem_activation(self.stem_norm(self.stem(resized(x, self.net.resolution))))
-        for block in self.blocks:
-            x = block(x)
+        for stage in self.cells:
+            x = stage(x)
         x = self.activation(self.last_norm(self.last(x))).mean((2, 3), keepdim=True)
         if self.head is not None:
             x = self.activation(self.head(x))
@@ -148,11 +147,10 @@ def inherit(supernet: Supernet, architecture: Architecture) -> Network:
     sizes = {"channels": supernet.channels, "num_classes": classes, "in_channels": in_channels}
     network = Network(architecture, **sizes, plan=plan).to(next(supernet.parameters()))
     own = dict(supernet.state_dict())
-    for index, block in enumerate(network.net.blocks):
-        old, new = f"blocks.{place_of(block)}.", f"blocks.{index}."
-        elastic: ElasticBlock = supernet.blocks[place_of(block)]  # type: ignore[assignment]
-        own |= {new + name.removeprefix(old): value for name, value in own.items() if name.startswith(old)}
-        own[f"{new}depth.weight"] = elastic.kernel(block.kernel, block.middle).detach()
+    for block in network.net.blocks:
+        elastic: ElasticBlock = supernet.cells[block.stage][block.number]  # type: ignore[index]
+        name = f"cells.{block.stage}.{block.number}.depth.weight"
+        own[name] = elastic.kernel(block.kernel, block.middle).detach()
     network.load_state_dict({name: part(own[name], like) for name, like in network.state_dict().items()})
     return network.train(supernet.training)
 
@@ -171,9 +169,10 @@ def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
     if stem is None or stem.dim() != 4 or classifier is None or "last.weight" not in tensors:
         wanted = "stem.weight, last.weight and classifier.weight"
         raise InputError(f"{origin} has no weights of a network of mobilenet, which has {wanted}")
-    if any("-" in name.split(".")[1] for name in tensors if name.startswith("blocks.")):
+    if any(".transforms." in name for name in tensors):
         raise InputError(f"{origin} holds the weights of a search's supernet; give those of a network cut out of it")
-    return {"channels": stem.shape[0], "num_classes": len(classifier), "in_channels": stem.shape[1]}
+    cells = len({name.split(".")[1] for name in tensors if name.startswith("cells.")})
+    return {"channels": stem.shape[0], "cells": cells, "num_classes": len(classifier), "in_channels": stem.shape[1]}
 
 
 of_sizes = partial(plain.of_sizes, Network)

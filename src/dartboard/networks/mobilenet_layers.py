@@ -5,7 +5,7 @@ activation; squeeze and excitation; 1x1 convolution, BatchNorm; and a shortcut a
 blocks name their tensors alike.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,7 +20,7 @@ from dartboard.networks.elastic_layers import (
 )
 from dartboard.spaces.mobilenet import Block
 
-ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "h_swish": F.hardswish, "swish": F.silu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "h_swish": F.hardswish, "swish": F.silu}
 SMALLER = {7: 5, 5: 3}  # the kernel that a transform makes of the middle of a larger one
 
 
@@ -48,7 +48,7 @@ class Squeeze(nn.Module):
 
 
 def pooled(x: Tensor, stride: int) -> Tensor:
-    """What a shortcut by pooling carries: the mean of squares of the stride; odd sides are padded, and the zeros count."""
+    """What a shortcut by pooling carries: means over squares of the stride; odd sides are padded, the zeros count."""
     return x if stride == 1 else F.avg_pool2d(x, stride, stride, padding=x.shape[-1] % 2)
 
 
@@ -106,7 +106,7 @@ class ElasticBlock(Layers):
 
     def kernel(self, size: int, channels: int) -> Tensor:
         """The depthwise kernels (channels, 1, size, size) of the first channels."""
-        weight = self.depth.weight[:channels]
+        weight: Tensor = self.depth.weight[:channels]
         if not self.transforms:
             return centre(weight, size)
         while weight.shape[-1] > size:

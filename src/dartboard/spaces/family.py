@@ -79,9 +79,9 @@ class Family:
     None if every edge stays. training: settings of a training, and those of a search that has
     them, that its networks ask for; defaults: those that the preset of a data set overrides; recipe: the same, of
     trainings alone: how its authors trained what they found. layers: of the names of choices, what `cells` is in
-    networks of these, if the choices say so. own_sizes: of a space or an architecture, the sizes of its networks, if they
-    are not the same in the whole family. built_from: of a space, what its supernet is built from; None: from what its
-    edges mix. counted: what `cells` counts in a network, in words.
+    networks of these, if the choices say so. own_sizes: of a space or an architecture, the sizes of its networks, if
+    they are not the same in the whole family. built_from: of a space, what its supernet is built from; None: from what
+    its edges mix. counted: what `cells` counts in a network, in words.
     Of a package's family alone (ours are in spaces.SPACES, networks/ and scoring.tables.LAYOUTS): spaces: those that it
     offers; networks: the path of the module of its networks; layout: a scoring.tables.Layout, if somebody measured all
     its architectures.
@@ -127,7 +127,7 @@ class Family:
         sizes = dict(self.sizes[network])
         if self.layers is not None:
             sizes["cells"] = self.layers([name for name, _ in architecture.choices])
-        return sizes | (self.own_sizes(architecture) if self.own_sizes is not None else {})
+        return sizes if self.own_sizes is None else {**sizes, **self.own_sizes(architecture)}
 
     def of_supernet(self, space: SearchSpace) -> dict[str, object]:
         """The arguments of a space's supernet, its sizes aside."""

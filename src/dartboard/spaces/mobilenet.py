@@ -8,6 +8,7 @@ their widths, which is what networks/mobilenet.py builds and what the picture sh
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from typing import Any
 
 from dartboard.errors import InputError
@@ -158,6 +159,11 @@ def block_of(
     return Block(kernel, inputs, middle, outputs, stride, squeeze, stage.activation, shortcut, place, number)
 
 
+def in_stages(blocks: Sequence[Block]) -> list[list[Block]]:
+    """The blocks of every stage."""
+    return [list(own) for _, own in groupby(blocks, lambda block: block.stage)]
+
+
 def largest_net(plan: Plan, factor: float) -> Net:
     """The network of the last option of every choice: what a supernet holds."""
     return elastic_net(plan, {}, factor)
@@ -173,9 +179,9 @@ def published_net(architecture: Architecture, channels: int | None) -> Net:
 
     before = brought(values["stem"][0])
     blocks = []
-    for kernel, middle, outputs, squeeze, activation, stride, shortcut in values["blocks"]:
-        own = [brought(width) for width in (middle, outputs, squeeze)]
-        blocks.append(Block(kernel, before, own[0], own[1], stride, own[2], activation, "equal" if shortcut else ""))
+    for place, (kernel, middle, outputs, squeeze, activation, stride, shortcut) in enumerate(values["blocks"]):
+        own, kind = [brought(width) for width in (middle, outputs, squeeze)], "equal" if shortcut else ""
+        blocks.append(Block(kernel, before, own[0], own[1], stride, own[2], activation, kind, place))
         before = own[1]
     (stem, stride, activation), (expand, last, head) = values["stem"], values["head"]
     return Net(
@@ -302,7 +308,7 @@ def graphs(architecture: Architecture) -> tuple[Graph, ...]:
     """The network as a chain of its blocks."""
     net = net_of(architecture)
     nodes = ("stem", *map(str, range(1, len(net.blocks) + 1)))
-    edges = tuple((one, other, word_of(block)) for one, other, block in zip(nodes, nodes[1:], net.blocks, strict=True))
+    edges = tuple((*ends, word_of(block)) for ends, block in zip(pairwise(nodes), net.blocks, strict=True))
     size = "" if net.resolution is None else f", images of {net.resolution}x{net.resolution} pixels"
     caption = f"{len(net.blocks)} blocks{size}; mb6_k5: expansion 6, kernel 5."
     return (Graph("strip", "blocks", nodes, edges, caption=caption),)

@@ -1,7 +1,6 @@
 """Plans of elastic mobile networks, as plain data: what of a network may be chosen, and what is the same in all.
 
-A network is a 3x3 convolution (the stem); stages of inverted residual blocks, of which the first has the stage's stride;
-a 1x1 convolution to six times the last width; global average pooling; a 1x1 convolution without BatchNorm to the width
+A network is a 3x3 convolution (the stem); stages of inverted residual blocks, the first with the stage's stride; a 1x1 convolution to six times the last width; global average pooling; a 1x1 convolution without BatchNorm to the width
 of the head; a linear classifier. A block is a 1x1 convolution to more channels (left out at expansion 1), a depthwise
 convolution, squeeze and excitation where the stage has it, and a 1x1 convolution to the stage's width.
 
@@ -106,7 +105,7 @@ def once_for_all(name: str, source: str, depths: tuple[int, ...] = (2, 3, 4), fa
 
 
 OFA_SOURCE = "Cai et al., Once-for-All, ICLR 2020; mit-han-lab/once-for-all"
-BIGNAS_SOURCE = "Wang et al., AttentiveNAS, CVPR 2021, after Yu et al., BigNAS, ECCV 2020; facebookresearch/AttentiveNAS"
+BIGNAS_SOURCE = "Wang et al., AttentiveNAS, CVPR 2021, after BigNAS, ECCV 2020; facebookresearch/AttentiveNAS"
 HOUSE = "this house's, for small images, in the manner of"
 
 OFA = once_for_all("ofa", OFA_SOURCE)

@@ -1,0 +1,160 @@
+"""Elastic mobile networks in double against files that the authors' codes made, and exact counts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dartboard.formats import mobile
+from dartboard.networks import mobilenet as networks
+from dartboard.networks import mobilenet_layers
+from dartboard.scoring.cost import count
+from dartboard.spaces import mobilenet as space
+from dartboard.spaces.mobilenet_plans import PLANS
+from dartboard.spaces.search_space import Architecture
+from dartboard.testing import tiny
+from mobile_names import bignas_plan, filled, golden, names, ofa_plan
+
+FILES = ("ofa_mbv3_supernet", "bignas_supernet")
+
+
+def loaded(reference: Path, name: str) -> tuple[dict[str, Any], dict[str, Tensor], networks.Supernet]:
+    """Config and tensors of a golden file, and its supernet."""
+    config, tensors = golden(reference / "reference", name)
+    of_ofa = name.startswith("ofa")
+    plan = ofa_plan(config) if of_ofa else bignas_plan(config)
+    return config, tensors, filled(plan, tensors, of_ofa)
+
+
+def subnets(config: dict[str, Any], net: networks.Supernet) -> list[Architecture]:
+    read = mobile.read_ofa if net.plan.by_block else mobile.read_attentive
+    return [read(one, net.plan) for one in config["subnets"]]
+
+
+def near(found: Tensor, expected: Tensor, tolerance: float = 1e-8) -> bool:
+    return bool((found - expected).abs().max() <= tolerance * max(1.0, float(expected.abs().max())))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_logits_in_training_are_those_of_the_authors_code(name: str, reference: Path) -> None:
+    config, tensors, net = loaded(reference, name)
+    state = {key: value.clone() for key, value in net.state_dict().items()}
+    for number, subnet in enumerate(subnets(config, net)):
+        net.load_state_dict(state)
+        assert near(net.train()(tensors["x"], subnet), tensors[f"logits_train_{number}"])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_logits_in_evaluation_are_those_of_the_authors_code_also_of_the_network_cut_out(
+    name: str, reference: Path
+) -> None:
+    config, tensors, net = loaded(reference, name)
+    kind = "logits_eval" if name.startswith("ofa") else "logits_static_eval"
+    for number, subnet in enumerate(subnets(config, net)):
+        expected = tensors[f"{kind}_{number}"]
+        assert near(net.eval()(tensors["x"], subnet), expected)
+        with tiny.seeded():
+            network = networks.inherit(net, subnet)
+        assert near(network(tensors["x"]), expected)
+
+
+def hard_swish(x: Tensor) -> Tensor:
+    return x * F.relu6(x + 3) / 6
+
+
+def hard_sigmoid(x: Tensor) -> Tensor:
+    return F.relu6(x + 3) / 6
+
+
+def test_loss_gradients_and_statistics_of_once_for_all_are_those_of_the_authors_code(
+    reference: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written out, since the derivatives of torch's own two functions hold a sixth in single precision."""
+    monkeypatch.setitem(mobilenet_layers.ACTIVATIONS, "h_swish", hard_swish)
+    monkeypatch.setattr(F, "hardsigmoid", hard_sigmoid)
+    config, tensors, net = loaded(reference, FILES[0])
+    loss = F.cross_entropy(net.train()(tensors["x"], subnets(config, net)[config["grad_subnet"]]), tensors["y"])
+    loss.backward()
+    assert near(loss, tensors["loss"])
+    check_gradients(net, tensors, "grad", config["grad_none"])
+    theirs = dict(names(net, True))
+    buffers = {theirs[name]: value for name, value in net.named_buffers() if name in theirs}
+    after = {key: value for key, value in tensors.items() if key.startswith("bn_after_train/")}
+    assert after
+    for key, expected in after.items():
+        assert near(buffers[key.removeprefix("bn_after_train/")], expected)
+
+
+def check_gradients(net: networks.Supernet, tensors: dict[str, Tensor], key: str, none: list[str]) -> None:
+    """Every gradient is the file's, and there is none where the file has none."""
+    own = dict(net.named_parameters())
+    for ours, theirs in names(net, net.plan.by_block):
+        if ours not in own:
+            continue
+        if theirs in none:
+            assert own[ours].grad is None, ours
+        elif f"{key}/{theirs}" in tensors:
+            gradient = own[ours].grad
+            assert gradient is not None and near(gradient, tensors[f"{key}/{theirs}"]), ours
+
+
+def test_a_step_of_the_sandwich_has_the_losses_and_gradients_of_the_authors_code(reference: Path) -> None:
+    config, tensors, net = loaded(reference, FILES[1])
+    largest, smallest, one, other, _ = subnets(config, net)
+    logits = net.train()(tensors["x"], largest)
+    losses = [F.cross_entropy(logits, tensors["y"], label_smoothing=config["label_smoothing"])]
+    losses[0].backward()
+    check_gradients(net, tensors, "grad_max", [])
+    teacher = logits.detach().softmax(1)
+    for subnet in (one, other, smallest):
+        losses.append(F.cross_entropy(net(tensors["x"], subnet), teacher))
+        losses[-1].backward()
+    assert near(torch.stack(losses), tensors["sandwich_losses"])
+    check_gradients(net, tensors, "grad", [])
+
+
+def test_published_counts_of_once_for_all() -> None:
+    def uniform(depth: int, expansion: int, kernel: int) -> Architecture:
+        return mobile.read_ofa({"ks": [kernel] * 20, "e": [expansion] * 20, "d": [depth] * 5, "r": 224})
+
+    found = [count(uniform(*one)) for one in ((4, 6, 7), (4, 3, 3), (2, 3, 3))]
+    assert [one.params for one in found] == [7_664_760, 4_371_928, 3_410_792]
+    assert [one.macs for one in found] == [566_170_656, 226_193_808, 121_278_672]
+    assert [stored(name) for name in ("ofa", "ofa-w1.2")] == [7_678_880, 10_715_752]
+
+
+def stored(plan: str) -> int:
+    """Numbers of the weights of a supernet for ImageNet."""
+    with torch.device("meta"):
+        net = networks.Supernet(plan=plan, num_classes=1000)
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def test_the_counts_of_the_golden_subnets_of_once_for_all_at_full_size(reference: Path) -> None:
+    config, _ = golden(reference / "reference", FILES[0])
+    for subnet, own in zip(config["subnets"], config["full_size_counts"], strict=True):
+        found = count(mobile.read_ofa({**subnet, "r": 224}))
+        assert (found.params, found.macs) == (own["params"], own["macs"])
+
+
+def test_counts_of_attentivenas_networks(reference: Path) -> None:
+    for own in json.loads((reference / "reference" / "bignas_counts.json").read_text())["subnets"]:
+        found = count(mobile.read_attentive(own))
+        assert (found.params, found.macs) == (own["params"], own["macs"]), own["name"]
+
+
+def test_counts_of_published_lists_of_blocks(reference: Path) -> None:
+    for name, own in json.loads((reference / "reference" / "mobile_nets.json").read_text())["nets"].items():
+        found = count(mobile.read_list(own))
+        assert (found.params, found.macs) == (own["params"], own["macs"]), name
+
+
+@pytest.mark.parametrize("plan", [name for name in PLANS if name.startswith("ofa") and name != "ofa-w1.2"])
+def test_subnets_survive_the_notation_of_once_for_all(plan: str) -> None:
+    own = space.SPACES[plan]
+    for architecture in (own.smallest(), own.largest()):
+        assert mobile.read(mobile.to_ofa(architecture)) == (architecture, "ofa")
