@@ -38,7 +38,7 @@ class Squeeze(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W)"""
-        weights = self.expand(F.relu(self.reduce(x.mean((2, 3), keepdim=True))))
+        weights: Tensor = self.expand(F.relu(self.reduce(x.mean((2, 3), keepdim=True))))
         return x * F.hardsigmoid(weights)
 
     def part(self, x: Tensor, middle: int) -> Tensor:
@@ -84,11 +84,11 @@ class FixedBlock(Layers):
         inner = self.activation(self.depth_norm(self.depth(inner)))
         if self.squeeze is not None:
             inner = self.squeeze(inner)
-        inner = self.project_norm(self.project(inner))
-        if not self.kind:
-            return inner
-        around = pooled(x, self.stride)
-        return inner + (around if self.shortcut is None else self.shortcut(around))
+        out: Tensor = self.project_norm(self.project(inner))
+        if self.kind:
+            around = pooled(x, self.stride)
+            out = out + (around if self.shortcut is None else self.shortcut(around))
+        return out
 
 
 class ElasticBlock(Layers):

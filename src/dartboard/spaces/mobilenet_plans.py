@@ -1,7 +1,8 @@
 """Plans of elastic mobile networks, as plain data: what of a network may be chosen, and what is the same in all.
 
-A network is a 3x3 convolution (the stem); stages of inverted residual blocks, the first with the stage's stride; a 1x1 convolution to six times the last width; global average pooling; a 1x1 convolution without BatchNorm to the width
-of the head; a linear classifier. A block is a 1x1 convolution to more channels (left out at expansion 1), a depthwise
+A network is a 3x3 convolution (the stem); stages of inverted residual blocks, the first with the stage's stride; a 1x1
+convolution to six times the last width; global average pooling; a 1x1 convolution without BatchNorm to the width of the
+head; a linear classifier. A block is a 1x1 convolution to more channels (left out at expansion 1), a depthwise
 convolution, squeeze and excitation where the stage has it, and a 1x1 convolution to the stage's width.
 
 Sources: `ofa` is the MobileNetV3 space of Once-for-All (Cai, Gan, Wang, Zhang, Han, ICLR 2020, arXiv 1908.09791;
