@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dartboard.errors import InputError, unknown
+from dartboard.formats import mobile
 from dartboard.formats.arcs import is_arc, is_pair, read_arc, read_pair
 from dartboard.formats.choices import read_choices, write_choices
 from dartboard.formats.genotype import FIELDS, read_genotype, write_nested, write_quark0
@@ -32,6 +33,8 @@ NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
     "enas_micro": ("the arc of ENAS micro: 40 integers, 20 for each cell", enas_micro.to_text),
     "enas_macro": ("the arc of ENAS macro: a layer's operation, then a bit for each earlier layer", enas_macro.to_text),
     "nasnet": ("the cells of NASNet: 50 integers, five a block, 25 for each cell", nasnet.to_text),
+    "ofa": ("JSON of Once-for-All: ks, e, d, r: kernels, expansions, depths, resolution", mobile.write_ofa),
+    "attentivenas": ("JSON of AttentiveNAS: resolution, width, depth, kernel_size, expand_ratio", mobile.write_attentive),
     "json": ("dartboard's own JSON: space and choices; for every architecture", write_choices),
 }
 # The family whose architectures a notation holds; json holds those of all.
@@ -42,10 +45,13 @@ HOLDS = {
     "enas_micro": "enas_micro",
     "enas_macro": "enas_macro",
     "nasnet": "nasnet",
+    "ofa": "mobilenet",
+    "attentivenas": "mobilenet",
 }
 EXPECTED = (
     'give Genotype(...), JSON with "space" and "choices" or with "arch_normal" and "arch_reduction", '
-    "a string of NAS-Bench-201, a code of NAS-Bench-Macro, an arc of ENAS, or integers of NASNet"
+    "a string of NAS-Bench-201, a code of NAS-Bench-Macro, an arc of ENAS, integers of NASNet, or JSON of Once-for-All, "
+    "of AttentiveNAS or of a list of blocks"
 )
 
 
@@ -146,6 +152,8 @@ def from_object(record: dict[str, Any]) -> Reading | None:
         return Reading(read_choices(record), "json")
     if is_pair(record):
         return Reading(read_pair(record), "enas_micro")
+    if (found := mobile.read(record)) is not None:
+        return Reading(*found)
     if is_nni(record):
         return Reading(read_nni(record), "nni")
     return of_genotype(Call((), record)) if record.keys() & set(FIELDS) else None

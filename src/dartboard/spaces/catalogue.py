@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dartboard.spaces import darts, enas_macro, enas_micro, nasnet
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, as_tuples
 
 
@@ -62,7 +63,8 @@ def published() -> Mapping[str, Published]:
     """Every published architecture by its name, in the order of the file; the mapping cannot be changed."""
     text = Path(__file__).with_name("published.json").read_text(encoding="utf-8")
     content = json.loads(text)
-    return MappingProxyType({name: entry(one) for name, one in {**content["cells"], **content["arcs"]}.items()})
+    records = {**content["cells"], **content["arcs"], **content["networks"]}
+    return MappingProxyType({name: entry(one) for name, one in records.items()})
 
 
 BY_ARC = {"enas_micro": enas_micro.from_arc, "enas_macro": enas_macro.from_arc, "nasnet": nasnet.from_arc}
@@ -70,7 +72,10 @@ BY_ARC = {"enas_micro": enas_micro.from_arc, "enas_macro": enas_macro.from_arc, 
 
 def entry(record: Mapping[str, Any]) -> Published:
     """One record of published.json as a value."""
-    made = BY_ARC[record["family"]](record["arc"]) if "arc" in record else of_cells(record)
+    if "choices" in record:
+        made = FAMILIES[record["family"]].read({name: as_tuples(value) for name, value in record["choices"].items()})
+    else:
+        made = BY_ARC[record["family"]](record["arc"]) if "arc" in record else of_cells(record)
     counts: Mapping[str, int] = MappingProxyType(record.get("counts", {}))
     text = record.get("published", "")
     return Published(made, record["source"], text, counts, record.get("note", ""))
