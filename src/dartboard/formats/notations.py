@@ -34,7 +34,7 @@ NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
     "enas_macro": ("the arc of ENAS macro: a layer's operation, then a bit for each earlier layer", enas_macro.to_text),
     "nasnet": ("the cells of NASNet: 50 integers, five a block, 25 for each cell", nasnet.to_text),
     "ofa": ("JSON of Once-for-All: ks, e, d, r: kernels, expansions, depths, resolution", mobile.write_ofa),
-    "attentivenas": ("JSON of AttentiveNAS: resolution, width, depth, kernel_size, expand_ratio", mobile.write_attentive),
+    "attentivenas": ("JSON of AttentiveNAS: resolution, width, depth, kernel_size and so on", mobile.write_attentive),
     "json": ("dartboard's own JSON: space and choices; for every architecture", write_choices),
 }
 # The family whose architectures a notation holds; json holds those of all.
@@ -50,8 +50,8 @@ HOLDS = {
 }
 EXPECTED = (
     'give Genotype(...), JSON with "space" and "choices" or with "arch_normal" and "arch_reduction", '
-    "a string of NAS-Bench-201, a code of NAS-Bench-Macro, an arc of ENAS, integers of NASNet, or JSON of Once-for-All, "
-    "of AttentiveNAS or of a list of blocks"
+    "a string of NAS-Bench-201, a code of NAS-Bench-Macro, an arc of ENAS, integers of NASNet, or JSON of "
+    "Once-for-All, of AttentiveNAS or of a list of blocks"
 )
 
 

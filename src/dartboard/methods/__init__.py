@@ -80,6 +80,14 @@ OURS: dict[str, Method] = {
         limits=True,
         spoken="SPOS",
     ),
+    "bignas": Method(
+        "a supernet whose parts are good as they are: the largest learns from labels, others from its answers",
+        "Yu et al., ECCV 2020 (arXiv 2003.11142); numbers of AttentiveNAS, CVPR 2021 (arXiv 2011.09011)",
+        needs=frozenset({"slice"}),
+        limits=True,
+        space="bignas",
+        spoken="BigNAS",
+    ),
     "regularized_evolution": Method(
         "an aging population: the best of a few members has a child, the oldest member is removed",
         "Real, Aggarwal, Huang, Le, AAAI 2019 (arXiv 1802.01548); settings of NAS-Bench-201",

@@ -38,7 +38,6 @@ from functools import partial
 from itertools import islice
 from random import Random
 
-import torch
 from torch import nn
 
 from dartboard.config import check_ranges
@@ -47,7 +46,7 @@ from dartboard.data.presets import by_data
 from dartboard.errors import InputError
 from dartboard.runs.run import Run
 from dartboard.scoring.limits import band_from, is_within, limits_from, sample_within
-from dartboard.scoring.scorers import Scorer, by_shared_weights
+from dartboard.scoring.scorers import Scorer
 from dartboard.search import paths, supernets, trial_log
 from dartboard.search.paths import Count, Result
 from dartboard.search.proposals import Trial
@@ -223,10 +222,7 @@ def uniform(space: SearchSpace, first: Architecture, rng: Random) -> Iterator[Ar
 
 def scorer(config: Config, supernet: nn.Module, data: Data) -> Scorer:
     """Accuracy on val, or on so many of its images, which are the same for every candidate; recalibrated for each."""
-    order = torch.randperm(len(data.val), generator=torch.Generator().manual_seed(0))[: config.val_images]
-    part = paths.with_val(data, order.sort().values)
-    words = "val" if len(order) == len(data.val) else f"{len(order)} images of val"
-    return by_shared_weights(supernet, part, config.batch_size, config.recalibrate, words)
+    return paths.on_some_of_val(supernet, data, config.batch_size, config.recalibrate, config.val_images)
 
 
 def looked_up(scored: Sequence[Trial], f: Scorer) -> Scorer:

@@ -76,6 +76,11 @@ class Supernet(nn.Module):
         made = tuple(size for size in (5, 3) if stage.kernels[0] <= size < largest) if self.plan.transforms else ()
         return ElasticBlock(block, can_widen, made)
 
+    def residual_ends(self) -> list[nn.BatchNorm2d]:
+        """The last BatchNorm of every block that a shortcut goes around."""
+        net = largest_net(self.plan, self.channels / self.plan.stem[-1])
+        return [self.cells[one.stage][one.number].project_norm for one in net.blocks if one.shortcut]  # type: ignore
+
     def forward(self, x: Tensor, choice: Architecture) -> Tensor:
         """Logits (B, classes) of images x: (B, in_channels, H, W); only what the architecture takes is computed."""
         net = net_of(choice, self.channels, self.plan)

@@ -26,7 +26,7 @@ from dartboard.runs.timer import Timer
 from dartboard.scoring.cost import Cost
 from dartboard.scoring.evaluate import choice_score
 from dartboard.scoring.limits import MOST_DRAWS
-from dartboard.scoring.scorers import Score, Scorer
+from dartboard.scoring.scorers import Score, Scorer, by_shared_weights
 from dartboard.search import epoch_log, supernets, trial_log
 from dartboard.search.proposals import Trial
 from dartboard.search.supernets import PathSettings, State
@@ -38,6 +38,7 @@ from dartboard.tasks.task import Batch, Sums, Task
 from dartboard.training import from_scratch, loop
 
 Count = Callable[[Architecture], Cost]
+Fit = Callable[[Architecture], bool]
 Begun = TypeVar("Begun", bound=State)
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -181,6 +182,14 @@ def counting(config: PathSettings, data: Data) -> Count:
 def with_val(data: Data, index: Tensor) -> Data:
     """The data with these images of val alone."""
     return replace(data, val=picked(data.val, index.cpu().numpy()))
+
+
+def on_some_of_val(supernet: nn.Module, data: Data, batch_size: int, recalibrate: int, most: int) -> Scorer:
+    """Accuracy on val, or on so many of its images, which are the same for every candidate; recalibrated for each."""
+    order = torch.randperm(len(data.val), generator=torch.Generator().manual_seed(0))[:most]
+    part = with_val(data, order.sort().values)
+    words = "val" if len(order) == len(data.val) else f"{len(order)} images of val"
+    return by_shared_weights(supernet, part, batch_size, recalibrate, words)
 
 
 class Judge:

@@ -50,10 +50,15 @@ def exponential(start: float, factor: float, epoch: int) -> float:
 
 def step(loss: Tensor, optimizer: torch.optim.Optimizer, lr: float, grad_clip: float) -> None:
     """One step of the optimizer at learning rate `lr`, with the gradient clipped to a global norm."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr
     optimizer.zero_grad(set_to_none=True)  # what the loss does not reach is not moved by momentum or weight decay
     loss.backward()  # type: ignore[no-untyped-call]
+    apply(optimizer, lr, grad_clip)
+
+
+def apply(optimizer: torch.optim.Optimizer, lr: float, grad_clip: float) -> None:
+    """The step with the gradients that are there, clipped to a global norm."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
     weights = [p for group in optimizer.param_groups for p in group["params"]]
     clip([p.grad for p in weights if p.grad is not None], grad_clip)
     optimizer.step()
