@@ -107,3 +107,36 @@ def nasbench201_vertex(architecture: Architecture, operations: nasbench201.Mixed
 def matches(one: Architecture, other: Architecture) -> int:
     """How many of the 16 (edge, operation) pairs of two cells are the same."""
     return int(sum((a * b).sum() for a, b in zip(vertex(one).values(), vertex(other).values(), strict=True)))
+
+
+class PlantedSlices(nn.Module):
+    """A supernet of slices, for a space whose choices always exist: each choice is a linear classifier of the first of
+    its pixels, the more the later the option. One of its pixels is informative, all others are noise; the planted
+    option is the first that sees it. Interface of a supernet that is trained by slices."""
+
+    head_prefix = "last."
+
+    def __init__(self, searched: SearchSpace, planted: Architecture, more: int = 3) -> None:
+        """more: pixels of noise that each further option sees."""
+        super().__init__()
+        rng = np.random.RandomState(1)
+        self.last = nn.Identity()
+        self.choices = [choice for choice in searched.choices if len(choice.options) > 1]
+        self.seen, self.sizes = [], []
+        for number, choice in enumerate(self.choices):
+            first = choice.options.index(planted[choice.name])
+            noise = SEEN + rng.permutation(64 - SEEN)[: more * len(choice.options)]
+            self.seen.append(np.insert(noise, more * first, number))
+            self.sizes.append([more * place + (place >= first) for place in range(len(choice.options))])
+        self.weights = nn.ParameterList(torch.zeros(len(pixels), CLASSES) for pixels in self.seen)
+
+    def residual_ends(self) -> list[nn.BatchNorm2d]:
+        return []
+
+    def forward(self, x: Tensor, path: Architecture) -> Tensor:
+        """Logits (B, CLASSES) of x: (B, 1, 8, 8)."""
+        pixels, total = x.flatten(1), x.new_zeros(len(x), CLASSES)
+        for choice, seen, sizes, weight in zip(self.choices, self.seen, self.sizes, self.weights, strict=True):
+            size = sizes[choice.options.index(path[choice.name])]
+            total = total + pixels[:, seen[:size]] @ weight[:size]
+        return self.last(total)  # type: ignore[no-any-return]

@@ -26,7 +26,9 @@ from dartboard.networks.elastic_layers import Norm, sliced_conv, sliced_linear, 
 from dartboard.networks.mobilenet_layers import ACTIVATIONS, ElasticBlock, FixedBlock, conv
 from dartboard.networks.plain import Sizes
 from dartboard.spaces import mobilenet as space
-from dartboard.spaces.mobilenet import PLANS, Block, Plan, largest_net, net_of
+from dartboard.spaces.mobilenet import Block, largest_net, net_of
+from dartboard.spaces.mobilenet_family import own_sizes
+from dartboard.spaces.mobilenet_plans import PLANS, Plan
 from dartboard.spaces.search_space import Architecture
 
 __all__ = ["Network", "Sizes", "Supernet", "inherit", "of_sizes", "reported", "sized", "sizes_of"]
@@ -112,7 +114,7 @@ class Network(nn.Module):
         """
         super().__init__()
         net = net_of(architecture, channels, plan)
-        check_stages(cells, space.own_sizes(architecture)["cells"] if plan is None else len(plan.stages))
+        check_stages(cells, own_sizes(architecture)["cells"] if plan is None else len(plan.stages))
         self.architecture, self.net = architecture, net
         self.stem, self.stem_norm = conv(in_channels, net.stem, 3, net.stem_stride), Norm(net.stem)
         self.cells = nn.ModuleList(

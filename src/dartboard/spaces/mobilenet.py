@@ -8,13 +8,11 @@ their widths, which is what networks/mobilenet.py builds and what the picture sh
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Any
 
 from dartboard.errors import InputError
-from dartboard.spaces.family import Family
-from dartboard.spaces.graph import Graph
-from dartboard.spaces.mobilenet_plans import EXPAND, PLANS, Plan, Stage, divisible, scaled
+from dartboard.spaces.mobilenet_plans import EXPAND, PLANS, Plan, Stage, divisible
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 
 BLOCKS = "mobile_blocks"  # the one kind of place
@@ -266,67 +264,3 @@ def published(stem: Any, blocks: Any, head: Any) -> Architecture:
 def is_row(row: Any, types: Sequence[type]) -> bool:
     """Whether it is a list of values of these types."""
     return isinstance(row, tuple | list) and [type(value) for value in row] == list(types)
-
-
-# --- Words and pictures ----------------------------------------------------------------------------------------------
-
-
-def own_sizes(of: SearchSpace | Architecture) -> dict[str, int]:
-    """What `channels`, `cells`, `num_classes` and `image_size` are in networks of a space, or of an architecture."""
-    name = of["plan"] if isinstance(of, Architecture) else of.choices[0].options[0]
-    if name == PUBLISHED:
-        assert isinstance(of, Architecture)
-        net = net_of(of)
-        return {"channels": net.stem, "cells": len(net.blocks), "num_classes": 1000, "image_size": 224}
-    plan = PLANS[name]
-    size = of["resolution"] if isinstance(of, Architecture) and "resolution" in of else plan.resolutions[-1]
-    sizes = {"channels": plan.stem[-1], "cells": len(plan.stages), "num_classes": plan.num_classes}
-    return {**sizes, "image_size": size}
-
-
-def word_of(block: Block) -> str:
-    """The operation of a block: mb6_k5 is expansion 6 and kernel 5."""
-    return f"mb{max(1, round(block.middle / block.inputs))}_k{block.kernel}"
-
-
-def lines(architecture: Architecture) -> list[str]:
-    """The network in words: a line for each block."""
-    net = net_of(architecture)
-    size = "images as they are" if net.resolution is None else f"images of {net.resolution}x{net.resolution} pixels"
-    found = [f"{architecture['plan']}: {size}, {len(net.blocks)} blocks", "", f"stem: {net.stem} channels"]
-    for number, block in enumerate(net.blocks, 1):
-        more = [f"stride {block.stride}"] if block.stride > 1 else []
-        more += [f"squeeze and excitation {block.squeeze}"] if block.squeeze else []
-        found.append(
-            f"block {number}: {word_of(block)}, {block.inputs} -> {block.middle} -> {block.outputs} channels"
-            + "".join(f", {one}" for one in more)
-        )
-    return [*found, f"head: {net.expand} channels" + (f", {net.head}" if net.head else "")]
-
-
-def graphs(architecture: Architecture) -> tuple[Graph, ...]:
-    """The network as a chain of its blocks."""
-    net = net_of(architecture)
-    nodes = ("stem", *map(str, range(1, len(net.blocks) + 1)))
-    edges = tuple((*ends, word_of(block)) for ends, block in zip(pairwise(nodes), net.blocks, strict=True))
-    size = "" if net.resolution is None else f", images of {net.resolution}x{net.resolution} pixels"
-    caption = f"{len(net.blocks)} blocks{size}; mb6_k5: expansion 6, kernel 5."
-    return (Graph("strip", "blocks", nodes, edges, caption=caption),)
-
-
-FAMILY = Family(
-    read=from_choices,
-    notation="json",
-    lines=lines,
-    graphs=graphs,
-    sizes={"mobile": {"channels": 16, "cells": 6, "num_classes": 1000, "image_size": 224}},
-    kinds={BLOCKS: "blocks"},
-    operations=OPERATIONS,
-    num_skips=lambda architecture: 0,
-    is_learnable=lambda operation: True,
-    built_from=lambda space: {"plan": space.choices[0].options[0]},
-    own_sizes=own_sizes,
-    training={"auxiliary": False, "drop_path": 0.0},
-    counted="stages",
-)
-__all__ = ["FAMILY", "PLANS", "SPACES", "Block", "Net", "Plan", "largest_net", "net_of", "scaled", "space"]

@@ -1,0 +1,49 @@
+"""BigNAS."""
+
+import path_settings
+import planted
+import trial_settings
+import weight_settings
+from cases import MethodCase, Planted, Way
+from dartboard.spaces import mobilenet
+
+SPACE = mobilenet.SPACES["bignas-8"]
+BEST = SPACE.walk(lambda choice: choice.options[len(choice.name) % 2 if len(choice.options) > 1 else 0])
+SELECTION = {"coarse": 3, "fine": 2, "rounds": 1, "kept": 2, "recalibrate": 20}
+
+CASE = MethodCase(
+    settings={**path_settings.BASE, **SELECTION, "channels": 4, "mutation_chance": 0.5},
+    ways=(Way("limit", {"limit": "macs<=1G"}, stops=((3, 3, 3),)),),
+    planted=(
+        Planted(
+            "slices", SPACE, BEST, trial_settings.matches, places=17, at_least=14,
+            settings={**path_settings.PLANTED, "channels": 8, "cells": 4, "weight_decay": 0.0, "dropout": 0.0,
+                      "coarse": 100, "fine": 60, "rounds": 6, "recalibrate": 50},
+            more=lambda: {"supernet": planted.PlantedSlices(SPACE, BEST)},
+            score=path_settings.score, data=planted.noisy_images,
+        ),
+    ),
+    golden_loss=2.3,
+    changes={
+        **{name: change for name, change in weight_settings.CHANGES.items() if name not in ("cells", "channels")},
+        "channels": (16, {}),
+        "lr_min": (0.02, {"epochs": 2, "lr_decay_epochs": 0.1}),
+        "schedule_epochs": (4, {"epochs": 2, "lr_schedule": "cosine"}),
+        "lr_schedule": ("cosine", {"epochs": 2}),
+        "lr_decay": (0.5, {"epochs": 2}),
+        "lr_decay_epochs": (0.5, {"epochs": 2}),
+        "label_smoothing": (0.0, {}),
+        "sampled": (1, {}),
+        "dropout": (0.5, {}),
+        "zero_gamma": (False, {}),
+        "limit": ("macs<=200k", {}),
+        "coarse": (2, {}),
+        "fine": (1, {}),
+        "rounds": (2, {}),
+        "kept": (1, {"fine": 6}),
+        "mutation_chance": (0.9, {}),
+        "recalibrate": (5, {}),
+        "val_images": (20, {}),
+    },
+    elsewhere={"cells": "tests/test_bignas.py::test_another_number_of_stages_is_refused"},
+)  # fmt: skip
