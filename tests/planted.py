@@ -111,12 +111,12 @@ def matches(one: Architecture, other: Architecture) -> int:
 
 class PlantedSlices(nn.Module):
     """A supernet of slices, for a space whose choices always exist: each choice is a linear classifier of the first of
-    its pixels, the more the later the option. One of its pixels is informative, all others are noise; the planted
-    option is the first that sees it. Interface of a supernet that is trained by slices."""
+    its pixels, the more the later the option. A few of its pixels are informative, all others are noise; the planted
+    option is the first that sees them. Interface of a supernet that is trained by slices."""
 
     head_prefix = "last."
 
-    def __init__(self, searched: SearchSpace, planted: Architecture, more: int = 3) -> None:
+    def __init__(self, searched: SearchSpace, planted: Architecture, more: int = 12) -> None:
         """more: pixels of noise that each further option sees."""
         super().__init__()
         rng = np.random.RandomState(1)
@@ -124,10 +124,10 @@ class PlantedSlices(nn.Module):
         self.choices = [choice for choice in searched.choices if len(choice.options) > 1]
         self.seen, self.sizes = [], []
         for number, choice in enumerate(self.choices):
-            first = choice.options.index(planted[choice.name])
+            first, own = choice.options.index(planted[choice.name]), np.arange(SEEN)[number :: len(self.choices)]
             noise = SEEN + rng.permutation(64 - SEEN)[: more * len(choice.options)]
-            self.seen.append(np.insert(noise, more * first, number))
-            self.sizes.append([more * place + (place >= first) for place in range(len(choice.options))])
+            self.seen.append(np.insert(noise, more * first, own))
+            self.sizes.append([more * place + len(own) * (place >= first) for place in range(len(choice.options))])
         self.weights = nn.ParameterList(torch.zeros(len(pixels), CLASSES) for pixels in self.seen)
 
     def residual_ends(self) -> list[nn.BatchNorm2d]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from dartboard.errors import InputError
 from dartboard.spaces import mobilenet
-from dartboard.spaces.mobilenet import PLANS, Plan
+from dartboard.spaces.mobilenet_plans import PLANS, Plan
 from dartboard.spaces.search_space import Architecture, Value, quote
 
 OFA_KEYS = ("ks", "e", "d")

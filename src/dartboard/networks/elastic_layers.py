@@ -51,9 +51,12 @@ def momentum_of(norm: nn.BatchNorm2d) -> float:
     return 0.0 if norm.momentum is None else norm.momentum
 
 
-def sliced_linear(linear: nn.Linear, x: Tensor) -> Tensor:
-    """The linear layer of the first inputs, those of x: (B, C) -> (B, outputs)."""
-    return F.linear(x, linear.weight[:, : x.shape[1]], linear.bias)
+class SlicedLinear(nn.Linear):
+    """A linear layer of the first inputs, as many as there are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C) -> (B, outputs)"""
+        return F.linear(x, self.weight[:, : x.shape[1]], self.bias)
 
 
 def centre(kernels: Tensor, size: int) -> Tensor:

@@ -17,12 +17,13 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dartboard.errors import InputError
 from dartboard.networks import plain
-from dartboard.networks.elastic_layers import Norm, sliced_conv, sliced_linear, sliced_norm
+from dartboard.networks.elastic_layers import Norm, SlicedLinear, sliced_conv, sliced_norm
 from dartboard.networks.mobilenet_layers import ACTIVATIONS, ElasticBlock, FixedBlock, conv
 from dartboard.networks.plain import Sizes
 from dartboard.spaces import mobilenet as space
@@ -59,14 +60,14 @@ class Supernet(nn.Module):
         super().__init__()
         self.plan = PLANS[plan] if isinstance(plan, str) else plan
         check_stages(cells, len(self.plan.stages))
-        self.channels = self.plan.stem[-1] if channels is None else channels
-        net = largest_net(self.plan, self.channels / self.plan.stem[-1])
+        self.width = self.plan.stem[-1] if channels is None else channels
+        net = largest_net(self.plan, self.width / self.plan.stem[-1])
         self.stem, self.stem_norm = conv(in_channels, net.stem, 3, net.stem_stride), Norm(net.stem)
         self.cells = nn.ModuleList(
             nn.ModuleList(self.block(block) for block in stage) for stage in space.in_stages(net.blocks)
         )
         self.last, self.last_norm = conv(net.blocks[-1].outputs, net.expand), Norm(net.expand)
-        self.head, self.classifier = conv(net.expand, net.head), nn.Linear(net.head, num_classes)
+        self.head, self.classifier = conv(net.expand, net.head), SlicedLinear(net.head, num_classes)
         self.activation = ACTIVATIONS[net.activation]
 
     def block(self, block: Block) -> ElasticBlock:
@@ -80,19 +81,19 @@ class Supernet(nn.Module):
 
     def residual_ends(self) -> list[nn.BatchNorm2d]:
         """The last BatchNorm of every block that a shortcut goes around."""
-        net = largest_net(self.plan, self.channels / self.plan.stem[-1])
+        net = largest_net(self.plan, self.width / self.plan.stem[-1])
         return [self.cells[one.stage][one.number].project_norm for one in net.blocks if one.shortcut]  # type: ignore
 
     def forward(self, x: Tensor, choice: Architecture) -> Tensor:
         """Logits (B, classes) of images x: (B, in_channels, H, W); only what the architecture takes is computed."""
-        net = net_of(choice, self.channels, self.plan)
+        net = net_of(choice, self.width, self.plan)
         x = sliced_conv(self.stem, resized(x, net.resolution), net.stem)
         x = self.activation(sliced_norm(self.stem_norm, x))
         for block in net.blocks:
             x = self.cells[block.stage][block.number](x, block)  # type: ignore[index]
         x = self.activation(sliced_norm(self.last_norm, sliced_conv(self.last, x, net.expand)))
         x = self.activation(sliced_conv(self.head, x.mean((2, 3), keepdim=True), net.head))
-        return sliced_linear(self.classifier, x.flatten(1))
+        return self.classifier(x.flatten(1))  # type: ignore[no-any-return]
 
 
 class Network(nn.Module):
@@ -116,6 +117,8 @@ class Network(nn.Module):
         net = net_of(architecture, channels, plan)
         check_stages(cells, own_sizes(architecture)["cells"] if plan is None else len(plan.stages))
         self.architecture, self.net = architecture, net
+        stem = own_sizes(architecture)["channels"] if plan is None else plan.stem[-1]
+        self.register_buffer("channels", torch.tensor(stem if channels is None else channels))  # widths do not tell it
         self.stem, self.stem_norm = conv(in_channels, net.stem, 3, net.stem_stride), Norm(net.stem)
         self.cells = nn.ModuleList(
             nn.Sequential(*(FixedBlock(block) for block in stage)) for stage in space.in_stages(net.blocks)
@@ -151,9 +154,9 @@ def inherit(supernet: Supernet, architecture: Architecture) -> Network:
     if architecture["plan"] != plan.name:
         raise InputError(f"the supernet is of the plan {plan.name}, the architecture of {architecture['plan']}")
     classes, in_channels = supernet.classifier.out_features, supernet.stem.in_channels
-    sizes = {"channels": supernet.channels, "num_classes": classes, "in_channels": in_channels}
+    sizes = {"channels": supernet.width, "num_classes": classes, "in_channels": in_channels}
     network = Network(architecture, **sizes, plan=plan).to(next(supernet.parameters()))
-    own = dict(supernet.state_dict())
+    own = {**supernet.state_dict(), "channels": network.channels}
     for block in network.net.blocks:
         elastic: ElasticBlock = supernet.cells[block.stage][block.number]  # type: ignore[index]
         name = f"cells.{block.stage}.{block.number}.depth.weight"
@@ -173,13 +176,13 @@ def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
     origin: where the tensors are from, for the message. Raises InputError if they are not a network of this family.
     """
     stem, classifier = tensors.get("stem.weight"), tensors.get("classifier.weight")
-    if stem is None or stem.dim() != 4 or classifier is None or "last.weight" not in tensors:
-        wanted = "stem.weight, last.weight and classifier.weight"
+    if stem is None or stem.dim() != 4 or classifier is None or "channels" not in tensors:
+        wanted = "stem.weight, channels and classifier.weight"
         raise InputError(f"{origin} has no weights of a network of mobilenet, which has {wanted}")
     if any(".transforms." in name for name in tensors):
         raise InputError(f"{origin} holds the weights of a search's supernet; give those of a network cut out of it")
-    cells = len({name.split(".")[1] for name in tensors if name.startswith("cells.")})
-    return {"channels": stem.shape[0], "cells": cells, "num_classes": len(classifier), "in_channels": stem.shape[1]}
+    sizes = {"num_classes": len(classifier), "in_channels": stem.shape[1], "channels": int(tensors["channels"])}
+    return {**sizes, "cells": len({name.split(".")[1] for name in tensors if name.startswith("cells.")})}
 
 
 of_sizes = partial(plain.of_sizes, Network)
