@@ -206,7 +206,7 @@ def memory_of_a_path(groups: Sequence[Group]) -> tuple[str, str]:
             through = {passes.through for passes in record_of(group.method).passes} - {TRAINING}
             (mixed if MIXTURE in through else single).append(group.peak_memory_mb)
     if not mixed or not single:
-        return NOT_MEASURED, "peak memory of both kinds is needed; searches note it, but not those side by side (--together) or from Python"
+        return NOT_MEASURED, "peak memory of both kinds is needed; searches by `dartboard search` and `compare` note it"
     said = f"at most {max(single):,.0f} MB against at least {min(mixed):,.0f} MB"
     return AGREES if max(single) < min(mixed) else DISAGREES, said
 
