@@ -164,8 +164,8 @@ def graphs(architecture: Architecture) -> tuple[Graph, ...]:
         edges.append((names[number - 1], names[number], operation))
         passed += [(names[earlier - 1], names[number]) for earlier, bit in enumerate(skips, 1) if bit]
     number = num_skips(architecture)
-    skips = f"{number} skip connection{'s' * (number != 1)}"
-    caption = f"{len(layers)} layers, {skips}; a number is the output of that layer."
+    skipping = f"{number} skip connection{'s' * (number != 1)}"
+    caption = f"{len(layers)} layers, {skipping}; a number is the output of that layer."
     return (Graph("chain", "chain", names, tuple(edges), passed=tuple(passed), caption=caption),)
 
 
