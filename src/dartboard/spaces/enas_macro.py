@@ -141,6 +141,15 @@ def is_learnable(operation: str) -> bool:
     return "conv" in operation
 
 
+def cheapest(space: SearchSpace) -> tuple[Architecture, ...]:
+    """The chain that costs least: without skip connections, and with pools as far as they are among its operations."""
+
+    def pick(choice: Choice) -> Value:
+        return next((one for one in choice.options if one in ("avg_pool", "max_pool")), choice.options[0])
+
+    return (space.walk(pick),)
+
+
 def state_name(number: int) -> str:
     """What the bit of that number stands for: stem, then layer 1, layer 2 ..."""
     return "stem" if number == 1 else f"layer {number - 1}"
@@ -178,6 +187,7 @@ FAMILY = Family(
     kinds={LAYERS: "chain"},
     operations=OPERATIONS,
     mixed=mixed,
+    cheapest=cheapest,
     num_skips=num_skips,
     is_learnable=is_learnable,
     training={"auxiliary": False, "drop_path": 0.0},
