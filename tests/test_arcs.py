@@ -52,6 +52,8 @@ def test_chains_are_read_from_logs_and_scripts(layers: int) -> None:
         (f"[{NORMAL}]\n[{REDUCE}]\nval_acc=0.61\n[{NORMAL}]\n", "one list of 20 integers; give those of both cells"),
         ("log\n" + "\n".join(f"[{row}]" for row in chain(12)[1][:9]), "45 integers are no arc"),
         (f"0.0 {NORMAL[2:]} {REDUCE}", "an arc has integers, and 0.0 is none"),
+        (f'{{"normal": {listed(NORMAL[:31])}, "reduce": {listed(REDUCE)}}}', "the arc 'normal' has 16 integers"),
+        (f'{{"normal": {listed(NORMAL)}, "reduce": [1, 0, 1, 0]}}', "the arc 'reduce' has 4 integers"),
         ("loss [1, 2, 3] and [4, 5]", "no architecture found"),
     ],
 )

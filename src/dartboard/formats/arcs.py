@@ -92,4 +92,9 @@ def is_pair(record: Mapping[str, Any]) -> bool:
 
 def read_pair(record: Mapping[str, Any]) -> Architecture:
     """The architecture of {"normal": [20 integers], "reduce": [20 integers]}. Raises InputError."""
+    for kind in MICRO:
+        if len(record[kind]) != 20:
+            raise InputError(
+                f"the arc {kind!r} has {len(record[kind])} integers; give four a block, 20 for five blocks"
+            )
     return enas_micro.from_cell_arcs(record["normal"], record["reduce"])
