@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from dartboard.errors import InputError, unknown
-from dartboard.formats.arcs import is_arc
+from dartboard.formats.arcs import arc_within, is_arc
 from dartboard.formats.limits import MAX_TEXT
 from dartboard.formats.nasbenchmacro import is_number
 from dartboard.formats.notations import Reading, find
@@ -146,7 +146,8 @@ def is_text(word: str) -> bool:
     if os.path.lexists(word) if len(word) < 4096 and "\0" not in word else False:
         return False
     starts = word.lstrip(" \t\r\n\ufeff").startswith(("{", "|"))
-    return starts or is_number(word) or is_arc(word) or ("Genotype" in word and "(" in word)
+    in_words = ("Genotype" in word and "(" in word) or (("[" in word or "fixed_arc" in word) and bool(arc_within(word)))
+    return starts or is_number(word) or is_arc(word) or in_words
 
 
 def member_of(word: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dartboard.errors import InputError, unknown
-from dartboard.formats.arcs import is_arc, is_pair, read_arc, read_pair
+from dartboard.formats.arcs import arc_within, is_arc, is_pair, read_arc, read_pair
 from dartboard.formats.choices import read_choices, write_choices
 from dartboard.formats.genotype import FIELDS, read_genotype, write_nested, write_quark0
 from dartboard.formats.grammar import Call, FormError, parse_genotype
@@ -105,6 +105,8 @@ def searched(data: bytes, name: str | None, failure: InputError | None) -> Readi
         return Reading(*read_arc(end))
     if is_code(end):
         return Reading(read_code(end), "nasbenchmacro")
+    if not found and (arc := arc_within(end)):
+        return Reading(*read_arc(arc))
     if not found:
         kind = what_else(data)
         raise (InputError(kind) if kind else failure or InputError(f"no architecture found; {EXPECTED}"))

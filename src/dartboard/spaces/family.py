@@ -61,6 +61,10 @@ def of_operations(
     return Architecture(family, tuple(zip(names, operations, strict=True)))
 
 
+def smallest_alone(space: SearchSpace) -> tuple[Architecture, ...]:
+    return (space.smallest(),)
+
+
 @dataclass(frozen=True)
 class Family:
     """What the rest of the house asks of a family.
@@ -79,7 +83,8 @@ class Family:
     None if every edge stays. training: settings of a training, and those of a search that has
     them, that its networks ask for; defaults: those that the preset of a data set overrides; recipe: the same, of
     trainings alone: how its authors trained what they found. layers: of the names of choices, what `cells` is in
-    networks of these, if the choices say so. counted: what `cells` counts in a network, in words.
+    networks of these, if the choices say so. counted: what `cells` counts in a network, in words. cheapest:
+    architectures of a space of which one costs least; its smallest, where options go from small to large.
     Of a package's family alone (ours are in spaces.SPACES, networks/ and scoring.tables.LAYOUTS): spaces: those that it
     offers; networks: the path of the module of its networks; layout: a scoring.tables.Layout, if somebody measured all
     its architectures.
@@ -104,6 +109,7 @@ class Family:
     layers: Callable[[Sequence[str]], int] | None = None
     note: str = ""
     counted: str = "cells"
+    cheapest: Callable[[SearchSpace], Sequence[Architecture]] = smallest_alone
     spaces: tuple[SearchSpace, ...] = ()
     networks: str = ""
     layout: Any = None

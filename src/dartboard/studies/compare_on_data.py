@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard import formats
 from dartboard.config import Setup, build
-from dartboard.devices import forget_peak, peak_bytes
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import METHODS, method_module
-from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.checkpoint import newest, newest_name
-from dartboard.runs.json_files import as_json
 from dartboard.runs.limits import Limits
 from dartboard.runs.metrics_file import METRICS
-from dartboard.runs.run import CHECKPOINTS, CONFIG, ENVIRONMENT, Run, is_done
+from dartboard.runs.peak_memory import recorded_peak
+from dartboard.runs.run import CHECKPOINTS, CONFIG, Run, is_done
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies import compare_pieces
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
 RUNS, TRAININGS = "runs", "trainings"
 MOST_MACS = "most-macs"  # what the training of the largest of the random draws is called
-PEAK = "peak_memory_mb"  # in a run's environment.json
 
 
 def search_folder(one: ComparisonFolder, method: str, seed: int) -> Path:
@@ -227,22 +224,3 @@ def opened(one: ComparisonFolder, folder: Path, seed: int, config: Any, **more: 
     run.resumed_by = one.folder
     with run, recorded_peak(run):
         yield run
-
-
-@contextmanager
-def recorded_peak(run: Run) -> Iterator[None]:
-    """Writes into environment.json the most memory in MB (10^6 bytes) that was held at once while the run was at work:
-    of the whole process, or (cuda) on the GPU."""
-    import torch
-
-    is_cuda = run.device.type == "cuda"
-    if is_cuda:
-        torch.cuda.reset_peak_memory_stats(run.device)
-    forget_peak()
-    try:
-        yield
-    finally:
-        now = (torch.cuda.max_memory_allocated(run.device) if is_cuda else peak_bytes()) / 1e6
-        environment = run.environment
-        most = max(now, environment.get(PEAK) or 0.0)
-        replace_file(run.folder / ENVIRONMENT, as_json({**environment, PEAK: round(most, 1)}))
