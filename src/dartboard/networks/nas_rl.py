@@ -138,6 +138,8 @@ def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
     origin: where the tensors are from, for the message. Raises InputError if they are not a network of this family.
     """
     if "base" not in tensors:
-        raise InputError(f"{origin} has no weights of a network of nas_rl, which has {FIRST}, base and classifier.weight")
+        raise InputError(
+            f"{origin} has no weights of a network of nas_rl, which has {FIRST}, base and classifier.weight"
+        )
     found = plain.sizes_of(FIRST, tensors, origin)
     return {**found, "channels": int(tensors["base"]), "image_size": 32}

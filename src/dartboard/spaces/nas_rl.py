@@ -11,6 +11,7 @@ space that has strides, `:` and its inputs by number: "3x5x36 7x7x48:1 1x3x24:1,
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from dartboard.errors import InputError, unknown
@@ -23,7 +24,9 @@ FILTERS = (24, 36, 48, 64)
 STRIDES = (1, 2, 3)  # of the space that has them; otherwise all are 1
 DEPTHS = tuple(range(6, 40))  # where the paper's search begins, to the layers of its largest network
 FEWEST, MOST = 3, 39  # layers of any architecture that is read
-LAYER = re.compile(r"(?P<height>\d+)x(?P<width>\d+)x(?P<filters>\d+)(?:/(?P<stride>\d+))?(?::(?P<inputs>\d+(?:,\d+)*))?")
+LAYER = re.compile(
+    r"(?P<height>\d+)x(?P<width>\d+)x(?P<filters>\d+)(?:/(?P<stride>\d+))?(?::(?P<inputs>\d+(?:,\d+)*))?"
+)
 WORD = re.compile(r"\d{1,3}x\d{1,3}x\d{1,3}[/:,\d-]{0,200}")  # what is taken for a layer
 OPERATIONS = tuple(
     f"conv_{height}x{width}{f'_stride_{stride}' if stride > 1 else ''}"
@@ -76,6 +79,14 @@ SOURCE = "Zoph, Le, NAS with RL, ICLR 2017"
 SPACE = space("nas_rl", SOURCE)
 SPACE_STRIDES = space("nas_rl-strides", SOURCE, strides=STRIDES)
 SPACE_12 = space("nas_rl-12", f"{SOURCE}, scaled down: at most 12 layers", depths=range(6, 13))
+
+
+def at_depth(space: SearchSpace, depth: int) -> SearchSpace:
+    """The part of a space whose networks have so many layers."""
+    values = {"depth": depth}
+    there = [replace(choice, when=None) for choice in space.choices[1:] if choice.exists(values)]
+    return replace(space, choices=(Choice("depth", (depth,)), *there))
+
 
 # --- Reading and writing ---------------------------------------------------------------------------------------------
 
