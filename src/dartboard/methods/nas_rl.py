@@ -2,8 +2,8 @@
 arXiv 1611.01578), the convolutional part: sections 3.1 to 3.3 and 4.1.
 
 An LSTM writes down a network layer by layer: height and width of the filters, their stride, their number, and from
-which earlier layers the layer takes its input. Each network, a child, is trained, and what it reaches on the validation
-images is the reward by which REINFORCE makes the LSTM likelier to write networks like it. Networks get deeper over time.
+which earlier layers the layer takes its input. Each network, a child, is trained, and what it reaches on the
+validation images is the reward by which REINFORCE makes networks like it likelier. They get deeper over time.
 
 The algorithm, as `search` runs it:
     until there are n children:
@@ -17,17 +17,17 @@ Symbols: theta, the weights of the LSTM; p, its distribution over children (sear
 anchors included; R, the reward; b, the baseline; m, `batch`; n, `trials`; H, the entropy of p; beta, `entropy_weight`.
 
 Departures from the paper; it has no code:
-    1. It trained 12,800 children of 50 epochs, 800 at a time on as many GPUs. These are the defaults, too; on the digits
-       a search has 24 children of 5 epochs and a quarter of the filters, and depth grows after 8 (docs/nas-rl.md).
+    1. It trained 12,800 children of 50 epochs, 800 at a time on as many GPUs. These are the defaults, too; on the
+       digits a search has 24 children of 5 epochs and a quarter of the filters, and depth grows after 8.
     2. Its 100 controllers send their gradients, each of 8 children, to 20 parameter servers as they come. Here there is
        one controller, and a batch is used in the order of its numbers, whoever trained it.
     3. The decay of its baseline is not published; the default is the house's choice.
-    4. Its children learn with Nesterov's momentum, a learning rate of 0.1 and weight decay 1e-4 (from memory); here that
-       learning rate and decay, on the cosine and the plain momentum of `dartboard train`.
+    4. Its children learn with Nesterov's momentum, a learning rate of 0.1 and weight decay 1e-4 (from memory); here
+       with this rate and decay, on the cosine and with the plain momentum of `dartboard train`.
     5. A stride is one number, for height and width.
     6. In spaces without anchors the LSTM walks the choices (search/lstm.py), and nothing grows.
-    7. With limits, children are drawn until one is within them, or after 1,000 draws uniformly of the same depth; p does
-       not know.
+    7. With limits, children are drawn until one is within them, or after 1,000 draws uniformly of the same depth;
+       p does not know.
 """
 
 from collections.abc import Sequence

@@ -70,7 +70,7 @@ class Settings(from_scratch.Config):
     cutout: int = 0
     """side of the square hole in pixels, 0 for none (off in the search)"""
     best_of_last: int = 1
-    """a trial's score is the best validation accuracy after one of so many epochs at its end (1: the last; Zoph, Le 5)"""
+    """a trained trial's score is the best validation accuracy of so many epochs at its end (1: the last; Zoph, Le 5)"""
     trials: int = 100
     """architectures that are scored (dartboard's choice; the papers give no number for every budget)"""
     truth: str | None = None

@@ -23,6 +23,7 @@ SIDES = (1, 3, 5, 7)  # of a filter: its heights, its widths
 FILTERS = (24, 36, 48, 64)
 STRIDES = (1, 2, 3)  # of the space that has them; otherwise all are 1
 DEPTHS = tuple(range(6, 40))  # where the paper's search begins, to the layers of its largest network
+MOST_LINES = 150  # thin lines of a picture
 FEWEST, MOST = 3, 39  # layers of any architecture that is read
 LAYER = re.compile(
     r"(?P<height>\d+)x(?P<width>\d+)x(?P<filters>\d+)(?:/(?P<stride>\d+))?(?::(?P<inputs>\d+(?:,\d+)*))?"
@@ -229,7 +230,10 @@ def lines(architecture: Architecture) -> list[str]:
 
 
 def graphs(architecture: Architecture) -> tuple[Graph, ...]:
-    """The network as a picture: each layer on the way from its nearest input, its other inputs as thin lines."""
+    """The network as a picture: each layer on the way from its nearest input, its other inputs as thin lines.
+
+    More than 150 of these would take minutes to lay out, and nobody could follow them: they are left to the words.
+    """
     layers = layers_of(architecture)
     names = ("image", *(f"{number}_{{{layer.filters}}}" for number, layer in enumerate(layers, 1)), "out")
     edges, passed = [], []
@@ -239,8 +243,12 @@ def graphs(architecture: Architecture) -> tuple[Graph, ...]:
         passed += [(names[earlier], names[number]) for earlier in others]
     loose = dangling(layers)
     joined = tuple(names[number] for number in loose)
-    count = f"{len(passed)} more input{'s' * (len(passed) != 1)} as thin lines, which its convolution takes as well"
-    caption = f"{len(layers)} layers, below each number its filters; {count}. The output joins {len(loose)} of them."
+    count = f"{len(passed)} more input{'s' * (len(passed) != 1)}"
+    shown = (
+        "as thin lines, which its convolution takes as well" if len(passed) <= MOST_LINES else "too many to be drawn"
+    )
+    caption = f"{len(layers)} layers, below each number its filters; {count}, {shown}. The output joins {len(loose)}."
+    passed = passed if len(passed) <= MOST_LINES else []
     return (Graph("layers", "layers", names, tuple(edges), joined=joined, passed=tuple(passed), caption=caption),)
 
 
