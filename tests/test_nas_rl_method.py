@@ -246,7 +246,7 @@ def test_a_run_that_stops_at_a_change_of_depth_ends_as_one_that_does_not(tmp_pat
         run_of(tmp_path / "cut", budget="4steps", **settings)  # two steps a child
     with Run.open(tmp_path / "cut", write=True) as run:
         assert len([line for line in run.metrics() if line["event"] == "trial"]) == 2
-            again = nas_rl.search(nas_rl.Config(**run.settings), GROWING, load_setup(run.setup), run)
+        again = nas_rl.search(nas_rl.Config(**run.settings), GROWING, load_setup(run.setup), run)
     assert again == whole
     assert tiny.history(tmp_path / "cut") == tiny.history(tmp_path / "whole")
     depths = [
