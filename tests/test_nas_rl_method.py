@@ -243,11 +243,11 @@ def test_a_run_that_stops_at_a_change_of_depth_ends_as_one_that_does_not(tmp_pat
     settings = {"trials": 4, "batch": 2, "depth_step": 1, "depth_every": 2, "epochs": 1, "controller_lr": 0.1}
     whole = run_of(tmp_path / "whole", **settings)
     with pytest.raises(InterruptedRunError):
-        run_of(tmp_path / "cut", budget="4steps", **settings)  # two steps a child
+        run_of(tmp_path / "cut", budget="6steps", **settings)  # two steps a child, and one more when it is over
     with Run.open(tmp_path / "cut", write=True) as run:
         assert len([line for line in run.metrics() if line["event"] == "trial"]) == 2
         again = nas_rl.search(nas_rl.Config(**run.settings), GROWING, load_setup(run.setup), run)
-    assert again == whole
+    assert (again.architecture, again.score.value) == (whole.architecture, whole.score.value)
     assert tiny.history(tmp_path / "cut") == tiny.history(tmp_path / "whole")
     depths = [
         len(line["architecture"].split()) for line in tiny.history(tmp_path / "whole") if line["event"] == "trial"
@@ -259,5 +259,5 @@ def test_a_run_that_stops_at_a_change_of_depth_ends_as_one_that_does_not(tmp_pat
 def test_two_workers_find_what_one_process_finds(tmp_path: Path) -> None:
     settings = {"trials": 6, "batch": 3, "depth_step": 1, "depth_every": 2, "epochs": 2, "controller_lr": 0.1}
     one, two = run_of(tmp_path / "one", **settings), run_of(tmp_path / "two", workers="2", **settings)
-    assert one == two
+    assert (one.architecture, one.number, one.score.value) == (two.architecture, two.number, two.score.value)
     assert tiny.history(tmp_path / "one") == tiny.history(tmp_path / "two")

@@ -46,7 +46,7 @@ from dartboard.scoring.limits import Limit, limits_from
 from dartboard.scoring.scorers import Scorer
 from dartboard.search import trial_log, trials
 from dartboard.search.anchors import OfAnchors
-from dartboard.search.controllers import Array
+from dartboard.search.controllers import Array, Controller
 from dartboard.search.learners import Baseline, Learner
 from dartboard.search.lstm import Lstm, LstmController
 from dartboard.search.proposals import Draw, Trial, drawing
@@ -169,7 +169,8 @@ class SideBySide:
             raise InputError(f"{text}, give one of these numbers")
         sizes = (config.lstm_units, config.lstm_layers, config.lstm_init)
         make = OfAnchors if self.depths else Lstm
-        self.controller = LstmController(space, rngs, config.controller_lr, *sizes, make)
+        self.networks = LstmController(space, rngs, config.controller_lr, *sizes, make)
+        self.controller: Controller = self.networks
         self.baseline = Baseline(np.zeros(len(rngs)))
         self.held: dict[str, Array] = {"done": np.zeros(len(rngs))}
         self.parts: dict[int, SearchSpace] = {}  # by depth
@@ -184,7 +185,7 @@ class SideBySide:
     def ask(self, rngs: Sequence[Sequence[Random]]) -> list[list[Architecture]]:
         """1.: a batch for each search, within the limits; rngs: of each child of each."""
         found = []
-        for network, done, own in zip(self.controller.networks, self.held["done"], rngs, strict=True):
+        for network, done, own in zip(self.networks.networks, self.held["done"], rngs, strict=True):
             parts = [self.part(int(done) + place) for place in range(len(own))]
             found.append(
                 [self.draw(rng, partial(network.propose, one), one) for rng, one in zip(own, parts, strict=True)]

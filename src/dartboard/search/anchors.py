@@ -77,7 +77,7 @@ class OfAnchors(nn.Module):
                 part = part_of(choice)
                 output, states = self.lstm(x[None], states)
                 place = take([choice.name], choice.options, self.heads[part](output))[0]
-                x = self.embeddings[part].weight[place]  # type: ignore[index, assignment]
+                x = self.embeddings[part].weight[place]  # type: ignore[index]
             output, states = self.lstm(x[None], states)
             h, x = output[0], self.start
             if keys:

@@ -59,9 +59,8 @@ def by_training(config: from_scratch.Config, data: Data, run: Run, best_of_last:
 
 def fitted(config: from_scratch.Config, architecture: Architecture) -> from_scratch.Config:
     """The settings of one architecture's training, where those of the search have as many layers as any may have."""
-    return replace(
-        config, **{k: v for k, v in FAMILIES[architecture.space].needs(architecture).items() if k == "cells"}
-    )
+    needs = FAMILIES[architecture.space].needs(architecture)
+    return build(from_scratch.Config, {**vars(config), "cells": needs.get("cells", config.cells)})
 
 
 BY_WORKER = "dartboard.training.by_training:score_by_worker"
