@@ -20,13 +20,11 @@ CASE = MethodCase(
         Way("scorer", SCORED, trial_settings.scored_by_chance, stops=((4,), (1, 1, 3, 1))),
     ),
     planted=(
-        trial_settings.planted(
-            nasbench201.SPACE, BEST, trials=100, at_least=6, draws=100, batch=4, controller_lr=0.02, lstm_layers=1
-        ),
+        trial_settings.planted(nasbench201.SPACE, BEST, trials=60, at_least=6, draws=100, batch=1, controller_lr=0.02),
     ),
-    golden_loss=0.0,
+    golden_loss=2.3501038598294857,
     golden_settings=trial_settings.GOLDEN,
-    changes=trial_settings.OWN_CHANGES,
+    changes={**trial_settings.OWN_CHANGES, "limit": ("params<=1.7k", trial_settings.COLOURED)},
     elsewhere={**trial_settings.TRAINING_ELSEWHERE, **dict.fromkeys(OWN, PLACE)},
     changes_data=trial_settings.CHANGES_DATA,
 )
