@@ -137,7 +137,7 @@ def test_a_layer_of_stride_1_does_the_multiply_adds_of_its_filter_at_every_pixel
 
 # --- Text, pictures, wrong input --------------------------------------------------------------------------------------
 
-TEXT = "3x5x36/2 1x1x24/3 7x3x48/1:1,2 1x1x64/2 5x1x24/1:1,3"
+TEXT = "3x5x36/2 1x1x24/3 7x3x48/1:1,2 1x1x64/2 5x1x24/1:1,3 out"
 
 
 def test_the_text_is_read_and_written() -> None:
@@ -161,7 +161,7 @@ def test_the_picture_has_every_layer_its_inputs_and_what_is_joined() -> None:
     assert largest.passed == () and "703 more inputs, too many to be drawn" in largest.caption
 
 
-SIX = " ".join(["3x3x24"] * 6)
+SIX = " ".join([*["3x3x24"] * 6, "out"])
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ SIX = " ".join(["3x3x24"] * 6)
 def test_a_wrong_text_is_one_line_that_names_the_layer(
     text: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["show", text]) == 2
+    assert main(["show", f"{text} out"]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
 

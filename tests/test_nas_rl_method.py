@@ -32,7 +32,7 @@ GROWING = space.space("three to six layers", "made up", (3, 4, 5, 6), (1, 2), (1
 
 
 def network(units: int = 5, init: float = 1.0, of: Any = SMALL) -> OfAnchors:
-    found = initial(OfAnchors, of, Random(0), units, 2, init)
+    found = initial(of, Random(0), units, 2, init, OfAnchors)
     assert isinstance(found, OfAnchors)
     return found
 

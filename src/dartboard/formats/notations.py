@@ -32,7 +32,7 @@ NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
     "enas_micro": ("the arc of ENAS micro: 40 integers, 20 for each cell", enas_micro.to_text),
     "enas_macro": ("the arc of ENAS macro: a layer's operation, then a bit for each earlier layer", enas_macro.to_text),
     "nasnet": ("the cells of NASNet: 50 integers, five a block, 25 for each cell", nasnet.to_text),
-    "nas_rl": ("the layers of NAS with RL: 3x5x36:1,2, height, width, filters and inputs", nas_rl.to_text),
+    "nas_rl": ("the layers of NAS with RL: 3x5x36:1,2, height, width, filters and inputs; out", nas_rl.to_text),
     "json": ("dartboard's own JSON: space and choices; for every architecture", write_choices),
 }
 # The family whose architectures a notation holds; json holds those of all.

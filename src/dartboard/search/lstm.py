@@ -97,7 +97,7 @@ class LstmController:
         make: Make = Lstm,
     ) -> None:
         self.space = space
-        self.networks = [initial(make, space, rng, units, layers, init) for rng in rngs]
+        self.networks = [initial(space, rng, units, layers, init, make) for rng in rngs]
         self.adams = [Adam(network.parameters(), lr, maximize=True) for network in self.networks]
 
     def proposals(self) -> list[Propose]:
@@ -133,7 +133,7 @@ class LstmController:
             loop.put_back(part, own)
 
 
-def initial(make: Make, space: SearchSpace, rng: Random, units: int, layers: int, init: float) -> Network:
+def initial(space: SearchSpace, rng: Random, units: int, layers: int, init: float, make: Make = Lstm) -> Network:
     """A network with weights from a stream; torch's global generator is left alone."""
     with torch.device("meta"):
         network = make(space, units, layers)

@@ -6,7 +6,7 @@ strides, its number of filters, and one yes or no for each earlier layer, whethe
 without inputs takes the image. Outputs that no layer takes are joined before the classifier.
 
 `depth` comes first, and later layers exist by it. As text a layer is height x width x filters, `/` and the stride in a
-space that has strides, `:` and its inputs by number: "3x5x36 7x7x48:1 1x3x24:1,2"; spaces stand between layers.
+space that has strides, `:` and its inputs by number: "3x5x36 7x7x48:1 1x3x24:1,2 out"; what is cut off lacks the end.
 """
 
 import re
@@ -23,6 +23,7 @@ SIDES = (1, 3, 5, 7)  # of a filter: its heights, its widths
 FILTERS = (24, 36, 48, 64)
 STRIDES = (1, 2, 3)  # of the space that has them; otherwise all are 1
 DEPTHS = tuple(range(6, 40))  # where the paper's search begins, to the layers of its largest network
+END = "out"  # of a text
 MOST_LINES = 150  # thin lines of a picture
 FEWEST, MOST = 3, 39  # layers of any architecture that is read
 LAYER = re.compile(
@@ -166,14 +167,17 @@ def dangling(layers: Sequence[Layer]) -> list[int]:
 
 def is_text(text: str) -> bool:
     """Whether the text is nothing but layers, right or wrong."""
-    words = text.split()
-    return len(words) > 1 and all(map(WORD.fullmatch, words))
+    *words, last = text.split() or [""]
+    return len(words) > 0 and all(map(WORD.fullmatch, [*words, *([last] if last != END else [])]))
 
 
 def from_text(text: str) -> Architecture:
-    """The architecture of layers such as 3x5x36 7x7x48:1, with spaces between. Raises InputError."""
+    """The architecture of layers such as 3x5x36 7x7x48:1 1x1x24:2 out, with spaces between. Raises InputError."""
     layers = []
-    for number, word in enumerate(text.split(), 1):
+    *words, last = text.split() or [""]
+    if last != END:
+        raise InputError(f"the layers do not end with {END!r}, so they may be cut off; give all, and {END} at the end")
+    for number, word in enumerate(words, 1):
         match = LAYER.fullmatch(word)
         if match is None:
             raise InputError(f"layer {number} is {quote(word)}; give it as 3x5x36 or 3x5x36:1,2, with its inputs")
@@ -185,7 +189,7 @@ def from_text(text: str) -> Architecture:
 
 def to_text(architecture: Architecture) -> str:
     """The layers of an architecture, as `from_text` reads them."""
-    return " ".join(map(word_of, layers_of(architecture)))
+    return " ".join([*map(word_of, layers_of(architecture)), END])
 
 
 def word_of(layer: Layer) -> str:
