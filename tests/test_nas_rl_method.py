@@ -250,7 +250,7 @@ def test_a_run_that_stops_at_a_change_of_depth_ends_as_one_that_does_not(tmp_pat
     assert (again.architecture, again.score.value) == (whole.architecture, whole.score.value)
     assert tiny.history(tmp_path / "cut") == tiny.history(tmp_path / "whole")
     depths = [
-        len(line["architecture"].split()) for line in tiny.history(tmp_path / "whole") if line["event"] == "trial"
+        line["architecture"].count("x") // 2 for line in tiny.history(tmp_path / "whole") if line["event"] == "trial"
     ]
     assert depths == [3, 3, 4, 4]
 
