@@ -221,3 +221,10 @@ def test_the_layers_follow_from_the_architecture_and_another_number_is_refused_a
     assert not (tmp_path / "run").exists()
     assert main([*words, "--space", "nas_rl", "--print-config"]) == 0
     assert "cells = 39" in capsys.readouterr().out
+
+
+def test_spaces_that_no_float_can_count_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "spaces"]) == 0
+    said = {line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines()}
+    assert said["nas_rl"] == "3.19e+293" and said["nas_rl-strides"] == "1.29e+312"
+    assert said["nasbench201"] == "1.56e+04"
