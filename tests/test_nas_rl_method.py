@@ -102,13 +102,13 @@ def test_the_gradient_of_the_entropy_over_all_draws_is_that_of_enumeration() -> 
     found = [net.log_probabilities(one) for one in ALL]
     log_p = torch.stack([one.sum() for one, _ in found])
     p = log_p.exp().detach()
-    total = sum(chance * objective(net, one, 0.0, 1.0) for chance, one in zip(p, ALL, strict=True))
+    total = sum(own * objective(net, one, 0.0, 1.0) for own, one in zip(p, ALL, strict=True))
     gradients = torch.autograd.grad(total, weights, materialize_grads=True)
     entropy = -(log_p.exp() * log_p).sum()
     exact = torch.autograd.grad(entropy, weights, materialize_grads=True)
     for one, other in zip(gradients, exact, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-11)
-    along = sum(float(chance * entropies.sum()) for chance, (_, entropies) in zip(p, found, strict=True))
+    along = sum(float(own * entropies.detach().sum()) for own, (_, entropies) in zip(p, found, strict=True))
     assert along == pytest.approx(float(entropy), abs=1e-10)
 
 
