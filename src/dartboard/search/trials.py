@@ -191,12 +191,8 @@ def check_table(table: Table, space: SearchSpace) -> None:
 def note_table(run: Run, truth: str, table: Table) -> None:
     """Notes in environment.json which table the run uses; raises InputError if it started with another."""
     path = split_column(truth)[0]
-    found = {
-        "file": path,
-        "sha256": hashlib.sha256(ordinary_bytes(path)).hexdigest(),
-        "seen": table.seen_column,
-        "shown": table.shown_column,
-    }
+    columns = {"seen": table.seen_column, "shown": table.shown_column}
+    found = {"file": path, "sha256": hashlib.sha256(ordinary_bytes(path)).hexdigest(), **columns}
     environment = run.environment
     if "truth" not in environment:
         replace_file(run.folder / ENVIRONMENT, as_json({**environment, "truth": found}))
