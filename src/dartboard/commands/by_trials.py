@@ -218,9 +218,13 @@ def check_sizes(space: SearchSpace, config: Any, data: "Data") -> None:
     import torch
 
     from dartboard import networks
+    from dartboard.search.trials import training_of
+    from dartboard.training.by_training import fitted
 
+    networks.check_layers(space, config.cells)
+    architecture = space.sample(Random(0))
     with torch.device("meta"):
-        networks.module(space.family).sized(space.sample(Random(0)), config, data)
+        networks.module(space.family).sized(architecture, fitted(training_of(config), architecture), data)
 
 
 def trial_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data") -> Any:
@@ -230,17 +234,19 @@ def trial_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data"
 
     from dartboard.scoring.cost import count_module
     from dartboard.search.trials import training_of
-    from dartboard.training.by_training import COMMAND, WORK
+    from dartboard.training.by_training import COMMAND, WORK, fitted
     from dartboard.training.dry_run import Job
     from dartboard.training.from_scratch import fit
 
-    network = work.network_that_fits(SPACES[header["space"]].sample(Random(0)), config, data)
+    architecture = SPACES[header["space"]].sample(Random(0))
+    of_training = fitted(training_of(config), architecture)
+    network = work.network_that_fits(architecture, of_training, data)
 
     def begin(config: Any, data: "Data", run: Run) -> object:
         return fit(config, copy.deepcopy(network), data, run, learn_on="train", score_on="val")
 
     cost = count_module(network, data.image_size, data.channels)
-    return Job({**header, "command": COMMAND}, setup, training_of(config), data, cost, begin, WORK)
+    return Job({**header, "command": COMMAND}, setup, of_training, data, cost, begin, WORK)
 
 
 def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) -> float | None:

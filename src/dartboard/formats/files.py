@@ -13,6 +13,7 @@ from dartboard.formats.nasbenchmacro import is_number
 from dartboard.formats.notations import Reading, find
 from dartboard.formats.places import SeveralError
 from dartboard.formats.streams import read_stream, stream_of
+from dartboard.spaces import nas_rl
 from dartboard.spaces.catalogue import published
 from dartboard.spaces.search_space import Architecture
 
@@ -147,7 +148,7 @@ def is_text(word: str) -> bool:
         return False
     starts = word.lstrip(" \t\r\n\ufeff").startswith(("{", "|"))
     in_words = ("Genotype" in word and "(" in word) or (("[" in word or "fixed_arc" in word) and bool(arc_within(word)))
-    return starts or is_number(word) or is_arc(word) or in_words
+    return starts or is_number(word) or is_arc(word) or nas_rl.is_text(word) or in_words
 
 
 def member_of(word: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from dartboard.formats.nni import is_nni, read_nni
 from dartboard.formats.other_tools import what_else
 from dartboard.formats.places import Place, chosen, line_of, places
 from dartboard.formats.surroundings import as_utf8, plain
-from dartboard.spaces import enas_macro, enas_micro, nasbench201, nasbenchmacro, nasnet
+from dartboard.spaces import enas_macro, enas_micro, nas_rl, nasbench201, nasbenchmacro, nasnet
 from dartboard.spaces.search_space import Architecture
 
 # name -> (one line, writer)
@@ -32,6 +32,7 @@ NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
     "enas_micro": ("the arc of ENAS micro: 40 integers, 20 for each cell", enas_micro.to_text),
     "enas_macro": ("the arc of ENAS macro: a layer's operation, then a bit for each earlier layer", enas_macro.to_text),
     "nasnet": ("the cells of NASNet: 50 integers, five a block, 25 for each cell", nasnet.to_text),
+    "nas_rl": ("the layers of NAS with RL: 3x5x36:1,2, height, width, filters and inputs; out", nas_rl.to_text),
     "json": ("dartboard's own JSON: space and choices; for every architecture", write_choices),
 }
 # The family whose architectures a notation holds; json holds those of all.
@@ -42,10 +43,11 @@ HOLDS = {
     "enas_micro": "enas_micro",
     "enas_macro": "enas_macro",
     "nasnet": "nasnet",
+    "nas_rl": "nas_rl",
 }
 EXPECTED = (
     'give Genotype(...), JSON with "space" and "choices" or with "arch_normal" and "arch_reduction", '
-    "a string of NAS-Bench-201, a code of NAS-Bench-Macro, an arc of ENAS, or integers of NASNet"
+    "a string of NAS-Bench-201, a code of NAS-Bench-Macro, an arc of ENAS, integers of NASNet, or layers of NAS with RL"
 )
 
 
@@ -101,6 +103,8 @@ def searched(data: bytes, name: str | None, failure: InputError | None) -> Readi
     end = "" if found else plain(data[-MAX_BYTES:])
     if is_cell_string(end):
         return Reading(read_cell_string(end), "nasbench201")
+    if nas_rl.is_text(end):
+        return Reading(nas_rl.from_text(end), "nas_rl")
     if is_arc(end):
         return Reading(*read_arc(end))
     if is_code(end):

@@ -199,6 +199,7 @@ def train(
 ) -> None:  # fmt: skip
     """What is left of a training from scratch. name: of the method that found the architecture, or MOST_MACS."""
     from dartboard import networks
+    from dartboard.training.by_training import fitted
     from dartboard.training.from_scratch import Config, fit
 
     folder = training_folder(one, name, seed)
@@ -206,7 +207,7 @@ def train(
         return
     what = "the largest architecture that was drawn" if name == MOST_MACS else f"what {name} found"
     print(f"train {what} on {data.name}, seed {seed}, in {folder}", flush=True)
-    config = build(Config, dict(one.train))
+    config = fitted(build(Config, dict(one.train)), architecture)
     parent = search_folder(one, BASELINE if name == MOST_MACS else name, seed)
     more = {"command": "train", "parent": parent, "architecture": architecture, "drawn": drawn}
     with opened(one, folder, seed, config, **more) as run:
