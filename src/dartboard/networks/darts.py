@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from dartboard.errors import InputError
 from dartboard.networks import check_cells, check_sizes
 from dartboard.networks.fast import fast_network, path
-from dartboard.networks.fast.mixed_cell import mixed_cell
+from dartboard.networks.fast.mixed_cell import laid_out, mixed_cell
 from dartboard.networks.layers import FactorizedReduce, operation, relu_conv_norm
 from dartboard.networks.mixed_cell import MixedCell, MixedOperation
 from dartboard.networks.rows import Choice, Rows
@@ -81,7 +81,8 @@ class Supernet(nn.Module):
         Architecture.
         """
         parts = {kind: choice[kind] for kind in space.CELLS} if isinstance(choice, Mapping) else cells_of(choice)
-        before_last = last = self.stem(x)
+        stem = self.stem(x)
+        before_last = last = laid_out(stem) if self.form == "fast" and self.training else stem
         for cell in self.cells:
             kind = "reduce" if cell.reduction else "normal"
             before_last, last = last, self.compute(cell, before_last, last, parts[kind])
@@ -99,7 +100,7 @@ class Supernet(nn.Module):
         if self.form == "fast" and isinstance(cell, MixedCell) and cell.training:
             if isinstance(choice, Tensor):
                 return mixed_cell(cell, before_last, last, choice)
-            if path.computes(cell, last, choice):
+            if path.computes(last, choice):
                 return path.path_cell(cell, before_last, last, choice)
         return cell(before_last, last, choice)  # type: ignore[no-any-return]
 
