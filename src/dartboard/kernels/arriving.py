@@ -1,5 +1,5 @@
-"""What arrives at a node of a cell along the edges of a path or of a draw, by the compiled kernels: forward and backward
-as one function of autograd.
+"""What arrives at a node of a cell along the edges of a path or of a draw, by the compiled kernels: forward and
+backward as one function of autograd.
 
 An edge brings one operation of the map of an earlier node: a separable or dilated convolution, a pool, the map as it
 is; normalised, times its weight. Nothing else of the edge is computed or stored. All that arrives is normalised,
@@ -59,6 +59,11 @@ def arrive(maps: Sequence[Tensor], edges: Sequence[Edge], weights: Tensor, bare:
     return cast(Tensor, Arriving.apply(edges, weights, bare, *dense, *kernels))  # type: ignore[no-untyped-call]
 
 
+def reached(total: Tensor, maps: Sequence[Tensor]) -> Tensor:
+    """What arrives at a node, where `none` of these maps arrives, too: it has zeros for their gradient, as `Zero`."""
+    return cast(Tensor, Reached.apply(total, *maps)) if maps else total  # type: ignore[no-untyped-call]
+
+
 class Arriving(torch.autograd.Function):
     """Differentiable once, as leaving.Leaving is. Keeps the maps; of every round and pool raw result, mean, scale."""
 
@@ -95,6 +100,19 @@ class Arriving(torch.autograd.Function):
             dkernels += edge_backward(maps[number], edge, results, after, dx, wanted)
             dmaps.append(dx if of_maps[number] else None)
         return None, dweights, dbare, *dmaps, *dkernels
+
+
+class Reached(torch.autograd.Function):
+    """A map as it is, and gradients of zero for those that add nothing to it: the weights they come from are used."""
+
+    @staticmethod
+    def forward(ctx: Any, total: Tensor, *maps: Tensor) -> Tensor:
+        ctx.shapes = [map_.shape for map_ in maps]
+        return total.view_as(total)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        return gradient, *(gradient.new_zeros(()).expand(shape) for shape in ctx.shapes)
 
 
 def parts(made: Sequence[Tensor], edges: Sequence[Edge]) -> list[Sequence[Tensor]]:

@@ -1,11 +1,11 @@
-"""The cell of a path, or of a draw of one operation an edge, computed fast: the function of `MixedCell` for a choice that
-names operations, on the same parameters.
+"""The cell of a path, or of a draw of one operation an edge, computed fast: the function of `MixedCell` for a choice
+that names operations, on the same parameters.
 
-| function | identity                                                                                                  |
-|----------|-----------------------------------------------------------------------------------------------------------|
-| arriving | what arrives at a node is normalised, weighted and added in one pass, and of each round of a convolution    |
-|          | only its raw result is stored (kernels.arriving); `none` adds nothing                                       |
-| entering | ReLU, pointwise convolution and BatchNorm of an input in one pass (kernels.entering)                        |
+| function | identity                                                                                              |
+|----------|-------------------------------------------------------------------------------------------------------|
+| arriving | what arrives at a node is normalised, weighted and added in one pass, and of a round of a convolution   |
+|          | only its raw result is stored (kernels.arriving); `none` adds nothing                                   |
+| entering | ReLU, pointwise convolution and BatchNorm of an input in one pass (kernels.entering)                    |
 
 The strided skips, and operations of another shape than those of the DARTS space, are computed by their module, inside
 the same sum. Nothing that the choice does not name is computed or stored. Where there are no compiled kernels (on a
@@ -21,7 +21,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from dartboard.kernels.arriving import Edge, arrive
+from dartboard.kernels.arriving import Edge, arrive, reached
 from dartboard.networks.fast.mixed_cell import POOLS, SEPARABLE, compiled, entering, recipe_of, rounds_of
 from dartboard.networks.mixed_cell import MixedCell, MixedOperation
 from dartboard.networks.rows import BARE, Row
@@ -45,7 +45,7 @@ def computes(x: Tensor, choice: Sequence[Row] | space.Cell) -> bool:
     return named and compiled(x)
 
 
-def path_cell(cell: MixedCell, before_last: Tensor, last: Tensor, choice: Sequence[Named] | space.Cell) -> Tensor:
+def path_cell(cell: MixedCell, before_last: Tensor, last: Tensor, choice: Sequence[Row] | space.Cell) -> Tensor:
     """What `cell(before_last, last, choice)` computes, where `computes` says that it can."""
     states = [entering(cell.preprocess0, before_last), entering(cell.preprocess1, last)]
     for node in range(space.NUM_INPUTS, space.NUM_INPUTS + cell.num_nodes):
@@ -54,7 +54,7 @@ def path_cell(cell: MixedCell, before_last: Tensor, last: Tensor, choice: Sequen
     return torch.cat([states[node] for node in concat], dim=1)
 
 
-def incoming(cell: MixedCell, node: int, choice: Sequence[Named] | space.Cell) -> tuple[list[Term], list[Tensor]]:
+def incoming(cell: MixedCell, node: int, choice: Sequence[Row] | space.Cell) -> tuple[list[Term], list[Tensor]]:
     """The operations whose results are added up in a node, and the bare numbers that are added to them."""
     if isinstance(choice, space.Cell):
         chosen = choice.nodes[node - space.NUM_INPUTS]
@@ -62,7 +62,7 @@ def incoming(cell: MixedCell, node: int, choice: Sequence[Named] | space.Cell) -
     terms, bare = list[Term](), list[Tensor]()
     for edge, (source, target) in enumerate(cell.edges):
         if target == node:
-            row = choice[edge]
+            row = cast(Named, choice[edge])
             named: Mapping[str, Tensor | None] = {row: None} if isinstance(row, str) else row
             terms += [Term(edge, source, name, weight) for name, weight in named.items() if name != BARE]
             bare += [] if isinstance(row, str) or BARE not in row else [row[BARE]]
@@ -75,7 +75,8 @@ def arriving(cell: MixedCell, states: Sequence[Tensor], terms: Sequence[Term], b
     maps, edges = zip(*(brought(cell, term, states[term.source]) for term in adding), strict=True)
     one = maps[0].new_ones(())
     weights = torch.stack([one if term.weight is None else term.weight for term in adding])
-    return arrive(maps, edges, weights, reduce(add, bare) if bare else None)
+    total = arrive(maps, edges, weights, reduce(add, bare) if bare else None)
+    return reached(total, [states[term.source] for term in terms if all(term is not one for one in adding)])
 
 
 def brought(cell: MixedCell, term: Term, x: Tensor) -> tuple[Tensor, Edge]:
