@@ -130,9 +130,7 @@ def built(space: SearchSpace, data: Data, channels: int, cells: int, form: str =
     return supernet
 
 
-def placed(
-    config: Settings, space: SearchSpace, data: Data, run: Run, given: nn.Module | None = None
-) -> nn.Module:
+def placed(config: Settings, space: SearchSpace, data: Data, run: Run, given: nn.Module | None = None) -> nn.Module:
     """The supernet to search with, on the run's device: the one that is given, or a new one from the run's seed."""
     device, dtype = loop.prepare(run)
     make = partial(built, space, data, config.channels, config.cells, config.supernet)

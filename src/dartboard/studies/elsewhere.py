@@ -4,8 +4,9 @@ A step takes as long as the slower of its arithmetic and its traffic, each at a 
 
     t = passes * B * max(3 * MACs / (ARITHMETIC * peak), TOUCHES * values * bytes / (TRAFFIC * bandwidth))          (1)
 
-passes: forward with backward, 2 of a first-order step (alpha, weights), 5 of a second-order step, 1 of a path's and of a
-training's; a backward pass has twice the multiply-adds of the forward. values: numbers in all maps of an image. B: images per batch.
+passes: forward with backward, 2 of a first-order step (alpha, weights), 5 of a second-order step, 1 of a path's and of
+a training's; a backward pass has twice the multiply-adds of the forward. values: numbers in all maps of an image. B:
+images per batch.
 """
 
 from dataclasses import dataclass
