@@ -36,8 +36,15 @@ UNKNOWN = ("conv_7x1_1x7", "noise", "sep_conv_7x7")  # the first two have no ker
 
 def supernet(form: str, dtype: torch.dtype = torch.float64, last: bool = True, **sizes: Any) -> Supernet:
     torch.manual_seed(5)
-    net = Supernet(**{"channels": 2, "cells": 4, "num_classes": 3, **sizes}, form=form)
+    net = Supernet(**{"channels": 2, "cells": 3, "num_classes": 3, **sizes}, form=form)
     return net.to(dtype=dtype, memory_format=LAYOUTS[last])  # type: ignore[call-overload, no-any-return]
+
+
+def renewed(net: Supernet, first: Mapping[str, Tensor]) -> Supernet:
+    """The network as it was made, which takes long: weights, statistics, no gradients."""
+    net.zero_grad(set_to_none=True)
+    net.load_state_dict(first)
+    return net
 
 
 def images(batch: int = 4, side: int = 9, seed: int = 8) -> Tensor:
@@ -83,14 +90,13 @@ def assert_alike(found: Mapping[str, Tensor | None], plain: Mapping[str, Tensor 
 @pytest.mark.parametrize("last", [False, True])
 def test_paths_agree_in_outputs_gradients_and_statistics_and_what_is_not_on_them_has_no_gradient(last: bool) -> None:
     used = {kind: set[str]() for kind in space.CELLS}
+    nets = [supernet(form, last=last) for form in ("plain", "fast")]
+    first = copy.deepcopy(nets[0].state_dict())
     for seed in range(8):
         architecture = space.SPACE.sample(Random(seed))
         for kind, cell in darts.cells_of(architecture).items():
             used[kind] |= {name for node in cell.nodes for name, _ in node}
-        plain, fast = (
-            results(supernet(form, last=last), images(side=8 + seed % 3), architecture, [])
-            for form in ("plain", "fast")
-        )
+        plain, fast = (results(renewed(net, first), images(side=8 + seed % 3), architecture, []) for net in nets)
         assert_alike(fast, plain)
         assert None in fast.values()  # as in the plain form: of each operation that is not on the path
     assert all(names == set(space.OPERATIONS) - {"none"} for names in used.values())
@@ -99,12 +105,13 @@ def test_paths_agree_in_outputs_gradients_and_statistics_and_what_is_not_on_them
 @pytest.mark.parametrize("bare", [False, True])
 def test_draws_agree_and_so_do_the_gradients_of_their_weights_and_bare_numbers(bare: bool) -> None:
     used = {kind: set[str]() for kind in space.CELLS}
+    nets = [supernet(form) for form in ("plain", "fast")]
+    first = copy.deepcopy(nets[0].state_dict())
     for seed in range(6):
         found = []
-        for form in ("plain", "fast"):
-            net = supernet(form, last=bool(seed % 2))
+        for net in nets:
             choice, weights = drawn(net, seed, bare)
-            found.append(results(net, images(), choice, weights))
+            found.append(results(renewed(net, first), images(), choice, weights))
             used = {kind: used[kind] | {name for row in rows for name in row} for kind, rows in choice.items()}  # type: ignore
         assert_alike(found[1], found[0])
     assert all(names - {BARE} == set(space.OPERATIONS) for names in used.values())
@@ -162,11 +169,13 @@ def test_after_eval_a_path_is_computed_plainly_and_recalibrated_statistics_are_t
 def test_in_float32_errors_against_double_are_no_larger_than_the_plain_forms() -> None:
     """The median over paths: in single ones a ReLU or a pool decides otherwise than in double, in whichever form."""
     errors: dict[str, list[float]] = {"plain": [], "fast": []}
+    oracle, nets = supernet("plain"), {form: supernet(form, torch.float32) for form in errors}
+    first = {name: tensor.to(oracle.state_dict()[name].dtype) for name, tensor in nets["fast"].state_dict().items()}
     for seed in range(12):
-        architecture, x = space.SPACE.sample(Random(seed)), images(8, 12, seed)
-        exact = gradients(supernet("plain", last=True), x, architecture)
+        architecture, x = space.SPACE.sample(Random(seed)), images(8, 12, seed).float()
+        exact = gradients(renewed(oracle, first), x, architecture)
         for form, list_ in errors.items():
-            found = gradients(supernet(form, torch.float32), x, architecture)
+            found = gradients(renewed(nets[form], first), x, architecture)
             list_.append(float((found.double() - exact).norm() / exact.norm()))
     plain, fast = (torch.tensor(list_).median() for list_ in errors.values())
     assert fast < 1.1 * plain < 1e-3, errors  # a tenth more: at so few paths the median itself is as uncertain
