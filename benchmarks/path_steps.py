@@ -1,10 +1,10 @@
-"""Steps of methods that compute one path, or one draw, of DARTS cells: seconds by form, peak memory, and seconds against
-multiply-adds.
+"""Steps of methods that compute one path, or one draw, of DARTS cells: seconds by form, peak memory, and seconds
+against multiply-adds.
 
 Usage: python benchmarks/path_steps.py [--channels 16] [--cells 8] [--batch-size 64] [--image-size 32] [--draws 20]
            [--threads N] [--only ratios memory work]
-ratios: the same draws in three forms, in turn in one process, freed memory kept on all sides: plain channels-first (what
-the ratios are taken against), plain channels-last, fast. The median over the draws of a draw's own ratio is told too.
+ratios: the same draws in three forms, in turn in one process, freed memory kept on all sides: plain channels-first
+(what the ratios are taken against), plain channels-last, fast; a ratio is the median over the draws of each draw's own.
 memory: the peak of a forward and backward pass above what was there before, each form in a process of its own.
 work: seconds of a step against its multiply-adds (forward, and twice as many backward, of all its passes), in the fast
 form, beside those of the first-order step of DARTS; `dartboard explain` and `--dry-run` count the same.
@@ -228,7 +228,8 @@ def work_lines(size: Size, draws: int) -> Iterator[str]:
                 seconds[name] += [time.perf_counter() - before] * bool(number)
     costs = {name: work_of(name, size) for name in WORKS}
     each = {name: statistics.median(seconds[name]) / costs[name].step_macs for name in WORKS}
-    yield "| step | passes | multiply-adds of a step, an image | seconds, median | n | seconds a multiply-add, of first order |"
+    head = ("step", "passes", "multiply-adds of a step, an image", "seconds, median", "n")
+    yield f"| {' | '.join(head)} | seconds a multiply-add, of first order |"
     yield "|---|---|---|---|---|---|"
     for name, cost in costs.items():
         share = each[name] / each[forms.FIRST]
