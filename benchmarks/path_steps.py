@@ -28,7 +28,7 @@ import forms
 import torch
 from forms import Form, Size
 
-from dartboard import devices
+from dartboard import devices, kernels
 from dartboard.config import Setup
 from dartboard.data import Data
 from dartboard.methods import gdas, spos
@@ -42,7 +42,7 @@ from dartboard.tasks import task_of
 
 PLAIN = forms.KEPT
 LAST = Form("plain, channels-last, memory kept", "plain", True, False, True)
-FORMS = (PLAIN, LAST, forms.COMPILED)
+FORMS = (PLAIN, LAST, *([forms.COMPILED] if kernels.available() else []))  # paths have no fast form without
 PATH, DRAW = "single-path step (random_search_ws, spos)", "GDAS step"
 Step = Callable[[int], object]  # of a draw, by its number
 
