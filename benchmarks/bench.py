@@ -3,7 +3,7 @@
 Usage: python benchmarks/bench.py [--out docs/performance] [--quick] [--threads N] [--budget-s 420] [--only PART ...]
 Writes OUT.md (between its marks), OUT.json and OUT-growth.svg. Works are interleaved in one process; where the time
 does not suffice for more, a figure has fewer repeats, and its n says so. --quick: small sizes, about a minute.
---only: these parts (small growth training memory paper), which share the time; give another --out with it.
+--only: these parts (small growth training memory paths paper), which share the time; give another --out with it.
 """
 
 import argparse
@@ -20,17 +20,19 @@ from typing import Any
 import bench_page
 import forms
 import growth
+import path_steps
 import peak_memory
 import torch
 from forms import FORWARD_BACKWARD, PASSES, Form, Size, Work
 
 # Weight of each part: it gets its share of the time that those before it have left.
 # The paper's size last: it takes what it takes.
-SHARES = {"small": 0.19, "growth": 0.12, "training": 0.11, "memory": 0.10, "paper": 0.48}
+SHARES = {"small": 0.16, "growth": 0.11, "training": 0.10, "memory": 0.08, "paths": 0.15, "paper": 0.40}
 PAPER, TRAINED = Size(16, 8, 64, 32), Size(36, 20, 32, 32)
 SMALL = (Size(4, 4, 64, 8), Size(8, 5, 64, 16))
 QUICK_PAPER, QUICK_TRAINED, QUICK_SMALL = Size(4, 3, 16, 16), Size(4, 3, 16, 16), (Size(2, 3, 16, 8),)
 MOST = 7  # repeats
+DRAWS = 20  # of paths
 
 
 @dataclass
@@ -54,6 +56,14 @@ class Bench:
         row = {"work": work, "size": str(size), "form": form.name, "unit": "s", "median": middle, **spread}
         self.rows.append({**row, "times_faster": ratio})
         print(f"{work}, {size}, {form.name}: {middle:.3f} s, n={len(seconds)}, {ratio:.2f} times", flush=True)
+
+    def add_memory(self, work: str, size: Size, form: Form, peak: int | None, original: int | None) -> None:
+        """A row of bytes, with its share of those of the original form; none where one of them did not end."""
+        if not peak or not original:
+            return print(f"{work}, {size}, {form.name}: did not end (too little memory?)")
+        row = {"work": work, "size": str(size), "form": form.name, "n": 1, "unit": "bytes"}
+        self.rows.append({**row, "median": peak, "share": peak / original})
+        print(f"{work}, {size}, {form.name}: {peak / 1e6:.0f} MB, {peak / original:.2f} of plain", flush=True)
 
 
 def interleaved(
@@ -138,14 +148,8 @@ def fastest(work: Work, repeats: int = 3) -> float:
 def memories(bench: Bench, size: Size) -> None:
     """Peak memory of a forward and backward pass, each form in a process of its own."""
     found = {form: peak_memory.measured(form, size, bench.threads) for form in forms.forms()}
-    original = found[forms.ORIGINAL]
     for form, peak in found.items():
-        row = {"work": "peak memory of " + FORWARD_BACKWARD, "size": str(size), "form": form.name, "n": 1}
-        if peak is None or original is None:
-            print(f"{row['work']}, {size}, {form.name}: did not end (too little memory?)")
-            continue
-        bench.rows.append({**row, "unit": "bytes", "median": peak, "share": peak / original})
-        print(f"{row['work']}, {size}, {form.name}: {peak / 1e6:.0f} MB, {peak / original:.2f} of plain", flush=True)
+        bench.add_memory("peak memory of " + FORWARD_BACKWARD, size, form, peak, found[forms.ORIGINAL])
 
 
 def trainings(bench: Bench, size: Size, budget_s: float) -> None:
@@ -159,6 +163,17 @@ def trainings(bench: Bench, size: Size, budget_s: float) -> None:
         compared(bench, name, size, works, works, share, warm=True)
 
 
+def path_searches(bench: Bench, size: Size, budget_s: float) -> None:
+    """Steps of methods that compute a path or a draw: the same draws in every form, freed memory kept by all."""
+    for name, seconds in path_steps.ratios(size, 2 if bench.quick else DRAWS, 0.9 * budget_s).items():
+        for form, values in seconds.items():
+            bench.add(name, size, form, values, seconds[path_steps.PLAIN])
+    for name in path_steps.MAKERS:
+        found = {form: path_steps.peak(name, form, size, bench.threads) for form in path_steps.FORMS}
+        for form, peak in found.items():
+            bench.add_memory(f"peak memory of forward + backward, {name}", size, form, peak, found[path_steps.PLAIN])
+
+
 def measure(bench: Bench, budget_s: float, only: Sequence[str]) -> None:
     """These parts, each with its share of the time that is left."""
     paper, trained, small = (QUICK_PAPER, QUICK_TRAINED, QUICK_SMALL) if bench.quick else (PAPER, TRAINED, SMALL)
@@ -167,6 +182,7 @@ def measure(bench: Bench, budget_s: float, only: Sequence[str]) -> None:
         "growth": lambda share: bench.lines.update(growth.measured(share, bench.quick, bench.threads)),
         "training": partial(trainings, bench, trained),
         "memory": lambda share: memories(bench, paper),
+        "paths": partial(path_searches, bench, paper),
         "paper": lambda share: searches(bench, paper, share, whole=True),
     }
     chosen = [name for name in parts if name in only]

@@ -68,6 +68,8 @@ def section(record: dict[str, Any], picture: str, took_s: float) -> str:
             "medians, with the lowest and the highest of n. `plain, channels-first` is the original formulation,",
             "its memory as the C library hands it out; `plain, channels-last` and `memory kept` change one thing each.",
             "The fast forms are in channels-last and keep freed memory, as every run does.",
+            "Steps of GDAS and of a single path: the same n draws in every form; memory is kept on all sides, and they",
+            "are compared with `plain, channels-first, memory kept`.",
             "",
             *table(("work", "size", "form", "s", "lowest", "highest", "n", "times faster"), times(record["rows"])),
             *table(("work", "size", "form", "MB", "of plain", "n"), memory(record["rows"])),

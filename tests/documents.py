@@ -53,7 +53,7 @@ def cut(words: list[str], folder: Path) -> list[str]:
     rest = replaced(rest, "--epoch", "0", only_if_given=True)
     if command in ("search", "train"):
         rest = replaced(rest, "--epochs", "2" if "--budget" in rest else "1")
-        fixed = any("nasbenchmacro" in word for word in rest)  # its networks always have the same number of layers
+        fixed = any(name in word for word in rest for name in ("nasbenchmacro", "nas_rl"))  # they say their layers
         for flag, value in SMALL.items():
             rest = rest if fixed and flag == "--cells" else replaced(rest, flag, value)
     if command == "compare":

@@ -15,6 +15,7 @@ import bench_page
 import forms
 import growth
 import identities
+import path_steps
 import peak_memory
 
 pytestmark = pytest.mark.slow
@@ -32,6 +33,7 @@ def test_the_quick_benchmark_writes_table_picture_and_json(tmp_path: Path, monke
     monkeypatch.setattr(forms, "forms", lambda: [forms.ORIGINAL, forms.PURE])
     peaks = {forms.ORIGINAL: 400, forms.PURE: 100}  # what the child process tells is tried below
     monkeypatch.setattr(peak_memory, "measured", lambda form, size, threads: peaks[form])
+    monkeypatch.setattr(path_steps, "peak", lambda name, form, size, threads: 400)
     page = tmp_path / "performance.md"
     page.write_text(f"mine\n{bench_page.BEGIN}\nold\n{bench_page.END}\nmine too\n")
     bench.main(["--quick", "--threads", "1", "--budget-s", "1", "--out", str(tmp_path / "performance")])
@@ -40,7 +42,7 @@ def test_the_quick_benchmark_writes_table_picture_and_json(tmp_path: Path, monke
     assert f"| peak memory of forward + backward | {TINY} | fast, pure torch | 0 | 0.25 | 1 |" in text
     assert "(performance-growth.svg)" in text and "<svg" in (tmp_path / "performance-growth.svg").read_text()
     works = {row["work"] for row in record["rows"] if row["unit"] == "s"}
-    assert works == {*forms.PASSES, "training step", "evaluation of a batch"}
+    assert works == {*forms.PASSES, *path_steps.MAKERS, "training step", "evaluation of a batch"}
     for work in (forms.FORWARD_BACKWARD, "training step"):
         compared = {row["form"] for row in record["rows"] if row["work"] == work}
         assert compared == {form.name for form in (forms.ORIGINAL, forms.PURE, *forms.ALONE)}
@@ -59,6 +61,26 @@ def test_peak_memory_is_that_of_the_pass_and_grows_with_it() -> None:
 
 
 @pytest.mark.usefixtures("global_rng")
+def test_a_path_and_a_draw_take_less_memory_in_the_fast_form() -> None:
+    size = forms.Size(4, 3, 32, 16)
+    for name in path_steps.MAKERS:
+        plain, fast = (path_steps.peak(name, form, size, 1) for form in (path_steps.PLAIN, forms.COMPILED))
+        assert plain is not None and fast is not None and 0 < fast < plain
+
+
+@pytest.mark.usefixtures("global_rng")
+def test_the_same_draws_are_timed_in_every_form_and_work_is_counted_by_passes() -> None:
+    seen: list[tuple[str, int]] = []
+    steps = {form: lambda number, form=form: seen.append((form.name, number)) for form in path_steps.FORMS}
+    seconds = path_steps.timed(steps, 2)
+    assert seen == [(form.name, number) for number in range(3) for form in path_steps.FORMS]
+    assert {len(values) for values in seconds.values()} == {2} and path_steps.ratio(seconds, path_steps.PLAIN) == 1.0
+    first, second = (path_steps.work_of(name, TINY).step_macs for name in (forms.FIRST, forms.SECOND))
+    assert 2 * second == 5 * first
+    told = list(path_steps.work_lines(TINY, 1))
+    assert len(told) == 2 + len(path_steps.WORKS) and all("within a third" in line for line in told[2:])
+
+
 def test_bytes_kept_for_backward_are_counted_once_a_piece() -> None:
     x = torch.ones(1000, requires_grad=True)
     assert growth.saved_bytes(lambda: (x * x, x.exp().square())) == 2 * 4000  # x itself, and exp(x)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import dartboard
+from dartboard import formats
+from dartboard.report.drawing import draw
 from documents import LINK, PAGES, ROOT, blocks, prose
 
 OUTSIDE = ("http://", "https://", "mailto:", "#")
@@ -239,3 +241,18 @@ def test_the_networks_of_a_space_are_there_without_importing_their_file_first():
     code = "from dartboard import networks; print(networks.darts.Network.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "Network"
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("ENAS_micro", "enas-micro-released.svg"), ("ENAS_micro_rerun_2023", "enas-micro-rerun.svg")]
+)
+def test_the_cells_of_the_re_run_and_the_released_ones_are_drawn_as_they_are(
+    name: str, file: str, tmp_path: Path
+) -> None:
+    def titles(picture: str) -> list[str]:
+        return sorted(re.findall(r"<title>(.*?)</title>", picture))
+
+    drawn = draw(formats.published()[name].architecture, tmp_path / file, title=name).read_text(encoding="utf-8")
+    kept = (ROOT / "docs" / file).read_text(encoding="utf-8")
+    assert titles(kept) == titles(drawn) and len(titles(kept)) > 60
+    assert f"({file})" in (ROOT / "docs" / "enas-micro.md").read_text(encoding="utf-8")

@@ -19,10 +19,11 @@ from dartboard.config import Setup, flat
 from dartboard.data import Split, load_data
 from dartboard.data.splits import picked
 from dartboard.errors import InputError
-from dartboard.methods import darts
+from dartboard.methods import darts, explained, method_module
 from dartboard.networks.darts import sized
 from dartboard.scoring.cost import Cost
-from dartboard.studies import elsewhere
+from dartboard.spaces import SPACES
+from dartboard.studies import elsewhere, step_cost
 from dartboard.studies.protocol import Protocol, stages
 from dartboard.studies.study import Study
 from dartboard.training import dry_run
@@ -70,6 +71,22 @@ def test_a_step_of_a_dry_run_is_as_large_as_those_of_the_run() -> None:
 def test_the_first_step_counts_only_where_there_is_no_other() -> None:
     assert dry_run.Seconds(0.0, (9.0, 1.0, 2.0, 3.0), 0.0, 1, 0.0).step == 2.0
     assert dry_run.Seconds(0.0, (9.0,), 0.0, 1, 0.0).step == 9.0
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "passes"),
+    [("darts", {}, 2), ("darts", {"second_order": True}, 5), ("gdas", {}, 2), ("spos", {}, 1),
+     ("random_search_ws", {}, 1)],
+)  # fmt: skip
+def test_a_step_counts_the_passes_of_its_method(method: str, settings: dict[str, object], passes: int) -> None:
+    """The multiply-adds of a step are those of all images in all its passes: forward, and twice as many backward."""
+    config = method_module(method).Config(channels=2, cells=3, batch_size=10, **settings)
+    job = dryrun.search_job({**SEARCH, "method": method}, CPU, config, tiny.digits())
+    assert dryrun.num_passes(job) == passes
+    assert dryrun.step_line(job).endswith(f"forward and backward, {passes * 3 * 10 * job.cost.macs:,} multiply-adds")
+    one = step_cost.counted(explained.passes_of(method, settings), SPACES["darts"], {"channels": 2, "cells": 3})
+    assert one.count == passes and one.step_macs == 3 * passes * one.macs
+    assert dryrun.num_passes(training_job()) == 1
 
 
 def test_a_first_step_that_makes_things_ready_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What changes the settings of a supernet's weights (search.supernets.WeightSettings), for cases of methods."""
+"""What changes the settings of a supernet (search.supernets.Settings), for cases of methods."""
 
 from dartboard.testing.cases import Setting
 
@@ -28,3 +28,5 @@ OF_ALPHA: dict[str, Setting] = {
     "stop": ("stable:1", {"epochs": 3}),
     "stop_mode": ("report", {"epochs": 3, "stop": "stable:1", "alpha_lr": 1e-6}),
 }
+# Of searches by single paths: the form of the supernet shows only where there is a compiler.
+FORM_OF_PATHS = {"supernet": "test_fast_path.py::test_the_form_of_a_supernet_is_a_setting_of_every_search_by_paths"}

@@ -48,8 +48,11 @@ def refuse_for_others(words: Sequence[str], method: str) -> None:
     typed = {word.split("=")[0].replace("_", "-") for word in words}
     for name in OWN:
         if name in typed and not (name == "--limit" and METHODS[method].limits):
-            able = ", ".join(one for one, known in METHODS.items() if known.by_trials)
-            text = f"{name} is for methods that score architectures one by one, and {method} is none"
+            able = ", ".join(
+                one for one, known in METHODS.items() if known.by_trials or (name == "--limit" and known.limits)
+            )
+            held = "that hold what they score to it" if name == "--limit" else "that score architectures one by one"
+            text = f"{name} is for methods {held}, and {method} is none"
             raise InputError(f"{text}; give {able}, or leave {name} out")
 
 
@@ -171,7 +174,8 @@ def begin_by_workers(flags: work.NewRun, header: Mapping[str, str], setup: Setup
 
 
 def check(header: Mapping[str, str], setup: Setup, config: Any, data: "Data | None") -> None:
-    """Raises InputError if a table, a training or a family's networks cannot serve, before there is a folder."""
+    """Raises InputError if a table, a training or a family's networks cannot serve, or nothing is within the limits,
+    before there is a folder."""
     from dartboard import networks
     from dartboard.search.trials import table_of
 
@@ -181,6 +185,21 @@ def check(header: Mapping[str, str], setup: Setup, config: Any, data: "Data | No
         networks.module(SPACES[header["space"]].family)
         work.announce(data)
         check_trial(header, setup, config, data)
+    if config.shared_weights is None and config.limit:
+        check_limits(SPACES[header["space"]], config, data)
+
+
+def check_limits(space: SearchSpace, config: Any, data: "Data | None") -> None:
+    """Raises InputError for limits that nothing is within; data: None if a table scores."""
+    from functools import partial
+    from random import Random
+
+    from dartboard.scoring.cost import count
+    from dartboard.scoring.limits import limits_from, sample_within
+    from dartboard.search.trials import cost_of
+
+    cost = count if data is None else partial(cost_of, config.channels, config.cells, data)
+    sample_within(space, Random(0), limits_from(config.limit), cost)
 
 
 def check_trial(header: Mapping[str, str], setup: Setup, config: Any, data: "Data") -> None:
@@ -199,9 +218,13 @@ def check_sizes(space: SearchSpace, config: Any, data: "Data") -> None:
     import torch
 
     from dartboard import networks
+    from dartboard.search.trials import training_of
+    from dartboard.training.by_training import fitted
 
+    networks.check_layers(space, config.cells)
+    architecture = space.sample(Random(0))
     with torch.device("meta"):
-        networks.module(space.family).sized(space.sample(Random(0)), config, data)
+        networks.module(space.family).sized(architecture, fitted(training_of(config), architecture), data)
 
 
 def trial_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data") -> Any:
@@ -211,17 +234,19 @@ def trial_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data"
 
     from dartboard.scoring.cost import count_module
     from dartboard.search.trials import training_of
-    from dartboard.training.by_training import COMMAND, WORK
+    from dartboard.training.by_training import COMMAND, WORK, fitted
     from dartboard.training.dry_run import Job
     from dartboard.training.from_scratch import fit
 
-    network = work.network_that_fits(SPACES[header["space"]].sample(Random(0)), config, data)
+    architecture = SPACES[header["space"]].sample(Random(0))
+    of_training = fitted(training_of(config), architecture)
+    network = work.network_that_fits(architecture, of_training, data)
 
     def begin(config: Any, data: "Data", run: Run) -> object:
         return fit(config, copy.deepcopy(network), data, run, learn_on="train", score_on="val")
 
     cost = count_module(network, data.image_size, data.channels)
-    return Job({**header, "command": COMMAND}, setup, training_of(config), data, cost, begin, WORK)
+    return Job({**header, "command": COMMAND}, setup, of_training, data, cost, begin, WORK)
 
 
 def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) -> float | None:

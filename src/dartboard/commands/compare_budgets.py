@@ -87,6 +87,7 @@ def check_memory(one: ComparisonFolder, data: "Data") -> None:
 
     from dartboard.tasks import task_of
     from dartboard.training import dry_run
+    from dartboard.training.by_training import fitted
     from dartboard.training.from_scratch import Config
 
     for method in one.plan.searched:
@@ -99,4 +100,5 @@ def check_memory(one: ComparisonFolder, data: "Data") -> None:
     config = build(Config, dict(one.train))
     task_of(config, data, "train and val").check("training")
     architecture = SPACES[one.plan.space].sample(Random(0))
+    config = fitted(config, architecture)
     dryrun.check_training(one.setup, config, data, work.network_that_fits(architecture, config, data))

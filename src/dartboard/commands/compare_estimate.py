@@ -36,6 +36,7 @@ def on_table(one: ComparisonFolder) -> None:
 
 def on_data(one: ComparisonFolder) -> None:
     """A few steps of each kind of training are made, and timed."""
+    from dartboard.training.by_training import fitted
     from dartboard.training.dry_run import measure_steps
     from dartboard.training.from_scratch import Config
 
@@ -54,8 +55,9 @@ def on_data(one: ComparisonFolder) -> None:
         total_s += search_s
         what = f"as many trials as end in {plan.budget}" if in_time else counted(number, name.removesuffix("s"))
         print(f"search {method}: {what}, about {work.seconds_in_words(search_s)} for each seed", flush=True)
-    config = build(Config, dict(one.train))
-    network = work.network_that_fits(SPACES[plan.space].sample(Random(0)), config, data)
+    architecture = SPACES[plan.space].sample(Random(0))
+    config = fitted(build(Config, dict(one.train)), architecture)
+    network = work.network_that_fits(architecture, config, data)
     job = dryrun.training_job({"command": "train"}, one.setup, config, data, network)
     seconds = measure_steps(job, config.batch_size)[0]
     each_s, number = dryrun.total_s(job, seconds, -(-job.images // config.batch_size)), len(plan.searched) + 1

@@ -10,6 +10,8 @@ from dartboard.commands.flags import resolved
 from dartboard.config import Setup
 from dartboard.devices import free_bytes, in_words, pick_device, resident_bytes
 from dartboard.methods import METHODS, method_module
+from dartboard.methods.explained import passes_of
+from dartboard.methods.explained.record import BOTH_WAYS
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
 
@@ -33,6 +35,7 @@ def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1,
     work.say_where_absent(setup)
     work.announce(job.data)
     print(f"{described(job.data)}\nsupernet: {counts(job)}")
+    print(step_line(job))
     total_s = seeds * estimate(job, seeds)
     if job.epoch.leaves_out(config):
         print(job.epoch.remark)
@@ -119,6 +122,21 @@ def described(data: "Data") -> str:
 
 def counts(job: "Job") -> str:
     return f"{job.cost.params:,} parameters, {job.cost.macs:,} multiply-adds per image"
+
+
+def step_line(job: "Job") -> str:
+    """The multiply-adds of a step of a search, of all images of all its passes, forward and backward."""
+    passes = num_passes(job)
+    macs = BOTH_WAYS * passes * job.cost.macs * job.config.batch_size
+    times = "1 pass" if passes == 1 else f"{passes} passes"
+    return f"a step: {times} of {job.config.batch_size} images forward and backward, {macs:,} multiply-adds"
+
+
+def num_passes(job: "Job") -> int:
+    """How often a batch goes forward and backward in a step, as the method says; else, once for each of its updates."""
+    method = job.header.get("method")
+    passes = None if method is None else passes_of(method, vars(job.config))
+    return job.epoch.updates if passes is None else passes.count
 
 
 def estimate(job: "Job", seeds: int) -> float:

@@ -52,8 +52,7 @@ def elsewhere_line(study: Study, jobs: dict[tuple[str, Side], Job], device: else
     hours = {"search": 0.0, "train": 0.0}
     for stage in study.stages:
         one = jobs[stage.command, stage.side]
-        passes = elsewhere.passes_of(stage.command, bool(study.search.get("second_order", False)))
-        each = elsewhere.step_seconds(one.cost, one.config.batch_size, passes, device)
+        each = elsewhere.step_seconds(one.cost, one.config.batch_size, dryrun.num_passes(one), device)
         hours[stage.command] += stage.epochs * -(-one.images // one.config.batch_size) * each / 3600
     search, train = (hours[command] / study.protocol.seeds for command in ("search", "train"))
     text = f"on one {device.name}, computed and not measured: about {search:.1f} h of searches"

@@ -110,4 +110,5 @@ def cost_lines(record: Record, costs: Sequence["StepCost"]) -> Iterator[str]:
             one = costs[number]
             mean = f", the mean of {one.draws} draws" if one.draws > 1 else ""
             yield f"     forward {one.macs:,.0f} multiply-adds an image{mean}; {one.forward_macs:,.0f} in all passes"
+            yield f"     a step: {one.step_macs:,.0f} multiply-adds an image of a batch, forward and backward"
             yield f"     {one.params:,.0f} parameters; memory grows with {one.map_values:,.0f} map values an image"

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from dartboard import methods, plugins
 from dartboard.commands.flags import parse
@@ -61,7 +62,9 @@ def lines(kind: str) -> list[str]:
     if kind == "methods":
         return [f"{name:{width}} {one.what}. Spaces: {spaces_of(name)}. {one.source}" for name, one in METHODS.items()]
     if kind == "spaces":
-        return [f"{name:{width}} {space.size:.3g} architectures. {space.source}" for name, space in SPACES.items()]
+        return [
+            f"{name:{width}} {in_figures(space.size)} architectures. {space.source}" for name, space in SPACES.items()
+        ]
     if kind == "data":
         return [f"{name:{width}} {what}" for name, what in NAMES.items()]
     return [f"{name:{width}} {sentence(entry.published)}{entry.source}" for name, entry in published().items()]
@@ -122,3 +125,8 @@ def table(rows: list[tuple[str, ...]]) -> list[str]:
     """Rows of words in columns that are as wide as their longest; the last one as it is."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     return ["  ".join([*map(str.ljust, row, widths), row[-1]]) for row in rows]
+
+
+def in_figures(number: int) -> str:
+    """A whole number to three figures, however large it is: a float ends at 1.8e308."""
+    return f"{number:.3g}" if number < 10**300 else f"{Decimal(number):.3g}"

@@ -14,6 +14,7 @@ from dartboard.methods import METHODS, check_pair, method_module
 from dartboard.paths import expanded
 from dartboard.runs.known_speeds import remember, say_known
 from dartboard.runs.limits import Limits, limits_of
+from dartboard.runs.peak_memory import recorded_peak
 from dartboard.runs.run import Run
 from dartboard.runs.start import WarmStart
 from dartboard.search.stop_rules import rule_of
@@ -193,7 +194,8 @@ def run_search(run: Run, config: Any, data: "Data") -> None:
     """Starts or resumes the search of a run; prints and writes what it found."""
     run.check_data(data)
     if not run.done:
-        search(run, config, data)
+        with recorded_peak(run):
+            search(run, config, data)
     print_result(run, config, data)
 
 

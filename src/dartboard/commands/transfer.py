@@ -168,8 +168,6 @@ def read_flags(words: list[str]) -> TransferFlags:
     return flags
 
 
-
-
 def setup_of(flags: TransferFlags) -> Setup:
     """What all stages share; data and seed are A's and the first one."""
     names = [

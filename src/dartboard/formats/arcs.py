@@ -2,7 +2,8 @@
 
 Those of ENAS micro are 40, 20 for each cell; those of ENAS macro are 78 for 12 layers and 300 for 24; those of NASNet
 are 50, or 64 with the states that its cells join. They may stand in the lines of a shell script that add them up, as in
-the ENAS authors' scripts: fixed_arc="$fixed_arc 0 2 0 0".
+the ENAS authors' scripts: fixed_arc="$fixed_arc 0 2 0 0". In other text, such as the log of a search or the whole of
+such a script, lists in brackets and what these lines add up are found.
 """
 
 import re
@@ -14,7 +15,10 @@ from dartboard.spaces import enas_macro, enas_micro, nasnet
 from dartboard.spaces.search_space import Architecture
 
 SCRIPT = re.compile(r"^[ \t]*fixed_arc=|\$fixed_arc\b", re.MULTILINE)
-INTEGERS = re.compile(r"[\s\d,;\[\]()\"'-]+")
+INTEGERS = re.compile(r"[\s\d.,;\[\]()\"'-]+")
+NUMBER = re.compile(r"-?\d+(?:\.\d*)?")
+LIST = re.compile(r"\[([\s\d,-]+)\]")
+ADDED = re.compile(r"""^[ \t]*fixed_arc=["']?(\$fixed_arc)?([\s\d]*)""", re.MULTILINE)
 LEAST = 9  # integers that are taken for an arc: fewer may be anything, such as a code of NAS-Bench-Macro
 MOST_DIGITS = 3  # of such an integer; a longer one is a code, or a date
 MICRO = ("normal", "reduce")
@@ -30,7 +34,10 @@ def is_arc(text: str) -> bool:
 def read_arc(text: str) -> tuple[Architecture, str]:
     """The architecture of the text's integers, and its notation. Raises InputError."""
     bare = SCRIPT.sub(" ", text)
-    arc = [int(one) for one in re.findall(r"-?\d+", bare)]
+    numbers = NUMBER.findall(bare)
+    if no_integer := next((one for one in numbers if "." in one), None):
+        raise InputError(f"an arc has integers, and {no_integer} is none")
+    arc = [int(one) for one in numbers]
     if len(arc) == 40:
         return enas_micro.from_arc(arc), "enas_micro"
     check_rows(bare)
@@ -41,6 +48,23 @@ def read_arc(text: str) -> tuple[Architecture, str]:
     of_macro = " or ".join(f"{length} ({layers} layers)" for layers, length in enas_macro.SIZES.items())
     known = f"one of ENAS micro has 40 (20 a cell), one of ENAS macro {of_macro}, one of NASNet {nasnet.LENGTHS[0]}"
     raise InputError(f"{len(arc)} integers are no arc: {known}")
+
+
+def arc_within(text: str) -> str:
+    """The integers of the last arc that stands in a text, as text; empty if there is none. Raises InputError if it is
+    not complete."""
+    added = list(ADDED.finditer(text))
+    if starts := [number for number, line in enumerate(added) if not line[1]]:
+        return " ".join(line[2] for line in added[starts[-1] :])
+    lists = [one.replace(",", " ") for one in LIST.findall(text)]
+    lengths = [len(one.split()) for one in lists]
+    first = max((number for number, length in enumerate(lengths) if length == 1), default=len(lists))
+    if len(lists) - first > 3 and lengths[first:] == [*range(1, len(lists) - first + 1)]:
+        return "\n".join(lists[first:])
+    cells = [one for one, length in zip(lists, lengths, strict=True) if length == 20]
+    if len(cells) % 2:
+        raise InputError("the last arc of ENAS micro has one list of 20 integers; give those of both cells")
+    return " ".join(cells[-2:])
 
 
 def check_rows(text: str) -> None:
@@ -68,4 +92,9 @@ def is_pair(record: Mapping[str, Any]) -> bool:
 
 def read_pair(record: Mapping[str, Any]) -> Architecture:
     """The architecture of {"normal": [20 integers], "reduce": [20 integers]}. Raises InputError."""
+    for kind in MICRO:
+        if len(record[kind]) != 20:
+            raise InputError(
+                f"the arc {kind!r} has {len(record[kind])} integers; give four a block, 20 for five blocks"
+            )
     return enas_micro.from_cell_arcs(record["normal"], record["reduce"])

@@ -7,12 +7,13 @@ from functools import cache
 from pathlib import Path
 
 from dartboard.errors import InputError, unknown
-from dartboard.formats.arcs import is_arc
+from dartboard.formats.arcs import arc_within, is_arc
 from dartboard.formats.limits import MAX_TEXT
 from dartboard.formats.nasbenchmacro import is_number
 from dartboard.formats.notations import Reading, find
 from dartboard.formats.places import SeveralError
 from dartboard.formats.streams import read_stream, stream_of
+from dartboard.spaces import nas_rl
 from dartboard.spaces.catalogue import published
 from dartboard.spaces.search_space import Architecture
 
@@ -146,7 +147,8 @@ def is_text(word: str) -> bool:
     if os.path.lexists(word) if len(word) < 4096 and "\0" not in word else False:
         return False
     starts = word.lstrip(" \t\r\n\ufeff").startswith(("{", "|"))
-    return starts or is_number(word) or is_arc(word) or ("Genotype" in word and "(" in word)
+    in_words = ("Genotype" in word and "(" in word) or (("[" in word or "fixed_arc" in word) and bool(arc_within(word)))
+    return starts or is_number(word) or is_arc(word) or nas_rl.is_text(word) or in_words
 
 
 def member_of(word: str) -> tuple[str, str]:

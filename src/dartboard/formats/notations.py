@@ -7,7 +7,7 @@ from typing import Any
 
 from dartboard.errors import InputError, unknown
 from dartboard.formats import mobile
-from dartboard.formats.arcs import is_arc, is_pair, read_arc, read_pair
+from dartboard.formats.arcs import arc_within, is_arc, is_pair, read_arc, read_pair
 from dartboard.formats.choices import read_choices, write_choices
 from dartboard.formats.genotype import FIELDS, read_genotype, write_nested, write_quark0
 from dartboard.formats.grammar import Call, FormError, parse_genotype
@@ -20,7 +20,7 @@ from dartboard.formats.nni import is_nni, read_nni
 from dartboard.formats.other_tools import what_else
 from dartboard.formats.places import Place, chosen, line_of, places
 from dartboard.formats.surroundings import as_utf8, plain
-from dartboard.spaces import enas_macro, enas_micro, nasbench201, nasbenchmacro, nasnet
+from dartboard.spaces import enas_macro, enas_micro, nas_rl, nasbench201, nasbenchmacro, nasnet
 from dartboard.spaces.search_space import Architecture
 
 # name -> (one line, writer)
@@ -33,6 +33,7 @@ NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
     "enas_micro": ("the arc of ENAS micro: 40 integers, 20 for each cell", enas_micro.to_text),
     "enas_macro": ("the arc of ENAS macro: a layer's operation, then a bit for each earlier layer", enas_macro.to_text),
     "nasnet": ("the cells of NASNet: 50 integers, five a block, 25 for each cell", nasnet.to_text),
+    "nas_rl": ("the layers of NAS with RL: 3x5x36:1,2, height, width, filters and inputs; out", nas_rl.to_text),
     "ofa": ("JSON of Once-for-All: ks, e, d, r: kernels, expansions, depths, resolution", mobile.write_ofa),
     "attentivenas": ("JSON of AttentiveNAS: resolution, width, depth, kernel_size and so on", mobile.write_attentive),
     "json": ("dartboard's own JSON: space and choices; for every architecture", write_choices),
@@ -45,13 +46,14 @@ HOLDS = {
     "enas_micro": "enas_micro",
     "enas_macro": "enas_macro",
     "nasnet": "nasnet",
+    "nas_rl": "nas_rl",
     "ofa": "mobilenet",
     "attentivenas": "mobilenet",
 }
 EXPECTED = (
     'give Genotype(...), JSON with "space" and "choices" or with "arch_normal" and "arch_reduction", '
-    "a string of NAS-Bench-201, a code of NAS-Bench-Macro, an arc of ENAS, integers of NASNet, or JSON of "
-    "Once-for-All, of AttentiveNAS or of a list of blocks"
+    "a string of NAS-Bench-201, a code of NAS-Bench-Macro, an arc of ENAS, integers of NASNet, layers of NAS with RL, "
+    "or JSON of Once-for-All, of AttentiveNAS or of a list of blocks"
 )
 
 
@@ -107,10 +109,14 @@ def searched(data: bytes, name: str | None, failure: InputError | None) -> Readi
     end = "" if found else plain(data[-MAX_BYTES:])
     if is_cell_string(end):
         return Reading(read_cell_string(end), "nasbench201")
+    if nas_rl.is_text(end):
+        return Reading(nas_rl.from_text(end), "nas_rl")
     if is_arc(end):
         return Reading(*read_arc(end))
     if is_code(end):
         return Reading(read_code(end), "nasbenchmacro")
+    if not found and (arc := arc_within(end)):
+        return Reading(*read_arc(arc))
     if not found:
         kind = what_else(data)
         raise (InputError(kind) if kind else failure or InputError(f"no architecture found; {EXPECTED}"))

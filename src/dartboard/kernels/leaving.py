@@ -153,7 +153,15 @@ def buffers(norms: Norms) -> tuple[list[Tensor], list[Tensor], float, float]:
     """Running means and variances, momentum, eps; and one more batch is counted."""
     torch._foreach_add_([cast(Tensor, norm.num_batches_tracked) for norm in norms], 1)
     means, variances = [norm.running_mean for norm in norms], [norm.running_var for norm in norms]
-    return cast(list[Tensor], means), cast(list[Tensor], variances), norms[0].momentum or 0.0, norms[0].eps
+    return cast(list[Tensor], means), cast(list[Tensor], variances), share_of(norms[0], 0), norms[0].eps
+
+
+def share_of(norm: nn.BatchNorm2d, ahead: int = 1) -> float:
+    """Of a batch in the running statistics: the momentum or, where they are a plain mean, one of all batches so far.
+
+    ahead: how many of them are not counted yet.
+    """
+    return norm.momentum if norm.momentum is not None else 1 / (int(cast(Tensor, norm.num_batches_tracked)) + ahead)
 
 
 def convolve_chain(x: Tensor, chain: Sequence[Round], stride: int, made: list[Tensor]) -> None:

@@ -106,6 +106,13 @@ OURS: dict[str, Method] = {
         by_trials=True,
         spoken="PPO",
     ),
+    "nas_rl": Method(
+        "an LSTM that writes networks down layer by layer, their inputs by anchor points, deeper over time",
+        "Zoph, Le: Neural Architecture Search with Reinforcement Learning, ICLR 2017 (arXiv 1611.01578)",
+        by_trials=True,
+        space="nas_rl",
+        spoken="NAS with RL",
+    ),
 }
 
 

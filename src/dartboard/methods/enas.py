@@ -63,7 +63,7 @@ TRIES = 20  # draws for each architecture that is wanted at the end
 
 
 @dataclass(frozen=True)
-class Config(LearningSettings, supernets.PathSettings):
+class Config(LearningSettings, supernets.Settings):
     """Settings of ENAS. Defaults: the authors' micro search on CIFAR-10 (scripts/cifar10_micro_search.sh)."""
 
     channels: int = 20
@@ -98,7 +98,7 @@ class Config(LearningSettings, supernets.PathSettings):
     """the largest cost of an architecture that is derived, such as params<=3M,macs<=330M"""
 
     def __post_init__(self) -> None:
-        supernets.PathSettings.__post_init__(self)
+        supernets.Settings.__post_init__(self)
         self.check()
         check_ranges(self, lr_period="[0, 1e6]", lr_period_factor="[1, 1e6]", dropout="[0, 1)", derive="[1, 1e6]")
         check_ranges(self, val_images="[1, inf)")

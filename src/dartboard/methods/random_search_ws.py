@@ -47,7 +47,7 @@ from dartboard.training.epoch_work import EpochWork
 
 
 @dataclass(frozen=True)
-class Config(supernets.PathSettings):
+class Config(supernets.Settings):
     """Settings of a random search with weight sharing. Defaults: the paper's "Random(1)", the settings of DARTS."""
 
     candidates: int = 1000

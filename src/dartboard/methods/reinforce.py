@@ -24,11 +24,12 @@ Departures from NAS-Bench-201's code:
     2. Choices of the space that exist only by another's value are walked over (search/controllers.py).
     3. With limits, architectures are drawn until one is within them, or after 1,000 draws uniformly; p does not know.
 Departures from Zoph and Le:
-    4. Their reward is the largest accuracy of the last five epochs to the third power; here it is the score.
+    4. Their reward is the largest accuracy of the last five epochs to the third power; here it is the score
+       (--best-of-last 5: that accuracy itself).
     5. Their 800 children train at the same time, and parameter servers gather the gradients of 100 replicas of the
        controller as they come; here there is one controller, and a batch is used in the order of its numbers.
     6. Their baseline's decay is not published; here it is that of NAS-Bench-201's code.
-    7. Skip connections by anchor points, and depths that grow over time, are not in any space of the house.
+    7. Skip connections by anchor points, and depths that grow over time, are the business of methods/nas_rl.py.
 """
 
 from collections.abc import Sequence

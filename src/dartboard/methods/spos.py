@@ -58,7 +58,7 @@ TRIES = 10  # how often a mutation or a crossover is tried for each that is want
 
 
 @dataclass(frozen=True)
-class Config(supernets.PathSettings):
+class Config(supernets.Settings):
     """Settings of SPOS. Defaults: of the weights those of DARTS, of the evolution the paper's."""
 
     label_smoothing: float = 0.0

@@ -9,6 +9,7 @@ from dartboard import plugins
 from dartboard.config import check_ranges, check_types
 from dartboard.errors import InputError, unknown
 from dartboard.spaces.families import FAMILIES, OURS
+from dartboard.spaces.search_space import SearchSpace
 
 MOST_CELLS = 1000
 
@@ -43,6 +44,13 @@ class Sizes(Protocol):
     def in_channels(self) -> int: ...
     @property
     def image_size(self) -> int: ...
+
+
+def check_layers(space: SearchSpace, cells: int) -> None:
+    """Raises InputError for another number than the most layers of a space whose choices say how many there are."""
+    most = FAMILIES[space.family].needs(space).get("cells", cells)
+    if cells != most:
+        raise InputError(f"--cells {cells}: networks of {space.name} have up to {most} layers; give --cells {most}")
 
 
 def check_sizes(sizes: Sizes) -> None:

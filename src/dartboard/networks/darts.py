@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from dartboard.errors import InputError
 from dartboard.networks import check_cells, check_sizes
-from dartboard.networks.fast import fast_network
-from dartboard.networks.fast.mixed_cell import mixed_cell
+from dartboard.networks.fast import fast_network, path
+from dartboard.networks.fast.mixed_cell import laid_out, mixed_cell
 from dartboard.networks.layers import FactorizedReduce, operation, relu_conv_norm
 from dartboard.networks.mixed_cell import MixedCell, MixedOperation
 from dartboard.networks.rows import Choice, Rows
@@ -81,7 +81,8 @@ class Supernet(nn.Module):
         Architecture.
         """
         parts = {kind: choice[kind] for kind in space.CELLS} if isinstance(choice, Mapping) else cells_of(choice)
-        before_last = last = self.stem(x)
+        stem = self.stem(x)
+        before_last = last = laid_out(stem) if self.form == "fast" and self.training else stem
         for cell in self.cells:
             kind = "reduce" if cell.reduction else "normal"
             before_last, last = last, self.compute(cell, before_last, last, parts[kind])
@@ -94,10 +95,13 @@ class Supernet(nn.Module):
     def compute(self, cell: nn.Module, before_last: Tensor, last: Tensor, choice: Rows | space.Cell) -> Tensor:
         """One cell, in the form asked for; a choice that names operations computes only those, in either form.
 
-        The fast form knows BatchNorm with batch statistics only: after `eval()` the plain one computes.
+        The fast forms know BatchNorm with batch statistics only: after `eval()` the plain one computes.
         """
-        if self.form == "fast" and isinstance(choice, Tensor) and isinstance(cell, MixedCell) and cell.training:
-            return mixed_cell(cell, before_last, last, choice)
+        if self.form == "fast" and isinstance(cell, MixedCell) and cell.training:
+            if isinstance(choice, Tensor):
+                return mixed_cell(cell, before_last, last, choice)
+            if path.computes(last, choice):
+                return path.path_cell(cell, before_last, last, choice)
         return cell(before_last, last, choice)  # type: ignore[no-any-return]
 
 

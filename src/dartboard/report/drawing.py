@@ -15,7 +15,7 @@ from pathlib import Path
 import pygraphviz
 
 from dartboard.errors import InputError
-from dartboard.report import palette
+from dartboard.report import layer_table, palette
 from dartboard.report.markup import Html, text
 from dartboard.runs.targets import write_target
 from dartboard.spaces.families import FAMILIES
@@ -61,6 +61,7 @@ text {{ fill: {palette.INK} }}
   text {{ fill: {palette.DARK_INK} }}
   .state path, .state ellipse {{ fill: {palette.DARK_PANEL}; stroke: {palette.DARK_LINE} }}
   .pill path {{ fill: {palette.DARK_PAPER} }}
+  .layers polygon[fill="{palette.PANEL}"] {{ fill: {palette.DARK_PANEL} }}
   .concat path {{ stroke: {palette.DARK_LINE} }}
   .concat polygon {{ fill: {palette.DARK_LINE}; stroke: {palette.DARK_LINE} }}
 }}
@@ -190,6 +191,11 @@ def new_graph(**attributes: str) -> pygraphviz.AGraph:
 
 def add_graph(drawing: pygraphviz.AGraph, one: Graph, prefix: str = "", looks: Sequence[Look] | None = None) -> None:
     """Its nodes, its edges with their operations, and what it joins. looks: of its edges, if not the default ones."""
+    if looks is None and layer_table.fits(one):
+        drawing.add_node(
+            f"{prefix}layers", label=layer_table.label(one), shape="plain", style="", **{"class": "layers"}
+        )
+        return
     add_nodes(drawing, one, prefix)
     dressed = [plain_look(operation) for _, _, operation in one.edges] if looks is None else looks
     before: dict[str, int] = {}  # edges into a node so far

@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from dartboard.errors import InputError, unknown
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace, quote
 
 if TYPE_CHECKING:
@@ -76,14 +77,14 @@ def sample_within(
     """An architecture drawn uniformly from those of the space that are within the limits, by drawing until one is.
 
     draw: another way to draw from the space, such as a mutation. Raises InputError, naming what the smallest costs,
-    if that is over a limit, or if of 1,000 draws none is within them all. Options need not go from small to
-    large: if a draw costs less than `space.smallest()`, the smallest that was drawn stands for it.
+    if that is over a limit, or if of 1,000 draws none is within them all. If a draw costs less than what the family
+    calls its cheapest architectures, the smallest that was drawn stands for them.
     """
     draw = draw or space.sample
     if not limits:
         return draw(rng)
-    first = cost(space.smallest())
-    least = [getattr(first, limit.name) for limit in limits]  # by limit, of what was counted
+    first = [cost(one) for one in cheapest(space)]
+    least = [min(getattr(one, limit.name) for one in first) for limit in limits]  # by limit, of what was counted
     number = 0
     while number < (MOST_DRAWS if within(least, limits) else FIRST_DRAWS):
         architecture, number = draw(rng), number + 1
@@ -94,6 +95,11 @@ def sample_within(
     names = ", ".join(f"{one:,} {NAMES[limit.name]}" for one, limit in zip(least, limits, strict=True))
     why = "" if number == FIRST_DRAWS else f"none of {MOST_DRAWS:,} draws is within --limit; "
     raise InputError(f"{why}the smallest architecture of {space.name} has {names}; give a --limit above that")
+
+
+def cheapest(space: SearchSpace) -> Sequence[Architecture]:
+    """Architectures of which one costs least, as the family says; of a space of no known family the smallest."""
+    return FAMILIES[space.family].cheapest(space) if space.family in FAMILIES else (space.smallest(),)
 
 
 def within(numbers: Sequence[float], limits: Sequence[Limit]) -> bool:

@@ -5,7 +5,7 @@ taken at a choice, embedded, is the input at the next one; each choice has a sof
 A choice that does not exist is left out. Symbols: see search/controllers.py. All numbers are in double.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dartboard.search.anchors import OfAnchors
 from dartboard.search.controllers import Array, Propose
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value
 from dartboard.training import loop
@@ -24,6 +25,7 @@ class Lstm(nn.Module):
 
     def __init__(self, space: SearchSpace, units: int, layers: int) -> None:
         super().__init__()
+        self.choice = space.choices[0]
         self.start = nn.Parameter(torch.empty(units, dtype=torch.double))
         self.lstm = nn.LSTM(units, units, layers, dtype=torch.double)
         self.embeddings, self.heads = nn.ModuleList(), nn.ModuleList()
@@ -70,13 +72,32 @@ class Lstm(nn.Module):
 
         return space.walk(pick)
 
+    @torch.no_grad()
+    def alone(self) -> tuple[Choice, Tensor]:
+        """The one choice whose probabilities depend on nothing, the first, and these."""
+        return self.choice, self.heads[0](self.lstm(self.start[None])[0][0]).softmax(-1)
+
+
+Network = Lstm | OfAnchors
+Make = Callable[[SearchSpace, int, int], Network]
+
 
 class LstmController:
-    """An LSTM for each run, one after another. Weights begin uniformly in [-init, init]. rngs: of each run."""
+    """An LSTM for each run, one after another. Weights begin uniformly in [-init, init]. rngs: of each run; make: the
+    kind of network."""
 
-    def __init__(self, space: SearchSpace, rngs: Sequence[Random], lr: float, units: int, layers: int, init: float):
+    def __init__(
+        self,
+        space: SearchSpace,
+        rngs: Sequence[Random],
+        lr: float,
+        units: int,
+        layers: int,
+        init: float,
+        make: Make = Lstm,
+    ) -> None:
         self.space = space
-        self.networks = [initial(space, rng, units, layers, init) for rng in rngs]
+        self.networks = [initial(space, rng, units, layers, init, make) for rng in rngs]
         self.adams = [Adam(network.parameters(), lr, maximize=True) for network in self.networks]
 
     def proposals(self) -> list[Propose]:
@@ -97,11 +118,8 @@ class LstmController:
         return np.array([[network.log_probabilities(a)[0].sum().item() for a in own] for network, own in pairs])
 
     def probabilities(self) -> list[tuple[str, tuple[Value, ...], list[float]]]:
-        """Only the first choice has probabilities that depend on nothing."""
-        first, network = self.space.choices[0], self.networks[0]
-        with torch.no_grad():
-            row = network.heads[0](network.lstm(network.start[None])[0][0]).softmax(-1)
-        return [(first.name, first.options, row.tolist())]
+        choice, row = self.networks[0].alone()
+        return [(choice.name, choice.options, row.tolist())]
 
     def tensors(self) -> dict[str, Tensor]:
         parts: dict[str, loop.Savable] = {"network": self.networks[0], "adam": self.adams[0]}
@@ -115,10 +133,10 @@ class LstmController:
             loop.put_back(part, own)
 
 
-def initial(space: SearchSpace, rng: Random, units: int, layers: int, init: float) -> Lstm:
+def initial(space: SearchSpace, rng: Random, units: int, layers: int, init: float, make: Make = Lstm) -> Network:
     """A network with weights from a stream; torch's global generator is left alone."""
     with torch.device("meta"):
-        network = Lstm(space, units, layers)
+        network = make(space, units, layers)
     network = network.to_empty(device="cpu")
     generator = torch.Generator().manual_seed(rng.getrandbits(63))
     with torch.no_grad():
@@ -127,7 +145,7 @@ def initial(space: SearchSpace, rng: Random, units: int, layers: int, init: floa
     return network
 
 
-def objective(network: Lstm, architecture: Architecture, advantage: float, entropy_weight: float) -> Tensor:
+def objective(network: Network, architecture: Architecture, advantage: float, entropy_weight: float) -> Tensor:
     """A(a) log p(a) + beta H along the path of a; its gradient, averaged over draws, is that of the expectations.
 
     H is the mean over paths of the sum of the entropies along them. That the path depends on the weights as well is

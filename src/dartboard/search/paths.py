@@ -29,7 +29,7 @@ from dartboard.scoring.limits import MOST_DRAWS
 from dartboard.scoring.scorers import Score, Scorer, by_shared_weights
 from dartboard.search import epoch_log, supernets, trial_log
 from dartboard.search.proposals import Trial
-from dartboard.search.supernets import PathSettings, State
+from dartboard.search.supernets import Settings, SliceSettings, State
 from dartboard.search.trials import cost_of
 from dartboard.search.warm_start import Carried
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -39,6 +39,7 @@ from dartboard.training import from_scratch, loop
 
 Count = Callable[[Architecture], Cost]
 Fit = Callable[[Architecture], bool]
+AnySettings = Settings | SliceSettings
 Begun = TypeVar("Begun", bound=State)
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -65,7 +66,7 @@ class Result:
 
 
 def begin(
-    config: PathSettings, space: SearchSpace, data: Data, run: Run, carried: Carried, supernet: nn.Module | None
+    config: AnySettings, space: SearchSpace, data: Data, run: Run, carried: Carried, supernet: nn.Module | None
 ) -> tuple[State, Data, Task]:
     """The supernet with its optimizer, as at the start or as in the run's checkpoint; data on its device; their task.
 
@@ -80,7 +81,7 @@ def begin(
 
 def begin_as(
     state_of: Callable[[nn.Module, loop.Place], Begun],
-    config: PathSettings, space: SearchSpace, data: Data, run: Run, carried: Carried, supernet: nn.Module | None,
+    config: AnySettings, space: SearchSpace, data: Data, run: Run, carried: Carried, supernet: nn.Module | None,
 ) -> tuple[Begun, Data, Task]:  # fmt: skip
     """As `begin`, with a state of the method's own. state_of: makes it as it is at the start."""
     task_of(config, data).check("train", "val")
@@ -92,7 +93,7 @@ def begin_as(
     return state, data, task_of(config, data)
 
 
-def minibatches(config: PathSettings, state: State, task: Task, run: Run, progress: Progress) -> Iterator[Minibatch]:
+def minibatches(config: Settings, state: State, task: Task, run: Run, progress: Progress) -> Iterator[Minibatch]:
     """The batches still to come of all epochs. After each it shows the step and saves if it is time to; after the last
     of an epoch it scores one path on val, the same in every epoch, and writes the line of the epoch and a checkpoint.
 
@@ -140,7 +141,7 @@ def stream(run: Run, name: str, number: int) -> Random:
     return Random(stream_seed(run.seed, name, number))
 
 
-def descend(config: PathSettings, state: State, task: Task, run: Run, path: Architecture, given: Minibatch) -> None:
+def descend(config: Settings, state: State, task: Task, run: Run, path: Architecture, given: Minibatch) -> None:
     """One step of SGD on the weights of a path. The others stay as they are, bit for bit, and their momentum too."""
     with state.place.timer("weights"):
         outcome = task.loss(loop.model_of(run, state.supernet, path), given.batch)
@@ -174,7 +175,7 @@ def dropped(supernet: nn.Module, share: float, run: Run, step: int) -> Iterator[
 # --- Scoring candidates -----------------------------------------------------------------------------------------------
 
 
-def counting(config: PathSettings, data: Data) -> Count:
+def counting(config: AnySettings, data: Data) -> Count:
     """Counts of an architecture's network at the sizes of the search."""
     return partial(cost_of, config.channels, config.cells, data)
 

@@ -43,8 +43,10 @@ class Trial:
 class Draw(Protocol):
     """Draws an architecture that is within the limits of a search."""
 
-    def __call__(self, rng: Random, propose: Callable[[Random], Architecture] | None = None) -> Architecture:
-        """propose: how to draw, such as a mutation; None: each choice uniformly."""
+    def __call__(
+        self, rng: Random, propose: Callable[[Random], Architecture] | None = None, part: SearchSpace | None = None
+    ) -> Architecture:
+        """propose: how to draw, such as a mutation; None: each choice uniformly. part: of the space, to draw from."""
 
 
 class Proposer(Protocol):
@@ -122,12 +124,14 @@ def drawing(space: SearchSpace, limits: Sequence[Limit], cost: "Callable[[Archit
     What it gives raises InputError if nothing fits the limits, as `sample_within`.
     """
 
-    def draw(rng: Random, propose: Callable[[Random], Architecture] | None = None) -> Architecture:
+    def draw(
+        rng: Random, propose: Callable[[Random], Architecture] | None = None, part: SearchSpace | None = None
+    ) -> Architecture:
         if propose is not None:
             for _ in range(MOST_DRAWS):
                 architecture = propose(rng)
                 if not limits or fits(cost(architecture), limits):
                     return architecture
-        return sample_within(space, rng, limits, cost)
+        return sample_within(part or space, rng, limits, cost)
 
     return draw

@@ -76,19 +76,19 @@ class WeightSettings:
 
 
 @dataclass(frozen=True)
-class Settings(WeightSettings):
-    """Settings of a search whose supernet computes mixtures: those of its weights, and the form of the supernet."""
+class SliceSettings(WeightSettings):
+    """Settings of a search whose supernet computes slices of its layers, in the one form that they have."""
 
-    supernet: Literal["fast", "plain"] = "fast"
-    """how the supernet is computed: by the identities of networks/fast, or one module at a time; same function"""
     channels_last: bool = True
     """memory layout of images and weights: faster on CPU, same function up to rounding"""
 
 
 @dataclass(frozen=True)
-class PathSettings(WeightSettings):
-    """Settings of a search whose supernet computes one path at a time, in the one form that a path has."""
+class Settings(WeightSettings):
+    """Settings of a search with shared weights: those of the weights, and how the supernet is computed."""
 
+    supernet: Literal["fast", "plain"] = "fast"
+    """how the supernet is computed: by the identities of networks/fast, or one module at a time; same function"""
     channels_last: bool = True
     """memory layout of images and weights: faster on CPU, same function up to rounding"""
 
@@ -123,7 +123,7 @@ class State:
 def built(space: SearchSpace, data: Data, channels: int, cells: int, form: str = "plain") -> nn.Module:
     """A supernet of the space at these sizes, for images of this data, with initial weights from torch's generator.
 
-    form: of its mixtures, where the family has several. Raises InputError for a family that has no supernet.
+    form: of its cells, where the family has several. Raises InputError for a family that has no supernet.
     """
     make = networks.supernet_of(space.family)
     forms = {"form": form} if "form" in signature(make).parameters else {}
@@ -139,7 +139,7 @@ def built(space: SearchSpace, data: Data, channels: int, cells: int, form: str =
 
 
 def placed(
-    config: Settings | PathSettings, space: SearchSpace, data: Data, run: Run, given: nn.Module | None = None
+    config: Settings | SliceSettings, space: SearchSpace, data: Data, run: Run, given: nn.Module | None = None
 ) -> nn.Module:
     """The supernet to search with, on the run's device: the one that is given, or a new one from the run's seed."""
     device, dtype = loop.prepare(run)

@@ -20,6 +20,7 @@ from dartboard.config import check_ranges, field_names
 from dartboard.data import Data
 from dartboard.errors import InputError
 from dartboard.formats.files import ordinary_bytes
+from dartboard.networks import check_layers
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.checkpoint import Checkpoint, checkpoints, newest
 from dartboard.runs.json_files import as_json
@@ -68,6 +69,8 @@ class Settings(from_scratch.Config):
     """train a second classifier after the second reduction (off in the search)"""
     cutout: int = 0
     """side of the square hole in pixels, 0 for none (off in the search)"""
+    best_of_last: int = 1
+    """a trained trial's score is the best validation accuracy of so many epochs at its end (1: the last; Zoph, Le 5)"""
     trials: int = 100
     """architectures that are scored (dartboard's choice; the papers give no number for every budget)"""
     truth: str | None = None
@@ -79,7 +82,7 @@ class Settings(from_scratch.Config):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_ranges(self, trials=f"[1, {MOST_TRIALS}]")
+        check_ranges(self, trials=f"[1, {MOST_TRIALS}]", best_of_last="[1, 1e6]")
         limits_from(self.limit)
         if self.truth is not None and self.shared_weights is not None:
             raise InputError("--truth and --shared-weights are two ways to score; give one of them")
@@ -138,7 +141,8 @@ def scoring_of(
         found = supernet_of(parent, space, data, run)
         return Scoring(by_supernet(found, config, data, run), partial(cost_of, *sizes_of(parent), data))
     task_of(config, data).check("train")
-    return Scoring(by_training(training_of(config), data, run), cost, trains=True)
+    check_layers(space, config.cells)
+    return Scoring(by_training(training_of(config), data, run, config.best_of_last), cost, trains=True)
 
 
 def training_of(config: Settings) -> from_scratch.Config:
@@ -187,12 +191,8 @@ def check_table(table: Table, space: SearchSpace) -> None:
 def note_table(run: Run, truth: str, table: Table) -> None:
     """Notes in environment.json which table the run uses; raises InputError if it started with another."""
     path = split_column(truth)[0]
-    found = {
-        "file": path,
-        "sha256": hashlib.sha256(ordinary_bytes(path)).hexdigest(),
-        "seen": table.seen_column,
-        "shown": table.shown_column,
-    }
+    columns = {"seen": table.seen_column, "shown": table.shown_column}
+    found = {"file": path, "sha256": hashlib.sha256(ordinary_bytes(path)).hexdigest(), **columns}
     environment = run.environment
     if "truth" not in environment:
         replace_file(run.folder / ENVIRONMENT, as_json({**environment, "truth": found}))

@@ -1,7 +1,17 @@
 """The search spaces, one file a family; a plain table, which packages add to (docs/plugins.md)."""
 
 from dartboard.plugins import Table
-from dartboard.spaces import darts, enas_macro, enas_micro, mobilenet, nasbench201, nasbenchmacro, nasnet, robustdarts
+from dartboard.spaces import (
+    darts,
+    enas_macro,
+    enas_micro,
+    mobilenet,
+    nas_rl,
+    nasbench201,
+    nasbenchmacro,
+    nasnet,
+    robustdarts,
+)
 from dartboard.spaces.families import spaces_of_package
 from dartboard.spaces.search_space import SearchSpace
 
@@ -14,6 +24,7 @@ OURS: dict[str, SearchSpace] = {
     "enas_macro": enas_macro.SPACE,
     "enas_macro-24": enas_macro.SPACE_24,
     "nasnet": nasnet.SPACE,
+    **{one.name: one for one in (nas_rl.SPACE, nas_rl.SPACE_STRIDES, nas_rl.SPACE_12)},
     **mobilenet.SPACES,
 }
 

@@ -5,11 +5,12 @@ nodes it reads. Choices are called "normal.2.input1": kind of cell, node, part o
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from dartboard.errors import InputError
 from dartboard.spaces.family import Mixed
-from dartboard.spaces.search_space import Architecture, SearchSpace, Value, quote
+from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 
 CELLS = ("normal", "reduce")
 TITLES = {"normal": "normal cell", "reduce": "reduction cell"}
@@ -57,3 +58,23 @@ def mixed(space: SearchSpace, names: Mapping[str, str]) -> Mixed:
     """What each of the two operations of each block has to choose from. names: of the lists, by kind of cell."""
     own = {kind: [one for one in space.choices if one.name.startswith(kind)] for kind in CELLS}
     return {names[kind]: tuple(one.options for one in own[kind] if "operation" in one.name) for kind in CELLS}
+
+
+def cheapest(space: SearchSpace, order: Sequence[str]) -> list[Architecture]:
+    """Pairs of cells of which one costs least: each block takes the one before it twice, the first any of the inputs,
+    since it depends on the sizes which that should be. order: operations and combiners from small to large, the first
+    of those that there are; others come after them."""
+    starts = [(0, 0), (1, 1), (0, 1)]
+    return [chained(space, order, dict(zip(CELLS, both, strict=True))) for both in product(starts, repeat=len(CELLS))]
+
+
+def chained(space: SearchSpace, order: Sequence[str], starts: Mapping[str, tuple[int, int]]) -> Architecture:
+    """starts: what the first block of each cell takes."""
+
+    def pick(choice: Choice) -> Value:
+        kind, node, part = choice.name.split(".")
+        if part.startswith("input"):
+            return starts[kind][int(part[-1]) - 1] if int(node) == NUM_INPUTS else choice.options[-1]
+        return min(choice.options, key=lambda name: order.index(name) if name in order else len(order))
+
+    return space.walk(pick)

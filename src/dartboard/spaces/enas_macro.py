@@ -141,6 +141,15 @@ def is_learnable(operation: str) -> bool:
     return "conv" in operation
 
 
+def cheapest(space: SearchSpace) -> tuple[Architecture, ...]:
+    """The chain that costs least: without skip connections, and with pools as far as they are among its operations."""
+
+    def pick(choice: Choice) -> Value:
+        return next((one for one in choice.options if one in ("avg_pool", "max_pool")), choice.options[0])
+
+    return (space.walk(pick),)
+
+
 def state_name(number: int) -> str:
     """What the bit of that number stands for: stem, then layer 1, layer 2 ..."""
     return "stem" if number == 1 else f"layer {number - 1}"
@@ -164,8 +173,8 @@ def graphs(architecture: Architecture) -> tuple[Graph, ...]:
         edges.append((names[number - 1], names[number], operation))
         passed += [(names[earlier - 1], names[number]) for earlier, bit in enumerate(skips, 1) if bit]
     number = num_skips(architecture)
-    thin = f"{number} skip connection{'s' * (number != 1)}, drawn as thin lines"
-    caption = f"{len(layers)} layers, {thin}; a number is the output of that layer."
+    skipping = f"{number} skip connection{'s' * (number != 1)}"
+    caption = f"{len(layers)} layers, {skipping}; a number is the output of that layer."
     return (Graph("chain", "chain", names, tuple(edges), passed=tuple(passed), caption=caption),)
 
 
@@ -178,6 +187,7 @@ FAMILY = Family(
     kinds={LAYERS: "chain"},
     operations=OPERATIONS,
     mixed=mixed,
+    cheapest=cheapest,
     num_skips=num_skips,
     is_learnable=is_learnable,
     training={"auxiliary": False, "drop_path": 0.0},

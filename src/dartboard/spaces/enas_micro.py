@@ -185,6 +185,7 @@ FAMILY = Family(
     kinds={BLOCKS[kind]: title for kind, title in TITLES.items()},
     operations=OPERATIONS,
     mixed=mixed,
+    cheapest=partial(cells_of_blocks.cheapest, order=("max_pool_3x3", "avg_pool_3x3", "identity")),
     num_skips=num_skips,
     is_learnable=is_learnable,
     recipe={

@@ -3,7 +3,16 @@
 from dartboard import plugins
 from dartboard.errors import InputError
 from dartboard.plugins import Table
-from dartboard.spaces import darts, enas_macro, enas_micro, mobilenet_family, nasbench201, nasbenchmacro, nasnet
+from dartboard.spaces import (
+    darts,
+    enas_macro,
+    enas_micro,
+    mobilenet_family,
+    nas_rl,
+    nasbench201,
+    nasbenchmacro,
+    nasnet,
+)
 from dartboard.spaces.family import Family, Mixed
 from dartboard.spaces.search_space import SearchSpace
 
@@ -16,6 +25,7 @@ OURS: dict[str, Family] = {
     "enas_micro": enas_micro.FAMILY,
     "enas_macro": enas_macro.FAMILY,
     "nasnet": nasnet.FAMILY,
+    "nas_rl": nas_rl.FAMILY,
     "mobilenet": mobilenet_family.FAMILY,
 }
 

@@ -61,6 +61,10 @@ def of_operations(
     return Architecture(family, tuple(zip(names, operations, strict=True)))
 
 
+def smallest_alone(space: SearchSpace) -> tuple[Architecture, ...]:
+    return (space.smallest(),)
+
+
 @dataclass(frozen=True)
 class Family:
     """What the rest of the house asks of a family.
@@ -83,6 +87,7 @@ class Family:
     they are not the same in the whole family. built_from: of a space, what its supernet is built from; None: from what
     its edges mix. counts: parameters, multiply-adds, and numbers in the results of convolutions of a network in closed
     form, by scoring.cost's rule; None: its network is built and counted. counted: what `cells` counts, in words.
+    cheapest: architectures of a space of which one costs least; its smallest, where options go from small to large.
     Of a package's family alone (ours are in spaces.SPACES, networks/ and scoring.tables.LAYOUTS): spaces: those that it
     offers; networks: the path of the module of its networks; layout: a scoring.tables.Layout, if somebody measured all
     its architectures.
@@ -110,6 +115,7 @@ class Family:
     counts: Callable[..., tuple[int, int, int]] | None = None
     note: str = ""
     counted: str = "cells"
+    cheapest: Callable[[SearchSpace], Sequence[Architecture]] = smallest_alone
     spaces: tuple[SearchSpace, ...] = ()
     networks: str = ""
     layout: Any = None

@@ -16,15 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from dartboard import formats
 from dartboard.config import Setup, build
-from dartboard.devices import forget_peak, peak_bytes
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.methods import METHODS, method_module
-from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.checkpoint import newest, newest_name
-from dartboard.runs.json_files import as_json
 from dartboard.runs.limits import Limits
 from dartboard.runs.metrics_file import METRICS
-from dartboard.runs.run import CHECKPOINTS, CONFIG, ENVIRONMENT, Run, is_done
+from dartboard.runs.peak_memory import recorded_peak
+from dartboard.runs.run import CHECKPOINTS, CONFIG, Run, is_done
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies import compare_pieces
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
 RUNS, TRAININGS = "runs", "trainings"
 MOST_MACS = "most-macs"  # what the training of the largest of the random draws is called
-PEAK = "peak_memory_mb"  # in a run's environment.json
 
 
 def search_folder(one: ComparisonFolder, method: str, seed: int) -> Path:
@@ -202,6 +199,7 @@ def train(
 ) -> None:  # fmt: skip
     """What is left of a training from scratch. name: of the method that found the architecture, or MOST_MACS."""
     from dartboard import networks
+    from dartboard.training.by_training import fitted
     from dartboard.training.from_scratch import Config, fit
 
     folder = training_folder(one, name, seed)
@@ -209,7 +207,7 @@ def train(
         return
     what = "the largest architecture that was drawn" if name == MOST_MACS else f"what {name} found"
     print(f"train {what} on {data.name}, seed {seed}, in {folder}", flush=True)
-    config = build(Config, dict(one.train))
+    config = fitted(build(Config, dict(one.train)), architecture)
     parent = search_folder(one, BASELINE if name == MOST_MACS else name, seed)
     more = {"command": "train", "parent": parent, "architecture": architecture, "drawn": drawn}
     with opened(one, folder, seed, config, **more) as run:
@@ -227,22 +225,3 @@ def opened(one: ComparisonFolder, folder: Path, seed: int, config: Any, **more: 
     run.resumed_by = one.folder
     with run, recorded_peak(run):
         yield run
-
-
-@contextmanager
-def recorded_peak(run: Run) -> Iterator[None]:
-    """Writes into environment.json the most memory in MB (10^6 bytes) that was held at once while the run was at work:
-    of the whole process, or (cuda) on the GPU."""
-    import torch
-
-    is_cuda = run.device.type == "cuda"
-    if is_cuda:
-        torch.cuda.reset_peak_memory_stats(run.device)
-    forget_peak()
-    try:
-        yield
-    finally:
-        now = (torch.cuda.max_memory_allocated(run.device) if is_cuda else peak_bytes()) / 1e6
-        environment = run.environment
-        most = max(now, environment.get(PEAK) or 0.0)
-        replace_file(run.folder / ENVIRONMENT, as_json({**environment, PEAK: round(most, 1)}))

@@ -14,6 +14,7 @@ from dartboard.errors import InputError
 from dartboard.methods import METHODS
 from dartboard.methods.explained import record_of
 from dartboard.methods.explained.record import MIXTURE, TRAINING
+from dartboard.runs.peak_memory import PEAK
 from dartboard.runs.run import Run
 from dartboard.scoring import tables
 from dartboard.spaces import SPACES
@@ -121,7 +122,7 @@ def searched(run: Run, truth: Mapping[Architecture, float]) -> Searched:
     val = next((result[name] for name in VALUES if name in result), None)
     if val is None:
         raise InputError(f"the result of {run.folder} has no score; give another run")
-    found, peak = architecture_in(run.folder), run.environment.get("peak_memory_mb")
+    found, peak = architecture_in(run.folder), run.environment.get(PEAK)
     true = None if found is None else truth.get(found)
     return Searched(
         str(run.folder), str(run.method), str(run.environment["data"]["fingerprint"]), run.seed,
@@ -205,7 +206,7 @@ def memory_of_a_path(groups: Sequence[Group]) -> tuple[str, str]:
             through = {passes.through for passes in record_of(group.method).passes} - {TRAINING}
             (mixed if MIXTURE in through else single).append(group.peak_memory_mb)
     if not mixed or not single:
-        return NOT_MEASURED, "peak memory of both kinds is needed; runs of dartboard compare have it"
+        return NOT_MEASURED, "peak memory of both kinds is needed; searches by `dartboard search` and `compare` note it"
     said = f"at most {max(single):,.0f} MB against at least {min(mixed):,.0f} MB"
     return AGREES if max(single) < min(mixed) else DISAGREES, said
 

@@ -8,7 +8,7 @@ from statistics import fmean
 import torch
 
 from dartboard.methods import method_module
-from dartboard.methods.explained.record import DRAWN, MIXTURE, PATH, TRAINING, Passes
+from dartboard.methods.explained.record import BOTH_WAYS, DRAWN, MIXTURE, PATH, TRAINING, Passes
 from dartboard.scoring.cost import Cost, count, count_module, shape_of_supernet
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import SearchSpace
@@ -33,6 +33,11 @@ class StepCost:
     def forward_macs(self) -> float:
         """Multiply-adds of all forward passes of a step, for one image of each batch."""
         return self.count * self.macs
+
+    @property
+    def step_macs(self) -> float:
+        """Multiply-adds of a step, forward and backward, for one image of each batch."""
+        return BOTH_WAYS * self.forward_macs
 
 
 def sizes_of(method: str, space: SearchSpace) -> dict[str, int]:

@@ -6,10 +6,11 @@ from typing import Any
 
 from dartboard import formats
 from dartboard.methods import METHODS, method_module
+from dartboard.runs.peak_memory import PEAK
 from dartboard.runs.run import CONFIG, Run, is_done
 from dartboard.spaces.families import FAMILIES
 from dartboard.studies.budgets import counted
-from dartboard.studies.compare_on_data import MOST_MACS, PEAK, search_folder, training_folder, trial_lines
+from dartboard.studies.compare_on_data import MOST_MACS, search_folder, training_folder, trial_lines
 from dartboard.studies.comparison_folder import BASELINE, LARGEST, ComparisonFolder, role_of
 from dartboard.studies.contenders import Contender, Repetition
 

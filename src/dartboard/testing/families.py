@@ -269,8 +269,8 @@ def test_a_picture_of_an_architecture_is_drawn_with_each_of_its_operations(
     space: SearchSpace, case: FamilyCase, tmp_path: Path
 ) -> None:
     family, architecture = FAMILIES[space.family], space.largest()
-    drawn = {operation for graph in family.graphs(architecture) for *_, operation in graph.edges}
-    used = [name for name in family.operations if name != "none" and (name in str(architecture) or name in drawn)]
+    used = {name for name in family.operations if name in str(architecture)} - {"none"}
+    used |= {operation for one in family.graphs(architecture) for _, _, operation in one.edges} - {"none"}
     picture = draw(architecture, tmp_path / "picture.svg", title="a title").read_text()
     texts = [text.replace("_", " ") for text in (picture, str(cells_of_page(architecture, "run")))]
     assert used and all(name.replace("_", " ") in text for name in used for text in texts)

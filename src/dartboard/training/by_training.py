@@ -18,6 +18,7 @@ from dartboard.data.sources import load_setup
 from dartboard.runs.limits import Limits
 from dartboard.runs.run import CONFIG, Run
 from dartboard.scoring.scorers import Score, Scorer
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, from_json
 from dartboard.training import from_scratch
 from dartboard.training.epoch_work import EpochWork
@@ -32,24 +33,34 @@ def folder_of(run: Run, number: int) -> Path:
     return run.folder / TRIALS / f"{number:04d}"
 
 
-def by_training(config: from_scratch.Config, data: Data, run: Run) -> Scorer:
+def by_training(config: from_scratch.Config, data: Data, run: Run, best_of_last: int = 1) -> Scorer:
     """Trains each architecture from scratch with these settings and the run's seed: the accuracy on data.val.
 
+    best_of_last: the score is the best accuracy after one of so many epochs at the end; 1: that after the last.
     A signal or a limit of the run ends a training saved, and the same call resumes it. The scorer raises
     InterruptedRunError then, CannotContinueError if a loss is not finite.
     """
 
     def scorer(architecture: Architecture, number: int) -> Score:
-        with trial_run(config, architecture, number, run) as trial:
-            network = networks.module(architecture.space).sized(architecture, config, data)
-            found = from_scratch.fit(config, network, data, trial, learn_on="train", score_on="val")
-            seconds = trial.metrics()[-1]["elapsed_s"]
+        own = fitted(config, architecture)
+        with trial_run(own, architecture, number, run) as trial:
+            network = networks.module(architecture.space).sized(architecture, own, data)
+            found = from_scratch.fit(own, network, data, trial, learn_on="train", score_on="val")
+            lines = trial.metrics()
         numbers = {"val_accuracy": found.val_accuracy, "val_loss": found.val_loss}
         numbers |= {"train_accuracy": found.train_accuracy}
         length = f"{config.epochs} epoch{'s' * (config.epochs != 1)}"
-        return Score(found.val_accuracy, numbers, f"training of {length}, val", seconds)
+        epochs = [line["val_accuracy"] for line in lines if line["event"] == "epoch"][-best_of_last:]
+        which = "val" if best_of_last == 1 else f"best val of the last {len(epochs)}"
+        return Score(max(epochs), numbers, f"training of {length}, {which}", lines[-1]["elapsed_s"])
 
     return scorer
+
+
+def fitted(config: from_scratch.Config, architecture: Architecture) -> from_scratch.Config:
+    """The settings of one architecture's training, where those of the search have as many layers as any may have."""
+    needs = FAMILIES[architecture.space].needs(architecture)
+    return build(from_scratch.Config, {**vars(config), "cells": needs.get("cells", config.cells)})
 
 
 BY_WORKER = "dartboard.training.by_training:score_by_worker"
@@ -59,7 +70,8 @@ def score_by_worker(folder: str, number: int, architecture: Mapping[str, Any], l
     """What a worker does: the score of a trial of the run in `folder`, as JSON. Raises as the scorer."""
     run, config, data = in_folder(folder)
     run.limits = limits
-    return asdict(by_training(config, data, run)(from_json(architecture), number))
+    best_of_last = run.settings.get("best_of_last", 1)  # which older runs do not have
+    return asdict(by_training(config, data, run, best_of_last)(from_json(architecture), number))
 
 
 @lru_cache(maxsize=1)

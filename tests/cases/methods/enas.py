@@ -56,6 +56,7 @@ CASE = MethodCase(
         "limit": ("macs<=31k", {}),
     },
     elsewhere={
+        **weight_settings.FORM_OF_PATHS,
         "operation_tanh": "test_enas.py::test_settings_of_one_space_change_its_controller",
         "operation_bias": "test_enas.py::test_settings_of_one_space_change_its_controller",
         "operation_pattern": "test_enas.py::test_settings_of_one_space_change_its_controller",

@@ -30,4 +30,5 @@ CASE = MethodCase(
         "finalists": (1, {}),
         "recalibrate": (20, {}),
     },
+    elsewhere=weight_settings.FORM_OF_PATHS,
 )  # fmt: skip

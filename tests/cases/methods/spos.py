@@ -37,4 +37,5 @@ CASE = MethodCase(
         "recalibrate": (5, {}),
         "val_images": (20, {}),
     },
+    elsewhere=weight_settings.FORM_OF_PATHS,
 )  # fmt: skip

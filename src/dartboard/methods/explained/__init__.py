@@ -1,11 +1,12 @@
 """The records of the methods, one file each, named as the method's own."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 
 from dartboard.errors import InputError
 from dartboard.methods import METHODS, OURS, method_module
-from dartboard.methods.explained.record import Record
+from dartboard.methods.explained.record import Passes, Record
 
 
 def record_of(method: str) -> Record:
@@ -15,6 +16,17 @@ def record_of(method: str) -> Record:
         source = METHODS[method].source
         raise InputError(f"{method} does not say how it works (no Record in EXPLAINED of its file); see {source}")
     return found
+
+
+def passes_of(method: str, settings: Mapping[str, object]) -> Passes | None:
+    """What a step of a method computes with these settings of its Config; None for one without a record."""
+    if method not in OURS and not isinstance(getattr(method_module(method), "EXPLAINED", None), Record):
+        return None
+    variants = record_of(method).passes
+    return next(
+        (one for one in variants if one.where and one.where.items() <= settings.items()),
+        next(one for one in variants if not one.where),
+    )
 
 
 def own(method: str) -> Record | None:

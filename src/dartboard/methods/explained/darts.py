@@ -72,6 +72,7 @@ EXPLAINED = Record(
             MIXTURE,
             "one to look ahead, one on validation images, two for the finite difference, one for w",
             "second order",
+            {"second_order": True},
         ),
     ),
     sharing="All architectures share one supernet: an operation of an edge has one set of weights, whatever it is "

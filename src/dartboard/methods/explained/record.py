@@ -1,12 +1,14 @@
 """What a method says of itself, as plain values: `dartboard explain` prints and draws it. No torch."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 FAMILIES = ("reinforcement learning", "gradient", "one-shot", "evolution", "random")
 STAGES = ("search space", "sample", "train or share", "score", "update", "derive")
 # What a pass goes through: the supernet with all operations mixed, with one operation drawn an edge, along one path; or
 # the network of an architecture that is trained from scratch.
 MIXTURE, DRAWN, PATH, TRAINING = "mixture", "drawn", "path", "training"
+BOTH_WAYS = 3  # times the multiply-adds of a pass forward are those of one forward and backward: two gradients more
 THROUGH = {
     MIXTURE: "the supernet, every edge computing every operation",
     DRAWN: "the supernet, one operation drawn an edge",
@@ -38,12 +40,13 @@ class Equation:
 @dataclass(frozen=True)
 class Passes:
     """What a step computes. name: of the variant, empty if there is one; count: how often a batch goes forward and
-    backward; through: a key of THROUGH; says: what each pass is for."""
+    backward; through: a key of THROUGH; says: what each pass is for; where: the settings that choose this variant."""
 
     count: int
     through: str
     says: str
     name: str = ""
+    where: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dartboard.kernels.leaving import Norms, Operations, Round
+from dartboard.kernels.leaving import Norms, Operations, Round, share_of
 from dartboard.networks.fast.depthwise import input_gradient, padding_of, phases, undilated_kernel_gradient
 
 Differentiable = Callable[[Tensor, Tensor, Operations], Sequence[Tensor]]
@@ -122,7 +122,7 @@ def count_batch(operations: Operations) -> None:
 
 def statistics(y: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Mean and 1 / sqrt(variance + eps) of each channel (C,); the running statistics move."""
-    mean, variance = torch.batch_norm_update_stats(y, norm.running_mean, norm.running_var, norm.momentum or 0.0)
+    mean, variance = torch.batch_norm_update_stats(y, norm.running_mean, norm.running_var, share_of(norm))
     return mean, (variance + norm.eps).rsqrt()
 
 

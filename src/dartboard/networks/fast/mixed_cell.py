@@ -35,7 +35,7 @@ from torch.nn import functional as F
 
 from dartboard import kernels
 from dartboard.kernels.entering import enter
-from dartboard.kernels.leaving import SIDES, Operations, Round, leave
+from dartboard.kernels.leaving import SIDES, Operations, Round, leave, share_of
 from dartboard.networks.fast import edges
 from dartboard.networks.fast.depthwise import depthwise as depthwise_convolution
 from dartboard.networks.layers import FactorizedReduce
@@ -173,6 +173,11 @@ def compiled(x: Tensor) -> bool:
     return x.device.type == "cpu" and not torch.is_autocast_enabled("cpu") and kernels.available(x.dtype)
 
 
+def laid_out(x: Tensor) -> Tensor:
+    """A map that several cells read as their kernels do: copied once, and not by each of them."""
+    return x.contiguous() if compiled(x) else x
+
+
 def known(x: Tensor, weights: Tensor, operations: Operations) -> Sequence[Tensor]:
     """Per edge the weighted sum of its operations, by the fastest means at hand."""
     if compiled(x):
@@ -257,7 +262,7 @@ def normalised(x: Tensor, norms: Sequence[nn.BatchNorm2d], weights: Tensor | Non
     variances = [cast(Tensor, norm.running_var) for norm in norms]
     mean, variance = (means[0].clone(), variances[0].clone()) if shared else (torch.cat(means), torch.cat(variances))
     scale = None if weights is None else weights.repeat_interleave(first.num_features)
-    result = F.batch_norm(x, mean, variance, scale, None, True, first.momentum or 0.0, first.eps)
+    result = F.batch_norm(x, mean, variance, scale, None, True, share_of(first), first.eps)
     torch._foreach_copy_(means, [mean] * len(norms) if shared else list(torch.chunk(mean, len(norms))))
     torch._foreach_copy_(variances, [variance] * len(norms) if shared else list(torch.chunk(variance, len(norms))))
     torch._foreach_add_([cast(Tensor, norm.num_batches_tracked) for norm in norms], 1)

@@ -1,0 +1,59 @@
+"""The least of what a family calls its cheapest costs no more than draws and than all that differ in one choice."""
+
+from collections.abc import Callable
+from functools import partial
+from random import Random
+
+import pytest
+
+from dartboard import spaces
+from dartboard.errors import InputError
+from dartboard.scoring.cost import Cost, count
+from dartboard.scoring.limits import Limit, cheapest, sample_within
+from dartboard.spaces import enas_macro, enas_micro, nasnet
+from dartboard.spaces.search_space import Architecture, SearchSpace
+
+FEW = ("sep_conv_3x3", "avg_pool_3x3", "max_pool_3x3", "identity")
+SMALL = [
+    enas_micro.space("small", "made up", 3),
+    enas_macro.space("small", "made up", 4),
+    nasnet.space("small", "made up", 2),
+    enas_micro.space("small", "made up", 2, FEW[:1] + FEW[3:]),
+    *(spaces.SPACES[name] for name in ("nasbench201", "nasbenchmacro")),
+]
+
+
+def counting(space: SearchSpace) -> Callable[[Architecture], Cost]:
+    sizes = {"channels": 4, "num_classes": 3, "image_size": 16}
+    cells = {"nasbench201": 5, "nasbenchmacro": 8, "enas_macro": 4}.get(space.family, 5)
+    return partial(count, cells=cells, **sizes)
+
+
+def neighbours(space: SearchSpace, one: Architecture) -> list[Architecture]:
+    """All architectures that differ from it in one choice."""
+    values = dict(one.choices)
+    others = [(choice.name, option) for choice in space.choices for option in choice.options]
+    return [
+        space.walk(lambda choice, name=name, option=option: option if choice.name == name else values[choice.name])
+        for name, option in others
+        if values[name] != option
+    ]
+
+
+@pytest.mark.parametrize("space", SMALL, ids=lambda space: f"{space.family}-{len(space.choices)}")
+def test_nothing_that_is_drawn_or_next_to_it_costs_less(space: SearchSpace) -> None:
+    cost, rng = counting(space), Random(0)
+    named = cheapest(space)
+    costs = [cost(one) for one in named]
+    least = {name: min(getattr(one, name) for one in costs) for name in ("params", "macs")}
+    best = min(named, key=lambda one: cost(one).macs)
+    for other in [*(space.sample(rng) for _ in range(40)), *neighbours(space, best)]:
+        found = cost(other)
+        assert found.params >= least["params"] and found.macs >= least["macs"], (other, found, least)
+
+
+def test_a_limit_that_nothing_is_within_is_told_the_least_number() -> None:
+    space = SMALL[0]
+    least = min(counting(space)(one).params for one in cheapest(space))
+    with pytest.raises(InputError, match=f"has {least:,} parameters; give a --limit above that"):
+        sample_within(space, Random(0), [Limit("params", least - 1)], counting(space))
