@@ -187,10 +187,15 @@ def with_val(data: Data, index: Tensor) -> Data:
 
 def on_some_of_val(supernet: nn.Module, data: Data, batch_size: int, recalibrate: int, most: int) -> Scorer:
     """Accuracy on val, or on so many of its images, which are the same for every candidate; recalibrated for each."""
-    order = torch.randperm(len(data.val), generator=torch.Generator().manual_seed(0))[:most]
-    part = with_val(data, order.sort().values)
+    order = some_of_val(data, most)
+    part = with_val(data, order)
     words = "val" if len(order) == len(data.val) else f"{len(order)} images of val"
     return by_shared_weights(supernet, part, batch_size, recalibrate, words)
+
+
+def some_of_val(data: Data, most: int) -> Tensor:
+    """Indices of so many images of val, in order; always the same ones."""
+    return torch.randperm(len(data.val), generator=torch.Generator().manual_seed(0))[:most].sort().values
 
 
 class Judge:
