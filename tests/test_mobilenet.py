@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from dartboard.formats import mobile
 from dartboard.networks import mobilenet as networks
 from dartboard.networks import mobilenet_layers
+from dartboard.networks.mobilenet_sorting import sort_channels
 from dartboard.scoring.cost import count
 from dartboard.spaces import mobilenet as space
 from dartboard.spaces.mobilenet_plans import PLANS
@@ -115,6 +116,29 @@ def test_a_step_of_the_sandwich_has_the_losses_and_gradients_of_the_authors_code
         losses[-1].backward()
     assert near(torch.stack(losses), tensors["sandwich_losses"])
     check_gradients(net, tensors, "grad", [])
+
+
+@pytest.mark.parametrize(("number", "kept"), [(0, ()), (1, (4,))])
+def test_sorted_channels_are_those_of_the_authors_code_and_leave_the_largest_network_as_it_was(
+    number: int, kept: tuple[int, ...], reference: Path
+) -> None:
+    config, tensors, net = loaded(reference, "ofa_shrinking")
+    for place, (middle, squeezed) in enumerate(sort_channels(net, kept), 1):
+        assert torch.equal(middle, tensors[f"perm{number}/blocks.{place}.mid"])
+        assert squeezed is None or torch.equal(squeezed, tensors[f"perm{number}/blocks.{place}.se"])
+    theirs = dict(names(net, True))
+    after = {key: value for key, value in tensors.items() if number == 0 and key.startswith("sorted0/")}
+    assert number or after
+    for ours, tensor in net.state_dict().items():
+        if (key := f"sorted0/{theirs.get(ours)}") in after:
+            assert torch.equal(tensor, after[key]), ours
+    state = {key: value.clone() for key, value in net.state_dict().items()}
+    for name in ("largest", "narrow", "mixed"):
+        for mode in ("eval", "train"):
+            net.load_state_dict(state)
+            found = net.train(mode == "train")(tensors["x"], mobile.read_ofa(config[name], net.plan))
+            assert near(found, tensors[f"after{number}_{name}_{mode}"])
+            assert near(found, tensors[f"before_{name}_{mode}"]) == (name == "largest")
 
 
 def test_published_counts_of_once_for_all() -> None:
