@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from dartboard.formats import mobile
 from dartboard.networks import mobilenet as networks
 from dartboard.networks import mobilenet_layers
-from dartboard.networks.mobilenet_sorting import sort_channels
 from dartboard.scoring.cost import count
 from dartboard.spaces import mobilenet as space
 from dartboard.spaces.mobilenet_plans import PLANS
@@ -123,7 +122,7 @@ def test_sorted_channels_are_those_of_the_authors_code_and_leave_the_largest_net
     number: int, kept: tuple[int, ...], reference: Path
 ) -> None:
     config, tensors, net = loaded(reference, "ofa_shrinking")
-    for place, (middle, squeezed) in enumerate(sort_channels(net, kept), 1):
+    for place, (middle, squeezed) in enumerate(net.sort_channels(kept), 1):
         assert torch.equal(middle, tensors[f"perm{number}/blocks.{place}.mid"])
         assert squeezed is None or torch.equal(squeezed, tensors[f"perm{number}/blocks.{place}.se"])
     theirs = dict(names(net, True))

@@ -88,6 +88,14 @@ OURS: dict[str, Method] = {
         space="bignas",
         spoken="BigNAS",
     ),
+    "ofa": Method(
+        "a supernet trained from its largest network to smaller ones, sort by sort of choice, by distillation",
+        "Cai et al.: Once-for-All, ICLR 2020 (arXiv 1908.09791); mit-han-lab/once-for-all",
+        needs=frozenset({"slice"}),
+        limits=True,
+        space="ofa",
+        spoken="Once-for-All",
+    ),
     "regularized_evolution": Method(
         "an aging population: the best of a few members has a child, the oldest member is removed",
         "Real, Aggarwal, Huang, Le, AAAI 2019 (arXiv 1802.01548); settings of NAS-Bench-201",

@@ -13,7 +13,7 @@ Departures from the authors' codes:
     3. BatchNorm of a single number takes its running statistics in training, too, where torch's fails.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dartboard.errors import InputError
+from dartboard.networks import mobilenet_sorting as sorting
 from dartboard.networks import plain
 from dartboard.networks.elastic_layers import Norm, SlicedLinear, sliced_conv, sliced_norm
 from dartboard.networks.mobilenet_layers import ACTIVATIONS, ElasticBlock, FixedBlock, conv
@@ -83,6 +84,12 @@ class Supernet(nn.Module):
         """The last BatchNorm of every block that a shortcut goes around."""
         net = largest_net(self.plan, self.width / self.plan.stem[-1])
         return [self.cells[one.stage][one.number].project_norm for one in net.blocks if one.shortcut]  # type: ignore
+
+    def sort_channels(self, kept: Sequence[int] = ()) -> list[sorting.Orders]:
+        """Brings the channels inside blocks into the order of their importance; see mobilenet_sorting.py."""
+        stages = zip(self.plan.stages, self.cells, strict=True)
+        blocks: list[Any] = [one for stage, own in stages if len(stage.expansions) > 1 for one in own]  # type: ignore
+        return [sorting.sort_block(one, kept) for one in blocks]
 
     def forward(self, x: Tensor, choice: Architecture) -> Tensor:
         """Logits (B, classes) of images x: (B, in_channels, H, W); only what the architecture takes is computed."""

@@ -11,28 +11,20 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from dartboard.networks.mobilenet import Supernet
 from dartboard.networks.mobilenet_layers import ElasticBlock
 from dartboard.spaces.mobilenet_plans import divisible
 
+Orders = tuple[Tensor, Tensor | None]  # new channel i was order[i]: of a block's channels, and of its squeezed ones
+
 
 @torch.no_grad()
-def sort_channels(supernet: Supernet, kept: Sequence[int] = ()) -> list[tuple[Tensor, Tensor | None]]:
-    """Sorts the channels inside every elastic block, in place, and returns the orders: new channel i was order[i].
+def sort_block(block: ElasticBlock, kept: Sequence[int]) -> Orders:
+    """Sorts the channels inside a block, in place; it has a convolution to more channels.
 
     kept: expansions that are elastic already, the largest aside; channels are sorted within what they take, so that
     networks of these expansions take the same ones as before. Squeezed channels, by what excitation has for them, are
-    all sorted together even then, as in the authors' code. Of each block: of its channels, and of the squeezed ones.
+    all sorted together even then, as in the authors' code.
     """
-    found = []
-    for stage, blocks in zip(supernet.plan.stages, supernet.cells, strict=True):
-        if len(stage.expansions) > 1:
-            found += [sort_block(block, kept) for block in blocks]  # type: ignore[union-attr]
-    return found
-
-
-def sort_block(block: ElasticBlock, kept: Sequence[int]) -> tuple[Tensor, Tensor | None]:
-    """One block, which has a convolution to more channels."""
     assert block.expand is not None and block.expand_norm is not None
     inputs = block.expand.in_channels
     middle = descending(importance(block.project), [divisible(inputs * one) for one in kept])

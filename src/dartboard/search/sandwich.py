@@ -35,6 +35,19 @@ def learned_from_teacher(state: State, task: Task, run: Run, a: Architecture, ba
     return task.loss(lambda x, known: output._replace(logits=output.logits.detach()), batch)
 
 
+def learned_from_both(
+    state: State, task: Task, run: Run, a: Architecture, batch: Batch, teacher: Tensor | None, weight: float
+) -> Outcome:
+    """Adds the gradient of the task's loss and, with this weight, of the cross entropy to a teacher's logits, if there
+    is one."""
+    outcome = task.loss(loop.model_of(run, state.supernet, a), batch)
+    loss = outcome.loss
+    if teacher is not None:
+        loss = loss + weight * soft_cross_entropy(outcome.output.logits, teacher)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return outcome
+
+
 def begin(state: State) -> None:
     """No gradients: what no part reaches is moved by neither momentum nor weight decay."""
     state.w_optimizer.zero_grad(set_to_none=True)
