@@ -68,8 +68,10 @@ def execute(words: list[str]) -> None:
         return tell(known, out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{shown(out)} is not an empty folder; give another one with --out")
-    given = None if flags.architecture is None else within(flags.architecture, space)
     from dartboard.studies import specialise
+
+    space = specialise.asked(run, space)
+    given = None if flags.architecture is None else within(flags.architecture, space)
 
     work.use_threads(run.setup.threads or run.environment.get("threads"))
     run.check_settings()
@@ -105,7 +107,7 @@ def within(text: str, space: Any) -> Architecture:
     """The architecture that a person gives. Raises InputError for one that is not in the space."""
     architecture, _ = formats.load(text)
     if architecture not in space:
-        raise InputError(f"the architecture is not in the space {space.name} of this supernet; give one that is")
+        raise InputError(f"the architecture is not among those of {space.name} that this supernet was trained for")
     return architecture
 
 

@@ -18,7 +18,7 @@ from dartboard.data import Data
 from dartboard.data.splits import picked
 from dartboard.errors import InputError
 from dartboard.export.weights import write_torch
-from dartboard.methods import spos
+from dartboard.methods import method_module, spos
 from dartboard.runs.checkpoint import newest
 from dartboard.runs.run import CHECKPOINTS, Run
 from dartboard.runs.streams import stream_seed
@@ -66,7 +66,7 @@ class Trained:
     """A trained supernet on its device, with the data of its search."""
 
     run: Run
-    space: SearchSpace
+    space: SearchSpace  # of the networks that may be asked for
     data: Data
     supernet: nn.Module
     step: int
@@ -75,6 +75,13 @@ class Trained:
     def count(self) -> paths.Count:
         """Counts of an architecture's network at the sizes of the search."""
         return partial(trials.cost_of, *trials.sizes_of(self.run), self.data)
+
+
+def asked(run: Run, space: SearchSpace) -> SearchSpace:
+    """The networks that the finished phases of a search have trained; all of the space, if it has none."""
+    module = method_module(str(run.method))
+    trained_space = getattr(module, "trained_space", None)
+    return space if trained_space is None else trained_space(module.Config(**run.settings), space)  # type: ignore
 
 
 def trained(run: Run, space: SearchSpace, data: Data) -> Trained:

@@ -1,0 +1,46 @@
+"""Once-for-All."""
+
+import path_settings
+import planted
+import trial_settings
+import weight_settings
+from cases import MethodCase, Planted, Way
+from cases.families.mobilenet import SMALL
+from dartboard.testing import tiny
+
+BEST = SMALL.walk(lambda choice: choice.options[len(choice.name) % 2 if len(choice.options) > 1 else 0])
+
+CASE = MethodCase(
+    settings={**path_settings.BASE, "channels": 4, "epochs": 6, "scorings": 3, "recalibrate": 20},
+    longer={"epochs": 7},
+    # stopped within the phases: in the second step of the third, and of the fifth, which sorts channels
+    ways=(Way("limit", {"limit": "macs<=1G"}, stops=((6, 4), (10,))),),
+    planted=(
+        Planted(
+            "slices", SMALL, BEST, trial_settings.matches, places=17, at_least=16,
+            settings={**path_settings.PLANTED, "channels": 8, "cells": 4, "weight_decay": 0.0, "epochs": 24,
+                      "lr": 1.0, "scorings": 48, "recalibrate": 50},
+            more=lambda: {"supernet": planted.PlantedSlices(SMALL, BEST)},
+            score=path_settings.score, data=planted.noisy_images,
+        ),
+    ),
+    golden_loss=2.3,
+    changes={
+        **{name: change for name, change in weight_settings.CHANGES.items() if name not in ("cells", "channels")},
+        "channels": (16, {}),
+        "epochs": (7, {}),
+        "lr_min": (0.02, {}),
+        "momentum": (0.5, {}),
+        "schedule_epochs": (9, {}),
+        "nesterov": (False, {}),
+        "last_phase": ("kernel", {}),
+        "label_smoothing": (0.0, {}),
+        "distillation": (0.5, {}),
+        "limit": ("macs<=250k", {}),
+        "scorings": (2, {}),
+        "recalibrate": (5, {}),
+        "val_images": (20, {}),
+    },
+    elsewhere={"cells": "test_bignas.py::test_another_number_of_stages_is_refused"},
+    changes_data=tiny.digits,
+)  # fmt: skip

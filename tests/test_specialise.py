@@ -1,0 +1,140 @@
+"""The best network under limits out of a trained supernet: what is scored, what is written, what is refused."""
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+
+from dartboard import Run
+from dartboard.cli import main
+from dartboard.export.weights import load_network
+from dartboard.runs.limits import limits_of
+from dartboard.scoring.limits import limits_from
+from dartboard.spaces import mobilenet
+from dartboard.studies import specialise
+from dartboard.studies.pieces import Pieces
+from dartboard.testing import tiny
+
+SPACE = mobilenet.SPACES["bignas-8"]
+TRAINED = [
+    "search", "bignas", "--space", "bignas-8", "--data", "digits", "--max-images", "96", "--channels", "4", "--epochs",
+    "1", "--batch-size", "16", "--coarse", "2", "--fine", "0", "--threads", "1",
+]  # fmt: skip
+FEW = ["--recalibrate", "32", "--val-images", "40"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished search."""
+    folder = tmp_path_factory.mktemp("specialise") / "run"
+    assert main([*TRAINED, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def one(run: Path) -> specialise.Trained:
+    opened = Run.open(run)
+    return specialise.trained(opened, SPACE, tiny.digits(96))
+
+
+def question(limit: str, strategy: str, scorings: int = 12) -> specialise.Question:
+    return specialise.Question(limits_from(limit), strategy, scorings, 32, 40)
+
+
+@pytest.mark.parametrize("strategy", specialise.STRATEGIES)
+def test_every_candidate_is_new_and_within_all_limits_and_the_best_is_the_answer(
+    strategy: str, one: specialise.Trained, tmp_path: Path
+) -> None:
+    pieces = Pieces(tmp_path, specialise.SCORES)
+    asked = question("macs<=300K,params<=40K", strategy)
+    answer = specialise.answer(one, asked, pieces)
+    scores = {key.split("/", 3)[3]: piece["score"] for key, piece in pieces.done.items()}
+    assert answer.scorings == answer.new == len(scores) == 12
+    for text in scores:
+        cost = one.count(mobilenet.from_choices(json.loads(text)["choices"]))
+        assert cost.macs <= 300_000 and cost.params <= 40_000
+    assert answer.best.score.value == max(scores.values()) == scores[str(answer.best.architecture)]
+
+
+def test_a_score_is_kept_and_does_not_depend_on_what_was_scored_before(
+    one: specialise.Trained, tmp_path: Path
+) -> None:
+    known, fresh = Pieces(tmp_path, "known"), Pieces(tmp_path, "fresh")
+    first = specialise.answer(one, question("macs<=300K", "random", 6), known)
+    again = specialise.answer(one, question("macs<=300K", "random", 6), known)
+    assert (first.new, again.new) == (6, 0) and first.best == again.best
+    scorer = specialise.remembering(one, 32, 40, fresh)
+    for text, piece in reversed(known.done.items()):
+        architecture = mobilenet.from_choices(json.loads(text.split("/", 3)[3])["choices"])
+        assert scorer(architecture, 0).value == piece["score"]
+
+
+def test_the_network_that_is_written_has_the_score_and_the_supernets_logits(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "found"
+    words = ["specialise", str(run), "--limit", "macs<=400K", "--scorings", "4", *FEW]
+    assert main([*words, "--out", str(out)]) == 0
+    answer = json.loads((out / "answer.json").read_text())
+    kept = Pieces(run, specialise.SCORES)
+    scores = {key.split("/", 3)[3]: piece["score"] for key, piece in kept.done.items()}
+    architecture = mobilenet.from_choices(answer["architecture"]["choices"])
+    assert answer["val_accuracy"] == scores[str(architecture)]
+    assert answer["cost"]["macs"] <= 400_000
+    network = load_network(out)
+    assert sum(one.numel() for one in network.parameters()) == answer["cost"]["params"]
+    with torch.no_grad():
+        assert network.eval()(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
+    capsys.readouterr()
+    assert main([*words, "--out", str(out)]) == 0
+    assert "answered before" in capsys.readouterr().out
+
+
+def test_a_network_that_is_given_is_cut_out_without_a_search(run: Path, tmp_path: Path) -> None:
+    given = SPACE.sample(Random(5))
+    out = tmp_path / "given"
+    assert main(["specialise", str(run), "--architecture", str(given), *FEW, "--out", str(out)]) == 0
+    answer = json.loads((out / "answer.json").read_text())
+    assert mobilenet.from_choices(answer["architecture"]["choices"]) == given and answer["scorings"] == 1
+
+
+def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_wrong_questions_are_refused_in_one_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["specialise", str(run), *FEW]
+    assert "the smallest architecture of bignas-8 has" in refused([*asked, "--limit", "macs<=1K"], capsys)
+    assert "unknown limit 'speed'" in refused([*asked, "--limit", "speed<=1"], capsys)
+    assert "--limit names macs twice" in refused([*asked, "--limit", "macs<=1M,macs<=2M"], capsys)
+    other = str(mobilenet.SPACES["ofa-8"].smallest())
+    assert "not among those of bignas-8" in refused([*asked, "--architecture", other], capsys)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    assert "is not an empty folder" in refused([*asked, "--out", str(tmp_path / "full")], capsys)
+    assert "there is no" in refused(["specialise", str(tmp_path / "nowhere")], capsys)
+
+
+def test_a_supernet_that_is_not_finished_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "stopped"
+    assert main([*TRAINED, "--budget", "1steps", "--out", str(folder)]) in (0, 130)
+    capsys.readouterr()
+    assert "is not finished; first: dartboard resume" in refused(["specialise", str(folder)], capsys)
+
+
+def test_a_network_beyond_the_finished_phases_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, ofa = tmp_path / "ofa", mobilenet.SPACES["ofa-8"]
+    words = [*TRAINED[:1], "ofa", "--space", "ofa-8", *TRAINED[4:8], "--channels", "4", "--epochs", "2"]
+    more = ["--batch-size", "16", "--last-phase", "kernel", "--scorings", "1", "--threads", "1"]
+    assert main([*words, *more, "--out", str(folder)]) == 0
+    capsys.readouterr()
+    error = refused(["specialise", str(folder), "--architecture", str(ofa.smallest())], capsys)
+    assert "not among those of ofa-8 that this supernet was trained for" in error
+    assert limits_of(None, None).reason() is None
