@@ -81,7 +81,7 @@ def asked(run: Run, space: SearchSpace) -> SearchSpace:
     """The networks that the finished phases of a search have trained; all of the space, if it has none."""
     module = method_module(str(run.method))
     trained_space = getattr(module, "trained_space", None)
-    return space if trained_space is None else trained_space(module.Config(**run.settings), space)  # type: ignore
+    return space if trained_space is None else trained_space(module.Config(**run.settings), space)
 
 
 def trained(run: Run, space: SearchSpace, data: Data) -> Trained:
