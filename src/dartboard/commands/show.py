@@ -107,11 +107,12 @@ def chosen(flags: ShowFlags) -> tuple[Architecture, str, str]:
 
 def network_of(architecture: Architecture, network: str | None) -> str:
     """The network of that name, or the first of the architecture's family. Raises InputError if it has none such."""
-    known = FAMILIES[architecture.space].sizes
+    family = FAMILIES[architecture.space]
+    known = family.sizes
     if network is not None and network not in known:
         hint = f"the space {architecture.space} has the network{'s' * (len(known) > 1)} {', '.join(known)}"
         raise InputError(f"--network is {network[:60]}; {hint}")
-    return network or next(iter(known))
+    return network or family.usual_network(architecture)
 
 
 def sizes(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:

@@ -18,6 +18,7 @@ from dartboard.formats.nnabla import KEYS, read_nnabla, write_nnabla
 from dartboard.formats.nni import is_nni, read_nni
 from dartboard.formats.other_tools import what_else
 from dartboard.formats.places import Place, chosen, line_of, places
+from dartboard.formats.shufflenetv2 import is_object, read_object, write_blocks
 from dartboard.formats.surroundings import as_utf8, plain
 from dartboard.spaces import enas_macro, enas_micro, nasbench201, nasbenchmacro, nasnet
 from dartboard.spaces.search_space import Architecture
@@ -32,6 +33,7 @@ NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
     "enas_micro": ("the arc of ENAS micro: 40 integers, 20 for each cell", enas_micro.to_text),
     "enas_macro": ("the arc of ENAS macro: a layer's operation, then a bit for each earlier layer", enas_macro.to_text),
     "nasnet": ("the cells of NASNet: 50 integers, five a block, 25 for each cell", nasnet.to_text),
+    "spos": ("the list of SPOS: of each block a number, 0 to 3; with factors or bits, an object", write_blocks),
     "json": ("dartboard's own JSON: space and choices; for every architecture", write_choices),
 }
 # The family whose architectures a notation holds; json holds those of all.
@@ -42,10 +44,11 @@ HOLDS = {
     "enas_micro": "enas_micro",
     "enas_macro": "enas_macro",
     "nasnet": "nasnet",
+    "spos": "shufflenetv2",
 }
 EXPECTED = (
     'give Genotype(...), JSON with "space" and "choices" or with "arch_normal" and "arch_reduction", '
-    "a string of NAS-Bench-201, a code of NAS-Bench-Macro, an arc of ENAS, or integers of NASNet"
+    "a string of NAS-Bench-201, a code of NAS-Bench-Macro, an arc of ENAS, integers of NASNet, or a list of SPOS"
 )
 
 
@@ -148,6 +151,8 @@ def from_object(record: dict[str, Any]) -> Reading | None:
         return Reading(read_pair(record), "enas_micro")
     if is_nni(record):
         return Reading(read_nni(record), "nni")
+    if is_object(record):
+        return Reading(read_object(record), "spos")
     return of_genotype(Call((), record)) if record.keys() & set(FIELDS) else None
 
 

@@ -51,16 +51,17 @@ def count(
 ) -> Cost:
     """Counts of the network of an architecture; None takes the size that its family has for `network`.
 
-    network: a name of the family's `sizes`, such as cifar or imagenet; None: its first.
+    network: a name of the family's `sizes`, such as cifar or imagenet; None: the architecture's usual one.
     image_size: height and width in pixels. Raises InputError for another network, for a cell that cannot be built.
     What was counted at the same sizes before is remembered: a search may ask for the same architecture again and again.
     """
-    known = FAMILIES[architecture.space].sizes
-    network = next(iter(known)) if network is None else network
+    family = FAMILIES[architecture.space]
+    known = family.sizes
+    network = family.usual_network(architecture) if network is None else network
     if network not in known:
         raise unknown("network", network, known)
     given = {"channels": channels, "cells": cells, "num_classes": num_classes, "image_size": image_size}
-    usual = FAMILIES[architecture.space].sizes_of(architecture, network)
+    usual = family.sizes_of(architecture, network)
     sizes = usual | {name: size for name, size in given.items() if size is not None}
     return counted(architecture, network, in_channels, tuple(sizes.items()))
 

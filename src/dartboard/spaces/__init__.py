@@ -1,7 +1,16 @@
 """The search spaces, one file a family; a plain table, which packages add to (docs/plugins.md)."""
 
 from dartboard.plugins import Table
-from dartboard.spaces import darts, enas_macro, enas_micro, nasbench201, nasbenchmacro, nasnet, robustdarts
+from dartboard.spaces import (
+    darts,
+    enas_macro,
+    enas_micro,
+    nasbench201,
+    nasbenchmacro,
+    nasnet,
+    robustdarts,
+    shufflenetv2,
+)
 from dartboard.spaces.families import spaces_of_package
 from dartboard.spaces.search_space import SearchSpace
 
@@ -14,6 +23,7 @@ OURS: dict[str, SearchSpace] = {
     "enas_macro": enas_macro.SPACE,
     "enas_macro-24": enas_macro.SPACE_24,
     "nasnet": nasnet.SPACE,
+    **{one.name: one for one in shufflenetv2.SPACES},
 }
 
 SPACES: dict[str, SearchSpace] = Table(OURS, spaces_of_package)

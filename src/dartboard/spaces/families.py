@@ -3,7 +3,7 @@
 from dartboard import plugins
 from dartboard.errors import InputError
 from dartboard.plugins import Table
-from dartboard.spaces import darts, enas_macro, enas_micro, nasbench201, nasbenchmacro, nasnet
+from dartboard.spaces import darts, enas_macro, enas_micro, nasbench201, nasbenchmacro, nasnet, shufflenetv2
 from dartboard.spaces.family import Family, Mixed
 from dartboard.spaces.search_space import SearchSpace
 
@@ -16,6 +16,7 @@ OURS: dict[str, Family] = {
     "enas_micro": enas_micro.FAMILY,
     "enas_macro": enas_macro.FAMILY,
     "nasnet": nasnet.FAMILY,
+    "shufflenetv2": shufflenetv2.FAMILY,
 }
 
 

@@ -79,7 +79,8 @@ class Family:
     None if every edge stays. training: settings of a training, and those of a search that has
     them, that its networks ask for; defaults: those that the preset of a data set overrides; recipe: the same, of
     trainings alone: how its authors trained what they found. layers: of the names of choices, what `cells` is in
-    networks of these, if the choices say so. counted: what `cells` counts in a network, in words.
+    networks of these, if the choices say so; usual: of these names, which of `sizes` such an architecture has; the
+    first, if the choices do not say so. counted: what `cells` counts in a network, in words.
     Of a package's family alone (ours are in spaces.SPACES, networks/ and scoring.tables.LAYOUTS): spaces: those that it
     offers; networks: the path of the module of its networks; layout: a scoring.tables.Layout, if somebody measured all
     its architectures.
@@ -102,6 +103,7 @@ class Family:
     defaults: Mapping[str, object] = field(default_factory=dict)
     recipe: Mapping[str, object] = field(default_factory=dict)
     layers: Callable[[Sequence[str]], int] | None = None
+    usual: Callable[[Sequence[str]], str] | None = None
     note: str = ""
     counted: str = "cells"
     spaces: tuple[SearchSpace, ...] = ()
@@ -121,6 +123,12 @@ class Family:
         if self.layers is not None:
             sizes["cells"] = self.layers([name for name, _ in architecture.choices])
         return sizes
+
+    def usual_network(self, architecture: Architecture) -> str:
+        """The name of the network whose sizes are reported of an architecture, if nobody names another."""
+        if self.usual is None:
+            return next(iter(self.sizes))
+        return self.usual([name for name, _ in architecture.choices])
 
     @property
     def main(self) -> str:
