@@ -2,8 +2,8 @@
 
 Weights are symmetric: in each output channel the largest magnitude is the largest of 2^(b-1) - 1 steps on each side of
 0; a weight of one bit is its sign times the channel's mean magnitude. Inputs are unsigned: 2^b - 1 equal steps from 0
-to a learned clip, so what is below 0 becomes 0 and what is above the clip becomes the clip. The backward pass takes both
-for what they stand for (straight through): the gradient of a weight is that of its quantised value; that of an input
+to a learned clip, so what is below 0 becomes 0 and what is above the clip becomes the clip. Backwards both
+are what they stand for (straight through): the gradient of a weight is that of its quantised value; that of an input
 passes inside the clip, and outside it is 0, above the clip the clip's instead (Choi et al., PACT, arXiv 1805.06085).
 At 32 bits nothing is changed at all.
 """

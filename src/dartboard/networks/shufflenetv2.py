@@ -2,7 +2,7 @@
 
 Layout (megvii-model/SinglePathOneShot): a 3x3 stem of C channels and stride 2; stages of 4, 4, 8 and 4 blocks with 4C,
 10C, 20C and 40C channels, the first block of each of stride 2; a 1x1 convolution to 64C channels; global average
-pooling; a linear classifier without bias. No convolution has a bias; all are followed by BatchNorm. The paper's C is 16.
+pooling; a linear classifier without bias. No convolution has a bias; BatchNorm follows each of them. In the paper C = 16.
 The two smaller chains of this house have the layouts of `LAYOUTS` in spaces/shufflenetv2.py. `cells` counts the blocks.
 
 The supernet's BatchNorms have no scale and shift; those of a network that is trained by itself have them. A factor
