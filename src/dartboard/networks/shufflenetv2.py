@@ -2,8 +2,8 @@
 
 Layout (megvii-model/SinglePathOneShot): a 3x3 stem of C channels and stride 2; stages of 4, 4, 8 and 4 blocks with 4C,
 10C, 20C and 40C channels, the first block of each of stride 2; a 1x1 convolution to 64C channels; global average
-pooling; a linear classifier without bias. No convolution has a bias; BatchNorm follows each. In the paper C = 16. The two
-smaller chains of this house have the layouts of `LAYOUTS` in spaces/shufflenetv2.py. `cells` counts the blocks.
+pooling; a linear classifier without bias. No convolution has a bias; BatchNorm follows each. In the paper C = 16.
+The two smaller chains of this house have the layouts of `LAYOUTS` in spaces/shufflenetv2.py. `cells` counts the blocks.
 
 The supernet's BatchNorms have no scale and shift; those of a network that is trained by itself have them. A factor
 takes the first channels in the middle of a block; bits are those of its convolutions and of their inputs, and stem,
