@@ -54,7 +54,7 @@ class Layout:
 LAYOUTS = {  # by the number of blocks
     20: Layout((4, 4, 8, 4), (4, 10, 20, 40), head=64, stem_stride=2),  # the paper's
     12: Layout((4, 4, 4), (4, 10, 20), head=32, stem_stride=1),  # ours, for 32x32
-    6: Layout((3, 3), (4, 10), head=16, stem_stride=1),  # ours, for 8x8
+    6: Layout((3, 3), (8, 16), head=32, stem_stride=1),  # ours, for 8x8
 }
 NETWORKS = {20: "imagenet", 12: "cifar", 6: "digits"}  # whose sizes are those of chains of so many blocks
 
@@ -244,7 +244,7 @@ FAMILY = Family(
     num_skips=lambda architecture: 0,
     is_learnable=lambda operation: True,
     training={"auxiliary": False, "drop_path": 0.0},
-    defaults={"channels": 16},
+    defaults={"channels": 16, "lr": 0.1},
     layers=num_blocks,
     usual=lambda names: NETWORKS[num_blocks(names)],
     counted="blocks",
