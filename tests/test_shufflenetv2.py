@@ -2,7 +2,7 @@
 
 import json
 import re
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,8 +19,10 @@ from dartboard.errors import InputError
 from dartboard.networks import shufflenetv2 as networks
 from dartboard.networks.elastic_layers import SlicedNorm
 from dartboard.networks.shufflenetv2_layers import middle
+from dartboard.runs.run import Run
 from dartboard.scoring.cost import count
 from dartboard.scoring.evaluate import recalibrate
+from dartboard.scoring.limits import fits, limits_from
 from dartboard.spaces import SPACES
 from dartboard.spaces import shufflenetv2 as space
 from dartboard.spaces.search_space import Architecture
@@ -299,3 +301,55 @@ def test_a_path_outside_of_the_supernet_is_refused() -> None:
     plain = elastic("shufflenetv2-8")
     with pytest.raises(InputError, match="the supernet has no shuffle_3x3 2/4 bits in block 1"):
         networks.inherit(plain, space.from_numbers([0] * 6, bits=[(2, 4)] * 6))
+
+
+# --- SPOS on it -------------------------------------------------------------------------------------------------------
+
+EVOLUTION = ["--population", "3", "--generations", "2", "--mutations", "1", "--crossovers", "1", "--recalibrate", "16"]
+TINY = ["--data", "digits", "--max-images", "64", "--batch-size", "16", "--epochs", "1", "--channels", "2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("shufflenetv2-8-channels", "macs<=46k,params<=8500,bitops<=46M"),
+        pytest.param("shufflenetv2-8-bits", "macs<=49k,bitops<=12.9M", marks=pytest.mark.slow),
+    ],
+)
+def test_spos_searches_in_a_band_and_under_several_limits(
+    name: str, limit: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, limits = tmp_path / "run", limits_from(limit)
+    words = ["search", "spos", "--space", name, *TINY, *EVOLUTION, "--limit", limit, "--band", "30k-60k"]
+    assert main([*words, "--out", str(run)]) == 0, capsys.readouterr().err
+    lines = [line for line in Run.open(run).metrics() if line["event"] in ("trial", "random", "result")]
+    assert len(lines) == 13
+    counted = partial(count, channels=2, num_classes=10, image_size=8)
+    for line in lines[:-1]:
+        architecture = formats.read(line["architecture"])[0]
+        cost = counted(architecture)
+        assert fits(cost, limits) and cost.numbers.items() <= line.items()
+    assert ("bitops" in lines[-1]) == name.endswith("bits")
+    drawn = [count(SPACES[name].sample(Random(seed)), channels=2, image_size=8) for seed in range(30)]
+    for one in limits:
+        assert not all(fits(cost, [one]) for cost in drawn), f"{one} keeps nothing out"
+
+
+def test_what_spos_finds_is_trained_exported_and_evaluated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = space.from_numbers([0, 3, 1, 2, 3, 0], [0.2, 1.6, 0.6, 1.0, 1.2, 0.4], [*space.BITS])
+    Path("found.json").write_text(str(found))
+    assert main(["train", "found.json", *TINY, "--out", "trained"]) == 0, capsys.readouterr().err
+    assert main(["export", "trained", "--to", "torch", "--out", "weights"]) == 0
+    told = []
+    for origin in ("trained", "weights"):
+        capsys.readouterr()
+        assert main(["evaluate", origin, "--data", "digits", "--json"]) == 0
+        told.append(json.loads(capsys.readouterr().out))
+    assert told[0]["test_accuracy"] == told[1]["test_accuracy"] and 0 < told[0]["test_accuracy"] < 1
+    assert main(["show", "trained", "--image", "chain.svg"]) == 0
+    said = capsys.readouterr().out
+    assert "xception x1.6 2/2 bits" in said and "bit operations" in said
+    assert "xception" in Path("chain.svg").read_text()
