@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cell_strategies import architectures
 from dartboard.errors import InputError
 from dartboard.formats import NOTATIONS, load, published, read, resolve, write
-from dartboard.spaces import enas_macro, nasbench201, nasbenchmacro, nasnet
+from dartboard.spaces import enas_macro, nasbench201, nasbenchmacro, nasnet, shufflenetv2
 from dartboard.spaces.search_space import Architecture
 
 TOKENS = (
@@ -107,6 +107,7 @@ HELD["nasbenchmacro"] = nasbenchmacro.from_code(nasbenchmacro.EXAMPLE)
 HELD["enas_micro"] = published()["ENAS_micro"].architecture
 HELD["enas_macro"] = enas_macro.SPACE.largest()
 HELD["nasnet"] = nasnet.SPACE.largest()
+HELD["spos"] = shufflenetv2.SPACE.largest()
 
 
 @pytest.mark.parametrize("notation", NOTATIONS)
