@@ -201,7 +201,7 @@ def test_maps_take_no_memory_and_the_module_stays_as_it_was() -> None:
 def test_counts_of_supernets_and_networks_of_every_space_are_those_of_torchs_counter() -> None:
     for space in SPACES.values():
         architecture = space.sample(Random(0))
-        sizes = {**SIZES, **tiny.fixed(space), "image_size": 32}
+        sizes = {**SIZES, **tiny.fixed(space), "image_size": 32, "num_classes": 10}
         module = made(networks.module(space.family).reported, architecture, "cifar", **sizes).eval()
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             module(torch.zeros(1, 3, 32, 32))

@@ -251,7 +251,9 @@ def test_a_trial_is_not_resumed_by_itself(tmp_path: Path, capsys: pytest.Capture
     with pytest.raises(InterruptedRunError):
         trained(tmp_path / "run", setup=Setup(device="cpu", budget="1steps"))
     assert main(["resume", str(tmp_path / "run" / "trials" / "0000")]) == 2
-    assert f"is a trial of a search; resume the search: dartboard resume {tmp_path / 'run'}" in capsys.readouterr().err
+    assert (
+        f"is a trial of a search; resume the search: dartboard resume {tmp_path / 'run'}" in capsys.readouterr().err
+    )
 
 
 # --- By shared weights -----------------------------------------------------------------------------------------------

@@ -105,7 +105,9 @@ def test_damaged_metrics_are_named(tmp_path: Path, line: str) -> None:
 
 def test_a_folder_in_use_by_a_living_process_is_refused_and_free_when_it_dies(tmp_path: Path) -> None:
     new_run(tmp_path).close()
-    words = f"from dartboard import Run; Run.open({str(tmp_path)!r}, write=True); print('open', flush=True); input()"
+    words = (
+        f"from dartboard import Run; Run.open({str(tmp_path)!r}, write=True); print('open', flush=True); input()"
+    )
     holder = subprocess.Popen([sys.executable, "-c", words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None and holder.stdout.readline() == "open\n"
     with pytest.raises(InputError, match=f"in use by process {holder.pid}"):

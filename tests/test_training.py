@@ -288,7 +288,6 @@ def test_the_fast_form_trains_as_the_plain_one_in_double(channels_last: bool, tm
 
 # --- Every setting ---------------------------------------------------------------------------------------------------
 
-
 @cache
 def base_end(more: tuple[tuple[str, Any], ...], folder: Path) -> list[dict[str, Any]]:
     fit(folder, **dict(more))
