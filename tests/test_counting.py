@@ -201,12 +201,12 @@ def test_maps_take_no_memory_and_the_module_stays_as_it_was() -> None:
 def test_counts_of_supernets_and_networks_of_every_space_are_those_of_torchs_counter() -> None:
     for space in SPACES.values():
         architecture = space.sample(Random(0))
-        sizes = {**SIZES, **tiny.fixed(space)}
+        sizes = {**SIZES, **tiny.fixed(space), "image_size": 32, "num_classes": 10}
         module = made(networks.module(space.family).reported, architecture, "cifar", **sizes).eval()
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            module(torch.zeros(1, 3, 16, 16))
-        assert 2 * count_module(module, 16).macs == counter.get_total_flops()
-        assert count(architecture, **sizes).macs == count_module(module, 16).macs
+            module(torch.zeros(1, 3, 32, 32))
+        assert 2 * count_module(module, 32).macs == counter.get_total_flops()
+        assert count(architecture, **sizes).macs == count_module(module, 32).macs
         assert "mixture" not in space.kinds or count_supernet(space, **SIZES).macs > 0
 
 

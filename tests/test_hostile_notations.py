@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cell_strategies import architectures
 from dartboard.errors import InputError
 from dartboard.formats import NOTATIONS, load, published, read, resolve, write
-from dartboard.spaces import enas_macro, nas_rl, nasbench201, nasbenchmacro, nasnet
+from dartboard.spaces import enas_macro, mobilenet, nas_rl, nasbench201, nasbenchmacro, nasnet, shufflenetv2
 from dartboard.spaces.search_space import Architecture
 
 TOKENS = (
@@ -108,6 +108,9 @@ HELD["enas_micro"] = published()["ENAS_micro"].architecture
 HELD["enas_macro"] = enas_macro.SPACE.largest()
 HELD["nasnet"] = nasnet.SPACE.largest()
 HELD["nas_rl"] = nas_rl.SPACE_12.largest()
+HELD["spos"] = shufflenetv2.SPACE.largest()
+HELD["ofa"] = mobilenet.SPACES["ofa-8"].largest()
+HELD["attentivenas"] = mobilenet.SPACES["bignas-8"].largest()
 
 
 @pytest.mark.parametrize("notation", NOTATIONS)

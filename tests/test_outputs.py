@@ -18,7 +18,7 @@ SIZES = {"channels": 2, "cells": 3, "num_classes": 5}
 
 
 def images(count: int = 4) -> Tensor:
-    return torch.randn(count, 3, 20, 20, generator=torch.Generator().manual_seed(0))
+    return torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("family", networks.FAMILIES)
@@ -48,14 +48,14 @@ def test_a_family_whose_networks_give_logits_only_needs_no_output(monkeypatch: p
         pass
 
     monkeypatch.setattr(networks.module("nasbench201"), "Network", Network)
-    network, x = Network(nn.Flatten(), nn.Linear(1200, 5)), images()
+    network, x = Network(nn.Flatten(), nn.Linear(3072, 5)), images()
     assert networks.family_of(network) == "nasbench201"
     found = outputs.output(network, x)
     assert type(found) is Output and found.logits.equal(network(x)) and found.auxiliary is None
 
 
 def test_a_module_of_ones_own_gives_its_logits_drops_nothing_and_is_not_recorded() -> None:
-    module, x = nn.Sequential(nn.Flatten(), nn.Linear(1200, 5)), images()
+    module, x = nn.Sequential(nn.Flatten(), nn.Linear(3072, 5)), images()
     found = outputs.output(module, x, form="fast", drop=torch.zeros(1))
     assert type(found) is Output and found.logits.equal(module(x)) and found.auxiliary is None
     assert outputs.drawn(module, x, 0.5, torch.Generator()) is None

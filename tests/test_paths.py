@@ -33,7 +33,8 @@ from dartboard.tasks import task_of
 from dartboard.tasks.task import Batch
 from dartboard.training import dry_run, loop
 
-SPACES = {"darts": tiny.FEW, **{name: spaces.SPACES[name] for name in ("nasbench201", "nasbenchmacro")}}
+NAMES = ("nasbench201", "nasbenchmacro", "shufflenetv2-8-channels", "shufflenetv2-8-bits")
+SPACES = {"darts": tiny.FEW, **{name: spaces.SPACES[name] for name in NAMES}}
 SMALL: dict[str, Any] = {**path_settings.BASE, "candidates": 5, "round": 3, "batches": 1, "finalists": 2}
 
 

@@ -25,6 +25,7 @@ def cost(architecture: Architecture) -> Cost:
 def test_limits_are_read_with_their_sizes() -> None:
     assert limits_from("") == limits_from("  ") == ()
     assert limits_from("params<=3M, macs <= 1.5G") == (Limit("params", 3e6), Limit("macs", 1.5e9))
+    assert limits_from("bitops<=1.5T") == (Limit("bitops", 1.5e12),)
     assert limits_from("macs<=20k,params<=7") == (Limit("macs", 2e4), Limit("params", 7.0))
 
 
@@ -34,7 +35,7 @@ def test_limits_are_read_with_their_sizes() -> None:
         ("macs", "--limit has 'macs'"),
         ("macs<3M", "--limit has 'macs<3M'"),
         ("macs<=-3", "--limit has"),
-        ("macs<=3T", "--limit has"),
+        ("macs<=3P", "--limit has"),
         ("macs<=3M,", "--limit has ''"),
         ("flops<=3M", "unknown limit 'flops'"),
         ("macs<=3M,macs<=4M", "--limit names macs twice"),

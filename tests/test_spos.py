@@ -239,6 +239,7 @@ def test_the_preset_paper_is_the_papers_text() -> None:
     assert (config.batch_size, config.lr, config.lr_min, config.weight_decay) == (1024, 0.5, 0.0, 4e-5)
     steps_of_imagenet = config.epochs * 1_281_167 // config.batch_size
     assert steps_of_imagenet == pytest.approx(150_000, rel=0.01) and config.recalibrate == 200 * 128
+    assert config.dropout == config.label_smoothing == 0.1
     one = spos.Config()
     assert (one.population, one.generations, one.kept, one.mutations, one.crossovers) == (50, 20, 10, 25, 25)
     assert one.mutation_chance == 0.1

@@ -17,7 +17,7 @@ class ExportFlags:
     arch: str
     """a run folder, a file or text with a genotype, FILE:NAME, -, or a name of `dartboard list architectures`"""
     to: str = "quark0"
-    """quark0, nested, nnabla, nasbench201, nasbenchmacro, json; or torch: a training's weights and description.json."""
+    """quark0, nested, nnabla, nasbench201, nasbenchmacro, spos, json; or torch: a training's weights, described."""
     out: str | None = None
     """The file (for torch: the folder) to write; by default standard output."""
 

@@ -107,11 +107,12 @@ def chosen(flags: ShowFlags) -> tuple[Architecture, str, str]:
 
 def network_of(architecture: Architecture, network: str | None) -> str:
     """The network of that name, or the first of the architecture's family. Raises InputError if it has none such."""
-    known = FAMILIES[architecture.space].sizes
+    family = FAMILIES[architecture.space]
+    known = family.sizes
     if network is not None and network not in known:
         hint = f"the space {architecture.space} has the network{'s' * (len(known) > 1)} {', '.join(known)}"
         raise InputError(f"--network is {network[:60]}; {hint}")
-    return network or next(iter(known))
+    return network or family.usual_network(architecture)
 
 
 def sizes(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
@@ -123,7 +124,8 @@ def sizes(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
 
 
 def counts(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
-    """params, params_with_auxiliary and macs: from the table of published cells if it has all three, else counted."""
+    """params, params_with_auxiliary, macs: from the table of published cells if it has all three, else counted; bitops,
+    where some layer has fewer bits than others."""
     own = sizes(architecture, flags)
     if flags.network == "cifar" and own == FAMILIES[architecture.space].sizes["cifar"]:
         for entry in published().values():
@@ -134,7 +136,7 @@ def counts(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
     from dartboard.scoring.cost import count
 
     cost = count(architecture, flags.network, **own)
-    return {"params": cost.params, "params_with_auxiliary": cost.params_with_auxiliary, "macs": cost.macs}
+    return {"params_with_auxiliary": cost.params_with_auxiliary, **cost.numbers}
 
 
 def as_object(architecture: Architecture, notation: str, flags: ShowFlags, found: dict[str, int]) -> dict[str, Any]:
@@ -168,7 +170,8 @@ def counts_line(found: dict[str, int], architecture: Architecture, flags: ShowFl
     params, with_auxiliary, macs = found["params"], found["params_with_auxiliary"], found["macs"]
     head = f" ({with_auxiliary:,} with the auxiliary head)" if with_auxiliary != params else ""
     where += f", {own['image_size']}x{own['image_size']}"
-    return f"{where}: {params:,} parameters{head}, {macs:,} multiply-adds"
+    bitops = f", {found['bitops']:,} bit operations" if "bitops" in found else ""
+    return f"{where}: {params:,} parameters{head}, {macs:,} multiply-adds{bitops}"
 
 
 def against_object(architecture: Architecture, other: Named | None) -> dict[str, Any]:

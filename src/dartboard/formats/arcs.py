@@ -1,9 +1,10 @@
-"""Arcs of ENAS and NASNet: integers with spaces, commas or brackets between, told apart by how many there are.
+"""Arcs of ENAS and NASNet, and lists of SPOS: integers with spaces, commas or brackets between, told apart by how many
+there are.
 
 Those of ENAS micro are 40, 20 for each cell; those of ENAS macro are 78 for 12 layers and 300 for 24; those of NASNet
-are 50, or 64 with the states that its cells join. They may stand in the lines of a shell script that add them up, as in
-the ENAS authors' scripts: fixed_arc="$fixed_arc 0 2 0 0". In other text, such as the log of a search or the whole of
-such a script, lists in brackets and what these lines add up are found.
+are 50, or 64 with the states that its cells join; lists of SPOS have 20 (formats/shufflenetv2.py). They may stand in
+the lines of a shell script that add them up, as in the ENAS authors' scripts: fixed_arc="$fixed_arc 0 2 0 0". In other
+text, such as the log of a search or the whole of a script, lists in brackets and what these lines add up are found.
 """
 
 import re
@@ -11,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dartboard.errors import InputError
-from dartboard.spaces import enas_macro, enas_micro, nasnet
+from dartboard.formats.shufflenetv2 import numbers_in
+from dartboard.spaces import enas_macro, enas_micro, nasnet, shufflenetv2
 from dartboard.spaces.search_space import Architecture
 
 SCRIPT = re.compile(r"^[ \t]*fixed_arc=|\$fixed_arc\b", re.MULTILINE)
@@ -26,6 +28,8 @@ MICRO = ("normal", "reduce")
 
 def is_arc(text: str) -> bool:
     """Whether the text is nothing but integers, of an arc that is right or wrong."""
+    if numbers_in(text):
+        return True
     bare = SCRIPT.sub(" ", text)
     found = re.findall(r"-?\d+", bare) if INTEGERS.fullmatch(bare) else []
     return len(found) >= LEAST and all(len(one) <= MOST_DIGITS for one in found)
@@ -33,6 +37,8 @@ def is_arc(text: str) -> bool:
 
 def read_arc(text: str) -> tuple[Architecture, str]:
     """The architecture of the text's integers, and its notation. Raises InputError."""
+    if listed := numbers_in(text):
+        return shufflenetv2.from_numbers(listed), "spos"
     bare = SCRIPT.sub(" ", text)
     numbers = NUMBER.findall(bare)
     if no_integer := next((one for one in numbers if "." in one), None):
@@ -47,7 +53,8 @@ def read_arc(text: str) -> tuple[Architecture, str]:
         return nasnet.from_arc(arc), "nasnet"
     of_macro = " or ".join(f"{length} ({layers} layers)" for layers, length in enas_macro.SIZES.items())
     known = f"one of ENAS micro has 40 (20 a cell), one of ENAS macro {of_macro}, one of NASNet {nasnet.LENGTHS[0]}"
-    raise InputError(f"{len(arc)} integers are no arc: {known}")
+    blocks = f"a list of SPOS in brackets {shufflenetv2.in_words(shufflenetv2.LAYOUTS)}"
+    raise InputError(f"{len(arc)} integers are no arc: {known}; {blocks}")
 
 
 def arc_within(text: str) -> str:

@@ -19,6 +19,7 @@ from dartboard.formats.nnabla import KEYS, read_nnabla, write_nnabla
 from dartboard.formats.nni import is_nni, read_nni
 from dartboard.formats.other_tools import what_else
 from dartboard.formats.places import Place, chosen, line_of, places
+from dartboard.formats.shufflenetv2 import is_object, read_object, write_blocks
 from dartboard.formats.surroundings import as_utf8, plain
 from dartboard.spaces import enas_macro, enas_micro, nas_rl, nasbench201, nasbenchmacro, nasnet
 from dartboard.spaces.search_space import Architecture
@@ -36,6 +37,7 @@ NOTATIONS: dict[str, tuple[str, Callable[[Architecture], str]]] = {
     "nas_rl": ("the layers of NAS with RL: 3x5x36:1,2, height, width, filters and inputs; out", nas_rl.to_text),
     "ofa": ("JSON of Once-for-All: ks, e, d, r: kernels, expansions, depths, resolution", mobile.write_ofa),
     "attentivenas": ("JSON of AttentiveNAS: resolution, width, depth, kernel_size and so on", mobile.write_attentive),
+    "spos": ("the list of SPOS: of each block a number, 0 to 3; with factors or bits, an object", write_blocks),
     "json": ("dartboard's own JSON: space and choices; for every architecture", write_choices),
 }
 # The family whose architectures a notation holds; json holds those of all.
@@ -49,11 +51,12 @@ HOLDS = {
     "nas_rl": "nas_rl",
     "ofa": "mobilenet",
     "attentivenas": "mobilenet",
+    "spos": "shufflenetv2",
 }
 EXPECTED = (
     'give Genotype(...), JSON with "space" and "choices" or with "arch_normal" and "arch_reduction", '
     "a string of NAS-Bench-201, a code of NAS-Bench-Macro, an arc of ENAS, integers of NASNet, layers of NAS with RL, "
-    "or JSON of Once-for-All, of AttentiveNAS or of a list of blocks"
+    "a list of SPOS, or JSON of Once-for-All, of AttentiveNAS or of a list of blocks"
 )
 
 
@@ -162,6 +165,8 @@ def from_object(record: dict[str, Any]) -> Reading | None:
         return Reading(*found)
     if is_nni(record):
         return Reading(read_nni(record), "nni")
+    if is_object(record):
+        return Reading(read_object(record), "spos")
     return of_genotype(Call((), record)) if record.keys() & set(FIELDS) else None
 
 

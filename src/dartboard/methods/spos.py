@@ -63,6 +63,8 @@ class Config(supernets.Settings):
 
     label_smoothing: float = 0.0
     """share of the label that is spread over all classes (off in the searches of this house; paper: 0.1)"""
+    dropout: float = 0.0
+    """chance that an input of the classifier is dropped in training (off in this house; released code: 0.1)"""
     band: str = ""
     """multiply-adds of the paths that train, such as 290M-360M (released code, ImageNet); empty: all paths"""
     bins: int = 7
@@ -88,7 +90,7 @@ class Config(supernets.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_ranges(self, label_smoothing="[0, 1)", mutation_chance="[0, 1]", mutations="[0, 1e6]")
+        check_ranges(self, label_smoothing="[0, 1)", dropout="[0, 1)", mutation_chance="[0, 1]", mutations="[0, 1e6]")
         check_ranges(self, population="[1, 1e6]", generations="[1, 1e6]", kept="[1, 1e6]", crossovers="[0, 1e6]")
         check_ranges(self, bins="[1, 1e6]", recalibrate="[1, inf)", val_images="[1, inf)")
         limits_from(self.limit)
@@ -97,7 +99,7 @@ class Config(supernets.Settings):
 
 PAPER = {
     "epochs": 120, "batch_size": 1024, "lr": 0.5, "lr_min": 0.0, "weight_decay": 4e-5, "label_smoothing": 0.1,
-    "recalibrate": 25600,
+    "dropout": 0.1, "recalibrate": 25600,
 }  # fmt: skip
 PRESETS = by_data(channels=4, cells=4, epochs=20, batch_size=64, cutout=0)
 CARRIED = {"weights": ("supernet", "w")}  # by --carry: names in a checkpoint
@@ -126,7 +128,8 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
             # 1. draw a path a uniformly: from all, or from those in a random bin of a band of multiply-adds
             a = path(config, space, count, paths.stream(run, "path", state.place.step))
             # 2. update w by descending grad_w L_train(w, a)
-            paths.descend(config, state, task, run, a, minibatch)
+            with paths.dropped(state.supernet, config.dropout, run, state.place.step):
+                paths.descend(config, state, task, run, a, minibatch)
     fit, scored = partial(is_within, limits, count), list[Trial]()
     with paths.judging(2 * config.population * config.generations, state, run, count) as judge:
         f = scorer(config, state.supernet, data)

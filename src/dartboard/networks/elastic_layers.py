@@ -1,54 +1,59 @@
-"""Layers of which a network takes a part: the first channels of a convolution, of BatchNorm, of a linear layer.
-
-The module holds the weights of the largest; how much of it is computed is passed in at each call, and stored nowhere.
-What a call does not take has a gradient of zeros where it lies in a tensor of which other parts are taken, and none at
-all where nothing of the tensor is.
-"""
+"""Layers of which a call uses a part: the first channels of their weights and statistics, as many as the map has."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class Norm(nn.BatchNorm2d):
-    """BatchNorm. A channel of a single number has no spread: then it takes the running statistics, in training, too."""
+def sliced_conv(x: Tensor, conv: nn.Conv2d, out_channels: int, weight: Tensor | None = None) -> Tensor:
+    """What the first channels of a convolution compute of a map: (B, C, H, W) -> (B, out_channels, H', W').
+
+    Its input channels are the map's, C; a depthwise one has as many groups. weight: another one than its own, of its
+    shape, such as a smaller kernel, whose padding keeps the size of the map in the same way.
+    """
+    depthwise = conv.groups > 1
+    weight = sliced_weight(conv.weight if weight is None else weight, out_channels, 1 if depthwise else x.shape[1])
+    bias = None if conv.bias is None else conv.bias[:out_channels]
+    padding = tuple(side // 2 for side in weight.shape[2:])
+    return F.conv2d(x, weight, bias, conv.stride, padding, conv.dilation, out_channels if depthwise else 1)
+
+
+def sliced_weight(weight: Tensor, out_channels: int, in_channels: int) -> Tensor:
+    """The first channels of a convolution's weight (C', C, k, k) on both sides; itself, where that is all of it."""
+    if weight.shape[:2] == (out_channels, in_channels):
+        return weight
+    return weight[:out_channels, :in_channels]
+
+
+class SlicedNorm(nn.BatchNorm2d):
+    """BatchNorm of the first channels, as many as the map has; it moves the running statistics of these alone.
+
+    A channel of a single number has no spread: then it takes the running statistics, in training, too.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: (B, C, H, W)"""
-        if self.training and x.numel() == x.shape[1]:
-            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
-        return super().forward(x)
+        """x: (B, C, H, W), C at most num_features"""
+        number = x.shape[1]
+        mean, variance = self.running_mean, self.running_var
+        assert mean is not None and variance is not None and self.num_batches_tracked is not None
+        weight, bias = (self.weight[:number], self.bias[:number]) if self.affine else (None, None)
+        learns = self.training and x.numel() > number
+        momentum = 0.0
+        if learns:
+            self.num_batches_tracked.add_(1)
+            momentum = 1.0 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+        return F.batch_norm(x, mean[:number], variance[:number], weight, bias, learns, momentum, self.eps)
 
 
-def sliced_conv(conv: nn.Conv2d, x: Tensor, outputs: int, stride: int | None = None) -> Tensor:
-    """The convolution from the first channels, those of x: (B, C, H, W), to its first `outputs` -> (B, outputs, ...).
+def inherited(weights: dict[str, Tensor], network: nn.Module) -> None:
+    """Gives a network the first channels of every tensor of the same name, as many as its own has.
 
-    A depthwise one has as many outputs as inputs. stride: another than its own.
+    Raises KeyError for a tensor that is not among the weights.
     """
-    groups = x.shape[1] if conv.groups > 1 else 1
-    weight = conv.weight[:outputs, : 1 if groups > 1 else x.shape[1]]
-    bias = None if conv.bias is None else conv.bias[:outputs]
-    return F.conv2d(x, weight, bias, conv.stride if stride is None else stride, conv.padding, 1, groups)
-
-
-def sliced_norm(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
-    """BatchNorm of the first channels, those of x: (B, C, H, W), whose statistics alone it moves in training."""
-    count, mean, variance = x.shape[1], norm.running_mean, norm.running_var
-    weight = None if norm.weight is None else norm.weight[:count]
-    bias = None if norm.bias is None else norm.bias[:count]
-    if mean is not None and variance is not None:
-        mean, variance = mean[:count], variance[:count]
-    learns = norm.training and x.numel() > count  # a channel of a single number has no spread
-    return F.batch_norm(x, mean, variance, weight, bias, learns, momentum_of(norm) if learns else 0.0, norm.eps)
-
-
-def momentum_of(norm: nn.BatchNorm2d) -> float:
-    """How far the next batch moves the statistics; with momentum None so that they are the mean of all batches."""
-    if norm.num_batches_tracked is not None:
-        norm.num_batches_tracked.add_(1)
-        if norm.momentum is None:
-            return 1.0 / float(norm.num_batches_tracked)
-    return 0.0 if norm.momentum is None else norm.momentum
+    own = network.state_dict()
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(weights[name][tuple(slice(0, size) for size in tensor.shape)])
 
 
 class SlicedLinear(nn.Linear):

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from dartboard.errors import InputError
 from dartboard.networks import mobilenet_sorting as sorting
 from dartboard.networks import plain
-from dartboard.networks.elastic_layers import Norm, SlicedLinear, sliced_conv, sliced_norm
+from dartboard.networks.elastic_layers import SlicedLinear, SlicedNorm, inherited, sliced_conv
 from dartboard.networks.mobilenet_layers import ACTIVATIONS, ElasticBlock, FixedBlock, conv
 from dartboard.networks.plain import Sizes
 from dartboard.spaces import mobilenet as space
@@ -63,11 +63,11 @@ class Supernet(nn.Module):
         check_stages(cells, len(self.plan.stages))
         self.width = self.plan.stem[-1] if channels is None else channels
         net = largest_net(self.plan, self.width / self.plan.stem[-1])
-        self.stem, self.stem_norm = conv(in_channels, net.stem, 3, net.stem_stride), Norm(net.stem)
+        self.stem, self.stem_norm = conv(in_channels, net.stem, 3, net.stem_stride), SlicedNorm(net.stem)
         self.cells = nn.ModuleList(
             nn.ModuleList(self.block(block) for block in stage) for stage in space.in_stages(net.blocks)
         )
-        self.last, self.last_norm = conv(net.blocks[-1].outputs, net.expand), Norm(net.expand)
+        self.last, self.last_norm = conv(net.blocks[-1].outputs, net.expand), SlicedNorm(net.expand)
         self.head, self.classifier = conv(net.expand, net.head), SlicedLinear(net.head, num_classes)
         self.activation = ACTIVATIONS[net.activation]
 
@@ -94,12 +94,11 @@ class Supernet(nn.Module):
     def forward(self, x: Tensor, choice: Architecture) -> Tensor:
         """Logits (B, classes) of images x: (B, in_channels, H, W); only what the architecture takes is computed."""
         net = net_of(choice, self.width, self.plan)
-        x = sliced_conv(self.stem, resized(x, net.resolution), net.stem)
-        x = self.activation(sliced_norm(self.stem_norm, x))
+        x = self.activation(self.stem_norm(sliced_conv(resized(x, net.resolution), self.stem, net.stem)))
         for block in net.blocks:
             x = self.cells[block.stage][block.number](x, block)  # type: ignore[index]
-        x = self.activation(sliced_norm(self.last_norm, sliced_conv(self.last, x, net.expand)))
-        x = self.activation(sliced_conv(self.head, x.mean((2, 3), keepdim=True), net.head))
+        x = self.activation(self.last_norm(sliced_conv(x, self.last, net.expand)))
+        x = self.activation(sliced_conv(x.mean((2, 3), keepdim=True), self.head, net.head))
         return self.classifier(x.flatten(1))  # type: ignore[no-any-return]
 
 
@@ -126,11 +125,11 @@ class Network(nn.Module):
         self.architecture, self.net = architecture, net
         stem = own_sizes(architecture)["channels"] if plan is None else plan.stem[-1]
         self.register_buffer("channels", torch.tensor(stem if channels is None else channels))  # widths do not tell it
-        self.stem, self.stem_norm = conv(in_channels, net.stem, 3, net.stem_stride), Norm(net.stem)
+        self.stem, self.stem_norm = conv(in_channels, net.stem, 3, net.stem_stride), SlicedNorm(net.stem)
         self.cells = nn.ModuleList(
             nn.Sequential(*(FixedBlock(block) for block in stage)) for stage in space.in_stages(net.blocks)
         )
-        self.last, self.last_norm = conv(net.blocks[-1].outputs, net.expand), Norm(net.expand)
+        self.last, self.last_norm = conv(net.blocks[-1].outputs, net.expand), SlicedNorm(net.expand)
         self.head = nn.Conv2d(net.expand, net.head, 1, bias=net.biased) if net.head else None
         self.classifier = nn.Linear(net.head or net.expand, num_classes)
         self.stem_activation, self.activation = ACTIVATIONS[net.stem_activation], ACTIVATIONS[net.activation]
@@ -168,13 +167,8 @@ def inherit(supernet: Supernet, architecture: Architecture) -> Network:
         elastic: ElasticBlock = supernet.cells[block.stage][block.number]  # type: ignore[index]
         name = f"cells.{block.stage}.{block.number}.depth.weight"
         own[name] = elastic.kernel(block.kernel, block.middle).detach()
-    network.load_state_dict({name: part(own[name], like) for name, like in network.state_dict().items()})
+    inherited(own, network)
     return network.train(supernet.training)
-
-
-def part(whole: Tensor, like: Tensor) -> Tensor:
-    """The first numbers along every side, as many as `like` has."""
-    return whole[tuple(slice(length) for length in like.shape)]
 
 
 def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:

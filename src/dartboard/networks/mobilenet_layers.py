@@ -11,11 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dartboard.networks.elastic_layers import (
-    Norm,
+    SlicedNorm,
     centre,
     identity,
     sliced_conv,
-    sliced_norm,
     transformed,
 )
 from dartboard.spaces.mobilenet import Block
@@ -43,8 +42,8 @@ class Squeeze(nn.Module):
 
     def part(self, x: Tensor, middle: int) -> Tensor:
         """The same with the first channels, those of x, and the first `middle` of the squeezed ones."""
-        weights = F.relu(sliced_conv(self.reduce, x.mean((2, 3), keepdim=True), middle))
-        return x * F.hardsigmoid(sliced_conv(self.expand, weights, x.shape[1]))
+        weights = F.relu(sliced_conv(x.mean((2, 3), keepdim=True), self.reduce, middle))
+        return x * F.hardsigmoid(sliced_conv(weights, self.expand, x.shape[1]))
 
 
 def pooled(x: Tensor, stride: int) -> Tensor:
@@ -59,11 +58,11 @@ class Layers(nn.Module):
         """has_expand, has_shortcut: whether there is a convolution to more channels, and one on the shortcut."""
         super().__init__()
         self.expand = conv(block.inputs, block.middle) if has_expand else None
-        self.expand_norm = Norm(block.middle) if has_expand else None
+        self.expand_norm = SlicedNorm(block.middle) if has_expand else None
         self.depth = conv(block.middle, block.middle, block.kernel, block.stride, groups=block.middle)
-        self.depth_norm = Norm(block.middle)
+        self.depth_norm = SlicedNorm(block.middle)
         self.squeeze = Squeeze(block.middle, block.squeeze) if block.squeeze else None
-        self.project, self.project_norm = conv(block.middle, block.outputs), Norm(block.outputs)
+        self.project, self.project_norm = conv(block.middle, block.outputs), SlicedNorm(block.outputs)
         self.shortcut = conv(block.inputs, block.outputs) if has_shortcut else None
         self.activation = ACTIVATIONS[block.activation]
 
@@ -117,17 +116,16 @@ class ElasticBlock(Layers):
         """x: (B, inputs, H, W) -> (B, outputs, H / stride, W / stride), of the block's sizes."""
         inner = x
         if self.expand is not None and self.expand_norm is not None:
-            inner = self.activation(sliced_norm(self.expand_norm, sliced_conv(self.expand, inner, block.middle)))
+            inner = self.activation(self.expand_norm(sliced_conv(inner, self.expand, block.middle)))
         kernel = self.kernel(block.kernel, block.middle)
-        inner = F.conv2d(inner, kernel, None, block.stride, block.kernel // 2, 1, block.middle)
-        inner = self.activation(sliced_norm(self.depth_norm, inner))
+        inner = self.activation(self.depth_norm(sliced_conv(inner, self.depth, block.middle, kernel)))
         if self.squeeze is not None:
             inner = self.squeeze.part(inner, block.squeeze)
-        inner = sliced_norm(self.project_norm, sliced_conv(self.project, inner, block.outputs))
+        out: Tensor = self.project_norm(sliced_conv(inner, self.project, block.outputs))
         if not block.shortcut:
-            return inner
+            return out
         around = pooled(x, block.stride)
         if block.inputs != block.outputs:
             assert self.shortcut is not None
-            around = sliced_conv(self.shortcut, around, block.outputs)
-        return inner + around
+            around = sliced_conv(around, self.shortcut, block.outputs)
+        return out + around

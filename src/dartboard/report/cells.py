@@ -3,7 +3,7 @@
 from dartboard import formats
 from dartboard.errors import InputError
 from dartboard.paths import quoted
-from dartboard.report import words
+from dartboard.report import palette, words
 from dartboard.report.blocks import box, legend, pair, picture, sentences
 from dartboard.report.drawing import graph_svg
 from dartboard.report.facts import Facts
@@ -27,7 +27,7 @@ def cells(architecture: Architecture | None, name: str) -> Html:
         picture(graph_svg(one), caption(one), f"{name}-{one.kind}", title=one.title.capitalize(), wide=True)
         for one in graphs
     ]
-    used = legend(operation for one in graphs for _, _, operation in one.edges)
+    used = legend(palette.named(operation) for one in graphs for _, _, operation in one.edges)
     if len(pictures) == 1:
         return join([*pictures, used, note(architecture), tag("pre", code, tabindex=0, class_="genotype")])
     genotype = tag("details", tag("summary", "As text"), tag("pre", code, tabindex=0))

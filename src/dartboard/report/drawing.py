@@ -242,7 +242,7 @@ def add_joined(drawing: pygraphviz.AGraph, one: Graph, joined: Iterable[str], pr
 
 def framed_graphs(graphs: Sequence[Graph], title: str | None, paper: bool) -> pygraphviz.AGraph:
     """Each graph in its own frame, and the legend of the operations they use."""
-    used = [operation for one in graphs for _, _, operation in one.edges]
+    used = [palette.named(operation) for one in graphs for _, _, operation in one.edges]
     drawing = framed_graph(legend_label(used), title, paper)
     for one in reversed(graphs):  # Graphviz stacks from below
         add_graph(add_frame(drawing, one, title), one, f"{one.kind} ")

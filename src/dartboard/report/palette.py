@@ -28,6 +28,10 @@ COLOURS = {
     "mb6_k5": "#a64a08",
     "conv_3x3": "#007362",
     "conv_5x5": "#ca65c9",
+    "shuffle_3x3": "#0898fd",
+    "shuffle_5x5": "#007362",
+    "shuffle_7x7": "#a64a08",
+    "xception": "#da0085",
 }
 SPARE = ("#b0703a", "#7c7fae", "#5d8a66", "#b86a7d", "#4f8a9e")  # for operations that are not listed
 # Graphviz words for line styles; those not listed are solid.
@@ -45,7 +49,13 @@ DARK_INK, DARK_MUTED, DARK_LINE, DARK_PAPER, DARK_PANEL = "#eceae4", "#a2a7b3", 
 REMOVED, ADDED = "#d55e00", "#0072b2"
 
 
+def named(operation: str) -> str:
+    """The operation without what an edge says of it besides, such as the bits that it has."""
+    return operation.partition(" ")[0]
+
+
 def colour(operation: str) -> str:
+    operation = named(operation)
     return COLOURS.get(operation) or SPARE[crc32(operation.encode()) % len(SPARE)]
 
 

@@ -2,11 +2,13 @@
 
 Counting rule: parameters are trainable tensors; a multiply-add (MAC) is one multiplication with its addition, two
 FLOPs. MACs are those of convolutions, linear layers and matrix products, for one image, in evaluation mode (no
-auxiliary head); what biases, BatchNorm, pools and sums of maps cost is left out.
+auxiliary head); what biases, BatchNorm, pools and sums of maps cost is left out. Bit operations (bitops) are each
+MAC times the bits of its weight times those of its input, 32 each but in layers that say otherwise.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from random import Random
@@ -20,6 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from dartboard import networks
 from dartboard.errors import InputError, unknown
 from dartboard.networks.outputs import auxiliary_head
+from dartboard.networks.quantised_layers import FLOAT, QuantisedConv
 from dartboard.spaces import darts
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -32,12 +35,19 @@ SIZES = FAMILIES["darts"].sizes
 class Cost:
     """params: trainable numbers without the auxiliary head; params_with_auxiliary: with it, equal if the network
     has none; macs: multiply-adds of one image; map_values: numbers in the results of its convolutions, which is what
-    the memory of a training step grows with."""
+    the memory of a training step grows with; bitops: multiply-adds times bits of weights times bits of activations."""
 
     params: int
     params_with_auxiliary: int
     macs: int
     map_values: int = field(default=0, compare=False)
+    bitops: int = field(default=0, compare=False)
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """What runs write of it: bit operations only where some layer has fewer bits than all others."""
+        found = {"params": self.params, "macs": self.macs}
+        return found | {"bitops": self.bitops} if 0 < self.bitops < FLOAT**2 * self.macs else found
 
 
 def count(
@@ -51,16 +61,17 @@ def count(
 ) -> Cost:
     """Counts of the network of an architecture; None takes the size that its family has for `network`.
 
-    network: a name of the family's `sizes`, such as cifar or imagenet; None: its first.
+    network: a name of the family's `sizes`, such as cifar or imagenet; None: the architecture's usual one.
     image_size: height and width in pixels. Raises InputError for another network, for a cell that cannot be built.
     What was counted at the same sizes before is remembered: a search may ask for the same architecture again and again.
     """
-    known = FAMILIES[architecture.space].sizes
-    network = next(iter(known)) if network is None else network
+    family = FAMILIES[architecture.space]
+    known = family.sizes
+    network = family.usual_network(architecture) if network is None else network
     if network not in known:
         raise unknown("network", network, known)
     given = {"channels": channels, "cells": cells, "num_classes": num_classes, "image_size": image_size}
-    usual = FAMILIES[architecture.space].sizes_of(architecture, network)
+    usual = family.sizes_of(architecture, network)
     sizes = usual | {name: size for name, size in given.items() if size is not None}
     return counted(architecture, network, in_channels, tuple(sizes.items()))
 
@@ -134,11 +145,32 @@ def count_module(module: nn.Module, image_size: int, in_channels: int = 3, *inpu
     was_training = module.training
     module.eval()
     try:
-        with torch.no_grad(), Multiplications() as multiplications:
+        with torch.no_grad(), Multiplications() as multiplications, with_bits(module, multiplications):
             module(torch.zeros(1, in_channels, image_size, image_size), *inputs)
     finally:
         module.train(was_training)
-    return Cost(params, everything, multiplications.macs, multiplications.map_values)
+    return Cost(params, everything, multiplications.macs, multiplications.map_values, multiplications.bitops)
+
+
+@contextmanager
+def with_bits(module: nn.Module, multiplications: "Multiplications") -> Iterator[None]:
+    """Inside, what a quantised convolution computes counts as bit operations with the bits that it is called with."""
+
+    def enters(conv: nn.Module, args: tuple[Any, ...]) -> None:
+        multiplications.bits = math.prod(args[-1])
+
+    def leaves(conv: nn.Module, args: tuple[Any, ...], result: object) -> None:
+        multiplications.bits = FLOAT**2
+
+    convs = [part for part in module.modules() if isinstance(part, QuantisedConv)]
+    hooks = [
+        hook for conv in convs for hook in (conv.register_forward_pre_hook(enters), conv.register_forward_hook(leaves))
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def num_params(module: nn.Module) -> int:
@@ -161,8 +193,8 @@ CHANNELWISE = {
 
 
 class Multiplications(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the multiply-adds of convolutions and matrix products in `macs` instead of computing them, and the numbers
-    that convolutions would give in `map_values`.
+    """Counts the multiply-adds of convolutions and matrix products in `macs` instead of computing them, the numbers
+    that convolutions would give in `map_values`, and each multiply-add times `bits` at that time in `bitops`.
 
     It sees the operators that torch's functions are made of, so that linear layers, `@` and einsum are matrix products.
     Every map has its full shape, so that what is cut out of it and put together has its own; but it holds a single
@@ -172,7 +204,8 @@ class Multiplications(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.macs = self.map_values = 0
+        self.macs = self.map_values = self.bitops = 0
+        self.bits = FLOAT**2
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -222,14 +255,18 @@ class Multiplications(TorchDispatchMode):  # type: ignore[no-untyped-call]
         else:
             channels = weight.shape[0]
             size = [(length + 2 * p - span) // s + 1 for length, span, s, p, _ in sides]
-        self.macs += len(x) * weight.numel() * math.prod(x.shape[2:] if transposed else size)
+        self.add(len(x) * weight.numel() * math.prod(x.shape[2:] if transposed else size))
         self.map_values += len(x) * channels * math.prod(size)
         return zeros((len(x), channels, *size), x.dtype)
+
+    def add(self, macs: int) -> None:
+        self.macs += macs
+        self.bitops += macs * self.bits
 
     def product(self, left: Tensor, right: Tensor) -> Tensor:
         """left: (..., K), right: (..., K, N) -> (..., N), or (K,) -> (...)."""
         columns = right.shape[-1:] if right.dim() > 1 else ()
-        self.macs += left.numel() * math.prod(columns)
+        self.add(left.numel() * math.prod(columns))
         return zeros((*left.shape[:-1], *columns), left.dtype)
 
 

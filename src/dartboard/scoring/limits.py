@@ -13,9 +13,10 @@ from dartboard.spaces.search_space import Architecture, SearchSpace, quote
 if TYPE_CHECKING:
     from dartboard.scoring.cost import Cost
 
-NAMES = {"params": "parameters", "macs": "multiply-adds of an image"}  # fields of a Cost that can be limited
-SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
-LIMIT = re.compile(r"\s*(\w+)\s*<=\s*(\d+(?:\.\d+)?)\s*([kKMG]?)\s*")
+# Fields of a Cost that can be limited, in words.
+NAMES = {"params": "parameters", "macs": "multiply-adds of an image", "bitops": "bit operations of an image"}
+SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+LIMIT = re.compile(r"\s*(\w+)\s*<=\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)\s*")
 EXAMPLE = "macs<=330M or params<=3M,macs<=330M"
 BAND = re.compile(r"\s*(\d+(?:\.\d+)?)([kKMG]?)\s*-\s*(\d+(?:\.\d+)?)([kKMG]?)\s*")
 MOST_DRAWS = 1000  # draws of which none fits, after which to say so

@@ -36,7 +36,7 @@ def text_of(architecture: Architecture) -> str:
 
 def fields_of(number: int, score: Score, cost: Cost | None) -> dict[str, Any]:
     """A trial as a line of the metrics, without its architecture."""
-    counts = {} if cost is None else {"params": cost.params, "macs": cost.macs}
+    counts = {} if cost is None else cost.numbers
     return {"trial": number, "score": score.value, "source": score.source, **score.numbers, **counts}
 
 

@@ -11,6 +11,7 @@ from dartboard.spaces import (
     nasbenchmacro,
     nasnet,
     robustdarts,
+    shufflenetv2,
 )
 from dartboard.spaces.families import spaces_of_package
 from dartboard.spaces.search_space import SearchSpace
@@ -26,6 +27,7 @@ OURS: dict[str, SearchSpace] = {
     "nasnet": nasnet.SPACE,
     **{one.name: one for one in (nas_rl.SPACE, nas_rl.SPACE_STRIDES, nas_rl.SPACE_12)},
     **mobilenet.SPACES,
+    **{one.name: one for one in shufflenetv2.SPACES},
 }
 
 SPACES: dict[str, SearchSpace] = Table(OURS, spaces_of_package)

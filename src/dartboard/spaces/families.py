@@ -12,6 +12,7 @@ from dartboard.spaces import (
     nasbench201,
     nasbenchmacro,
     nasnet,
+    shufflenetv2,
 )
 from dartboard.spaces.family import Family, Mixed
 from dartboard.spaces.search_space import SearchSpace
@@ -27,6 +28,7 @@ OURS: dict[str, Family] = {
     "nasnet": nasnet.FAMILY,
     "nas_rl": nas_rl.FAMILY,
     "mobilenet": mobilenet_family.FAMILY,
+    "shufflenetv2": shufflenetv2.FAMILY,
 }
 
 

@@ -87,6 +87,7 @@ class Family:
     they are not the same in the whole family. built_from: of a space, what its supernet is built from; None: from what
     its edges mix. counts: parameters, multiply-adds, and numbers in the results of convolutions of a network in closed
     form, by scoring.cost's rule; None: its network is built and counted. counted: what `cells` counts, in words.
+    usual: of these names, which of `sizes` such an architecture has; the first, if the choices do not say so.
     cheapest: architectures of a space of which one costs least; its smallest, where options go from small to large.
     Of a package's family alone (ours are in spaces.SPACES, networks/ and scoring.tables.LAYOUTS): spaces: those that it
     offers; networks: the path of the module of its networks; layout: a scoring.tables.Layout, if somebody measured all
@@ -113,6 +114,7 @@ class Family:
     own_sizes: Callable[[SearchSpace | Architecture], Mapping[str, int]] | None = None
     built_from: Callable[[SearchSpace], Mapping[str, object]] | None = None
     counts: Callable[..., tuple[int, int, int]] | None = None
+    usual: Callable[[Sequence[str]], str] | None = None
     note: str = ""
     counted: str = "cells"
     cheapest: Callable[[SearchSpace], Sequence[Architecture]] = smallest_alone
@@ -140,6 +142,12 @@ class Family:
     def of_supernet(self, space: SearchSpace) -> dict[str, object]:
         """The arguments of a space's supernet, its sizes aside."""
         return {"operations": self.mixed(space)} if self.built_from is None else dict(self.built_from(space))
+
+    def usual_network(self, architecture: Architecture) -> str:
+        """The name of the network whose sizes are reported of an architecture, if nobody names another."""
+        if self.usual is None:
+            return next(iter(self.sizes))
+        return self.usual([name for name, _ in architecture.choices])
 
     @property
     def main(self) -> str:

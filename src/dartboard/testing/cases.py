@@ -28,6 +28,7 @@ class FamilyCase:
     vertex: (architecture, what its edges mix) -> mixture weights that are this architecture; for families of which a
     space offers a mixture.
     ordered: whether options go from small to large: then the smallest architecture has the fewest multiply-adds.
+    image_size: of images that every network of the family takes.
     """
 
     sizes: Mapping[str, int]
@@ -37,6 +38,7 @@ class FamilyCase:
     forms: tuple[str, ...] = ()
     vertex: Callable[[Architecture, Mixed], dict[str, Tensor]] | None = None
     ordered: bool = False
+    image_size: int = 8
 
 
 def nothing(space: SearchSpace) -> dict[str, Any]:

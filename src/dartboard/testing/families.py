@@ -84,7 +84,7 @@ def test_the_case_of_a_family_fits_it(family: str, case: FamilyCase) -> None:
 @each("space, case", shared)
 def test_a_supernet_computes_what_the_network_cut_out_of_it_computes(space: SearchSpace, case: FamilyCase) -> None:
     for supernet in supernets_of(space, case):
-        x = images(2, 3, 8, 8)
+        x = images(2, 3, case.image_size, case.image_size)
         for seed in range(2):
             architecture = space.sample(Random(seed))
             network = cut_out(supernet, architecture)
@@ -99,7 +99,7 @@ def test_mixture_weights_at_a_vertex_are_the_discrete_path(space: SearchSpace, c
     vertex = case.vertex
     assert vertex is not None
     for supernet in supernets_of(space, case):
-        x = images(2, 3, 8, 8)
+        x = images(2, 3, case.image_size, case.image_size)
         for seed in range(2):
             architecture = space.sample(Random(seed))
             mixture = vertex(architecture, supernet.mixed)
@@ -112,7 +112,7 @@ def test_weights_of_named_operations_are_the_mixture_in_which_the_others_weigh_n
     space: SearchSpace, case: FamilyCase
 ) -> None:
     for supernet in supernets_of(space, case):
-        x, mixture, named = images(2, 3, 8, 8), {}, {}
+        x, mixture, named = images(2, 3, case.image_size, case.image_size), {}, {}
         for kind, (edges, operations) in supernet.choice_shapes().items():
             places = torch.arange(edges) % operations
             values = 0.5 + torch.arange(edges, dtype=torch.float64) / edges
@@ -125,7 +125,7 @@ def test_weights_of_named_operations_are_the_mixture_in_which_the_others_weigh_n
 
 @each("space, case", shared)
 def test_a_cut_out_network_owns_its_weights(space: SearchSpace, case: FamilyCase) -> None:
-    supernet, x = supernets_of(space, case)[0], images(2, 3, 8, 8)
+    supernet, x = supernets_of(space, case)[0], images(2, 3, case.image_size, case.image_size)
     network = cut_out(supernet, space.sample(Random(0))).eval()
     before = network(x)
     with torch.no_grad():

@@ -25,6 +25,7 @@ CASE = MethodCase(
     changes={
         **weight_settings.CHANGES,
         "label_smoothing": (0.1, {}),
+        "dropout": (0.5, {}),
         "band": ("28k-35k", {}),
         "bins": (1, {"band": "28k-35k"}),
         "population": (4, {}),
