@@ -15,7 +15,7 @@ from pathlib import Path
 import pygraphviz
 
 from dartboard.errors import InputError
-from dartboard.report import layer_table, palette
+from dartboard.report import block_strip, layer_table, palette
 from dartboard.report.markup import Html, text
 from dartboard.runs.targets import write_target
 from dartboard.spaces.families import FAMILIES
@@ -191,10 +191,9 @@ def new_graph(**attributes: str) -> pygraphviz.AGraph:
 
 def add_graph(drawing: pygraphviz.AGraph, one: Graph, prefix: str = "", looks: Sequence[Look] | None = None) -> None:
     """Its nodes, its edges with their operations, and what it joins. looks: of its edges, if not the default ones."""
-    if looks is None and layer_table.fits(one):
-        drawing.add_node(
-            f"{prefix}layers", label=layer_table.label(one), shape="plain", style="", **{"class": "layers"}
-        )
+    if looks is None and (one.strip or layer_table.fits(one)):
+        label = block_strip.label(one) if one.strip else layer_table.label(one)
+        drawing.add_node(f"{prefix}layers", label=label, shape="plain", style="", **{"class": "layers"})
         return
     add_nodes(drawing, one, prefix)
     dressed = [plain_look(operation) for _, _, operation in one.edges] if looks is None else looks

@@ -8,6 +8,17 @@ Edge = tuple[str, str, str]  # (source, target, operation)
 
 
 @dataclass(frozen=True)
+class Bar:
+    """A block of a chain that is drawn as a strip. channels: that it gives; inside: lines of a few letters on
+    what is in it; stage: its number, for those that stand together."""
+
+    operation: str
+    channels: int
+    inside: tuple[str, ...]
+    stage: int
+
+
+@dataclass(frozen=True)
 class Graph:
     """A part of an architecture, such as one of its cells.
 
@@ -15,7 +26,8 @@ class Graph:
     in and the last leads out; "c_{k-2}" is written with the index k-2 set low. edges: (source, target, operation), in
     the order in which a node adds them up. joined: the nodes that the last one joins; none if it adds up, too.
     passed: (source, target) of what goes on as it is, as thin lines: skip connections of a chain.
-    vacant: (source, target) of the edges that carry nothing and are not drawn. caption: what stands below the picture.
+    vacant: (source, target) of the edges that carry nothing and are not drawn. strip: of a chain of
+    blocks whose widths differ, a bar for each, in place of nodes and edges. caption: what stands below the picture.
     """
 
     kind: str
@@ -26,6 +38,7 @@ class Graph:
     joined: tuple[str, ...] = ()
     passed: tuple[tuple[str, str], ...] = ()
     vacant: tuple[tuple[str, str], ...] = ()
+    strip: tuple[Bar, ...] = ()
     caption: str = ""
 
     @property

@@ -17,9 +17,7 @@ from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Val
 
 BLOCKS = "mobile_blocks"  # the one kind of place
 PUBLISHED = "blocks"  # the "plan" of an architecture that says its blocks itself
-EXPANSIONS = range(1, 7)
-KERNELS = (3, 5, 7)
-OPERATIONS = tuple(f"mb{expansion}_k{kernel}" for expansion in EXPANSIONS for kernel in KERNELS)
+OPERATIONS = ("k3", "k5", "k7")  # what tells blocks apart in a picture: their kernels
 
 # --- Spaces ----------------------------------------------------------------------------------------------------------
 

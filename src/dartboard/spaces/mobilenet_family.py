@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from dartboard.spaces.family import Family
-from dartboard.spaces.graph import Graph
+from dartboard.spaces.graph import Bar, Graph
 from dartboard.spaces.mobilenet import BLOCKS, OPERATIONS, PUBLISHED, Block, from_choices, net_of
 from dartboard.spaces.mobilenet_counts import counts
 from dartboard.spaces.mobilenet_plans import PLANS
@@ -45,14 +45,24 @@ def lines(architecture: Architecture) -> list[str]:
     return [*found, f"head: {net.expand} channels" + (f", {net.head}" if net.head else "")]
 
 
+def inside(block: Block) -> tuple[str, ...]:
+    """What stands below the bar of a block."""
+    expansion = f"x{block.middle / block.inputs:.1f}".removesuffix(".0")
+    return expansion, "se" if block.squeeze else "", "/2" if block.stride == 2 else ""
+
+
 def graphs(architecture: Architecture) -> tuple[Graph, ...]:
     """The network as a chain of its blocks."""
     net = net_of(architecture)
     nodes = ("stem", *map(str, range(1, len(net.blocks) + 1)))
-    edges = tuple((*ends, word_of(block)) for ends, block in zip(pairwise(nodes), net.blocks, strict=True))
-    size = "" if net.resolution is None else f", images of {net.resolution}x{net.resolution} pixels"
-    caption = f"{len(net.blocks)} blocks{size}; mb6_k5: expansion 6, kernel 5."
-    return (Graph("strip", "blocks", nodes, edges, caption=caption),)
+    edges = tuple((*ends, f"k{block.kernel}") for ends, block in zip(pairwise(nodes), net.blocks, strict=True))
+    size = "" if net.resolution is None else f" for images of {net.resolution}x{net.resolution} pixels"
+    bars = tuple(Bar(f"k{block.kernel}", block.outputs, inside(block), block.stage) for block in net.blocks)
+    caption = (
+        f"{len(net.blocks)} blocks{size}. A bar is a block: above it the channels that it gives, in its colour the "
+    )
+    caption += "kernel, below it the expansion (x6), squeeze and excitation (se), and where it halves the map (/2)."
+    return (Graph("strip", "blocks", nodes, edges, strip=bars, caption=caption),)
 
 
 FAMILY = Family(
