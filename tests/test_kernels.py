@@ -245,7 +245,7 @@ def test_the_same_threads_give_the_same_bits_and_the_error_in_float32_is_about_t
     in_double_and_plain: tuple[Supernet, list[torch.Tensor], list[float]],
     monkeypatch: pytest.MonkeyPatch,
 ):
-    """Of the kernels less, of pure torch as much within a fifth: 1.12 times is the most seen, and it goes by the CPU."""
+    """Of the kernels less, of pure torch as much within a fifth; 1.12 times was seen, it goes by the CPU."""
     monkeypatch.setenv(kernels.SWITCH, switch)
     monkeypatch.setattr(mixed_cell, "SMALL_WORK", small_work)
     plain, wanted, plain_errors = in_double_and_plain
