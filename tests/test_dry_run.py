@@ -204,7 +204,7 @@ def test_hours_elsewhere_are_steps_of_every_stage_by_the_formula_a_seed(tmp_path
         study = Study(tmp_path, protocol, search, {}, {}, stages(protocol))
         jobs: dict = {}
         for side, cost in (("a", Cost(0, 0, 10**9, 1)), ("b", Cost(0, 0, 1, 10**7))):
-            jobs["search", side] = replace(search_job(batch_size=15), cost=cost)
+            jobs["search", side] = replace(search_job(batch_size=15, second_order=second_order), cost=cost)
             jobs["train", side] = replace(training_job(batch_size=15), cost=cost)
         device = elsewhere.Device("made up", peak=1e9, bandwidth=1e6)
         seconds = {"a": 3 * 1e9 / 0.3e9, "b": 7 * 1e7 * 4 / 0.5e6}  # an image and pass: arithmetic on a, traffic on b

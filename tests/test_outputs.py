@@ -26,7 +26,7 @@ def test_a_network_and_a_supernet_of_every_family_give_their_logits_as_people_ge
     module, x = networks.module(family), images()
     space = next(one for one in SPACES.values() if one.family == family)
     architecture = space.sample(Random(0))
-    network = module.Network(architecture, **{**SIZES, **tiny.fixed(space)}).eval()
+    network = module.Network(architecture, **{**SIZES, **tiny.fixed(architecture)}).eval()
     for found in given(network, x):
         assert type(found) is Output and found.logits.equal(network(x))
         assert (found.state, found.auxiliary, found.penalty) == (None, None, None)

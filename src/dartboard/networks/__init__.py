@@ -47,8 +47,11 @@ class Sizes(Protocol):
 
 
 def check_layers(space: SearchSpace, cells: int) -> None:
-    """Raises InputError for another number than the most layers of a space whose choices say how many there are."""
-    most = FAMILIES[space.family].needs(space).get("cells", cells)
+    """Raises InputError for another number of layers than all networks of a space have, or than most of them can."""
+    family = FAMILIES[space.family]
+    most = family.needs(space).get("cells", cells)
+    if cells != most and family.layers is None:
+        raise InputError(f"--cells {cells}: a network of {space.name} has {most} {family.counted}; leave it out")
     if cells != most:
         raise InputError(f"--cells {cells}: networks of {space.name} have up to {most} layers; give --cells {most}")
 
