@@ -178,7 +178,7 @@ def test_the_ledger_has_the_counts_that_ship_with_the_package():
     counted = {name: entry.counts for name, entry in published().items() if entry.counts}
     assert found == {name: [f"{counts[k]:,}" if k in counts else "-" for k in keys] for name, counts in counted.items()}
     for page in ("README.md", "CHANGELOG.md", "reproduction.md"):
-        assert f"{len(published())} published cells" in PAGES[page].read_text()
+        assert f"{len(published())} published architectures" in PAGES[page].read_text()
 
 
 def test_the_change_that_adds_an_operation_fits_the_file_it_changes():

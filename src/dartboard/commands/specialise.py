@@ -105,7 +105,7 @@ def question_of(flags: SpecialiseFlags) -> dict[str, Any]:
 
 def within(text: str, space: Any) -> Architecture:
     """The architecture that a person gives. Raises InputError for one that is not in the space."""
-    architecture, _ = formats.load(text)
+    architecture, _, _ = formats.resolve(text)
     if architecture not in space:
         raise InputError(f"the architecture is not among those of {space.name} that this supernet was trained for")
     return architecture

@@ -147,8 +147,9 @@ def is_text(word: str) -> bool:
     if os.path.lexists(word) if len(word) < 4096 and "\0" not in word else False:
         return False
     starts = word.lstrip(" \t\r\n\ufeff").startswith(("{", "|"))
-    in_words = ("Genotype" in word and "(" in word) or (("[" in word or "fixed_arc" in word) and bool(arc_within(word)))
-    return starts or is_number(word) or is_arc(word) or nas_rl.is_text(word) or in_words
+    if starts or is_number(word) or is_arc(word) or nas_rl.is_text(word) or ("Genotype" in word and "(" in word):
+        return True
+    return ("[" in word or "fixed_arc" in word) and bool(arc_within(word))
 
 
 def member_of(word: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from random import Random
 
+import torch
 from torch import nn
 
 from dartboard import networks
@@ -219,7 +220,8 @@ WAYS = {"coarse-to-fine": coarse_and_fine, "evolution": evolved, "random": at_ra
 def write_network(one: Trained, architecture: Architecture, question: Question, out: Path) -> float:
     """Cuts the network out, collects its statistics at its own resolution, writes it with its description, and returns
     its accuracy on the images of val that candidates are scored on."""
-    network = networks.module(architecture.space).inherit(one.supernet, architecture)
+    with torch.random.fork_rng(devices=[]):
+        network = networks.module(architecture.space).inherit(one.supernet, architecture)
     size, data = one.run.settings["batch_size"], one.data
     index = calibration_index(data.train, question.recalibrate, size)
     recalibrate(network, network, calibration_images(network, data.train, data, index))
