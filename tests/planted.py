@@ -130,6 +130,9 @@ class PlantedSlices(nn.Module):
             self.sizes.append([more * place + len(own) * (place >= first) for place in range(len(choice.options))])
         self.weights = nn.ParameterList(torch.zeros(len(pixels), CLASSES) for pixels in self.seen)
 
+    def sort_channels(self, kept: Sequence[int] = ()) -> list[Tensor]:
+        return []
+
     def residual_ends(self) -> list[nn.BatchNorm2d]:
         return []
 

@@ -45,9 +45,7 @@ def test_every_epoch_lies_in_one_phase() -> None:
 
 
 def test_each_phase_opens_the_next_options_and_the_resolution_is_open_from_the_start() -> None:
-    opened = [
-        {one.name: one.options for one in shrinking.opened(SPACE, phase).choices} for phase in shrinking.PHASES
-    ]
+    opened = [{one.name: one.options for one in shrinking.opened(SPACE, phase).choices} for phase in shrinking.PHASES]
     kernels, depths, expansions, resolutions = (
         [own[name] for own in opened]
         for name in ("stage.1.block.1.kernel", "stage.1.depth", "stage.1.block.1.expansion", "resolution")

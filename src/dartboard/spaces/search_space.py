@@ -68,7 +68,7 @@ class SearchSpace:
     family: the file in `spaces/` and `networks/` whose values and modules the space uses; its architectures carry it.
     only_mixed: what its relaxed form mixes in besides the options, and no architecture has (`none` of DARTS).
     kinds: what its supernet can compute, of KINDS: a weighted mixture of all options, or of those that are named, the
-    path of one architecture, slices of its weights.
+    path of one architecture, slices of the largest one, which holds all others.
 
     Raises InputError for choices that make no space: doubled names, no options, conditions that can never hold.
     """

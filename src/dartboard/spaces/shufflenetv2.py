@@ -75,7 +75,7 @@ def space(
         for part, options in offered.items()
         if options
     ]
-    kinds = {"path", "slice"} if factors else {"path"}
+    kinds = {"path"}  # factors are slices, but no network holds all others: operations differ
     return SearchSpace(name, source, tuple(choices), family="shufflenetv2", kinds=frozenset(kinds))
 
 

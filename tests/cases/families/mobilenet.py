@@ -38,7 +38,7 @@ def without_dead(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
     return tuple(alive)
 
 
-OPEN = ("resolution", "stage.1.width", "stage.2.depth", "stage.2.kernel", "head.width")
+OPEN = ("resolution", "stage.1.depth", "stage.2.depth", "stage.2.kernel", "head.width")
 SMALL = some(mobilenet.space(BIGNAS_8), OPEN)
 CASE = FamilyCase(
     # Once-for-All: about 2e19 networks at each of 25 resolutions

@@ -8,7 +8,7 @@ from cases import MethodCase, Planted, Way
 from cases.families.mobilenet import SMALL
 
 SPACE = SMALL
-BEST = SPACE.walk(lambda choice: choice.options[len(choice.name) % 2 if len(choice.options) > 1 else 0])
+BEST = SPACE.walk(lambda choice: choice.options[min(1, len(choice.options) - 1)])
 SELECTION = {"coarse": 3, "fine": 2, "rounds": 1, "kept": 2, "recalibrate": 20}
 
 CASE = MethodCase(
@@ -16,9 +16,9 @@ CASE = MethodCase(
     ways=(Way("limit", {"limit": "macs<=1G"}, stops=((3, 3, 3),)),),
     planted=(
         Planted(
-            "slices", SPACE, BEST, trial_settings.matches, places=17, at_least=16,
+            "slices", SPACE, BEST, trial_settings.matches, places=17, at_least=17, draws=20,
             settings={**path_settings.PLANTED, "channels": 8, "cells": 4, "weight_decay": 0.0, "dropout": 0.0,
-                      "coarse": 20, "fine": 10, "rounds": 2, "recalibrate": 50},
+                      "coarse": 100, "fine": 40, "rounds": 4, "recalibrate": 50},
             more=lambda: {"supernet": planted.PlantedSlices(SPACE, BEST)},
             score=path_settings.score, data=planted.noisy_images,
         ),
