@@ -206,7 +206,7 @@ def test_the_page_has_the_number_that_was_selected_by_and_the_training_of_the_we
     text, last = page_of(tmp_path / "run"), Run.open(tmp_path / "run").metrics()[-1]
     assert f"The best of 5 architectures: {percent(last['score'], 32)}" in text
     assert "shared weights, all of val; statistics of each batch" in text
-    assert "A supernet was trained for 1 epoch, one path a minibatch." in text
+    assert "A supernet was trained for 1 epoch, by networks drawn for every minibatch." in text
     for words in ("The trials", "Scored again", "The supernet", "Learning rate of the weights", "one path, validation"):
         assert words in text
 

@@ -67,7 +67,7 @@ def lede(facts: Facts) -> str:
     source = str(scored(facts)[0].get("source", "")) if scored(facts) else ""
     first = f"{words.plural(len(facts.trials), 'architecture')} were scored one by one ({source})."
     if facts.epochs and "lr" in facts.epochs[-1].numbers:
-        trained = f"A supernet was trained for {words.plural(len(facts.epochs), 'epoch')}, one path a minibatch."
+        trained = f"A supernet was trained for {words.plural(len(facts.epochs), 'epoch')}, by networks drawn for every minibatch."
         first = f"{trained} {first}" if facts.trials else f"{trained} No architecture was scored yet."
     if best is None:
         return first
@@ -132,11 +132,14 @@ def supernet_section(facts: Facts) -> Html:
     accuracy = line(facts, "train_accuracy", "training", "--one")
     accuracy += line(facts, "val_accuracy", "one path, validation", "--two")
     rewards = line(facts, "reward", "mean reward", "--one") + line(facts, "baseline", "baseline", "--two")
+    sizes = line(facts, "largest_loss", "largest", "--one") + line(facts, "random_loss", "at random", "--two")
+    sizes += line(facts, "smallest_loss", "smallest", "--three")
     entropy = line(facts, "entropy", "mean entropy", "--three")
     same = "Training: of the paths that were drawn; validation: of one path, the same in every epoch."
     found = [
         plot(facts, "Loss", loss + step_line(facts, "train_loss", "--one"), f"Cross entropy. {same}"),
         plot(facts, "Accuracy", accuracy, same, percent=True, chance=True),
+        plot(facts, "Loss by size", sizes, "Training loss with the labels, of the networks that learn in a step."),
         plot(facts, "Learning rate", line(facts, "lr", "of the weights", "--four"), "Learning rate of the weights."),
         plot(facts, "Rewards of the controller", rewards, "Of what it drew, by shared weights.", percent=True),
         plot(facts, "Entropy of the controller", entropy, "In nats, of the decisions met on the way to a draw."),
