@@ -67,7 +67,8 @@ def lede(facts: Facts) -> str:
     source = str(scored(facts)[0].get("source", "")) if scored(facts) else ""
     first = f"{words.plural(len(facts.trials), 'architecture')} were scored one by one ({source})."
     if facts.epochs and "lr" in facts.epochs[-1].numbers:
-        trained = f"A supernet was trained for {words.plural(len(facts.epochs), 'epoch')}, by networks drawn for every minibatch."
+        epochs = words.plural(len(facts.epochs), "epoch")
+        trained = f"A supernet was trained for {epochs}, by networks drawn for every minibatch."
         first = f"{trained} {first}" if facts.trials else f"{trained} No architecture was scored yet."
     if best is None:
         return first
