@@ -27,6 +27,7 @@ COMMANDS = {
     "why": ("why", "why a search's cell performs as it does:  dartboard why RUN"),
     "rank": ("rank", "how well a search's shared weights rank:  dartboard rank RUN --truth FILE"),
     "specialise": ("specialise", 'the best network under limits:  dartboard specialise RUN --limit "macs<=40M"'),
+    "front": ("front", "accuracy against cost of a supernet's networks:  dartboard front RUN"),
     "explain": ("explain", "how a method works, in steps, equations and cost:  dartboard explain darts"),
     "report": ("report", "write the page over one run or several:  dartboard report RUN..."),
     "export": ("export", "an architecture in another notation:  dartboard export RUN_OR_NAME --to quark0"),

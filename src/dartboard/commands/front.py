@@ -1,0 +1,86 @@
+"""dartboard front: accuracy against cost of the networks of a trained supernet."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dartboard.commands import work
+from dartboard.commands.flags import parse
+from dartboard.commands.rank import judged
+from dartboard.commands.why import reporting_stops
+from dartboard.config import check_ranges
+from dartboard.errors import InterruptedRunError
+from dartboard.formats.files import shown
+from dartboard.paths import quoted
+from dartboard.runs.atomic_files import make_folders, replace_file, writing
+from dartboard.runs.limits import catching_signals, limits_of
+
+MISSING = "name the run of a search that trained shared weights: dartboard front RUN"
+
+
+@dataclass(frozen=True)
+class FrontFlags:
+    """Accuracy against multiply-adds of a trained supernet's networks: the best under limits, a random cloud,
+    uniformly scaled networks; a page and a CSV."""
+
+    run: str
+    """the folder of a finished search that trained a supernet"""
+    samples: int = 40
+    """Networks of the random cloud."""
+    targets: int = 5
+    """Limits on multiply-adds, from the smallest network to the largest, under each of which the best is searched."""
+    scorings: int = 30
+    """Networks to score under each limit. What was scored before costs nothing."""
+    strategy: Literal["coarse-to-fine", "evolution", "random"] = "coarse-to-fine"
+    """How candidates under a limit are chosen."""
+    grid: bool = False
+    """Also score the grid of the space: all choices of a sort (depth, width, kernel, ...) alike."""
+    out: str | None = None
+    """The folder of page and CSV; by default RUN/front."""
+    recalibrate: int = 2000
+    """Most images of train on which a network's statistics are collected."""
+    val_images: int = 8000
+    """Most images of val on which a network is scored."""
+    seed: int = 0
+    """Which networks are drawn."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, samples="[0, 1e6]", targets="[1, 1000]", scorings="[1, 1e6]", seed="[0, 1e18]")
+        check_ranges(self, recalibrate="[2, inf)", val_images="[1, inf)")
+
+
+def execute(words: list[str]) -> None:
+    """Raises InputError (no or an unfinished supernet, changed data ...), InterruptedRunError."""
+    flags = parse(FrontFlags, words, "front", MISSING)
+    run, space = judged(flags.run)
+    out = Path(flags.out) if flags.out is not None else run.folder / "front"
+    from dartboard.report import front_page
+    from dartboard.studies import fronts, specialise
+
+    space = specialise.asked(run, space)
+    work.use_threads(run.setup.threads or run.environment.get("threads"))
+    run.check_settings()
+    data = work.load(run.setup)
+    run.check_data(data)
+    one, stops = specialise.trained(run, space, data), limits_of(None, None)
+
+    def check() -> None:
+        if reason := stops.reason():
+            raise InterruptedRunError(f"stopped by {reason[0]}; what was scored stays, ask again", reason[1])
+
+    question = specialise.Question(
+        (), flags.strategy, flags.scorings, flags.recalibrate, flags.val_images, flags.seed
+    )  # fmt: skip
+    with reporting_stops(f"the same command: dartboard front {quoted(flags.run)}"), catching_signals(stops):
+        pieces = specialise.pieces_of(run)
+        found = fronts.points(one, question, flags.samples, flags.targets, flags.grid, pieces, check)
+    with writing(out):
+        make_folders(out)
+    replace_file(out / "front.csv", fronts.as_csv(found))
+    images = min(flags.val_images, len(data.val))
+    place = front_page.write(found, str(run.folder), images, out / "report.html")
+    for number in sorted(fronts.on_front(found), key=lambda number: found[number].cost.macs):
+        point = found[number]
+        print(f"{point.cost.macs:>14,} multiply-adds  {100 * point.accuracy:6.2f} %  {point.kind}")
+    print(f"numbers: {shown(out / 'front.csv')}")
+    print(f"report: {place}")

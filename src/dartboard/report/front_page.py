@@ -1,0 +1,105 @@
+"""The page of a front: accuracy against multiply-adds of a supernet's networks, and how to get each. No torch."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dartboard.paths import quoted
+from dartboard.report import page, words
+from dartboard.report.blocks import command, pair, picture, section, table, tiles
+from dartboard.report.figures import Series, curves
+from dartboard.report.markup import Html, tag
+from dartboard.scoring.pareto import front
+
+if TYPE_CHECKING:
+    from dartboard.studies.fronts import Point
+
+COSTS = {"macs": "multiply-adds", "params": "parameters"}
+KINDS = {"grid": "--five", "random": "--muted", "uniformly scaled": "--three", "best under a limit": "--one"}
+PLACES = (("answer", "Answer"), ("front", "Front"), ("networks", "Networks"))
+UNITS = ((1e9, "billion "), (1e6, "million "), (1e3, "thousand "), (1.0, ""))
+
+
+def write(found: "Sequence[Point]", run: str, images: int, out: Path) -> Path:
+    """Writes the page; returns its path. run: the search's folder; images: of val, that score. Raises InputError."""
+    page.put(page_html(found, run, images), out, named=False)
+    return out
+
+
+def page_html(found: "Sequence[Point]", run: str, images: int) -> str:
+    """The complete file."""
+    chosen = [found[place] for place in places_of(found)]
+    best = max(chosen, key=lambda point: point.accuracy)
+    title = f"From {words.short_count(chosen[0].cost.macs)} to {words.short_count(best.cost.macs)} multiply-adds"
+    lede = (
+        f"{words.count(len(found))} networks of one supernet, {Path(run).name}, scored on {words.count(images)} val "
+        "images by its weights, each with statistics of its own at its own resolution. None was trained further, and "
+        "no test image was read."
+    )
+    answer = tiles(
+        [
+            (
+                "most accurate",
+                words.percent(best.accuracy, images),
+                f"{words.short_count(best.cost.macs)} multiply-adds",
+            ),
+            (
+                "smallest on the front",
+                words.percent(chosen[0].accuracy, images),
+                f"{words.short_count(chosen[0].cost.macs)}",
+            ),
+            ("on the front", words.count(len(chosen)), f"of {words.count(len(found))} networks"),
+        ]
+    )
+    top = page.Page("Front of a supernet", title, lede, answer, Html(""))
+    return page.document(top, PLACES, [drawn(found), networks(chosen, run, images)], "front.csv")
+
+
+def places_of(found: "Sequence[Point]", cost: str = "macs") -> list[int]:
+    return front([getattr(point.cost, cost) for point in found], [point.accuracy for point in found])
+
+
+def drawn(found: "Sequence[Point]") -> Html:
+    """Accuracy against multiply-adds and against parameters."""
+    return section("front", "The front", pair(*(against(found, cost, name) for cost, name in COSTS.items())))
+
+
+def against(found: "Sequence[Point]", cost: str, name: str) -> Html:
+    """Accuracy against a cost, by kind, with the front as a line."""
+    largest = max(getattr(point.cost, cost) for point in found)
+    size, unit = next((size, unit) for size, unit in UNITS if largest >= 10 * size or size == 1.0)
+    parts = []
+    for kind, colour in KINDS.items():
+        own = [point for point in found if point.kind == kind]
+        if own:
+            x, y = [getattr(point.cost, cost) / size for point in own], [point.accuracy for point in own]
+            parts.append(Series(kind, x, y, colour, points=True))
+    edge = [found[place] for place in places_of(found, cost)]
+    line = Series("front", [getattr(one.cost, cost) / size for one in edge], [one.accuracy for one in edge], "--two")
+    title = f"Accuracy on val against {name}"
+    svg = curves([*parts, line], title, percent=True, x_label=f"{unit}{name}")
+    caption = f"Front: no other network is more accurate at no more {name}. Scores that select are optimistic."
+    return picture(svg, caption, f"front-{cost}", title=title)
+
+
+def networks(chosen: "Sequence[Point]", run: str, images: int) -> Html:
+    """The networks on the front, and the command that cuts each out."""
+    rows = [
+        (
+            words.short_count(point.cost.macs),
+            words.short_count(point.cost.params),
+            words.percent(point.accuracy, images),
+            point.kind,
+            tag("code", json.dumps(point.architecture.to_json(), separators=(",", ":"))),
+        )
+        for point in chosen
+    ]
+    head = ("multiply-adds", "parameters", "val accuracy", "found as", "architecture")
+    how = command(
+        f"dartboard specialise {quoted(run)} --architecture '...' --out network",
+        "Cut one out, with its weights; the architecture as it stands in the table:",
+    )
+    return section(
+        "networks", "Networks on the front", table(head, rows, caption="From few multiply-adds to many"), how
+    )
