@@ -52,8 +52,9 @@ def cut(words: list[str], folder: Path) -> list[str]:
     rest = replaced(rest, "--device", "cpu", only_if_given=True)
     rest = replaced(rest, "--epoch", "0", only_if_given=True)
     if command in ("search", "train"):
-        rest = replaced(rest, "--epochs", "2" if "--budget" in rest else "1")
-        fixed = any(name in word for word in rest for name in ("nasbenchmacro", "nas_rl"))  # they say their layers
+        phases = "6" if rest[0] == "ofa" else "1"
+        rest = replaced(rest, "--epochs", "2" if "--budget" in rest else phases)
+        fixed = any(name in word for word in rest for name in ("nasbenchmacro", "nas_rl", "bignas", "ofa"))
         for flag, value in SMALL.items():
             rest = rest if fixed and flag == "--cells" else replaced(rest, flag, value)
     if command == "compare":

@@ -179,7 +179,7 @@ def first_steps() -> str:
 
 
 def usage() -> str:
-    lines = [f"  {name:10}{about}" for name, (_, about) in COMMANDS.items()]
+    lines = [f"  {name:11}{about}" for name, (_, about) in COMMANDS.items()]
     return "\n".join(
         [
             "usage: dartboard COMMAND ...     neural architecture search that a person can run, trust, watch and ship",
