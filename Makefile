@@ -1,4 +1,4 @@
-.PHONY: setup demo test test-slow check bench bench-gpu clean
+.PHONY: setup demo demo-elastic test test-slow check bench bench-gpu clean
 
 PYTHON ?= python3
 PIP_ARGS ?=
@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO := runs/demo
+ELASTIC := runs/demo-elastic
 
 demo: $(INSTALLED)
 	rm -rf $(DEMO)
@@ -13,6 +14,16 @@ demo: $(INSTALLED)
 	$(BIN)/dartboard train $(DEMO)/search --data digits --epochs 8 --threads 1 --out $(DEMO)/train
 	$(BIN)/dartboard report $(DEMO)/search $(DEMO)/train --out $(DEMO)/report.html
 	@echo "open this page: $(CURDIR)/$(DEMO)/report.html"
+
+# One supernet, three questions, and the front of all it can be; under three minutes.
+demo-elastic: $(INSTALLED)
+	rm -rf $(ELASTIC)
+	$(BIN)/dartboard search bignas --space bignas-8 --data digits --threads 1 --out $(ELASTIC)
+	$(BIN)/dartboard specialise $(ELASTIC) --limit "macs<=200K"
+	$(BIN)/dartboard specialise $(ELASTIC) --limit "macs<=500K"
+	$(BIN)/dartboard specialise $(ELASTIC) --limit "params<=60K,macs<=1M"
+	$(BIN)/dartboard front $(ELASTIC) --targets 4 --scorings 20
+	@echo "open these pages: $(CURDIR)/$(ELASTIC)/report.html $(CURDIR)/$(ELASTIC)/front/report.html"
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 -m "not slow"
@@ -43,5 +54,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
+	rm -rf $(VENV) $(DEMO) $(ELASTIC) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis src/*.egg-info
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
