@@ -253,17 +253,20 @@ def without_effect(cases: Cases, run: Callable[[dict[str, Any]], object]) -> lis
 # Not tried beside others: numbers of multiply-adds, which other sizes of the network have no part of; and the form of a
 # supernet of which only a stopping rule's score is computed, in which last bits seldom show.
 NOT_IN_PAIRS = {
-    "enas": ("limit", "schedule_epochs"),  # a schedule over all epochs is refused beside periods
-    "spos": ("band", "bins", "limit"),
+    "enas": ("limit", "schedule_epochs", "supernet"),  # a schedule over all epochs is refused beside periods
+    "spos": ("band", "bins", "limit", "supernet"),
+    "random_search_ws": ("supernet",),
     "gdas": ("supernet",),
 }
+SPACE = testing.tiny.SEARCHED["darts"]
+SEARCHES = [name for name, one in METHODS.items() if not one.by_trials and one.needs <= SPACE.kinds]  # not by slices
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", [name for name, one in METHODS.items() if not one.by_trials])
+@pytest.mark.parametrize("method", SEARCHES)
 def test_each_two_settings_of_a_search_both_change_something(method: str, tmp_path: Path) -> None:
     case = test_contracts.METHOD_CASES[method]
-    tried = Tried(method, case, testing.tiny.SEARCHED["darts"])
+    tried = Tried(method, case, SPACE)
 
     def run(settings: dict[str, Any]) -> object:
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
