@@ -60,16 +60,25 @@ def pytest_unconfigure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What of the contracts runs in make test-slow: those that search several times on all but a method's first space,
-    its further ways on further spaces, and settings that an earlier method has as well."""
-    firsts: dict[str, str] = {}
+    its further ways on further spaces, all of it on its third space and those after, what is held of the third space of
+    a family and those after, and settings that an earlier method has as well."""
+    spaces: dict[str, list[str]] = {}
     fields: dict[str, str] = {}
     for item in items:
         values = getattr(getattr(item, "callspec", None), "params", {})
         if {"tried", "way"} <= values.keys():
             tried, way = values["tried"], values["way"]
-            first = firsts.setdefault(tried.method, tried.space.name)
+            known = spaces.setdefault(tried.method, [])
+            if tried.space.name not in known:
+                known.append(tried.space.name)
+            number = known.index(tried.space.name)
             searches_often = "same_seed" in item.name or "stopped_and_gone_on" in item.name
-            if tried.space.name != first and (searches_often or way is not tried.case.ways[0]):
+            if number > 1 or (number == 1 and (searches_often or way is not tried.case.ways[0])):
+                item.add_marker(pytest.mark.slow)
+        elif {"space", "case"} <= values.keys():
+            known = spaces.setdefault(f"{values['space'].family}, {item.originalname}", [])  # type: ignore[attr-defined]
+            known.append(values["space"].name)
+            if len(known) > 2:
                 item.add_marker(pytest.mark.slow)
         elif {"tried", "field"} <= values.keys():
             tried, field = values["tried"], values["field"]

@@ -199,4 +199,4 @@ BIGNAS_8 = replace(
     ),
     head=(96, 128),
 )
-PLANS = {plan.name: plan for plan in (OFA, OFA_WIDE, OFA_32, OFA_8, BIGNAS, BIGNAS_32, BIGNAS_8)}
+PLANS = {plan.name: plan for plan in (OFA_8, BIGNAS_8, OFA_32, BIGNAS_32, OFA, OFA_WIDE, BIGNAS)}
