@@ -117,12 +117,14 @@ def test_every_command_named_in_a_sentence_exists_with_its_flags(name):
         evaluate,
         explain,
         export,
+        front,
         listing,
         rank,
         report,
         resume,
         search,
         show,
+        specialise,
         transfer,
     )
     from dartboard.commands.flags import flags_of
@@ -130,7 +132,7 @@ def test_every_command_named_in_a_sentence_exists_with_its_flags(name):
 
     own = [search.flags_class(search.method_module(method).Config) for method in METHODS] + [transfer.TransferFlags]
     own += (evaluate.EvaluateFlags, export.ExportFlags, listing.ListFlags, report.ReportFlags, resume.ResumeFlags)
-    own += (explain.ExplainFlags,)
+    own += (explain.ExplainFlags, specialise.SpecialiseFlags, front.FrontFlags)
     flags = known_flags().union(*map(flags_of, (*own, show.ShowFlags, compare.CompareFlags, rank.RankFlags)))
     for span in re.findall(r"`dartboard ([^`]+)`", prose(PAGES[name])):
         assert span.split()[0] in (*COMMANDS, "COMMAND", "...", "--version"), span
