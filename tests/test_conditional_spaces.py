@@ -80,6 +80,15 @@ def test_a_small_space_is_enumerated_without_doubles_in_order_and_counted_withou
 
 
 @given(small_spaces())
+def test_the_networks_of_a_narrowed_space_are_those_that_have_the_options_that_are_left(space: SearchSpace) -> None:
+    left = {choice.name: choice.options[-1:] for choice in space.choices[::2]}
+    wanted = [a for a in by_hand(space) if all(value in left.get(name, (value,)) for name, value in a.choices)]
+    part = space.narrowed(left, "a part")
+    assert part.name == "a part" and list(part.enumerate()) == wanted
+    assert space.narrowed({}) == space
+
+
+@given(small_spaces())
 def test_what_a_space_lacks_is_not_in_it(space: SearchSpace) -> None:
     inside, names = set(by_hand(space)), [choice.name for choice in space.choices]
     for values in product(*((None, *choice.options) for choice in space.choices)):

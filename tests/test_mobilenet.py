@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,11 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dartboard.errors import InputError
 from dartboard.formats import mobile
 from dartboard.networks import mobilenet as networks
 from dartboard.networks import mobilenet_layers
 from dartboard.scoring.cost import count
+from dartboard.scoring.limits import fits, limits_from
 from dartboard.spaces import mobilenet as space
+from dartboard.spaces.catalogue import published
 from dartboard.spaces.mobilenet_plans import PLANS
 from dartboard.spaces.search_space import Architecture
 from dartboard.testing import tiny
@@ -174,6 +178,22 @@ def test_counts_of_published_lists_of_blocks(reference: Path) -> None:
     for name, own in json.loads((reference / "reference" / "mobile_nets.json").read_text())["nets"].items():
         found = count(mobile.read_list(own))
         assert (found.params, found.macs) == (own["params"], own["macs"]), name
+
+
+def test_bit_operations_are_those_of_32_bits_and_can_be_limited() -> None:
+    architecture = space.SPACES["ofa-8"].largest()
+    cost = count(architecture)
+    assert cost.bitops == 32 * 32 * cost.macs and "bitops" not in cost.numbers
+    assert fits(cost, limits_from(f"bitops<={cost.bitops}"))
+    assert not fits(cost, limits_from(f"bitops<={cost.bitops - 1}"))
+
+
+def test_a_published_network_needs_images_of_its_stride() -> None:
+    architecture = published()["MobileNetV3-Large"].architecture
+    config = SimpleNamespace(auxiliary=False, drop_path=0.0, stem="cifar", channels=16, cells=None)
+    with pytest.raises(InputError, match="divides an image's side by 32, and these have 8 pixels"):
+        networks.sized(architecture, config, SimpleNamespace(num_classes=10, channels=1, image_size=8))
+    assert networks.sized(architecture, config, SimpleNamespace(num_classes=10, channels=1, image_size=32))
 
 
 @pytest.mark.parametrize("plan", [name for name in PLANS if name.startswith("ofa") and name != "ofa-w1.2"])

@@ -140,6 +140,7 @@ WORDS = ["search", "ofa", "--space", "ofa-8", "--data", "digits"]
     [
         (["--epochs", "5"], "--epochs 5: there are 6 phases, give 6 epochs or more"),
         (["--last-phase", "shrink"], "--last-phase is 'shrink'; give one of full, kernel, depth 1"),
+        (["--schedule-epochs", "9"], "not for ofa: each of its phases has a schedule; leave it out"),
         (["--cells", "6"], "these networks have 4 stages; give --cells 4"),
         (["--last-phase", "kernel", "--limit", "macs<=300K"], "give a --limit above that"),
     ],

@@ -90,6 +90,8 @@ def test_the_network_that_is_written_has_the_score_and_the_supernets_logits(
     capsys.readouterr()
     assert main([*words, "--out", str(out)]) == 0
     assert "answered before" in capsys.readouterr().out
+    (out / "answer.json").write_text("{")
+    assert "answer.json is damaged" in refused([*words, "--out", str(out)], capsys)
 
 
 def test_a_network_that_is_given_is_cut_out_without_a_search(run: Path, tmp_path: Path) -> None:
@@ -97,7 +99,20 @@ def test_a_network_that_is_given_is_cut_out_without_a_search(run: Path, tmp_path
     out = tmp_path / "given"
     assert main(["specialise", str(run), "--architecture", str(given), *FEW, "--out", str(out)]) == 0
     answer = json.loads((out / "answer.json").read_text())
+    assert main(["specialise", str(run), "--architecture", str(given), *FEW]) == 0  # the usual folder, one a network
+    assert main(["specialise", str(run), "--architecture", str(SPACE.smallest()), *FEW]) == 0
+    assert len(list((run / "specialised").glob("given-*"))) == 2
     assert mobilenet.from_choices(answer["architecture"]["choices"]) == given and answer["scorings"] == 1
+
+
+def test_a_limit_that_only_the_smallest_network_meets_is_answered_with_it(
+    run: Path, one: specialise.Trained, tmp_path: Path
+) -> None:
+    out, smallest = tmp_path / "smallest", SPACE.smallest()
+    limit = f"macs<={one.count(smallest).macs}"
+    assert main(["specialise", str(run), "--limit", limit, *FEW, "--out", str(out)]) == 0
+    answer = json.loads((out / "answer.json").read_text())
+    assert mobilenet.from_choices(answer["architecture"]["choices"]) == smallest
 
 
 def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:

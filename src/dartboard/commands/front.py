@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dartboard.commands import work
 from dartboard.commands.flags import parse
 from dartboard.commands.rank import judged
+from dartboard.commands.specialise import trained
 from dartboard.commands.why import reporting_stops
 from dartboard.config import check_ranges
-from dartboard.errors import InterruptedRunError
 from dartboard.formats.files import shown
 from dartboard.paths import quoted
 from dartboard.runs.atomic_files import make_folders, replace_file, writing
@@ -58,26 +57,18 @@ def execute(words: list[str]) -> None:
     from dartboard.studies import fronts, specialise
 
     space = specialise.asked(run, space)
-    work.use_threads(run.setup.threads or run.environment.get("threads"))
-    run.check_settings()
-    data = work.load(run.setup)
-    run.check_data(data)
-    one, stops = specialise.trained(run, space, data), limits_of(None, None)
-
-    def check() -> None:
-        if reason := stops.reason():
-            raise InterruptedRunError(f"stopped by {reason[0]}; what was scored stays, ask again", reason[1])
-
+    one, stops = trained(run, space), limits_of(None, None)
     question = specialise.Question(
         (), flags.strategy, flags.scorings, flags.recalibrate, flags.val_images, flags.seed
     )  # fmt: skip
     with reporting_stops(f"the same command: dartboard front {quoted(flags.run)}"), catching_signals(stops):
         pieces = specialise.pieces_of(run)
+        check = specialise.stopping(stops)
         found = fronts.points(one, question, flags.samples, flags.targets, flags.grid, pieces, check)
     with writing(out):
         make_folders(out)
     replace_file(out / "front.csv", fronts.as_csv(found))
-    images = min(flags.val_images, len(data.val))
+    images = min(flags.val_images, len(one.data.val))
     place = front_page.write(found, str(run.folder), images, out / "report.html")
     for number in sorted(fronts.on_front(found), key=lambda number: found[number].cost.macs):
         point = found[number]

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from zlib import crc32
 
 from dartboard import formats
 from dartboard.commands import work
@@ -12,17 +13,17 @@ from dartboard.commands.flags import parse
 from dartboard.commands.rank import judged
 from dartboard.commands.why import reporting_stops
 from dartboard.config import check_ranges
-from dartboard.errors import InputError, InterruptedRunError
+from dartboard.errors import InputError
 from dartboard.formats.files import shown
 from dartboard.paths import quoted
 from dartboard.runs.atomic_files import replace_file
-from dartboard.runs.json_files import as_json
+from dartboard.runs.json_files import as_json, read_json
 from dartboard.runs.limits import catching_signals, limits_of
+from dartboard.runs.run import Run
 from dartboard.scoring.limits import NAMES, limits_from
-from dartboard.spaces.search_space import Architecture
+from dartboard.spaces.search_space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
-    from dartboard.scoring.cost import Cost
     from dartboard.studies.specialise import Trained
 
 ANSWER = "answer.json"
@@ -45,7 +46,7 @@ class SpecialiseFlags:
     architecture: str | None = None
     """Take this network instead of searching for one: an architecture in any notation, or a file."""
     out: str | None = None
-    """The folder of the network; by default RUN/specialised/LIMIT-STRATEGY."""
+    """The folder of the network; by default RUN/specialised/LIMIT-STRATEGY, or given-X."""
     recalibrate: int = 2000
     """Most images of train on which a network's statistics are collected."""
     val_images: int = 8000
@@ -73,19 +74,27 @@ def execute(words: list[str]) -> None:
     space = specialise.asked(run, space)
     given = None if flags.architecture is None else within(flags.architecture, space)
 
+    one = trained(run, space)
+    with reporting_stops(f"the same command: dartboard specialise {quoted(flags.run)}"):
+        tell(written(one, flags, given, out), out)
+
+
+def trained(run: Run, space: SearchSpace) -> "Trained":
+    """The supernet of a finished search, with its search's data. Raises InputError for other data or settings, and
+    for a search that is not finished or trained none."""
+    from dartboard.studies import specialise
+
     work.use_threads(run.setup.threads or run.environment.get("threads"))
     run.check_settings()
     data = work.load(run.setup)
     run.check_data(data)
-    one = specialise.trained(run, space, data)
-    with reporting_stops(f"the same command: dartboard specialise {quoted(flags.run)}"):
-        tell(written(one, flags, given, out), out)
+    return specialise.trained(run, space, data)
 
 
 def name_of(flags: SpecialiseFlags) -> str:
     """The folder of a question, by its limits and its strategy."""
     if flags.architecture is not None:
-        return "given"
+        return f"given-{crc32(flags.architecture.encode()):08x}"
     limit = re.sub(r"[^\w.]+", "-", flags.limit.replace("<=", "-")).strip("-") or "no-limit"
     return f"{limit}-{flags.strategy}" + (f"-s{flags.seed}" if flags.seed else "")
 
@@ -94,7 +103,7 @@ def answered(out: Path, flags: SpecialiseFlags) -> dict[str, Any] | None:
     """The answer that lies there, if it is to the same question."""
     if not (out / ANSWER).is_file():
         return None
-    found: dict[str, Any] = json.loads((out / ANSWER).read_text(encoding="utf-8"))
+    found = read_json(out / ANSWER)
     return found if found.get("question") == question_of(flags) else None
 
 
@@ -119,19 +128,14 @@ def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, 
         limits_from(flags.limit), flags.strategy, flags.scorings, flags.recalibrate, flags.val_images, flags.seed
     )
     pieces, stops = specialise.pieces_of(one.run), limits_of(None, None)
-
-    def check() -> None:
-        if reason := stops.reason():
-            raise InterruptedRunError(f"stopped by {reason[0]}; what was scored stays, ask again", reason[1])
-
     with catching_signals(stops):
-        answer = specialise.answer_of(one, question, pieces, check, given)
+        answer = specialise.answer_of(one, question, pieces, specialise.stopping(stops), given)
     accuracy = specialise.write_network(one, answer.best.architecture, question, out)
     record = {
         "question": question_of(flags),
         "architecture": answer.best.architecture.to_json(),
         "val_accuracy": accuracy,
-        "cost": costs(answer.cost),
+        "cost": answer.cost.numbers,
         "scorings": answer.scorings,
         "new_scorings": answer.new,
         "run": str(one.run.folder),
@@ -139,10 +143,6 @@ def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, 
     }
     replace_file(out / ANSWER, as_json(record))
     return record
-
-
-def costs(cost: "Cost") -> dict[str, int]:
-    return {name: getattr(cost, name) for name in NAMES if getattr(cost, name, None) is not None}
 
 
 def tell(answer: dict[str, Any], out: Path) -> None:

@@ -40,7 +40,7 @@ from dartboard.config import check_ranges
 from dartboard.data import Data
 from dartboard.data.presets import by_data
 from dartboard.runs.run import Run
-from dartboard.scoring.limits import is_within, limits_from, sample_within
+from dartboard.scoring.limits import is_within, limits_from
 from dartboard.search import coarse_to_fine, paths, sandwich, supernets
 from dartboard.search.paths import Result
 from dartboard.search.proposals import Trial
@@ -141,7 +141,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
 
 def check(config: Config, space: SearchSpace, data: Data, rng: Random) -> Architecture:
     """An architecture at random within the limit. Raises InputError for a limit that nothing is within."""
-    return sample_within(space, rng, limits_from(config.limit), paths.counting(config, data))
+    return coarse_to_fine.one_within(space, rng, limits_from(config.limit), paths.counting(config, data))
 
 
 def state_of(config: Config, space: SearchSpace, supernet: nn.Module, place: loop.Place) -> supernets.State:
@@ -176,7 +176,7 @@ def descend(config: Config, state: supernets.State, task: Task, run: Run, given:
     with place.timer("weights"):
         sandwich.begin(state)
         with paths.dropped(state.supernet, config.dropout, run, place.step):
-            largest = sandwich.learned_from_labels(state, task, run, state.space.largest(), batch)
+            largest = sandwich.learned(state, task, run, state.space.largest(), batch)
         teacher = largest.output.logits.detach()
         others = [
             sandwich.learned_from_teacher(state, task, run, a, batch, teacher)

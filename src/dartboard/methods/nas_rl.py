@@ -149,10 +149,9 @@ def depth_of(config: Config, number: int) -> int:
 
 def depths_of(space: SearchSpace) -> tuple[int, ...]:
     """The depths that a space offers to grow through; none where networks do not grow."""
-    return tuple(space.choices[0].options) if space.family in GROWING else ()
-
-
-GROWING = ("nas_rl",)  # families whose spaces have a depth and anchors
+    first = space.choices[0]
+    anchored = any(".skip." in choice.name for choice in space.choices)
+    return tuple(first.options) if first.name == "depth" and anchored else ()
 
 
 class SideBySide:

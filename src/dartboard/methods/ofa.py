@@ -20,7 +20,7 @@ Symbols: a, a network, or part of the supernet; w, weights of the supernet; kapp
 
 Departures from the paper and from the authors' code:
     1. One run for all phases, in which `--epochs N` scales them in proportion; the code has a run for each. Momentum
-       begins anew with each phase, as there.
+       restarts with each phase, as there.
     2. The learning rate changes by epochs, not by steps; the longer phases begin with a rising one. The code warms up
        for 5 epochs of the 125, in addition to them.
     3. Weight decay is on all tensors; in the code none is on BatchNorm and biases.
@@ -40,8 +40,9 @@ from torch import Tensor, nn
 from dartboard.config import check_ranges
 from dartboard.data import Data
 from dartboard.data.presets import by_data
+from dartboard.errors import InputError
 from dartboard.runs.run import Run
-from dartboard.scoring.limits import is_within, limits_from, sample_within
+from dartboard.scoring.limits import is_within, limits_from
 from dartboard.search import coarse_to_fine, paths, sandwich, shrinking, supernets
 from dartboard.search.paths import Result
 from dartboard.search.shrinking import Phase
@@ -78,6 +79,8 @@ class Config(supernets.SliceSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.schedule_epochs is not None:
+            raise InputError("--schedule-epochs is not for ofa: each of its phases has a schedule; leave it out")
         check_ranges(self, label_smoothing="[0, 1)", distillation="[0, inf)", scorings="[1, 1e6]")
         check_ranges(self, recalibrate="[1, inf)", val_images="[1, inf)")
         shrinking.epochs_of(shrinking.phases_to(self.last_phase), self.epochs)
@@ -141,7 +144,8 @@ def trained_space(config: Config, space: SearchSpace) -> SearchSpace:
 
 def check(config: Config, space: SearchSpace, data: Data, rng: Random) -> Architecture:
     """A trained network at random within the limit. Raises InputError for a limit that nothing is within."""
-    return sample_within(trained_space(config, space), rng, limits_from(config.limit), paths.counting(config, data))
+    limits, count = limits_from(config.limit), paths.counting(config, data)
+    return coarse_to_fine.one_within(trained_space(config, space), rng, limits, count)
 
 
 def state_of(config: Config, space: SearchSpace, supernet: nn.Module, place: loop.Place) -> State:
@@ -163,7 +167,7 @@ def phase_at(config: Config, epoch: int) -> tuple[Phase, int, int]:
 
 
 def enter(config: Config, space: SearchSpace, state: State, phase: Phase) -> None:
-    """What happens before a phase: momentum begins anew, the full network becomes the teacher, channels are sorted."""
+    """What happens before a phase: momentum restarts, the full network becomes the teacher, channels are sorted."""
     number = shrinking.NAMES.index(phase.name)
     state.w_optimizer.state.clear()
     if number == 1:
@@ -196,7 +200,7 @@ def descend(config: Config, state: State, task: Task, run: Run, phase: Phase, gi
         sandwich.begin(state)
         teacher = None if phase.name == "full" else answers(state, run, networks[0], batch.x)
         outcomes = [
-            sandwich.learned_from_both(state, task, run, a, batch, teacher, config.distillation) for a in networks
+            sandwich.learned(state, task, run, a, batch, teacher, config.distillation) for a in networks
         ]
         sandwich.end(state, lr, config.grad_clip)
     sums = {name: torch.stack([one.sums[name] for one in outcomes]).double().mean() for name in outcomes[0].sums}

@@ -188,4 +188,11 @@ def sizes_of(tensors: Mapping[str, Tensor], origin: str) -> dict[str, Any]:
 
 of_sizes = partial(plain.of_sizes, Network)
 reported = partial(plain.reported, Network)
-sized = partial(plain.sized, Network)
+
+
+def sized(architecture: Architecture, config: Any, data: Any) -> Network:
+    """As plain.sized; raises InputError for images that are too small for a network that takes them as they are."""
+    network = plain.sized(Network, architecture, config, data)
+    if network.net.resolution is None:
+        plain.check_side("these blocks", network.net.stride, data.image_size)
+    return network

@@ -55,6 +55,13 @@ def sized(make: Make[Network], architecture: Architecture, config: Any, data: An
         return make(architecture, num_classes=data.num_classes, in_channels=data.channels, **sizes)
 
 
+def check_side(name: str, stride: int, side: int) -> None:
+    """Raises InputError for images smaller than what a network divides their sides by. name: of its family or form."""
+    if side < stride:
+        needs = f"a network of {name} divides an image's side by {stride}"
+        raise InputError(f"{needs}, and these have {side} pixels; give larger images, or a space for small ones")
+
+
 def sizes_of(first: str, tensors: Mapping[str, Tensor], origin: str) -> dict[str, int]:
     """The fields of Sizes as far as tensors determine them, for networks of `cells` and a linear `classifier`.
 

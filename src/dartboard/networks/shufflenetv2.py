@@ -20,11 +20,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from dartboard.errors import InputError
-from dartboard.networks import check_sizes
+from dartboard.networks import check_sizes, plain
 from dartboard.networks.elastic_layers import SlicedNorm, inherited
 from dartboard.networks.quantised_layers import Bits
 from dartboard.networks.shufflenetv2_layers import Block, middle
@@ -160,10 +159,7 @@ def check_blocks(cells: int | None, number: int) -> None:
 
 def check_image(layout: space.Layout, side: int) -> None:
     """Raises InputError for images smaller than what a network divides their sides by."""
-    if side < layout.stride:
-        blocks = sum(layout.stages)
-        needs = f"a network of {blocks} blocks divides an image's side by {layout.stride}"
-        raise InputError(f"{needs}, and these have {side} pixels; give larger images, or a space of fewer blocks")
+    plain.check_side(f"{sum(layout.stages)} blocks", layout.stride, side)
 
 
 def inherit(supernet: Supernet, architecture: Architecture) -> Network:
@@ -213,17 +209,8 @@ def reported(architecture: Architecture, network: str, image_size: int, **sizes:
 
 
 def sized(architecture: Architecture, config: Any, data: Any) -> Network:
-    """The network of an architecture at the sizes of a training's config and of a Data.
-
-    torch's global random state stays: a training draws new weights from its run's seed. Raises InputError for
-    settings that this network has no part for, and for images that are too small.
-    """
-    if config.auxiliary or config.drop_path > 0.0 or config.stem != "cifar":
-        has = "a network of shufflenetv2 has one stem, no auxiliary head, and drops no paths"
-        raise InputError(f"{has}; give --no-auxiliary --drop-path 0, and leave out --stem")
-    sizes = {"channels": config.channels, "cells": config.cells}
-    with torch.random.fork_rng(devices=[]):
-        network = Network(architecture, num_classes=data.num_classes, in_channels=data.channels, **sizes)
+    """As plain.sized; raises InputError for images that are too small, too."""
+    network = plain.sized(Network, architecture, config, data)
     check_image(network.layout, data.image_size)
     return network
 

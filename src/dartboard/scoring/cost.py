@@ -82,7 +82,7 @@ def counted(architecture: Architecture, network: str, in_channels: int, sizes: t
     own, closed = dict(sizes), FAMILIES[architecture.space].counts
     if closed is not None:
         params, macs, map_values = closed(architecture, in_channels, **own)
-        return Cost(params, params, macs, map_values)
+        return Cost(params, params, macs, map_values, FLOAT**2 * macs)
     with torch.device("meta"):
         module = networks.module(architecture.space).reported(architecture, network, in_channels=in_channels, **own)
     return count_module(module, own["image_size"], in_channels)

@@ -8,9 +8,15 @@ that score best are the skeletons; small changes of them, choice by choice, are 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice, product
 from random import Random
+from typing import TYPE_CHECKING
 
+from dartboard.errors import InputError
+from dartboard.scoring.limits import Limit, is_within, sample_within
 from dartboard.search import paths
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value
+
+if TYPE_CHECKING:
+    from dartboard.scoring.cost import Cost
 
 LEVELS = (0.0, 0.5, 1.0)  # of the options, from the first to the last
 TRIES = 10  # how often a change is tried for each that is wanted
@@ -54,9 +60,22 @@ def skeletons(
     space: SearchSpace, fit: Callable[[Architecture], bool], macs: Callable[[Architecture], int], most: int
 ) -> list[Architecture]:
     """The networks of the grid that fit, at most so many: those with most multiply-adds, which is where the best under
-    a limit are looked for; the smallest of the space if none of the grid fits and it does."""
+    a limit are looked for."""
     fitting = [architecture for architecture, _ in grid(space) if fit(architecture)]
     return sorted(fitting, key=lambda one: -macs(one))[:most]
+
+
+def one_within(
+    space: SearchSpace, rng: Random, limits: Sequence[Limit], cost: "Callable[[Architecture], Cost]"
+) -> Architecture:
+    """A network at random within the limits, or the smallest, if no draw is and it is. Raises InputError, which says
+    what the smallest costs, for limits that nothing is within."""
+    try:
+        return sample_within(space, rng, limits, cost)
+    except InputError:
+        if is_within(limits, cost, space.smallest()):
+            return space.smallest()
+        raise
 
 
 def refinements(

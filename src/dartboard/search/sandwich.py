@@ -21,10 +21,17 @@ def soft_cross_entropy(logits: Tensor, teacher: Tensor) -> Tensor:
     return F.cross_entropy(logits, teacher.detach().to(logits.dtype).softmax(1))
 
 
-def learned_from_labels(state: State, task: Task, run: Run, a: Architecture, batch: Batch) -> Outcome:
-    """Adds the gradient of the task's loss of a part of the supernet."""
+def learned(
+    state: State, task: Task, run: Run, a: Architecture, batch: Batch, teacher: Tensor | None = None,
+    weight: float = 1.0,
+) -> Outcome:  # fmt: skip
+    """Adds the gradient of the task's loss of a part of the supernet and, with this weight, of the cross entropy to a
+    teacher's logits, if there is one."""
     outcome = task.loss(loop.model_of(run, state.supernet, a), batch)
-    outcome.loss.backward()  # type: ignore[no-untyped-call]
+    loss = outcome.loss
+    if teacher is not None:
+        loss = loss + weight * soft_cross_entropy(outcome.output.logits, teacher)
+    loss.backward()  # type: ignore[no-untyped-call]
     return outcome
 
 
@@ -33,19 +40,6 @@ def learned_from_teacher(state: State, task: Task, run: Run, a: Architecture, ba
     output = loop.model_of(run, state.supernet, a)(batch.x, None)
     soft_cross_entropy(output.logits, teacher).backward()  # type: ignore[no-untyped-call]
     return task.loss(lambda x, known: output._replace(logits=output.logits.detach()), batch)
-
-
-def learned_from_both(
-    state: State, task: Task, run: Run, a: Architecture, batch: Batch, teacher: Tensor | None, weight: float
-) -> Outcome:
-    """Adds the gradient of the task's loss and, with this weight, of the cross entropy to a teacher's logits, if there
-    is one."""
-    outcome = task.loss(loop.model_of(run, state.supernet, a), batch)
-    loss = outcome.loss
-    if teacher is not None:
-        loss = loss + weight * soft_cross_entropy(outcome.output.logits, teacher)
-    loss.backward()  # type: ignore[no-untyped-call]
-    return outcome
 
 
 def begin(state: State) -> None:

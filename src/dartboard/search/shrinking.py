@@ -3,11 +3,11 @@ another becomes elastic, from its largest option downwards."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from dartboard.errors import InputError
 from dartboard.search.coarse_to_fine import sort_of
-from dartboard.spaces.search_space import Architecture, Choice, SearchSpace
+from dartboard.spaces.search_space import Architecture, SearchSpace
 
 # Sorts of choices, by the place in Phase.open of how many options are elastic; all others are elastic from the start.
 ELASTIC = {"kernel": 0, "depth": 1, "expansion": 2, "width": 2}
@@ -80,20 +80,12 @@ def at(phases: Sequence[Phase], epochs: int, epoch: int) -> tuple[int, int, int]
 def opened(space: SearchSpace, phase: Phase) -> SearchSpace:
     """The networks that may learn in a phase: of every sort that shrinks, the largest options that are elastic."""
     most = {sort: phase.open[place] for sort, place in ELASTIC.items()}
-    options = {one.name: one.options[-most.get(sort_of(one), ALL) :] for one in space.choices}
-    choices: list[Choice] = []
-    for one in space.choices:
-        name, values = one.when or ("", ())
-        left = tuple(value for value in values if value in options[name])
-        if one.when is None or left:
-            choices.append(replace(one, options=options[one.name], when=None if one.when is None else (name, left)))
-    return replace(space, choices=tuple(choices))
+    return space.narrowed({one.name: one.options[-most.get(sort_of(one), ALL) :] for one in space.choices})
 
 
 def at_resolution(space: SearchSpace, like: Architecture) -> SearchSpace:
     """The networks of a space that have the resolution of this one."""
-    choices = (replace(one, options=(like[one.name],)) if one.name == RESOLUTION else one for one in space.choices)
-    return replace(space, choices=tuple(choices))
+    return space.narrowed({RESOLUTION: (like[RESOLUTION],)}) if RESOLUTION in like else space
 
 
 def expansions_before(space: SearchSpace, phase: Phase) -> list[int]:

@@ -63,14 +63,6 @@ class Plan:
     shortcuts: Literal["equal", "pool"]
     num_classes: int = 1000
 
-    @property
-    def stride(self) -> int:
-        """Of the network: pixels of an image for one of its last map, along a side."""
-        total = self.stem_stride
-        for stage in self.stages:
-            total *= stage.stride
-        return total
-
 
 def divisible(width: float) -> int:
     """The multiple of 8 nearest to a width: at least 8, and not less than nine tenths of it (both codes)."""
@@ -78,14 +70,14 @@ def divisible(width: float) -> int:
     return near + DIVISOR if near < 0.9 * width else near
 
 
-def scaled(plan: Plan, factor: float, name: str = "") -> Plan:
+def scaled(plan: Plan, factor: float) -> Plan:
     """The plan with all widths times a factor."""
 
     def brought(widths: tuple[int, ...]) -> tuple[int, ...]:
         return tuple(dict.fromkeys(divisible(factor * width) for width in widths))
 
     stages = tuple(replace(stage, widths=brought(stage.widths)) for stage in plan.stages)
-    return replace(plan, name=name or plan.name, stem=brought(plan.stem), stages=stages, head=brought(plan.head))
+    return replace(plan, stem=brought(plan.stem), stages=stages, head=brought(plan.head))
 
 
 def once_for_all(name: str, source: str, depths: tuple[int, ...] = (2, 3, 4), factor: float = 1.0) -> Plan:

@@ -8,7 +8,7 @@ of the file in `spaces/` that wrote them, and of the file of the same name in `n
 import json
 import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -162,6 +162,20 @@ class SearchSpace:
         If the parents are in the space, one of them has each choice: the one whose value makes it exist.
         """
         return self.walk(lambda choice: rng.choice([p for p in (one, other) if choice.name in p])[choice.name])
+
+    def narrowed(self, options: Mapping[str, Sequence[Value]], name: str = "") -> "SearchSpace":
+        """The part of the space whose choices of these names have these options; choices that cannot exist in it are
+        left out. name: of the part, if it gets another one."""
+        left: dict[str, Choice] = {}
+        for choice in self.choices:
+            own, when = tuple(options.get(choice.name, choice.options)), choice.when
+            if when is not None:
+                parent, values = when
+                there = left[parent].options if parent in left else ()
+                when = (parent, tuple(value for value in values if value in there))
+            if when is None or when[1]:
+                left[choice.name] = replace(choice, options=own, when=when)
+        return replace(self, name=name or self.name, choices=tuple(left.values()))
 
     def enumerate(self) -> Iterator[Architecture]:
         """All architectures, in the order of the choices and their options."""

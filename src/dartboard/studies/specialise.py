@@ -17,15 +17,15 @@ from torch import nn
 from dartboard import networks
 from dartboard.data import Data
 from dartboard.data.splits import picked
-from dartboard.errors import InputError
+from dartboard.errors import InputError, InterruptedRunError
 from dartboard.export.weights import write_torch
 from dartboard.methods import method_module, spos
-from dartboard.runs.checkpoint import newest
-from dartboard.runs.run import CHECKPOINTS, Run
+from dartboard.runs.limits import Limits
+from dartboard.runs.run import Run
 from dartboard.runs.streams import stream_seed
 from dartboard.scoring.cost import Cost
 from dartboard.scoring.evaluate import answers, calibration_images, calibration_index, recalibrate
-from dartboard.scoring.limits import Limit, is_within, sample_within
+from dartboard.scoring.limits import Limit, is_within
 from dartboard.scoring.scorers import Score, Scorer
 from dartboard.search import coarse_to_fine, paths, trials
 from dartboard.search.proposals import Trial
@@ -90,12 +90,21 @@ def trained(run: Run, space: SearchSpace, data: Data) -> Trained:
     checkpoint = trials.check_parent(run, space, named="the run")
     if not run.done:
         raise InputError(f"{run.folder} is not finished; first: {run.resume_command}")
-    kept = newest(run.folder / CHECKPOINTS)
     supernet = trials.supernet_like(run, space, data)
-    trials.load_shared(supernet, run, checkpoint.tensors if kept is None else kept.tensors, space)
+    trials.load_shared(supernet, run, checkpoint.tensors, space)
     device, dtype = loop.prepare(run)
     placed = loop.place_module(supernet, device, dtype, run.settings["channels_last"])
     return Trained(run, space, data.to(device), placed, checkpoint.step)
+
+
+def stopping(limits: Limits) -> Callable[[], None]:
+    """What is called between scorings: raises InterruptedRunError where a signal or a budget ends the work."""
+
+    def check() -> None:
+        if reason := limits.reason():
+            raise InterruptedRunError(f"stopped by {reason[0]}; what was scored stays, ask again", reason[1])
+
+    return check
 
 
 # --- Scores -----------------------------------------------------------------------------------------------------------
@@ -124,7 +133,7 @@ def answer(one: Trained, question: Question, pieces: Pieces, check: Callable[[],
     Raises InputError, with the smallest there is, for limits that nothing is within.
     """
     before, rng = len(pieces.done), stream(question, "first")
-    first = sample_within(one.space, rng, question.limits, one.count)
+    first = coarse_to_fine.one_within(one.space, rng, question.limits, one.count)
     scorer, scored = remembering(one, question.recalibrate, question.val_images, pieces), list[Trial]()
     countdown = Countdown(question.scorings, "networks")
     for architecture in islice(candidates(one, question, first, scored), question.scorings):

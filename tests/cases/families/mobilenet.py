@@ -1,12 +1,11 @@
 """Elastic mobile networks."""
 
-from dataclasses import replace
 from math import prod
 
 from cases import FamilyCase
 from dartboard.spaces import mobilenet
 from dartboard.spaces.mobilenet_plans import BIGNAS_8, OFA_8, PLANS
-from dartboard.spaces.search_space import Choice, SearchSpace
+from dartboard.spaces.search_space import SearchSpace
 
 
 def by_block(stages: int, depths: tuple[int, ...], places: int, resolutions: int) -> int:
@@ -23,19 +22,7 @@ def by_stage(plan: str) -> int:
 
 def some(space: SearchSpace, keep: tuple[str, ...]) -> SearchSpace:
     """The space in which all but these choices have their first option alone."""
-    choices = tuple(one if one.name in keep else replace(one, options=one.options[:1]) for one in space.choices)
-    return replace(space, name="a few choices", choices=without_dead(choices))
-
-
-def without_dead(choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
-    """The choices that may exist, by the options that are left."""
-    options, alive = {one.name: one.options for one in choices}, list[Choice]()
-    for one in choices:
-        name, values = one.when or ("", ())
-        left = tuple(value for value in values if value in options[name])
-        if one.when is None or left:
-            alive.append(one if one.when is None else replace(one, when=(name, left)))
-    return tuple(alive)
+    return space.narrowed({one.name: one.options[:1] for one in space.choices if one.name not in keep}, "a few choices")
 
 
 OPEN = ("resolution", "stage.1.depth", "stage.2.depth", "stage.2.kernel", "head.width")

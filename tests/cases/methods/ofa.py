@@ -8,6 +8,10 @@ from cases import MethodCase, Planted, Way
 from cases.families.mobilenet import SMALL
 from dartboard.testing import tiny
 
+ELSEWHERE = {
+    "cells": "test_bignas.py::test_another_number_of_stages_is_refused",
+    "schedule_epochs": "test_ofa.py::test_wrong_settings_are_refused_in_one_line",
+}
 BEST = SMALL.walk(lambda choice: choice.options[min(1, len(choice.options) - 1)])
 
 CASE = MethodCase(
@@ -26,12 +30,11 @@ CASE = MethodCase(
     ),
     golden_loss=2.305407111883248, golden_settings={"epochs": 1, "last_phase": "full"},
     changes={
-        **{name: change for name, change in weight_settings.CHANGES.items() if name not in ("cells", "channels")},
+        **{name: change for name, change in weight_settings.CHANGES.items() if name not in (*ELSEWHERE, "channels")},
         "channels": (16, {}),
         "epochs": (7, {}),
-        "lr_min": (0.02, {}),
+        "lr_min": (0.02, {"epochs": 13}),
         "momentum": (0.5, {}),
-        "schedule_epochs": (9, {}),
         "nesterov": (False, {}),
         "last_phase": ("kernel", {}),
         "label_smoothing": (0.0, {}),
@@ -41,6 +44,6 @@ CASE = MethodCase(
         "recalibrate": (5, {}),
         "val_images": (20, {}),
     },
-    elsewhere={"cells": "test_bignas.py::test_another_number_of_stages_is_refused"},
+    elsewhere=ELSEWHERE,
     changes_data=tiny.digits,
 )  # fmt: skip
