@@ -84,7 +84,10 @@ class Search:
         )[0]
 
 
-@pytest.fixture(params=["plain", "fast", "fast, pure torch", "fast, pure torch, edge by edge"])
+EDGES = pytest.param("fast, pure torch, edge by edge", marks=pytest.mark.slow)
+
+
+@pytest.fixture(params=["plain", "fast", "fast, pure torch", EDGES])
 def search(request: pytest.FixtureRequest, reference: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
     """The supernet in each of its forms."""
     form, *how = request.param.split(", ")

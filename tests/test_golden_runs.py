@@ -53,9 +53,14 @@ def test_only_the_named_runs_are_recorded_anew(tmp_path: Path, monkeypatch: pyte
     assert list(json.loads(record.read_text())["runs"].values()) == ["new"] * len(COMMANDS)
 
 
+QUICK = ("first-order", "second-order-in-double", "from", "train")
+REST = tuple(name for name in COMMANDS if name not in (*QUICK, "transfer"))
+
+
 @pytest.mark.usefixtures("global_rng")
-def test_searches_and_trainings_repeat_what_was_recorded(tmp_path: Path) -> None:
-    check(tmp_path, tuple(name for name in COMMANDS if name != "transfer"))
+@pytest.mark.parametrize("names", [QUICK, pytest.param(("first-order", *REST), marks=pytest.mark.slow)])
+def test_searches_and_trainings_repeat_what_was_recorded(names: tuple[str, ...], tmp_path: Path) -> None:
+    check(tmp_path, names)
 
 
 @pytest.mark.slow

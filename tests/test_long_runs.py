@@ -161,7 +161,7 @@ GIVEN = [
 
 
 @pytest.mark.parametrize("given", GIVEN, ids=lambda words: words[2])
-@pytest.mark.parametrize("long", [False, True], ids=["short", "long"])
+@pytest.mark.parametrize("long", [pytest.param(False, marks=pytest.mark.slow), True], ids=["short", "long"])
 def test_the_command_that_a_search_prints_sees_the_same_images_and_runs(
     given: list[str], long: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -98,7 +98,14 @@ def check_as_if_undisturbed(folder: Path, whole: Path) -> None:
         assert (folder / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize(("name", "damage", "lost"), DAMAGES, ids=[f"{one[0]} {one[1].__name__}" for one in DAMAGES])
+QUICK = (missing, a_garbage_tail)  # of the training; the rest in make test-slow
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "lost"),
+    [pytest.param(*one, marks=() if one[0] == "train" and one[1] in QUICK else pytest.mark.slow) for one in DAMAGES],
+    ids=[f"{one[0]} {one[1].__name__}" for one in DAMAGES],
+)
 def test_a_stopped_run_goes_on_from_its_weights_whatever_has_become_of_its_metrics(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, damage: Damage, lost: bool
 ) -> None:
@@ -115,7 +122,7 @@ def test_a_stopped_run_goes_on_from_its_weights_whatever_has_become_of_its_metri
     assert ("has a gap of" in (folder / "report.html").read_text()) == lost
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [pytest.param("search", marks=pytest.mark.slow), "train"])
 @pytest.mark.parametrize("damage", [missing, short, deep], ids=lambda one: one.__name__)
 def test_a_run_that_has_only_its_last_checkpoint_gets_its_result_again(
     runs: Path, tmp_path: Path, name: str, damage: Damage
@@ -143,6 +150,7 @@ def test_stopped_again_after_a_gap_it_still_ends_as_if_undisturbed(runs: Path, t
     check_as_if_undisturbed(folder, runs / "train-whole")
 
 
+@pytest.mark.slow
 def test_a_search_with_rules_goes_on_and_says_that_they_do_not_see_the_gap(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,14 +68,21 @@ def check_same(one: Path, other: Path) -> None:
     assert all(torch.equal(tensor, tensors_too[name]) for name, tensor in tensors.items())
 
 
+class Unstopped(dict[str, Path]):
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __missing__(self, name: str) -> Path:
+        with torch.random.fork_rng():
+            assert main([*COMMANDS[name], "--out", str(self.folder / name)]) == 0
+        self[name] = self.folder / name
+        return self[name]
+
+
 @pytest.fixture(scope="module")
 def unstopped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folders of the three runs, never stopped."""
-    folder = tmp_path_factory.mktemp("unstopped")
-    with torch.random.fork_rng():
-        for name, words in COMMANDS.items():
-            assert main([*words, "--out", str(folder / name)]) == 0
-    return {name: folder / name for name in COMMANDS}
+    """The folders of the three runs, never stopped, each made when it is first asked for."""
+    return Unstopped(tmp_path_factory.mktemp("unstopped"))
 
 
 def wait_for(path: Path, child: "subprocess.Popen[str]") -> None:
@@ -107,7 +114,7 @@ def end_of(folder: Path) -> None:
     assert main(["resume", str(folder)]) == 0
 
 
-QUICK = [pytest.param(name, marks=pytest.mark.slow if name == "second order" else ()) for name in COMMANDS]
+QUICK = [pytest.param(name, marks=() if name == "training" else pytest.mark.slow) for name in COMMANDS]
 
 
 @pytest.mark.parametrize("name", QUICK)
@@ -138,7 +145,9 @@ def test_killed_at_random_moments_again_and_again_it_ends_as_if_never_stopped(
     check_same(folder, unstopped[name])
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)]
+)
 def test_stopped_by_a_signal_it_says_how_to_go_on_and_ends_as_if_never_stopped(
     tmp_path: Path, unstopped: dict[str, Path], number: int, code: int
 ) -> None:
@@ -154,7 +163,7 @@ def test_stopped_by_a_signal_it_says_how_to_go_on_and_ends_as_if_never_stopped(
     check_same(folder, unstopped["training"])
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", ["first order", *QUICK[1:]])
 def test_a_budget_of_steps_ends_in_any_epoch_and_goes_on_exactly(
     tmp_path: Path, unstopped: dict[str, Path], name: str
 ) -> None:

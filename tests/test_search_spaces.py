@@ -20,9 +20,15 @@ CHOICES = (Choice("width", (8, 16, 32)), Choice("kind", ("a", "b")), Choice("fix
 TOY = SearchSpace("small toys", "made up", CHOICES, family="toy")
 seeds = st.integers(0, 2**32)
 spaces = pytest.mark.parametrize("space", SPACES.values(), ids=list(SPACES))
+MANY = 200  # choices, from which on drawing often takes long
+drawn = pytest.mark.parametrize(
+    "space",
+    [pytest.param(one, marks=pytest.mark.slow if len(one.choices) > MANY else ()) for one in SPACES.values()],
+    ids=list(SPACES),
+)
 
 
-@spaces
+@drawn
 @given(seed=seeds)
 def test_what_is_sampled_mutated_or_crossed_lies_in_the_space(space: SearchSpace, seed: int) -> None:
     rng = Random(seed)
@@ -34,7 +40,7 @@ def test_what_is_sampled_mutated_or_crossed_lies_in_the_space(space: SearchSpace
     assert all(pair in (*one.choices, *other.choices) for pair in child.choices)
 
 
-@spaces
+@drawn
 @given(seed=seeds)
 def test_an_architecture_comes_back_from_its_json(space: SearchSpace, seed: int) -> None:
     architecture = space.sample(Random(seed))

@@ -315,6 +315,7 @@ def test_a_random_cell_says_so_and_the_checklist_of_the_page_finds_it(done: Stud
     assert (against_random(both).answer, against_random(alone).answer) == ("yes", "no")
 
 
+@pytest.mark.slow
 def test_proxies_are_searched_on_parts_of_a_and_trained_on_both(tmp_path: Path) -> None:
     words = "classes:0.5,images:0.5,size:0.5,channels:0.5"
     found = study(tmp_path / "study", b="digits-rotated", proxy=words, images_a=120)
@@ -367,6 +368,7 @@ def kill_and_compare(again: Study, whole: Study, kills: int) -> None:
     assert numbers(again) == numbers(whole)
 
 
+@pytest.mark.slow
 def test_three_processes_share_a_study_and_one_of_them_may_die(short: Study, tmp_path: Path) -> None:
     again = study(tmp_path / "study", **SHORT)
     with open(tmp_path / "log", "w+b") as log:

@@ -205,6 +205,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch, done: list[str], number: int) -> No
     monkeypatch.setattr(Pieces, "add", counted)
 
 
+@pytest.mark.slow
 def test_a_study_killed_three_times_ends_the_same_repeats_nothing_and_reads_no_test_image(
     searched: Search, studied: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
