@@ -26,6 +26,7 @@ from dartboard.networks import mobilenet_sorting as sorting
 from dartboard.networks import plain
 from dartboard.networks.elastic_layers import SlicedLinear, SlicedNorm, inherited, sliced_conv
 from dartboard.networks.mobilenet_layers import ACTIVATIONS, ElasticBlock, FixedBlock, conv
+from dartboard.networks.mobilenet_timed import timed_layer
 from dartboard.networks.plain import Sizes
 from dartboard.spaces import mobilenet as space
 from dartboard.spaces.mobilenet import Block, largest_net, net_of
@@ -33,7 +34,7 @@ from dartboard.spaces.mobilenet_family import own_sizes
 from dartboard.spaces.mobilenet_plans import PLANS, Plan
 from dartboard.spaces.search_space import Architecture
 
-__all__ = ["Network", "Sizes", "Supernet", "inherit", "of_sizes", "reported", "sized", "sizes_of"]
+__all__ = ["Network", "Sizes", "Supernet", "inherit", "of_sizes", "reported", "sized", "sizes_of", "timed_layer"]
 
 
 def resized(x: Tensor, resolution: int | None) -> Tensor:

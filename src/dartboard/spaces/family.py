@@ -7,6 +7,7 @@ from typing import Any
 from dartboard.errors import InputError, unknown
 from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture, SearchSpace, Value, quote
+from dartboard.spaces.timed_layers import TimedLayers
 
 Mixed = Mapping[str, Sequence[Sequence[str]]]  # by kind of cell, of every edge: the columns of its mixture weights
 
@@ -89,6 +90,7 @@ class Family:
     form, by scoring.cost's rule; None: its network is built and counted. counted: what `cells` counts, in words.
     usual: of these names, which of `sizes` such an architecture has; the first, if the choices do not say so.
     cheapest: architectures of a space of which one costs least; its smallest, where options go from small to large.
+    timed: the layers by which the latency of its networks is summed up; None: it has no tables of latency.
     Of a package's family alone (ours are in spaces.SPACES, networks/ and scoring.tables.LAYOUTS): spaces: those that it
     offers; networks: the path of the module of its networks; layout: a scoring.tables.Layout, if somebody measured all
     its architectures.
@@ -118,6 +120,7 @@ class Family:
     note: str = ""
     counted: str = "cells"
     cheapest: Callable[[SearchSpace], Sequence[Architecture]] = smallest_alone
+    timed: TimedLayers | None = None
     spaces: tuple[SearchSpace, ...] = ()
     networks: str = ""
     layout: Any = None

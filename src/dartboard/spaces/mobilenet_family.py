@@ -7,6 +7,7 @@ from dartboard.spaces.graph import Bar, Graph
 from dartboard.spaces.mobilenet import BLOCKS, OPERATIONS, PUBLISHED, Block, from_choices, net_of
 from dartboard.spaces.mobilenet_counts import counts
 from dartboard.spaces.mobilenet_plans import PLANS
+from dartboard.spaces.mobilenet_timed import TIMED
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 # --- Words and pictures ----------------------------------------------------------------------------------------------
@@ -80,4 +81,5 @@ FAMILY = Family(
     own_sizes=own_sizes,
     training={"auxiliary": False, "drop_path": 0.0},
     counted="stages",
+    timed=TIMED,
 )

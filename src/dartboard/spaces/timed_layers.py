@@ -1,0 +1,41 @@
+"""Layers by which the latency of a network is summed up, as plain values: what decides how long one takes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dartboard.spaces.search_space import Architecture, SearchSpace, Value
+
+Sizes = Mapping[str, int]  # channels, cells, num_classes, in_channels, image_size
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A part of a network that is timed by itself. channels, side: of the square map that it takes; settings: all else
+    that its time depends on, such as kernel and stride. Layers that are equal are one entry of a table."""
+
+    kind: str
+    channels: int
+    side: int
+    settings: tuple[tuple[str, Value], ...] = ()
+
+    def __str__(self) -> str:
+        """As it is named in a table: "block channels=16 side=32 kernel=3 ..."."""
+        words = (("channels", self.channels), ("side", self.side), *self.settings)
+        return " ".join([self.kind, *(f"{name}={value}" for name, value in words)])
+
+    @property
+    def weights(self) -> "Layer":
+        """The same for any map: layers with equal weights are one module."""
+        return Layer(self.kind, self.channels, 0, self.settings)
+
+
+@dataclass(frozen=True)
+class TimedLayers:
+    """How networks of a family fall into layers, one behind the other.
+
+    of_network: the layers of an architecture's network at these sizes; of_space: all layers that networks of a space
+    have at these sizes, each once. networks/ makes the modules, by `timed_layer` in the family's file.
+    """
+
+    of_network: Callable[[Architecture, Sizes], Sequence[Layer]]
+    of_space: Callable[[SearchSpace, Sizes], Sequence[Layer]]
