@@ -28,6 +28,7 @@ COMMANDS = {
     "rank": ("rank", "how well a search's shared weights rank:  dartboard rank RUN --truth FILE"),
     "specialise": ("specialise", 'the best network under limits:  dartboard specialise RUN --limit "macs<=40M"'),
     "front": ("front", "accuracy against cost of a supernet's networks:  dartboard front RUN"),
+    "latency": ("latency", "what networks take on this device:  dartboard latency build --space bignas-32"),
     "explain": ("explain", "how a method works, in steps, equations and cost:  dartboard explain darts"),
     "report": ("report", "write the page over one run or several:  dartboard report RUN..."),
     "export": ("export", "an architecture in another notation:  dartboard export RUN_OR_NAME --to quark0"),

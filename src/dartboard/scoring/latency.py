@@ -1,0 +1,165 @@
+"""Tables of latency: what every layer of a space takes on one device, and the latency of a network by their sum.
+
+    latency(network) = constant + slope * sum of the medians of its layers                                           (1)
+
+A layer that is timed by itself finds its map and its weights in the cache, and a network has calls around its layers:
+so constant and slope are fitted on networks timed as a whole. Tables of layers that are added up are Once-for-All's
+(Cai et al., ICLR 2020); the slope is this house's. Nothing here imports torch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from dartboard.errors import InputError
+from dartboard.paths import quoted
+from dartboard.runs.json_files import read_json
+from dartboard.spaces import SPACES
+from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.search_space import Architecture, SearchSpace
+from dartboard.spaces.timed_layers import Layer, TimedLayers
+
+FORMAT = "dartboard latency table 1"
+MAX_DAMAGE = "it is no table of latencies; make one with: dartboard latency build --space S"
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under what a table was measured. device: cpu or cuda, device_name: its model; threads: of the CPU; batch_size:
+    images at once; number_format: of weights and maps."""
+
+    device: str
+    device_name: str
+    threads: int
+    batch_size: int = 1
+    memory_format: Literal["channels_first", "channels_last"] = "channels_first"
+    number_format: str = "float32"
+
+    @property
+    def words(self) -> str:
+        """What stands behind the layer in a key of the table."""
+        return f"batch={self.batch_size} threads={self.threads} {self.memory_format} {self.number_format}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """Milliseconds as a straight line of a number."""
+
+    constant_ms: float
+    slope: float
+
+    def at(self, number: float) -> float:
+        return self.constant_ms + self.slope * number
+
+
+def fitted(numbers: Sequence[float], measured_ms: Sequence[float]) -> Line:
+    """The line through these points with the least squared relative errors: the sum of ((c + s x - t) / t)^2."""
+    times = np.asarray(measured_ms, dtype=np.float64)
+    rows = np.stack([1.0 / times, np.asarray(numbers, dtype=np.float64) / times], axis=1)
+    largest = np.abs(rows).max(axis=0)  # columns of one size: multiply-adds are millions
+    found = np.linalg.lstsq(rows / largest, np.ones(len(times)), rcond=None)[0] / largest
+    return Line(float(found[0]), float(found[1]))
+
+
+def timed_of(space: SearchSpace) -> TimedLayers:
+    """How networks of a space fall into layers. Raises InputError for a family that does not say so."""
+    found = FAMILIES[space.family].timed
+    if found is None:
+        known = ", ".join(name for name, one in SPACES.items() if FAMILIES[one.family].timed is not None)
+        raise InputError(f"networks of {space.name} are not timed by layers; spaces that are: {known}")
+    return found
+
+
+def key_of(layer: Layer, conditions: Conditions) -> str:
+    """The name of a layer in a table."""
+    return f"{layer} {conditions.words}"
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """layers: median milliseconds by key; line: equation (1)."""
+
+    path: str
+    space: str
+    sizes: Mapping[str, int]
+    conditions: Conditions
+    layers: Mapping[str, float]
+    line: Line
+    known: dict[Layer, float] = field(default_factory=dict, compare=False, repr=False)
+
+    def predict_ms(self, architecture: Architecture) -> float:
+        """Latency of an architecture's network by equation (1). Raises InputError for a layer that is not there."""
+        timed = timed_of(SPACES[self.space])
+        return self.line.at(sum(self.of_layer(layer) for layer in timed.of_network(architecture, self.sizes)))
+
+    def of_layer(self, layer: Layer) -> float:
+        """Median milliseconds of a layer. Raises InputError."""
+        if layer not in self.known:
+            key = key_of(layer, self.conditions)
+            if key not in self.layers:
+                raise InputError(
+                    f"{self.path} has no {key!r}; it is of the space {self.space}: build one of this space"
+                )
+            self.known[layer] = self.layers[key]
+        return self.known[layer]
+
+    def check(self, space: SearchSpace, sizes: Mapping[str, int], device_name: str, threads: int) -> None:
+        """Raises InputError if the table is of another space, other sizes, another device or number of threads."""
+        here = {"space": space.name, **dict(sorted(sizes.items())), "device": device_name, "threads": threads}
+        own = {"space": self.space, **self.sizes, "device": self.conditions.device_name}
+        own["threads"] = self.conditions.threads
+        for name, value in here.items():
+            if own.get(name) != value:
+                is_of = f"{quoted(self.path)} was measured with {in_words(name, own.get(name))}"
+                make = command_of(space, sizes, threads)
+                raise InputError(f"{is_of}, and this is {in_words(name, value)}; build one: {make}")
+
+
+WORDS = {"num_classes": "classes", "in_channels": "image channels", "image_size": "pixels a side", "cells": "cells"}
+
+
+def in_words(name: str, value: object) -> str:
+    """ "4 threads", "the space ofa-8", "the device Ryzen 5"."""
+    if name in ("space", "device"):
+        return f"the {name} {value}"
+    word = WORDS.get(name, name)
+    return f"{value} {word.removesuffix('s') if value == 1 else word}"
+
+
+def command_of(space: SearchSpace, sizes: Mapping[str, int], threads: int) -> str:
+    """The command that builds a table of these sizes on this device."""
+    flags = {"channels": "--channels", "num_classes": "--classes", "in_channels": "--in-channels"}
+    flags["image_size"] = "--image-size"
+    words = [f"{flag} {sizes[name]}" for name, flag in flags.items()]
+    return f"dartboard latency build --space {space.name} {' '.join(words)} --threads {threads} --out FILE"
+
+
+def read_table(path: str) -> LatencyTable:
+    """The table in a file of `dartboard latency build`. Raises InputError."""
+    return table_from(read_json(Path(path)), path)
+
+
+def table_from(record: Mapping[str, Any], path: str) -> LatencyTable:
+    """The table in the content of a file. Raises InputError for anything else."""
+    if record.get("format") != FORMAT:
+        raise InputError(f"{quoted(path)}: {MAX_DAMAGE}")
+    try:
+        layers = {str(key): float(value["median_ms"]) for key, value in record["layers"].items()}
+        sizes = {str(name): int(size) for name, size in record["sizes"].items()}
+        line = Line(float(record["constant_ms"]), float(record["slope"]))
+        found = LatencyTable(path, record["space"], sizes, Conditions(**record["conditions"]), layers, line)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{quoted(path)} is damaged: {MAX_DAMAGE}") from error
+    if found.space not in SPACES:
+        raise InputError(f"{quoted(path)} is of the space {found.space!r}, which dartboard does not know here")
+    return found
+
+
+def as_record(table: LatencyTable) -> dict[str, Any]:
+    """What stands first in a table's file; its layers follow with their spread."""
+    about = {"format": FORMAT, "space": table.space, "sizes": dict(table.sizes)}
+    line = {"constant_ms": table.line.constant_ms, "slope": table.line.slope}
+    return {**about, "conditions": asdict(table.conditions), **line}

@@ -1,0 +1,204 @@
+"""Builds a table of latencies on this device, and checks it on networks that nothing of it was fitted on.
+
+All layers of a space and two sets of its networks are timed in the same rounds. The first set gives constant and slope
+of scoring/latency.py's equation (1), and beside it a line through multiply-adds; both are checked on the second set.
+A round is written when it ends, so that a build that was stopped continues.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+
+import dartboard
+from dartboard import networks
+from dartboard.analysis.statistics import kendall_tau
+from dartboard.errors import InputError
+from dartboard.runs.atomic_files import replace_file
+from dartboard.runs.json_files import as_json
+from dartboard.runs.pace import seconds_in_words
+from dartboard.runs.streams import stream_seed
+from dartboard.scoring.cost import count
+from dartboard.scoring.latency import Conditions, LatencyTable, Line, as_record, fitted, key_of, timed_of
+from dartboard.scoring.stopwatch import Clock, Timed, calls_of, medians, one_round, placed, seconds_of_call
+from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.search_space import Architecture, SearchSpace
+from dartboard.spaces.timed_layers import Layer
+from dartboard.studies.countdown import Countdown
+from dartboard.studies.pieces import Pieces
+
+ROUNDS = ".rounds.jsonl"  # behind the table's name: what a build that was stopped has measured
+NEAR = 0.1  # relative error up to which a network counts as predicted
+DRAWS = 100  # for each network, until it is one that was not drawn before
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is timed. sizes: of the networks; fitted, checked: numbers of networks; seed: which they are."""
+
+    space: SearchSpace
+    sizes: Mapping[str, int]
+    conditions: Conditions
+    rounds: int = 20
+    fitted: int = 20
+    checked: int = 30
+    seed: int = 0
+
+    def words(self) -> str:
+        """All that decides what is timed, as one line."""
+        return json.dumps(
+            [self.space.name, dict(self.sizes), asdict(self.conditions), self.fitted, self.checked, self.seed]
+        )
+
+
+def own_sizes(space: SearchSpace) -> dict[str, int]:
+    """The sizes of the networks of a space: those of its largest, on images of three channels."""
+    family, largest = FAMILIES[space.family], space.largest()
+    return {**family.sizes_of(largest, family.usual_network(largest)), "in_channels": 3}
+
+
+# --- What is timed ---------------------------------------------------------------------------------------------------
+
+
+def drawn(plan: Plan) -> list[Architecture]:
+    """Different networks, those to fit on first: the smallest, the largest, and uniform draws."""
+    rng = Random(stream_seed(plan.seed, "latency-networks"))
+    found = dict.fromkeys([plan.space.smallest(), plan.space.largest()])
+    number = plan.fitted + plan.checked
+    for _ in range(DRAWS * number):
+        if len(found) == number:
+            return list(found)
+        found[plan.space.sample(rng)] = None
+    raise InputError(f"{plan.space.name} has fewer than {number} networks; give fewer with --fitted and --checked")
+
+
+def timed(plan: Plan, layers: Sequence[Layer], chosen: Sequence[Architecture]) -> list[Timed]:
+    """The modules of the layers, then those of the networks. Layers with the same weights share a module."""
+    file, sizes, made = networks.module(plan.space.family), dict(plan.sizes), dict[Layer, Any]()
+    found = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(stream_seed(plan.seed, "latency-weights") % 2**63)
+        for layer in layers:
+            module = made.setdefault(layer.weights, None) or file.timed_layer(layer)
+            made[layer.weights] = module
+            found.append(placed(key_of(layer, plan.conditions), module, layer.channels, layer.side, plan.conditions))
+        for architecture in chosen:
+            name = FAMILIES[architecture.space].usual_network(architecture)
+            network = file.reported(architecture, name, **sizes)
+            found.append(placed(str(architecture), network, sizes["in_channels"], sizes["image_size"], plan.conditions))
+    return found
+
+
+# --- Rounds ----------------------------------------------------------------------------------------------------------
+
+
+def rounds_of(plan: Plan, things: Sequence[Timed], pieces: Pieces, clock: Clock, check: Callable[[], None]) -> None:
+    """Times everything in the rounds that are left. check: is called between rounds, and raises to stop."""
+    digest = hashlib.sha256(plan.words().encode()).hexdigest()
+    if pieces.done and pieces.done.get("plan") != {"digest": digest}:
+        raise InputError(f"{pieces.path} is of a build with other settings; delete it, or give another --out")
+    if not pieces.done:
+        pieces.add("plan", digest=digest)
+    if "calls" not in pieces:
+        check()
+        pieces.add("calls", calls=calls_of(things, clock))
+    calls, left = pieces["calls"]["calls"], [n for n in range(plan.rounds) if f"round/{n}" not in pieces]
+    countdown = Countdown(len(left), "rounds")
+    for number in left:
+        check()
+        began_s = countdown.now()
+        pieces.add(f"round/{number}", ms=one_round(things, calls, number, clock))
+        if number == left[0]:
+            rest = seconds_in_words((countdown.now() - began_s) * (len(left) - 1))
+            print(f"{len(things):,} layers and networks in {len(left)} rounds; about {rest} left", flush=True)
+        countdown.advance(f"round {number + 1}")
+
+
+# --- The table -------------------------------------------------------------------------------------------------------
+
+
+def build(
+    plan: Plan, out: Path, clock: Clock = seconds_of_call, check: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """Measures, fits, checks, writes the table, and returns the content of its file.
+
+    Raises InputError for a space that is not timed by layers, and for measurements of another build beside the file.
+    """
+    layers, chosen = list(timed_of(plan.space).of_space(plan.space, plan.sizes)), drawn(plan)
+    pieces, load = Pieces(out.parent, out.name + ROUNDS), [os.getloadavg()[0]]
+    rounds_of(plan, timed(plan, layers, chosen), pieces, clock, check)
+    rounds = [pieces[f"round/{number}"]["ms"] for number in range(plan.rounds)]
+    middle, spread = medians(rounds)
+    of_layers = {key_of(layer, plan.conditions): ms for layer, ms in zip(layers, middle, strict=False)}
+    number = len(layers)
+    measured = [
+        {"architecture": architecture.to_json(), "measured_ms": ms, "spread_ms": wide}
+        for architecture, ms, wide in zip(chosen, middle[number:], spread[number:], strict=True)
+    ]
+    table, checked = fit(plan, out, of_layers, chosen, measured)
+    record = as_record(table) | {
+        "measured": {**surroundings(), "rounds": plan.rounds, "load_average": [*load, os.getloadavg()[0]]},
+        "checked": checked,
+        "networks": {"fitted": measured[: plan.fitted], "checked": measured[plan.fitted :]},
+        "layers": {
+            key: {"median_ms": ms, "spread_ms": wide}
+            for (key, ms), wide in zip(of_layers.items(), spread, strict=False)
+        },
+    }
+    replace_file(out, as_json(record))
+    pieces.path.unlink()
+    return record
+
+
+def fit(
+    plan: Plan,
+    out: Path,
+    of_layers: Mapping[str, float],
+    chosen: Sequence[Architecture],
+    measured: list[dict[str, Any]],
+) -> tuple[LatencyTable, dict[str, Any]]:
+    """The table with its line, and how it does on the networks to check on, beside a line through multiply-adds.
+
+    Adds to each of the measured networks what both say of it, in milliseconds.
+    """
+    by_sum = LatencyTable(str(out), plan.space.name, plan.sizes, plan.conditions, of_layers, Line(0.0, 1.0))
+    sums = [by_sum.predict_ms(one) for one in chosen]
+    sizes: dict[str, Any] = dict(plan.sizes)
+    macs = [count(one, **sizes).macs for one in chosen]
+    times, first = [one["measured_ms"] for one in measured], plan.fitted
+    of_sums, of_macs = fitted(sums[:first], times[:first]), fitted(macs[:first], times[:first])
+    for one, total, number in zip(measured, sums, macs, strict=True):
+        one |= {"predicted_ms": of_sums.at(total), "macs": number, "by_macs_ms": of_macs.at(number)}
+    table = LatencyTable(str(out), plan.space.name, plan.sizes, plan.conditions, of_layers, of_sums)
+    unseen = measured[first:]
+    checked = {
+        "by_layers": agreement([one["predicted_ms"] for one in unseen], times[first:]),
+        "by_macs": {**agreement([one["by_macs_ms"] for one in unseen], times[first:]), **asdict(of_macs)},
+        "spread": float(sum(one["spread_ms"] / one["measured_ms"] for one in unseen) / len(unseen)),
+    }
+    return table, checked
+
+
+def agreement(predicted_ms: Sequence[float], measured_ms: Sequence[float]) -> dict[str, Any]:
+    """Relative errors, the share of them up to a tenth, and Kendall's tau."""
+    errors = sorted(abs(one - ms) / ms for one, ms in zip(predicted_ms, measured_ms, strict=True))
+    return {
+        "n": len(errors),
+        "mean_error": sum(errors) / len(errors),
+        "largest_error": errors[-1],
+        "share_within_10_percent": sum(error <= NEAR for error in errors) / len(errors),
+        "kendall_tau": kendall_tau(predicted_ms, measured_ms),
+    }
+
+
+def surroundings() -> dict[str, Any]:
+    """With what a table was measured."""
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    return {"dartboard": dartboard.__version__, "torch": torch.__version__, "cores": os.cpu_count(), "created": made}
