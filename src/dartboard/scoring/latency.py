@@ -59,7 +59,7 @@ def fitted(numbers: Sequence[float], measured_ms: Sequence[float]) -> Line:
     """The line through these points with the least squared relative errors: the sum of ((c + s x - t) / t)^2."""
     times = np.asarray(measured_ms, dtype=np.float64)
     rows = np.stack([1.0 / times, np.asarray(numbers, dtype=np.float64) / times], axis=1)
-    largest = np.abs(rows).max(axis=0)  # columns of one size: multiply-adds are millions
+    largest = np.maximum(np.abs(rows).max(axis=0), 1e-300)  # columns of one size: multiply-adds are millions
     found = np.linalg.lstsq(rows / largest, np.ones(len(times)), rcond=None)[0] / largest
     return Line(float(found[0]), float(found[1]))
 

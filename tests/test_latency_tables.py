@@ -1,0 +1,245 @@
+"""Tables of latency, with a clock whose times are known: no test looks at a real one's."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dartboard.cli import main
+from dartboard.errors import InputError, InterruptedRunError
+from dartboard.networks.mobilenet import Network
+from dartboard.scoring.cost import count, count_module
+from dartboard.scoring.latency import Conditions, Line, command_of, fitted, key_of, read_table
+from dartboard.scoring.stopwatch import Clock, calls_of, medians, one_round, placed, seconds_of_call
+from dartboard.spaces import SPACES
+from dartboard.spaces.mobilenet_timed import of_space
+from dartboard.spaces.timed_layers import Layer
+from dartboard.studies.latency_tables import ROUNDS, Plan, agreement, build, drawn, own_sizes
+
+SPACE = SPACES["bignas-8"]
+HERE = Conditions("cpu", "a processor", torch.get_num_threads())
+CONSTANT_MS, MS_OF_MAC = 0.25, 2e-6
+
+
+def plan(**more: Any) -> Plan:
+    return Plan(SPACE, own_sizes(SPACE), HERE, **{"rounds": 3, "fitted": 4, "checked": 20, **more})
+
+
+def clock_of_macs() -> Clock:
+    """A clock whose seconds are in proportion to multiply-adds; a network takes a constant besides."""
+    known: dict[tuple[nn.Module, int], int] = {}
+
+    def clock(module: nn.Module, x: Tensor, calls: int) -> float:
+        if (module, x.shape[-1]) not in known:
+            with torch.inference_mode(False):
+                known[module, x.shape[-1]] = count_module(module, x.shape[-1], x.shape[1]).macs
+        return by_macs(module, known[module, x.shape[-1]])
+
+    return clock
+
+
+def by_macs(module: nn.Module, macs: int) -> float:
+    return (MS_OF_MAC * macs + (CONSTANT_MS if isinstance(module, Network) else 0.0)) / 1000 + 1e-12
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("latency") / "table.json"
+    return out, build(plan(), out, clock_of_macs())
+
+
+def test_a_constant_and_times_of_layers_that_add_up_are_found_again(table: tuple[Path, dict[str, Any]]) -> None:
+    """Independent answer: latency = a + b MACs by construction, so the constant is a and the slope 1."""
+    _, record = table
+    assert record["constant_ms"] == pytest.approx(CONSTANT_MS, rel=1e-5)
+    assert record["slope"] == pytest.approx(1.0, rel=1e-5)
+    for found in (record["checked"]["by_layers"], record["checked"]["by_macs"]):
+        assert found["n"] == 20 and found["share_within_10_percent"] == 1.0 and found["largest_error"] < 1e-5
+        assert found["kendall_tau"] == pytest.approx(1.0)
+    assert record["checked"]["by_macs"]["slope"] == pytest.approx(MS_OF_MAC, rel=1e-5)
+
+
+def test_a_table_predicts_networks_that_were_never_timed(table: tuple[Path, dict[str, Any]]) -> None:
+    found, rng = read_table(str(table[0])), Random(5)
+    for _ in range(10):
+        one = SPACE.sample(rng)
+        expected = CONSTANT_MS + MS_OF_MAC * count(one, channels=8, num_classes=10, image_size=8).macs
+        assert found.predict_ms(one) == pytest.approx(expected, rel=1e-5)
+
+
+def test_all_layers_of_the_space_are_in_the_table_with_what_they_were_timed_under(
+    table: tuple[Path, dict[str, Any]],
+) -> None:
+    keys = set(table[1]["layers"])
+    assert keys == {key_of(layer, HERE) for layer in of_space(SPACE, own_sizes(SPACE))}
+    assert all(key.endswith(f"batch=1 threads={HERE.threads} channels_first float32") for key in keys)
+
+
+def test_networks_that_are_checked_are_none_that_was_fitted_on() -> None:
+    chosen = drawn(plan())
+    assert len(set(chosen)) == len(chosen) == 24
+    assert chosen[:2] == [SPACE.smallest(), SPACE.largest()]
+    assert drawn(plan(seed=1))[2:] != chosen[2:]
+
+
+def test_a_stopped_build_continues_with_the_rounds_that_are_left(tmp_path: Path) -> None:
+    checks, timed = iter([0, 0, 0, 1]), list[int]()
+
+    def stop() -> None:
+        if next(checks):
+            raise InterruptedRunError("stopped", 130)
+
+    def clock(module: nn.Module, x: Tensor, calls: int) -> float:
+        timed.append(calls)
+        return 0.001
+
+    with pytest.raises(InterruptedRunError):
+        build(plan(), tmp_path / "t.json", clock, stop)
+    assert not (tmp_path / "t.json").exists()
+    num_things = len(timed) // 3  # the calls, and two rounds
+    timed.clear()
+    with pytest.raises(InputError, match="of a build with other settings; delete it"):
+        build(plan(seed=1), tmp_path / "t.json", clock)
+    build(plan(), tmp_path / "t.json", clock)
+    assert len(timed) == num_things
+    assert not (tmp_path / f"t.json{ROUNDS}").exists()
+
+
+def test_a_median_and_the_distance_of_quartiles() -> None:
+    assert medians([[1.0, 5.0], [2.0, 5.0], [9.0, 5.0]]) == ([2.0, 5.0], [4.0, 0.0])
+
+
+def test_a_line_is_fitted_by_relative_errors() -> None:
+    line = fitted([1.0, 2.0, 3.0], [3.0, 5.0, 7.0])
+    assert (line.constant_ms, line.slope) == (pytest.approx(1.0), pytest.approx(2.0))
+    # by hand, of points (0, 1) and (0, 2): the c that minimises (c - 1)^2 + (c / 2 - 1)^2 is 1.2
+    assert fitted([0.0, 0.0], [1.0, 2.0]).at(0.0) == pytest.approx(1.2)
+
+
+def test_agreement_by_hand() -> None:
+    found = agreement([1.0, 2.2, 4.0], [1.0, 2.0, 3.0])
+    assert found["mean_error"] == pytest.approx((0.0 + 0.1 + 1 / 3) / 3)
+    assert found["share_within_10_percent"] in (pytest.approx(1 / 3), pytest.approx(2 / 3))  # 2.2 / 2 rounds
+    assert agreement([1.0, 2.1, 4.0], [1.0, 2.0, 3.0])["share_within_10_percent"] == pytest.approx(2 / 3)
+    assert found["kendall_tau"] == pytest.approx(1.0)
+
+
+def test_rounds_time_everything_once_each_in_an_order_of_its_own(global_rng: None) -> None:
+    things = [placed(str(n), nn.Conv2d(1, n + 1, 1), 1, 2, HERE) for n in range(6)]
+    seen = list[int]()
+
+    def clock(module: nn.Module, x: Tensor, calls: int) -> float:
+        assert not torch.is_grad_enabled() and not module.training
+        seen.append(module.out_channels)  # type: ignore[arg-type]
+        return 0.001
+
+    assert calls_of(things, clock) == [3] * 6
+    orders = []
+    for number in (0, 1):
+        seen.clear()
+        assert one_round(things, [3] * 6, number, clock) == [1.0] * 6
+        orders.append([*seen])
+    assert sorted(orders[0]) == sorted(orders[1]) == [1, 2, 3, 4, 5, 6] and orders[0] != orders[1]
+
+
+def test_a_real_clock_gives_seconds_and_placed_maps_their_format(global_rng: None) -> None:
+    conditions = replace(HERE, batch_size=3, memory_format="channels_last")
+    one = placed("a", nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)), 4, 5, conditions)
+    assert one.x.shape == (3, 4, 5, 5) and one.x.is_contiguous(memory_format=torch.channels_last)
+    assert seconds_of_call(one.module, one.x, 3) > 0.0
+    out = one.module(one.x)
+    assert 0.1 < float(out.detach().std()) < 10.0  # by statistics of its own
+
+
+# --- What does not serve ----------------------------------------------------------------------------------------------
+
+
+def test_a_table_of_elsewhere_is_refused_with_the_command_that_builds_one(table: tuple[Path, dict[str, Any]]) -> None:
+    found, sizes = read_table(str(table[0])), own_sizes(SPACE)
+    found.check(SPACE, sizes, "a processor", HERE.threads)
+    for words, space, changed, name, threads in (
+        ("the device a processor, and this is the device another", SPACE, sizes, "another", HERE.threads),
+        ("and this is 99 threads", SPACE, sizes, "a processor", 99),
+        (
+            "3 image channels, and this is 1 image channel;",
+            SPACE,
+            {**sizes, "in_channels": 1},
+            "a processor",
+            HERE.threads,
+        ),
+        ("the space bignas-8, and this is the space ofa-8", SPACES["ofa-8"], sizes, "a processor", HERE.threads),
+    ):
+        with pytest.raises(InputError, match=words) as caught:
+            found.check(space, changed, name, threads)
+        assert command_of(space, changed, threads) in str(caught.value)
+
+
+def test_a_layer_that_is_not_in_the_table_is_refused(table: tuple[Path, dict[str, Any]]) -> None:
+    with pytest.raises(InputError, match=r"has no 'stem channels=3 side=99 batch=1 .* of the space bignas-8"):
+        read_table(str(table[0])).of_layer(Layer("stem", 3, 99))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": "other"},
+        {"layers": {"a": 3}},
+        {"constant_ms": None},
+        {"conditions": {"device": "cpu"}},
+        {"space": "nowhere"},
+        {"sizes": [1]},
+    ],
+)
+def test_damaged_tables_are_refused(change: dict[str, Any], table: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(json.dumps({**table[1], **change}))
+    with pytest.raises(InputError, match=r"it is no table of latencies|does not know here"):
+        read_table(str(tmp_path / "t.json"))
+
+
+def test_a_line() -> None:
+    assert Line(1.0, 2.0).at(3.0) == 7.0
+
+
+# --- The command ------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_shows_what_a_table_says(
+    table: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["latency", "show", str(table[0])]) == 0
+    out = capsys.readouterr().out
+    assert "bignas-8: 179 layers on a processor (cpu)" in out
+    assert "latency = 0.25 ms + 1 x the sum of its layers" in out
+    assert "by layers           mean error   0.0 %" in out and "Kendall's tau 1.000" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["latency"], ""),
+        (["latency", "biuld"], "did you mean 'build'"),
+        (["latency", "--space", "ofa-8"], "say what to do"),
+        (["latency", "build", "--space", "ofa-9"], "unknown space"),
+        (["latency", "build", "--space", "darts"], "darts are not timed by layers; spaces that are: "),
+        (["latency", "build", "--checked", "3"], "--checked"),
+        (["latency", "build", "--threads", "0"], "--threads"),
+        (["latency", "show"], "name a table"),
+        (["latency", "show", "nowhere.json"], "there is no file nowhere.json"),
+    ],
+)
+def test_wrong_words_are_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == (2 if message else 0)
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == bool(message)
+
+
+def test_a_file_that_is_there_is_not_overwritten(
+    table: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["latency", "build", "--space", "bignas-8", "--out", str(table[0])]) == 2
+    assert "exists; give another file with --out" in capsys.readouterr().err
