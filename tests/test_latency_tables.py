@@ -12,39 +12,21 @@ from torch import Tensor, nn
 
 from dartboard.cli import main
 from dartboard.errors import InputError, InterruptedRunError
-from dartboard.networks.mobilenet import Network
-from dartboard.scoring.cost import count, count_module
-from dartboard.scoring.latency import Conditions, Line, command_of, fitted, key_of, read_table
-from dartboard.scoring.stopwatch import Clock, calls_of, medians, one_round, placed, seconds_of_call
+from dartboard.scoring.cost import count
+from dartboard.scoring.latency import Conditions, Line, command_of, fitted, key_of, own_sizes, read_table
+from dartboard.scoring.stopwatch import calls_of, clock_words, medians, one_round, placed, seconds_of_call
 from dartboard.spaces import SPACES
 from dartboard.spaces.mobilenet_timed import of_space
 from dartboard.spaces.timed_layers import Layer
-from dartboard.studies.latency_tables import ROUNDS, Plan, agreement, build, drawn, own_sizes
+from dartboard.studies.latency_tables import ROUNDS, Plan, agreement, build, drawn
+from latency_table import CONSTANT_MS, MS_OF_MAC, clock_of_macs
 
 SPACE = SPACES["bignas-8"]
 HERE = Conditions("cpu", "a processor", torch.get_num_threads())
-CONSTANT_MS, MS_OF_MAC = 0.25, 2e-6
 
 
 def plan(**more: Any) -> Plan:
     return Plan(SPACE, own_sizes(SPACE), HERE, **{"rounds": 3, "fitted": 4, "checked": 20, **more})
-
-
-def clock_of_macs() -> Clock:
-    """A clock whose seconds are in proportion to multiply-adds; a network takes a constant besides."""
-    known: dict[tuple[nn.Module, int], int] = {}
-
-    def clock(module: nn.Module, x: Tensor, calls: int) -> float:
-        if (module, x.shape[-1]) not in known:
-            with torch.inference_mode(False):
-                known[module, x.shape[-1]] = count_module(module, x.shape[-1], x.shape[1]).macs
-        return by_macs(module, known[module, x.shape[-1]])
-
-    return clock
-
-
-def by_macs(module: nn.Module, macs: int) -> float:
-    return (MS_OF_MAC * macs + (CONSTANT_MS if isinstance(module, Network) else 0.0)) / 1000 + 1e-12
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +134,8 @@ def test_a_real_clock_gives_seconds_and_placed_maps_their_format(global_rng: Non
     one = placed("a", nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)), 4, 5, conditions)
     assert one.x.shape == (3, 4, 5, 5) and one.x.is_contiguous(memory_format=torch.channels_last)
     assert seconds_of_call(one.module, one.x, 3) > 0.0
+    assert clock_words("cpu", 1) == "CPU time of the one thread"
+    assert clock_words("cpu", 2) == clock_words("cuda", 1) == "wall clock"
     out = one.module(one.x)
     assert 0.1 < float(out.detach().std()) < 10.0  # by statistics of its own
 

@@ -24,6 +24,7 @@ TRAINING = Way("training", {"batch": 2}, stops=((5, 1),))  # of methods whose tr
 ELSEWHERE: dict[str, str] = {
     "truth": "test_random_search.py::test_the_best_by_the_column_seen_is_found_and_shown_by_the_other",
     "best_of_last": "test_nas_rl_method.py::test_the_reward_is_the_cube_of_the_best_accuracy_of_the_last_epochs",
+    "latency": "test_latency_limits.py::test_a_search_by_trials_draws_within_a_latency",
     "shared_weights": "test_random_search.py::test_the_weights_of_another_search_are_copied_when_the_run_begins",
 }
 # Of methods that learn from scores: their trials are trained by the code that random search's are trained by.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Fields of a Setup that select the images: without effect if a table scores, or the supernet of a search.
 OF_IMAGES = ("data", "data_dir", "download", "image_size", "max_classes", "stream", "official_split", "max_images")
-OWN = ("--truth", "--shared-weights", "--trials", "--limit")  # flags of these methods that no other has
+OWN = ("--truth", "--shared-weights", "--trials", "--limit", "--latency")  # flags of these methods that no other has
 WITH_SUPERNET = ("batch_size", "channels_last")  # fields of a training's Config that scores by shared weights use
 
 
@@ -47,11 +47,10 @@ def refuse_for_others(words: Sequence[str], method: str) -> None:
     """Raises InputError, with the methods that have it, for a flag that a method of another kind does not have."""
     typed = {word.split("=")[0].replace("_", "-") for word in words}
     for name in OWN:
-        if name in typed and not (name == "--limit" and METHODS[method].limits):
-            able = ", ".join(
-                one for one, known in METHODS.items() if known.by_trials or (name == "--limit" and known.limits)
-            )
-            held = "that hold what they score to it" if name == "--limit" else "that score architectures one by one"
+        is_limit = name in ("--limit", "--latency")
+        if name in typed and not (is_limit and METHODS[method].limits):
+            able = ", ".join(one for one, known in METHODS.items() if known.by_trials or (is_limit and known.limits))
+            held = "that hold what they score to it" if is_limit else "that score architectures one by one"
             text = f"{name} is for methods {held}, and {method} is none"
             raise InputError(f"{text}; give {able}, or leave {name} out")
 
@@ -177,7 +176,7 @@ def check(header: Mapping[str, str], setup: Setup, config: Any, data: "Data | No
     """Raises InputError if a table, a training or a family's networks cannot serve, or nothing is within the limits,
     before there is a folder."""
     from dartboard import networks
-    from dartboard.search.trials import table_of
+    from dartboard.search.given_tables import table_of
 
     if config.truth is not None:
         table_of(config.truth, SPACES[header["space"]])
@@ -196,9 +195,10 @@ def check_limits(space: SearchSpace, config: Any, data: "Data | None") -> None:
 
     from dartboard.scoring.cost import count
     from dartboard.scoring.limits import limits_from, sample_within
-    from dartboard.search.trials import cost_of
+    from dartboard.search.trials import cost_of, timed_costs
 
-    cost = count if data is None else partial(cost_of, config.channels, config.cells, data)
+    counts = count if data is None else partial(cost_of, config.channels, config.cells, data)
+    cost = timed_costs(counts, config, space, data)
     sample_within(space, Random(0), limits_from(config.limit), cost)
 
 
@@ -254,7 +254,7 @@ def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) ->
 
     Leaves no folder behind. Raises InputError.
     """
-    from dartboard.search.trials import table_of
+    from dartboard.search.given_tables import table_of
 
     work.use_threads(setup.threads)
     space, trials = SPACES[header["space"]], f"{config.trials:,} trials{f', {seeds} seeds' if seeds > 1 else ''}"

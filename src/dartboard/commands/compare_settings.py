@@ -215,7 +215,7 @@ def check_table(plan: Plan) -> None:
 
     from dartboard.scoring.cost import count
     from dartboard.scoring.limits import sample_within
-    from dartboard.search.trials import table_of
+    from dartboard.search.given_tables import table_of
 
     assert plan.truth is not None
     table = table_of(plan.truth, SPACES[plan.space])
@@ -226,7 +226,7 @@ def facts(one: ComparisonFolder) -> dict[str, Any]:
     """What environment.json records at the start: versions, device, and which table it is."""
     from dartboard.devices import pick_device
     from dartboard.runs.environment import describe
-    from dartboard.search.trials import table_of
+    from dartboard.search.given_tables import table_of
     from dartboard.studies.compare_on_table import fingerprint
 
     found = describe(pick_device(one.setup.device), None)

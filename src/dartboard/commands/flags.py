@@ -23,7 +23,7 @@ WRONG_NUMBER = re.compile(r"Error parsing (\S+?):? .*?(for int\(\) with base 10|
 # Fields that name files.
 PATHS = (
     *("out", "csv", "latex", "image", "config", "search_config", "train_config", "select_config", "data_dir", "from_"),
-    "shared_weights",
+    *("shared_weights", "latency"),
 )
 HEADER = ("command", "method", "space")  # of a run's config.toml, beside its settings
 

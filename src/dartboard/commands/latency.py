@@ -118,8 +118,8 @@ def build(words: list[str]) -> None:
 def plan_of(flags: BuildFlags) -> Any:  # a latency_tables.Plan, whose file imports torch
     """What is to be timed. Raises InputError."""
     from dartboard.devices import device_name, pick_device
-    from dartboard.scoring.latency import Conditions, timed_of
-    from dartboard.studies.latency_tables import Plan, own_sizes
+    from dartboard.scoring.latency import Conditions, own_sizes, timed_of
+    from dartboard.studies.latency_tables import Plan
 
     space = SPACES[flags.space]
     timed_of(space)
@@ -138,9 +138,9 @@ def tell(record: Mapping[str, Any]) -> None:
     threads = f"{one['threads']} thread" + ("s" if one["threads"] > 1 else "")
     print(f"{record['space']}: {len(record['layers']):,} layers on {one['device_name']} ({one['device']}), {threads}")
     load = " to ".join(f"{value:.1f}" for value in made["load_average"])
+    print(f"batch {one['batch_size']}, {one['memory_format']}, {one['number_format']}, torch {made['torch']}")
     print(
-        f"batch {one['batch_size']}, {one['memory_format']}, {one['number_format']}, torch {made['torch']}; "
-        f"{made['rounds']} rounds on {made['created'][:10]}, load average {load} on {made['cores']} cores"
+        f"{made['clock']}, {made['rounds']} rounds on {made['created'][:10]}, load average {load} on {made['cores']} cores"
     )
     print(f"latency = {record['constant_ms']:.4g} ms + {record['slope']:.4g} x the sum of its layers")
     print(f"on {checked['by_layers']['n']} networks that nothing was fitted on:")

@@ -1,6 +1,6 @@
 """dartboard search: finds an architecture, and writes it with the page that shows how."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from dartboard import plugins
@@ -54,6 +54,7 @@ def execute(words: list[str]) -> None:
     defaults |= {"from_": None, "carry": None, "restart_schedule": WarmStart.restart_schedule}
     defaults |= {"select": None, "select_config": None}
     flags = parse(cls, words, "search", MISSING, defaults)
+    flags = replace(flags, config=with_table(flags.config))
     if (flags.select, flags.select_config) != (None, None):
         from dartboard.commands import select
 
@@ -74,6 +75,13 @@ def execute(words: list[str]) -> None:
         limits = limits_of(flags.setup.budget, flags.setup.until)
         for one in work.setups(flags.new, flags.setup):
             begin(flags.new, header, one, flags.config, limits, origin)
+
+
+def with_table(config: Any) -> Any:
+    """The settings with the absolute path of a table of latencies, so that a run can be resumed from any folder."""
+    if flat(config).get("latency") is None:
+        return config
+    return replace(config, latency=str(expanded(config.latency).absolute()))
 
 
 def flags_class(settings: type[Any]) -> Any:

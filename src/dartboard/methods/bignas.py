@@ -40,7 +40,7 @@ from dartboard.config import check_ranges
 from dartboard.data import Data
 from dartboard.data.presets import by_data
 from dartboard.runs.run import Run
-from dartboard.scoring.limits import is_within, limits_from
+from dartboard.scoring.limits import check_table, is_within, limits_from
 from dartboard.search import coarse_to_fine, paths, sandwich, supernets
 from dartboard.search.paths import Result
 from dartboard.search.proposals import Trial
@@ -74,6 +74,8 @@ class Config(supernets.SliceSettings):
     """least learning rate: the constant ending of the exponential schedule, 0 for none (paper: a twentieth)"""
     limit: str = ""
     """the largest cost of the network that is returned, such as macs<=400K or params<=3M,macs<=330M"""
+    latency: str | None = None
+    """a table of latencies of this device (dartboard latency build), for latency_ms in the limit"""
     coarse: int = 30
     """networks of the grid that are scored (the paper has no number)"""
     fine: int = 30
@@ -95,7 +97,7 @@ class Config(supernets.SliceSettings):
         check_ranges(self, lr_decay_epochs="(0, inf)", coarse="[1, 1e6]", fine="[0, 1e6]")
         check_ranges(self, rounds="[0, 1e6]", kept="[1, 1e6]", mutation_chance="[0, 1]")
         check_ranges(self, recalibrate="[1, inf)", val_images="[1, inf)")
-        limits_from(self.limit)
+        check_table(self.limit, self.latency)
 
 
 PRESETS = by_data(epochs=20, batch_size=64, cutout=0, lr_decay_epochs=0.16)  # its ending is reached after 16 epochs
@@ -119,7 +121,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     the loss is not finite.
     """
     first = check(config, space, data, paths.stream(run, "first", 0))
-    count, limits = paths.counting(config, data), limits_from(config.limit)
+    count, limits = paths.costing(config, space, data, run), limits_from(config.limit)
     state, data, task = paths.begin_as(partial(state_of, config, space), config, space, data, run, CARRIED, supernet)
     with supernets.at_work(config, state, task, run) as progress:
         while state.place.epoch < config.epochs:
@@ -141,7 +143,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
 
 def check(config: Config, space: SearchSpace, data: Data, rng: Random) -> Architecture:
     """An architecture at random within the limit. Raises InputError for a limit that nothing is within."""
-    return coarse_to_fine.one_within(space, rng, limits_from(config.limit), paths.counting(config, data))
+    return coarse_to_fine.one_within(space, rng, limits_from(config.limit), paths.costing(config, space, data))
 
 
 def state_of(config: Config, space: SearchSpace, supernet: nn.Module, place: loop.Place) -> supernets.State:

@@ -49,7 +49,7 @@ from dartboard.data.presets import by_data
 from dartboard.errors import InputError
 from dartboard.runs.run import Run
 from dartboard.scoring.evaluate import running_path_score, shared_weights_score
-from dartboard.scoring.limits import is_within, limits_from, sample_within
+from dartboard.scoring.limits import check_table, is_within, limits_from, sample_within
 from dartboard.scoring.scorers import Score, Scorer
 from dartboard.search import enas_learning, paths, supernets
 from dartboard.search.enas_learning import LearningSettings, State, draw
@@ -102,7 +102,7 @@ class Config(LearningSettings, supernets.Settings):
         self.check()
         check_ranges(self, lr_period="[0, 1e6]", lr_period_factor="[1, 1e6]", dropout="[0, 1)", derive="[1, 1e6]")
         check_ranges(self, val_images="[1, inf)")
-        limits_from(self.limit)
+        check_table(self.limit, None)
         if self.lr_period and self.schedule_epochs is not None:
             raise InputError("--schedule-epochs is for one cosine over all epochs; give --lr-period 0 with it")
 

@@ -42,7 +42,7 @@ from dartboard.data import Data
 from dartboard.data.presets import by_data
 from dartboard.errors import InputError
 from dartboard.runs.run import Run
-from dartboard.scoring.limits import is_within, limits_from
+from dartboard.scoring.limits import check_table, is_within, limits_from
 from dartboard.search import coarse_to_fine, paths, sandwich, shrinking, supernets
 from dartboard.search.paths import Result
 from dartboard.search.shrinking import Phase
@@ -70,6 +70,8 @@ class Config(supernets.SliceSettings):
     """kappa, the weight of the cross entropy to the teacher (code)"""
     limit: str = ""
     """the largest cost of the network that is returned, such as macs<=400K or params<=3M,macs<=330M"""
+    latency: str | None = None
+    """a table of latencies of this device (dartboard latency build), for latency_ms in the limit"""
     scorings: int = 30
     """networks of the grid that are scored at the end (ours)"""
     recalibrate: int = 2000
@@ -84,7 +86,7 @@ class Config(supernets.SliceSettings):
         check_ranges(self, label_smoothing="[0, 1)", distillation="[0, inf)", scorings="[1, 1e6]")
         check_ranges(self, recalibrate="[1, inf)", val_images="[1, inf)")
         shrinking.epochs_of(shrinking.phases_to(self.last_phase), self.epochs)
-        limits_from(self.limit)
+        check_table(self.limit, self.latency)
 
 
 PRESETS = by_data(epochs=24, batch_size=64, cutout=0)
@@ -113,7 +115,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     for a limit that nothing is within; CannotContinueError if the loss is not finite.
     """
     first = check(config, space, data, paths.stream(run, "first", 0))
-    count, limits = paths.counting(config, data), limits_from(config.limit)
+    count, limits = paths.costing(config, space, data, run), limits_from(config.limit)
     state, data, task = paths.begin_as(partial(state_of, config, space), config, space, data, run, CARRIED, supernet)
     with supernets.at_work(config, state, task, run) as progress:
         while state.place.epoch < config.epochs:
@@ -144,7 +146,7 @@ def trained_space(config: Config, space: SearchSpace) -> SearchSpace:
 
 def check(config: Config, space: SearchSpace, data: Data, rng: Random) -> Architecture:
     """A trained network at random within the limit. Raises InputError for a limit that nothing is within."""
-    limits, count = limits_from(config.limit), paths.counting(config, data)
+    limits, count = limits_from(config.limit), paths.costing(config, space, data)
     return coarse_to_fine.one_within(trained_space(config, space), rng, limits, count)
 
 

@@ -45,7 +45,7 @@ from dartboard.data import Data
 from dartboard.data.presets import by_data
 from dartboard.errors import InputError
 from dartboard.runs.run import Run
-from dartboard.scoring.limits import band_from, is_within, limits_from, sample_within
+from dartboard.scoring.limits import band_from, check_table, is_within, limits_from, sample_within
 from dartboard.scoring.scorers import Scorer
 from dartboard.search import paths, supernets, trial_log
 from dartboard.search.paths import Count, Result
@@ -83,6 +83,8 @@ class Config(supernets.Settings):
     """children by crossover (paper)"""
     limit: str = ""
     """the largest cost of a candidate, such as macs<=330M or params<=3M,macs<=330M"""
+    latency: str | None = None
+    """a table of latencies of this device (dartboard latency build), for latency_ms in the limit"""
     recalibrate: int = 2000
     """most images of train on which a candidate's statistics are collected (released code: 200 batches of 128)"""
     val_images: int = 8000
@@ -93,7 +95,7 @@ class Config(supernets.Settings):
         check_ranges(self, label_smoothing="[0, 1)", dropout="[0, 1)", mutation_chance="[0, 1]", mutations="[0, 1e6]")
         check_ranges(self, population="[1, 1e6]", generations="[1, 1e6]", kept="[1, 1e6]", crossovers="[0, 1e6]")
         check_ranges(self, bins="[1, 1e6]", recalibrate="[1, inf)", val_images="[1, inf)")
-        limits_from(self.limit)
+        check_table(self.limit, self.latency)
         band_from(self.band)
 
 
@@ -121,7 +123,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     than a split, and for a limit or a band that nothing is within; CannotContinueError if the loss is not finite.
     """
     first = check(config, space, data, paths.stream(run, "first", 0))
-    count, limits = paths.counting(config, data), limits_from(config.limit)
+    count, limits = paths.costing(config, space, data, run), limits_from(config.limit)
     state, data, task = paths.begin(config, space, data, run, CARRIED, supernet)
     with supernets.at_work(config, state, task, run) as progress:
         for minibatch in paths.minibatches(config, state, task, run, progress):
@@ -177,7 +179,7 @@ def off(macs: int, low: float, high: float) -> float:
 
 def check(config: Config, space: SearchSpace, data: Data, rng: Random) -> Architecture:
     """An architecture at random within the limit. Raises InputError for a limit or a band that nothing is within."""
-    count, band, macs = paths.counting(config, data), band_from(config.band), list[int]()
+    count, band, macs = paths.costing(config, space, data), band_from(config.band), list[int]()
     first = sample_within(space, rng, limits_from(config.limit), count)
     while band is not None and len(macs) < DRAWS:
         macs.append(count(space.sample(rng)).macs)

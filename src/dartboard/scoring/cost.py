@@ -35,19 +35,24 @@ SIZES = FAMILIES["darts"].sizes
 class Cost:
     """params: trainable numbers without the auxiliary head; params_with_auxiliary: with it, equal if the network
     has none; macs: multiply-adds of one image; map_values: numbers in the results of its convolutions, which is what
-    the memory of a training step grows with; bitops: multiply-adds times bits of weights times bits of activations."""
+    the memory of a training step grows with; bitops: multiply-adds times bits of weights times bits of activations;
+    latency_ms: predicted by a table of latencies, if there is one."""
 
     params: int
     params_with_auxiliary: int
     macs: int
     map_values: int = field(default=0, compare=False)
     bitops: int = field(default=0, compare=False)
+    latency_ms: float | None = field(default=None, compare=False)
 
     @property
-    def numbers(self) -> dict[str, int]:
-        """What runs write of it: bit operations only where some layer has fewer bits than all others."""
-        found = {"params": self.params, "macs": self.macs}
-        return found | {"bitops": self.bitops} if 0 < self.bitops < FLOAT**2 * self.macs else found
+    def numbers(self) -> dict[str, Any]:
+        """What runs write of it: bit operations only where some layer has fewer bits than all others, latency only by
+        a table."""
+        found: dict[str, Any] = {"params": self.params, "macs": self.macs}
+        if 0 < self.bitops < FLOAT**2 * self.macs:
+            found["bitops"] = self.bitops
+        return found if self.latency_ms is None else found | {"latency_ms": self.latency_ms}
 
 
 def count(

@@ -7,10 +7,10 @@ so constant and slope are fitted on networks timed as a whole. Tables of layers 
 (Cai et al., ICLR 2020); the slope is this house's. Nothing here imports torch.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,10 @@ from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.spaces.timed_layers import Layer, TimedLayers
+
+if TYPE_CHECKING:
+    from dartboard.data import Data
+    from dartboard.scoring.cost import Cost
 
 FORMAT = "dartboard latency table 1"
 MAX_DAMAGE = "it is no table of latencies; make one with: dartboard latency build --space S"
@@ -135,6 +139,39 @@ def command_of(space: SearchSpace, sizes: Mapping[str, int], threads: int) -> st
     flags["image_size"] = "--image-size"
     words = [f"{flag} {sizes[name]}" for name, flag in flags.items()]
     return f"dartboard latency build --space {space.name} {' '.join(words)} --threads {threads} --out FILE"
+
+
+def own_sizes(space: SearchSpace) -> dict[str, int]:
+    """The sizes of the networks of a space: those of its largest, on images of three channels."""
+    family, largest = FAMILIES[space.family], space.largest()
+    return {**family.sizes_of(largest, family.usual_network(largest)), "in_channels": 3}
+
+
+def sizes_on(data: "Data", channels: int, cells: int) -> dict[str, int]:
+    """The sizes of networks for images of this data."""
+    sizes = {"channels": channels, "cells": cells, "num_classes": data.num_classes, "in_channels": data.channels}
+    return {**sizes, "image_size": data.image_size}
+
+
+def table_for(path: str, space: SearchSpace, sizes: Mapping[str, int]) -> LatencyTable:
+    """The table in a file, for networks of these sizes on this device and number of threads. Raises InputError."""
+    import torch
+
+    from dartboard.devices import device_name, pick_device
+
+    table = read_table(path)
+    name = device_name(pick_device(table.conditions.device))
+    table.check(space, sizes, name, torch.get_num_threads())
+    return table
+
+
+def with_latency(
+    cost: "Callable[[Architecture], Cost]", table: LatencyTable | None
+) -> "Callable[[Architecture], Cost]":
+    """The costs with the latency that the table predicts; as they are without a table."""
+    if table is None:
+        return cost
+    return lambda architecture: replace(cost(architecture), latency_ms=table.predict_ms(architecture))
 
 
 def read_table(path: str) -> LatencyTable:

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
     from dartboard.scoring.cost import Cost
 
 # Fields of a Cost that can be limited, in words.
-NAMES = {"params": "parameters", "macs": "multiply-adds of an image", "bitops": "bit operations of an image"}
+NAMES = {
+    "params": "parameters",
+    "macs": "multiply-adds of an image",
+    "bitops": "bit operations of an image",
+    "latency_ms": "ms of latency by the table",
+}
 SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 LIMIT = re.compile(r"\s*(\w+)\s*<=\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)\s*")
 EXAMPLE = "macs<=330M or params<=3M,macs<=330M"
@@ -45,6 +50,18 @@ def limits_from(text: str) -> tuple[Limit, ...]:
             raise InputError(f"--limit names {name} twice; give it once")
         found[name] = Limit(name, float(number) * SIZES[size.upper()])
     return tuple(found.values())
+
+
+def check_table(text: str, table: str | None) -> None:
+    """Raises InputError for --limit that names latency_ms without a table that says what takes how long."""
+    if table is None and any(limit.name == "latency_ms" for limit in limits_from(text)):
+        make = "dartboard latency build --space SPACE --out FILE"
+        raise InputError(f"--limit latency_ms needs a table of this device: {make}, then --latency FILE")
+
+
+def in_words(name: str, number: float) -> str:
+    """ "40,000 multiply-adds of an image", "2.51 ms of latency by the table"."""
+    return f"{number:,} {NAMES[name]}" if isinstance(number, int) else f"{number:.4g} {NAMES[name]}"
 
 
 def band_from(text: str) -> tuple[float, float] | None:
@@ -93,7 +110,7 @@ def sample_within(
         if fits(found, limits):
             return architecture
         least = [min(one, getattr(found, limit.name)) for one, limit in zip(least, limits, strict=True)]
-    names = ", ".join(f"{one:,} {NAMES[limit.name]}" for one, limit in zip(least, limits, strict=True))
+    names = ", ".join(in_words(limit.name, one) for one, limit in zip(least, limits, strict=True))
     why = "" if number == FIRST_DRAWS else f"none of {MOST_DRAWS:,} draws is within --limit; "
     raise InputError(f"{why}the smallest architecture of {space.name} has {names}; give a --limit above that")
 

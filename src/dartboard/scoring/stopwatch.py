@@ -1,15 +1,18 @@
 """Times of modules on a device: in rounds over all of them, warm, in evaluation mode.
 
 A round times every module once, in an order of its own, so that what disturbs a machine for a while disturbs all alike.
-A time is the median of a few calls, each behind two that are not timed (torch.utils.benchmark's Timer): a call that
-another process interrupts counts as one call, and not with the length of the interruption.
+A time is the median of a few calls, each behind two that are not timed (torch.utils.benchmark's Timer). One thread of a
+CPU is timed by what it computes: on an idle machine that is the wall clock's time, on a busy one it is without the time
+in which other processes had the core. Several threads, and a GPU, are timed by the wall clock.
 """
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +25,7 @@ from dartboard.scoring.latency import Conditions
 
 TURN_S = 0.002  # of calls in a row
 LEAST_CALLS, MOST_CALLS = 3, 25
+THREAD = "CPU time of the one thread"
 SETTLING = 8  # images of which BatchNorm's statistics are collected
 
 Clock = Callable[[nn.Module, Tensor, int], float]  # (module, its input, calls) -> seconds of a call
@@ -38,8 +42,15 @@ class Timed:
 
 def seconds_of_call(module: nn.Module, x: Tensor, calls: int) -> float:
     """Median seconds of so many calls; on a GPU until it is done."""
-    timer = Timer("module(x)", globals={"module": module, "x": x}, num_threads=torch.get_num_threads())
+    threads = torch.get_num_threads()
+    own: dict[str, Any] = {"timer": time.thread_time} if clock_words(x.device.type, threads) == THREAD else {}
+    timer = Timer("module(x)", globals={"module": module, "x": x}, num_threads=threads, **own)
     return median(timer.timeit(1).mean for _ in range(calls))
+
+
+def clock_words(device: str, threads: int) -> str:
+    """What a time is, in words."""
+    return THREAD if device == "cpu" and threads == 1 else "wall clock"
 
 
 def placed(name: str, module: nn.Module, channels: int, side: int, conditions: Conditions) -> Timed:

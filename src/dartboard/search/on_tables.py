@@ -14,7 +14,7 @@ from dartboard.scoring.cost import count
 from dartboard.scoring.limits import limits_from
 from dartboard.scoring.scorers import Score
 from dartboard.scoring.tables import Table
-from dartboard.search import trials
+from dartboard.search import given_tables, trials
 from dartboard.search.proposals import Draw, Proposer, Trial, drawing
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
@@ -30,7 +30,7 @@ def run(
     They come in the order of the seeds, `TOGETHER` at a time. Raises InputError for a table of another space, and if
     nothing fits the limits.
     """
-    trials.check_table(table, space)
+    given_tables.check_table(table, space)
     draw = drawing(space, limits_from(config.limit), count)
     module = import_module(f"dartboard.methods.{method}") if isinstance(method, str) else method
     for first in range(0, len(seeds), TOGETHER):

@@ -25,9 +25,11 @@ from dartboard.runs.streams import stream_seed
 from dartboard.runs.timer import Timer
 from dartboard.scoring.cost import Cost
 from dartboard.scoring.evaluate import choice_score
+from dartboard.scoring.latency import sizes_on, table_for, with_latency
 from dartboard.scoring.limits import MOST_DRAWS
 from dartboard.scoring.scorers import Score, Scorer, by_shared_weights
 from dartboard.search import epoch_log, supernets, trial_log
+from dartboard.search.given_tables import note_latency
 from dartboard.search.proposals import Trial
 from dartboard.search.supernets import Settings, SliceSettings, State
 from dartboard.search.trials import cost_of
@@ -178,6 +180,16 @@ def dropped(supernet: nn.Module, share: float, run: Run, step: int) -> Iterator[
 def counting(config: AnySettings, data: Data) -> Count:
     """Counts of an architecture's network at the sizes of the search."""
     return partial(cost_of, config.channels, config.cells, data)
+
+
+def costing(config: Any, space: SearchSpace, data: Data, run: Run | None = None) -> Count:
+    """The same with latencies, if the settings name a table of them, which the run notes. Raises InputError."""
+    if config.latency is None:
+        return counting(config, data)
+    table = table_for(config.latency, space, sizes_on(data, config.channels, config.cells))
+    if run is not None:
+        note_latency(run, config.latency)
+    return with_latency(counting(config, data), table)
 
 
 def with_val(data: Data, index: Tensor) -> Data:

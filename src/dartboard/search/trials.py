@@ -4,11 +4,10 @@ An architecture is scored by a table (`truth`), by the weights of another search
 by a training of its own, which learns on train and is scored on val.
 """
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from random import Random
@@ -19,21 +18,19 @@ from torch import Tensor, nn
 from dartboard.config import check_ranges, field_names
 from dartboard.data import Data
 from dartboard.errors import InputError
-from dartboard.formats.files import ordinary_bytes
 from dartboard.networks import check_layers
-from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.checkpoint import Checkpoint, checkpoints, newest
-from dartboard.runs.json_files import as_json
 from dartboard.runs.limits import MOST_TRIALS
 from dartboard.runs.progress import Progress
-from dartboard.runs.run import CHECKPOINTS, ENVIRONMENT, Run
+from dartboard.runs.run import CHECKPOINTS, Run
 from dartboard.runs.start import START, keep_start
 from dartboard.runs.streams import stream_seed
 from dartboard.scoring.cost import Cost, count
-from dartboard.scoring.limits import limits_from
+from dartboard.scoring.latency import own_sizes, sizes_on, table_for, with_latency
+from dartboard.scoring.limits import check_table
 from dartboard.scoring.scorers import Score, Scorer, by_shared_weights, by_table
-from dartboard.scoring.tables import Table, read_truth, split_column
 from dartboard.search import supernets, trial_log
+from dartboard.search.given_tables import note_latency, note_table, table_of
 from dartboard.search.proposals import Proposer, Trial
 from dartboard.search.supernets import OF_SUPERNET
 from dartboard.search.trials_by_workers import crew_of, scored
@@ -79,11 +76,13 @@ class Settings(from_scratch.Config):
     """the folder of a search; its supernet scores, instead of a data set"""
     limit: str = ""
     """the largest cost of an architecture, such as params<=3M,macs<=330M"""
+    latency: str | None = None
+    """a table of latencies of this device (dartboard latency build), for latency_ms in the limit"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_ranges(self, trials=f"[1, {MOST_TRIALS}]", best_of_last="[1, 1e6]")
-        limits_from(self.limit)
+        check_table(self.limit, self.latency)
         if self.truth is not None and self.shared_weights is not None:
             raise InputError("--truth and --shared-weights are two ways to score; give one of them")
 
@@ -122,8 +121,29 @@ def scoring_of(
 ) -> Scoring:
     """What the settings say. supernet: one whose weights score; scorer: another one altogether; both come before them.
 
-    Raises InputError if the table, the search or the data do not serve.
+    Raises InputError if a table, the search or the data do not serve.
     """
+    found = plain_scoring(config, space, data, run, supernet, scorer)
+    note_latency(run, config.latency)
+    return replace(found, cost=timed_costs(found.cost, config, space, data))
+
+
+def timed_costs(
+    cost: Callable[[Architecture], Cost], config: Settings, space: SearchSpace, data: Data | None
+) -> Callable[[Architecture], Cost]:
+    """Costs with latencies, if there is a table of them. Raises InputError for one that is not of these networks."""
+    if config.latency is None:
+        return cost
+    parent = None if config.shared_weights is None or data is None else Run.open(config.shared_weights)
+    channels, cells = (config.channels, config.cells) if parent is None else sizes_of(parent)
+    sizes = own_sizes(space) if data is None else sizes_on(data, channels, cells)
+    return with_latency(cost, table_for(config.latency, space, sizes))
+
+
+def plain_scoring(
+    config: Settings, space: SearchSpace, data: Data | None, run: Run, supernet: nn.Module | None, scorer: Scorer | None
+) -> Scoring:
+    """How architectures are scored, without latencies."""
     if config.truth is not None and scorer is None and supernet is None:
         return of_table(config.truth, space, run)
     if data is None:
@@ -172,32 +192,6 @@ def of_table(truth: str, space: SearchSpace, run: Run) -> Scoring:
         return {"shown": table.shown[architecture], "shown_by": table.shown_column}
 
     return Scoring(by_table(table), count, shown)
-
-
-def table_of(truth: str, space: SearchSpace) -> Table:
-    """The table that the words name. Raises InputError for one of another space."""
-    table = read_truth(truth, space.family)
-    check_table(table, space)
-    return table
-
-
-def check_table(table: Table, space: SearchSpace) -> None:
-    """Raises InputError for a table of another space."""
-    if table.space != space:
-        name = table.space.name
-        raise InputError(f"the table is of the space {name}, not {space.name}; give --space {name}")
-
-
-def note_table(run: Run, truth: str, table: Table) -> None:
-    """Notes in environment.json which table the run uses; raises InputError if it started with another."""
-    path = split_column(truth)[0]
-    columns = {"seen": table.seen_column, "shown": table.shown_column}
-    found = {"file": path, "sha256": hashlib.sha256(ordinary_bytes(path)).hexdigest(), **columns}
-    environment = run.environment
-    if "truth" not in environment:
-        replace_file(run.folder / ENVIRONMENT, as_json({**environment, "truth": found}))
-    elif environment["truth"].get("sha256") != found["sha256"]:
-        raise InputError(f"the table {path} is not that of the start of {run.folder}; restore it, or start a new run")
 
 
 def sizes_of(parent: Run) -> tuple[int, int]:

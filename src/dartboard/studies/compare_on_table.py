@@ -19,7 +19,7 @@ from dartboard.methods import method_module
 from dartboard.runs.limits import Limits
 from dartboard.scoring.tables import Table, split_column
 from dartboard.search import on_tables
-from dartboard.search.trials import table_of
+from dartboard.search.given_tables import table_of
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies import compare_pieces

@@ -27,7 +27,7 @@ from dartboard.runs.pace import seconds_in_words
 from dartboard.runs.streams import stream_seed
 from dartboard.scoring.cost import count
 from dartboard.scoring.latency import Conditions, LatencyTable, Line, as_record, fitted, key_of, timed_of
-from dartboard.scoring.stopwatch import Clock, Timed, calls_of, medians, one_round, placed, seconds_of_call
+from dartboard.scoring.stopwatch import Clock, Timed, calls_of, clock_words, medians, one_round, placed, seconds_of_call
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.spaces.timed_layers import Layer
@@ -56,12 +56,6 @@ class Plan:
         return json.dumps(
             [self.space.name, dict(self.sizes), asdict(self.conditions), self.fitted, self.checked, self.seed]
         )
-
-
-def own_sizes(space: SearchSpace) -> dict[str, int]:
-    """The sizes of the networks of a space: those of its largest, on images of three channels."""
-    family, largest = FAMILIES[space.family], space.largest()
-    return {**family.sizes_of(largest, family.usual_network(largest)), "in_channels": 3}
 
 
 # --- What is timed ---------------------------------------------------------------------------------------------------
@@ -99,13 +93,18 @@ def timed(plan: Plan, layers: Sequence[Layer], chosen: Sequence[Architecture]) -
 # --- Rounds ----------------------------------------------------------------------------------------------------------
 
 
-def rounds_of(plan: Plan, things: Sequence[Timed], pieces: Pieces, clock: Clock, check: Callable[[], None]) -> None:
-    """Times everything in the rounds that are left. check: is called between rounds, and raises to stop."""
-    digest = hashlib.sha256(plan.words().encode()).hexdigest()
+def measurements(plan: Plan, out: Path) -> Pieces:
+    """What was measured for a table before. Raises InputError for that of a build with other settings."""
+    pieces, digest = Pieces(out.parent, out.name + ROUNDS), hashlib.sha256(plan.words().encode()).hexdigest()
     if pieces.done and pieces.done.get("plan") != {"digest": digest}:
         raise InputError(f"{pieces.path} is of a build with other settings; delete it, or give another --out")
     if not pieces.done:
         pieces.add("plan", digest=digest)
+    return pieces
+
+
+def rounds_of(plan: Plan, things: Sequence[Timed], pieces: Pieces, clock: Clock, check: Callable[[], None]) -> None:
+    """Times everything in the rounds that are left. check: is called between rounds, and raises to stop."""
     if "calls" not in pieces:
         check()
         pieces.add("calls", calls=calls_of(things, clock))
@@ -132,7 +131,7 @@ def build(
     Raises InputError for a space that is not timed by layers, and for measurements of another build beside the file.
     """
     layers, chosen = list(timed_of(plan.space).of_space(plan.space, plan.sizes)), drawn(plan)
-    pieces, load = Pieces(out.parent, out.name + ROUNDS), [os.getloadavg()[0]]
+    pieces, load = measurements(plan, out), [os.getloadavg()[0]]
     rounds_of(plan, timed(plan, layers, chosen), pieces, clock, check)
     rounds = [pieces[f"round/{number}"]["ms"] for number in range(plan.rounds)]
     middle, spread = medians(rounds)
@@ -144,7 +143,7 @@ def build(
     ]
     table, checked = fit(plan, out, of_layers, chosen, measured)
     record = as_record(table) | {
-        "measured": {**surroundings(), "rounds": plan.rounds, "load_average": [*load, os.getloadavg()[0]]},
+        "measured": {**surroundings(plan), "rounds": plan.rounds, "load_average": [*load, os.getloadavg()[0]]},
         "checked": checked,
         "networks": {"fitted": measured[: plan.fitted], "checked": measured[plan.fitted :]},
         "layers": {
@@ -198,7 +197,8 @@ def agreement(predicted_ms: Sequence[float], measured_ms: Sequence[float]) -> di
     }
 
 
-def surroundings() -> dict[str, Any]:
+def surroundings(plan: Plan) -> dict[str, Any]:
     """With what a table was measured."""
-    made = datetime.now(UTC).isoformat(timespec="seconds")
-    return {"dartboard": dartboard.__version__, "torch": torch.__version__, "cores": os.cpu_count(), "created": made}
+    versions = {"dartboard": dartboard.__version__, "torch": torch.__version__, "cores": os.cpu_count()}
+    clock = clock_words(plan.conditions.device, plan.conditions.threads)
+    return {**versions, "clock": clock, "created": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -9,6 +9,7 @@ from cases.families.mobilenet import SMALL
 from dartboard.testing import tiny
 
 ELSEWHERE = {
+    "latency": "test_latency_limits.py::test_the_first_network_of_each_method_is_within_a_latency",
     "cells": "test_bignas.py::test_another_number_of_stages_is_refused",
     "schedule_epochs": "test_ofa.py::test_wrong_settings_are_refused_in_one_line",
 }

@@ -1,0 +1,39 @@
+"""A table of latencies for tests, made by formula: a network takes 0.25 ms and 2 ns for each of its multiply-adds."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dartboard.devices import processor
+from dartboard.networks import family_of
+from dartboard.scoring.cost import count_module
+from dartboard.scoring.latency import Conditions
+from dartboard.scoring.stopwatch import Clock
+from dartboard.spaces import SPACES
+from dartboard.studies.latency_tables import Plan, build
+
+CONSTANT_MS, MS_OF_MAC = 0.25, 2e-6
+DIGITS = {"num_classes": 10, "in_channels": 3, "image_size": 8}
+
+
+def clock_of_macs() -> Clock:
+    """A clock whose seconds are in proportion to multiply-adds; a network takes a constant besides."""
+    known: dict[tuple[nn.Module, int], int] = {}
+
+    def clock(module: nn.Module, x: Tensor, calls: int) -> float:
+        if (module, x.shape[-1]) not in known:
+            with torch.inference_mode(False):
+                known[module, x.shape[-1]] = count_module(module, x.shape[-1], x.shape[1]).macs
+        more = CONSTANT_MS if family_of(module) is not None else 0.0
+        return (MS_OF_MAC * known[module, x.shape[-1]] + more) / 1000 + 1e-12
+
+    return clock
+
+
+def for_digits(space: str, channels: int, cells: int, out: Path) -> Path:
+    """The table's file, of networks for the digits on this device and its number of threads."""
+    conditions = Conditions("cpu", processor(), torch.get_num_threads())
+    sizes = {"channels": channels, "cells": cells, **DIGITS}
+    build(Plan(SPACES[space], sizes, conditions, rounds=3, fitted=4, checked=20), out, clock_of_macs())
+    return out

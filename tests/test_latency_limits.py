@@ -1,0 +1,129 @@
+"""Limits on the latency of networks, by a table: what searches draw and find within them, what is refused."""
+
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+
+import latency_table
+from dartboard import Run
+from dartboard.cli import main
+from dartboard.errors import InputError
+from dartboard.methods import method_module
+from dartboard.scoring.cost import count
+from dartboard.scoring.latency import read_table
+from dartboard.scoring.limits import Limit, check_table, in_words, limits_from
+from dartboard.search.given_tables import note_latency
+from dartboard.spaces import SPACES
+from dartboard.testing import tiny
+
+SPACE = SPACES["bignas-8"]
+THREADS = str(torch.get_num_threads())
+DATA = ["--space", "bignas-8", "--data", "digits", "--max-images", "96", "--threads", THREADS]
+SHORT = [*DATA, "--channels", "4", "--epochs", "1"]
+LIMIT_MS = 0.5
+
+
+def macs_of(limit_ms: float) -> float:
+    """The multiply-adds of a network that takes so long by the formula of the table."""
+    return (limit_ms - latency_table.CONSTANT_MS) / latency_table.MS_OF_MAC
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return latency_table.for_digits("bignas-8", 4, 4, tmp_path_factory.mktemp("latency") / "table.json")
+
+
+def within(table: Path) -> list[str]:
+    return ["--latency", str(table), "--limit", f"latency_ms<={LIMIT_MS}"]
+
+
+def test_a_search_by_trials_draws_within_a_latency(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["search", "random_search", *SHORT, "--trials", "3", "--batch-size", "32", *within(table)]
+    assert main([*words, "--out", str(out)]) == 0
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    trials = [line for line in lines if "trial" in line]
+    assert len(trials) >= 3
+    assert all(line["latency_ms"] <= LIMIT_MS and line["macs"] <= macs_of(LIMIT_MS) for line in trials)
+    assert Run.open(out).environment["latency"]["file"] == str(table)
+
+
+def test_a_supernet_search_holds_what_it_returns_to_a_latency(table: Path, tmp_path: Path) -> None:
+    few = ["--batch-size", "16", "--coarse", "2", "--fine", "1", "--rounds", "1", "--recalibrate", "32"]
+    assert main(["search", "bignas", *SHORT, *few, *within(table), "--out", str(tmp_path / "run")]) == 0
+    found = Run.open(tmp_path / "run").architecture
+    assert read_table(str(table)).predict_ms(found) <= LIMIT_MS
+
+
+@pytest.mark.parametrize("method", ["spos", "ofa", "bignas"])
+def test_the_first_network_of_each_method_is_within_a_latency(method: str, table: Path) -> None:
+    module, data = method_module(method), tiny.digits()
+    sizes = {"channels": 4, "cells": 4}
+    limited = module.Config(**sizes, latency=str(table), limit=f"latency_ms<={LIMIT_MS}")
+    space = SPACE
+    found = {module.check(limited, space, data, Random(seed)) for seed in range(20)}
+    assert all(count(one, **sizes, **latency_table.DIGITS).macs <= macs_of(LIMIT_MS) for one in found)
+    free = {module.check(module.Config(**sizes), space, data, Random(seed)) for seed in range(20)}
+    assert any(count(one, **sizes, **latency_table.DIGITS).macs > macs_of(LIMIT_MS) for one in free)
+
+
+def test_a_limit_that_nothing_is_within_names_the_smallest(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["search", "bignas", *SHORT, "--batch-size", "16", "--latency", str(table), "--limit", "latency_ms<=0.01"]
+    assert main([*words, "--dry-run"]) == 2
+    smallest = read_table(str(table)).predict_ms(SPACE.smallest())
+    assert f"has {smallest:.4g} ms of latency by the table; give a --limit above that" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["bignas", "random_search", "enas"])
+def test_a_latency_without_a_table_is_refused(method: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", method, "--data", "digits", "--limit", "latency_ms<=3"]) == 2
+    error = capsys.readouterr().err
+    assert "dartboard latency build --space SPACE --out FILE, then --latency FILE" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "message"),
+    [
+        ("bignas", ["--channels", "8"], "was measured with 4 channels, and this is 8 channels; build one: dartboard"),
+        (
+            "random_search",
+            ["--threads", "77"],
+            "this is 77 threads; build one: dartboard latency build --space bignas-8",
+        ),
+        ("random_search", ["--space", "ofa-8"], "the space bignas-8, and this is the space ofa-8"),
+    ],
+)
+def test_tables_of_other_networks_and_threads_are_refused(
+    method: str, more: list[str], message: str, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        assert main(["search", method, *SHORT, *within(table), *more, "--out", str(tmp_path / "run")]) == 2
+    finally:
+        torch.set_num_threads(before)
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_whose_table_has_changed_is_refused(table: Path, tmp_path: Path) -> None:
+    config = method_module("bignas").Config()
+    run, own = Run.create(tmp_path / "run", config, command="search", method="bignas"), tmp_path / "own.json"
+    own.write_bytes(table.read_bytes())
+    note_latency(run, str(own))
+    note_latency(run, str(own))
+    own.write_text(table.read_text() + "\n")
+    with pytest.raises(InputError, match=r"own\.json is not that of the start of"):
+        note_latency(run, str(own))
+
+
+def test_limits_in_words() -> None:
+    assert limits_from("latency_ms<=3.5,macs<=1K") == (Limit("latency_ms", 3.5), Limit("macs", 1000.0))
+    assert in_words("latency_ms", 2.51239) == "2.512 ms of latency by the table"
+    assert in_words("macs", 12345) == "12,345 multiply-adds of an image"
+    check_table("latency_ms<=3", "table.json")
+    check_table("macs<=3", None)
+    with pytest.raises(InputError, match="--limit latency_ms needs a table"):
+        check_table("latency_ms<=3", None)
