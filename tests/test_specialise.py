@@ -58,9 +58,7 @@ def test_every_candidate_is_new_and_within_all_limits_and_the_best_is_the_answer
     assert answer.best.score.value == max(scores.values()) == scores[str(answer.best.architecture)]
 
 
-def test_a_score_is_kept_and_does_not_depend_on_what_was_scored_before(
-    one: specialise.Trained, tmp_path: Path
-) -> None:
+def test_a_score_is_kept_and_does_not_depend_on_what_was_scored_before(one: specialise.Trained, tmp_path: Path) -> None:
     known, fresh = Pieces(tmp_path, "known"), Pieces(tmp_path, "fresh")
     first = specialise.answer(one, question("macs<=300K", "random", 6), known)
     again = specialise.answer(one, question("macs<=300K", "random", 6), known)
@@ -122,9 +120,7 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return error
 
 
-def test_wrong_questions_are_refused_in_one_line(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_questions_are_refused_in_one_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["specialise", str(run), *FEW]
     assert "the smallest architecture of bignas-8 has" in refused([*asked, "--limit", "macs<=1K"], capsys)
     assert "unknown limit 'speed'" in refused([*asked, "--limit", "speed<=1"], capsys)

@@ -139,9 +139,7 @@ def tell(record: Mapping[str, Any]) -> None:
     print(f"{record['space']}: {len(record['layers']):,} layers on {one['device_name']} ({one['device']}), {threads}")
     load = " to ".join(f"{value:.1f}" for value in made["load_average"])
     print(f"batch {one['batch_size']}, {one['memory_format']}, {one['number_format']}, torch {made['torch']}")
-    print(
-        f"{made['clock']}, {made['rounds']} rounds on {made['created'][:10]}, load average {load} on {made['cores']} cores"
-    )
+    print(f"{made['clock']}, {made['rounds']} rounds, load average {load} on {made['cores']} cores, {made['created']}")
     print(f"latency = {record['constant_ms']:.4g} ms + {record['slope']:.4g} x the sum of its layers")
     print(f"on {checked['by_layers']['n']} networks that nothing was fitted on:")
     for name, word in (("by_layers", "layers"), ("by_macs", "multiply-adds")):
