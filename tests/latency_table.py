@@ -32,8 +32,8 @@ def clock_of_macs() -> Clock:
 
 
 def for_digits(space: str, channels: int, cells: int, out: Path) -> Path:
-    """The table's file, of networks for the digits on this device and its number of threads."""
-    conditions = Conditions("cpu", processor(), torch.get_num_threads())
+    """The table's file, of networks for the digits on this device with one thread."""
+    conditions = Conditions("cpu", processor(), threads=1)
     sizes = {"channels": channels, "cells": cells, **DIGITS}
     build(Plan(SPACES[space], sizes, conditions, rounds=3, fitted=4, checked=20), out, clock_of_macs())
     return out

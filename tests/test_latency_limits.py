@@ -1,6 +1,7 @@
 """Limits on the latency of networks, by a table: what searches draw and find within them, what is refused."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -20,8 +21,7 @@ from dartboard.spaces import SPACES
 from dartboard.testing import tiny
 
 SPACE = SPACES["bignas-8"]
-THREADS = str(torch.get_num_threads())
-DATA = ["--space", "bignas-8", "--data", "digits", "--max-images", "96", "--threads", THREADS]
+DATA = ["--space", "bignas-8", "--data", "digits", "--max-images", "96", "--threads", "1"]
 SHORT = [*DATA, "--channels", "4", "--epochs", "1"]
 LIMIT_MS = 0.5
 
@@ -29,6 +29,14 @@ LIMIT_MS = 0.5
 def macs_of(limit_ms: float) -> float:
     """The multiply-adds of a network that takes so long by the formula of the table."""
     return (limit_ms - latency_table.CONSTANT_MS) / latency_table.MS_OF_MAC
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +99,7 @@ def test_a_latency_without_a_table_is_refused(method: str, capsys: pytest.Captur
         (
             "random_search",
             ["--threads", "77"],
-            "this is 77 threads; build one: dartboard latency build --space bignas-8",
+            "this is 77 threads; give --threads 1, or build one: dartboard latency build --space bignas-8",
         ),
         ("random_search", ["--space", "ofa-8"], "the space bignas-8, and this is the space ofa-8"),
     ],
@@ -99,11 +107,7 @@ def test_a_latency_without_a_table_is_refused(method: str, capsys: pytest.Captur
 def test_tables_of_other_networks_and_threads_are_refused(
     method: str, more: list[str], message: str, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = torch.get_num_threads()
-    try:
-        assert main(["search", method, *SHORT, *within(table), *more, "--out", str(tmp_path / "run")]) == 2
-    finally:
-        torch.set_num_threads(before)
+    assert main(["search", method, *SHORT, *within(table), *more, "--out", str(tmp_path / "run")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 

@@ -40,12 +40,16 @@ class FrontFlags:
     """Most images of train on which a network's statistics are collected."""
     val_images: int = 8000
     """Most images of val on which a network is scored."""
+    latency: str | None = None
+    """A table of latencies of this device (dartboard latency build): the page and the CSV have latencies, too."""
+    threads: int | None = None
+    """Threads of the CPU; by default those of the search."""
     seed: int = 0
     """Which networks are drawn."""
 
     def __post_init__(self) -> None:
         check_ranges(self, samples="[0, 1e6]", targets="[1, 1000]", scorings="[1, 1e6]", seed="[0, 1e18]")
-        check_ranges(self, recalibrate="[2, inf)", val_images="[1, inf)")
+        check_ranges(self, recalibrate="[2, inf)", val_images="[1, inf)", threads="[1, 1024]")
 
 
 def execute(words: list[str]) -> None:
@@ -57,7 +61,7 @@ def execute(words: list[str]) -> None:
     from dartboard.studies import fronts, specialise
 
     space = specialise.asked(run, space)
-    one, stops = trained(run, space), limits_of(None, None)
+    one, stops = trained(run, space, flags.latency, flags.threads), limits_of(None, None)
     question = specialise.Question(
         (), flags.strategy, flags.scorings, flags.recalibrate, flags.val_images, flags.seed
     )  # fmt: skip

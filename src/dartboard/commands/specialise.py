@@ -1,5 +1,6 @@
 """dartboard specialise: the best network under limits out of a trained supernet, with its weights."""
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass
@@ -14,16 +15,17 @@ from dartboard.commands.rank import judged
 from dartboard.commands.why import reporting_stops
 from dartboard.config import check_ranges
 from dartboard.errors import InputError
-from dartboard.formats.files import shown
+from dartboard.formats.files import ordinary_bytes, shown
 from dartboard.paths import quoted
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.json_files import as_json, read_json
 from dartboard.runs.limits import catching_signals, limits_of
 from dartboard.runs.run import Run
-from dartboard.scoring.limits import NAMES, limits_from
+from dartboard.scoring.limits import check_table, in_words, limits_from
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
+    from dartboard.studies.measured_latency import Latencies
     from dartboard.studies.specialise import Trained
 
 ANSWER = "answer.json"
@@ -51,12 +53,17 @@ class SpecialiseFlags:
     """Most images of train on which a network's statistics are collected."""
     val_images: int = 8000
     """Most images of val on which a network is scored."""
+    latency: str | None = None
+    """A table of latencies of this device (dartboard latency build), for latency_ms in --limit; networks are timed."""
+    threads: int | None = None
+    """Threads of the CPU; by default those of the search."""
     seed: int = 0
     """Which candidates are drawn."""
 
     def __post_init__(self) -> None:
         check_ranges(self, scorings="[1, 1e6]", recalibrate="[2, inf)", val_images="[1, inf)", seed="[0, 1e18]")
-        limits_from(self.limit)
+        check_ranges(self, threads="[1, 1024]")
+        check_table(self.limit, self.latency)
 
 
 def execute(words: list[str]) -> None:
@@ -74,21 +81,22 @@ def execute(words: list[str]) -> None:
     space = specialise.asked(run, space)
     given = None if flags.architecture is None else within(flags.architecture, space)
 
-    one = trained(run, space)
+    one = trained(run, space, flags.latency, flags.threads)
     with reporting_stops(f"the same command: dartboard specialise {quoted(flags.run)}"):
         tell(written(one, flags, given, out), out)
 
 
-def trained(run: Run, space: SearchSpace) -> "Trained":
-    """The supernet of a finished search, with its search's data. Raises InputError for other data or settings, and
-    for a search that is not finished or trained none."""
+def trained(run: Run, space: SearchSpace, latency: str | None, threads: int | None) -> "Trained":
+    """The supernet of a finished search, with its search's data. latency: a table's file; threads: other than the
+    search's. Raises InputError for other data or settings, for a search that is not finished or trained none, and for
+    a table that does not serve."""
     from dartboard.studies import specialise
 
-    work.use_threads(run.setup.threads or run.environment.get("threads"))
+    work.use_threads(threads or run.setup.threads or run.environment.get("threads"))
     run.check_settings()
     data = work.load(run.setup)
     run.check_data(data)
-    return specialise.trained(run, space, data)
+    return specialise.trained(run, space, data, latency)
 
 
 def name_of(flags: SpecialiseFlags) -> str:
@@ -109,7 +117,10 @@ def answered(out: Path, flags: SpecialiseFlags) -> dict[str, Any] | None:
 
 def question_of(flags: SpecialiseFlags) -> dict[str, Any]:
     names = ("limit", "strategy", "scorings", "architecture", "recalibrate", "val_images", "seed")
-    return {name: getattr(flags, name) for name in names}
+    asked = {name: getattr(flags, name) for name in names}
+    if flags.latency is not None:
+        asked["latency"] = hashlib.sha256(ordinary_bytes(flags.latency)).hexdigest()
+    return asked
 
 
 def within(text: str, space: Any) -> Architecture:
@@ -122,14 +133,17 @@ def within(text: str, space: Any) -> Architecture:
 
 def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, out: Path) -> dict[str, Any]:
     """Finds the network, writes it with its answer, and returns the answer. Raises as `execute`."""
-    from dartboard.studies import specialise
+    from dartboard.studies import measured_latency, specialise
 
     question = specialise.Question(
         limits_from(flags.limit), flags.strategy, flags.scorings, flags.recalibrate, flags.val_images, flags.seed
     )
     pieces, stops = specialise.pieces_of(one.run), limits_of(None, None)
+    check, timed = specialise.stopping(stops), None
     with catching_signals(stops):
-        answer = specialise.answer_of(one, question, pieces, specialise.stopping(stops), given)
+        answer = specialise.answer_of(one, question, pieces, check, given)
+        if one.table is not None:
+            answer, timed = measured_latency.held(one, answer, question.limits, given is not None, check)
     accuracy = specialise.write_network(one, answer.best.architecture, question, out)
     record = {
         "question": question_of(flags),
@@ -141,15 +155,43 @@ def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, 
         "run": str(one.run.folder),
         "step": one.step,
     }
+    if timed is not None:
+        record["latency"] = latency_record(timed)
     replace_file(out / ANSWER, as_json(record))
     return record
+
+
+def latency_record(timed: "Latencies") -> dict[str, Any]:
+    """What the answer says of measured latencies."""
+    about = {
+        "limit_ms": timed.limit_ms,
+        "is_met": timed.is_met,
+        "clock": timed.clock,
+        "load_average": timed.load_average,
+    }
+    return {**timed.taken.record(), **about, "missed": [one.record() for one in timed.missed]}
+
+
+def tell_latency(found: dict[str, Any]) -> None:
+    """Prints what the network takes, and which better ones missed the limit."""
+    for one in found["missed"]:
+        times = f"measured {one['measured_ms']:.4g} ms, by the table {one['predicted_ms']:.4g}"
+        print(f"limit missed: a network of {100 * one['score']:.2f} %, {times}; the next best was taken")
+    word = "" if found["limit_ms"] is None else f"; limit of {found['limit_ms']:g} ms"
+    word += "" if not word else " met" if found["is_met"] else " missed"
+    print(
+        f"latency measured {found['measured_ms']:.4g} ms (quartiles {found['spread_ms']:.2g} apart), by the table "
+        f"{found['predicted_ms']:.4g}{word}; {found['clock']}, load average {found['load_average']:.1f}"
+    )
 
 
 def tell(answer: dict[str, Any], out: Path) -> None:
     """Prints the network, what it costs, and where it lies."""
     print(json.dumps(answer["architecture"]))
-    cost = ", ".join(f"{number:,} {NAMES[name]}" for name, number in answer["cost"].items())
+    cost = ", ".join(in_words(name, number) for name, number in answer["cost"].items())
     print(f"val accuracy {100 * answer['val_accuracy']:.2f} % by the supernet's weights, not trained further; {cost}")
+    if "latency" in answer:
+        tell_latency(answer["latency"])
     print(f"{answer['scorings']} networks scored, {answer['new_scorings']} of them for the first time")
     print(
         f"network: {shown(out)}; load it with dartboard.load_network, or: dartboard evaluate {quoted(out)} --data ..."

@@ -201,9 +201,7 @@ def descend(config: Config, state: State, task: Task, run: Run, phase: Phase, gi
     with place.timer("weights"):
         sandwich.begin(state)
         teacher = None if phase.name == "full" else answers(state, run, networks[0], batch.x)
-        outcomes = [
-            sandwich.learned(state, task, run, a, batch, teacher, config.distillation) for a in networks
-        ]
+        outcomes = [sandwich.learned(state, task, run, a, batch, teacher, config.distillation) for a in networks]
         sandwich.end(state, lr, config.grad_clip)
     sums = {name: torch.stack([one.sums[name] for one in outcomes]).double().mean() for name in outcomes[0].sums}
     place.advance(outcomes[0].count, sums, lr)

@@ -15,7 +15,7 @@ from dartboard.scoring.pareto import front
 if TYPE_CHECKING:
     from dartboard.studies.fronts import Point
 
-COSTS = {"macs": "multiply-adds", "params": "parameters"}
+COSTS = {"macs": "multiply-adds", "params": "parameters", "latency_ms": "ms of latency by the table"}
 KINDS = {"grid": "--five", "random": "--muted", "uniformly scaled": "--three", "best under a limit": "--one"}
 PLACES = (("answer", "Answer"), ("front", "Front"), ("networks", "Networks"))
 UNITS = ((1e9, "billion "), (1e6, "million "), (1e3, "thousand "), (1.0, ""))
@@ -60,9 +60,14 @@ def places_of(found: "Sequence[Point]", cost: str = "macs") -> list[int]:
     return front([getattr(point.cost, cost) for point in found], [point.accuracy for point in found])
 
 
+def costs_of(found: "Sequence[Point]") -> dict[str, str]:
+    """The costs that are known of all points, in words: latency only where there is a table."""
+    return {cost: name for cost, name in COSTS.items() if all(getattr(one.cost, cost) is not None for one in found)}
+
+
 def drawn(found: "Sequence[Point]") -> Html:
-    """Accuracy against multiply-adds and against parameters."""
-    return section("front", "The front", pair(*(against(found, cost, name) for cost, name in COSTS.items())))
+    """Accuracy against multiply-adds, against parameters, and against latency if it is known."""
+    return section("front", "The front", pair(*(against(found, cost, name) for cost, name in costs_of(found).items())))
 
 
 def against(found: "Sequence[Point]", cost: str, name: str) -> Html:
@@ -85,17 +90,20 @@ def against(found: "Sequence[Point]", cost: str, name: str) -> Html:
 
 def networks(chosen: "Sequence[Point]", run: str, images: int) -> Html:
     """The networks on the front, and the command that cuts each out."""
+    is_timed = "latency_ms" in costs_of(chosen)
     rows = [
         (
             words.short_count(point.cost.macs),
             words.short_count(point.cost.params),
+            *([f"{point.cost.latency_ms:.3g} ms"] if is_timed else []),
             words.percent(point.accuracy, images),
             point.kind,
             tag("code", json.dumps(point.architecture.to_json(), separators=(",", ":"))),
         )
         for point in chosen
     ]
-    head = ("multiply-adds", "parameters", "val accuracy", "found as", "architecture")
+    latency = ("latency by the table",) if is_timed else ()
+    head = ("multiply-adds", "parameters", *latency, "val accuracy", "found as", "architecture")
     how = command(
         f"dartboard specialise {quoted(run)} --architecture '...' --out network",
         "Cut one out, with its weights; the architecture as it stands in the table:",

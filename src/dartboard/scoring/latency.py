@@ -118,8 +118,9 @@ class LatencyTable:
         for name, value in here.items():
             if own.get(name) != value:
                 is_of = f"{quoted(self.path)} was measured with {in_words(name, own.get(name))}"
+                give = f"give --threads {own['threads']}, or build one" if name == "threads" else "build one"
                 make = command_of(space, sizes, threads)
-                raise InputError(f"{is_of}, and this is {in_words(name, value)}; build one: {make}")
+                raise InputError(f"{is_of}, and this is {in_words(name, value)}; {give}: {make}")
 
 
 WORDS = {"num_classes": "classes", "in_channels": "image channels", "image_size": "pixels a side", "cells": "cells"}

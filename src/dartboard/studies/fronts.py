@@ -80,14 +80,17 @@ def on_front(found: list[Point]) -> set[int]:
 
 
 def as_csv(found: list[Point]) -> str:
-    """A line a point, from few multiply-adds to many; sorts of choices of a grid have a column of levels each."""
+    """A line a point, from few multiply-adds to many; latencies by a table have a column, and so have the levels of
+    each sort of choice of a grid."""
     best, sorts = on_front(found), sorted({sort for point in found for sort in point.levels or ()})
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
-    writer.writerow([*COLUMNS, *(f"level_{sort}" for sort in sorts)])
+    more = ["latency_ms"] if all(point.cost.latency_ms is not None for point in found) else []
+    writer.writerow([*COLUMNS, *more, *(f"level_{sort}" for sort in sorts)])
     for place in sorted(range(len(found)), key=lambda place: found[place].cost.macs):
         point = found[place]
         levels = point.levels or {}
         row = [point.kind, point.accuracy, point.cost.macs, point.cost.params, int(place in best)]
-        writer.writerow([*row, json.dumps(point.architecture.to_json()), *(levels.get(sort, "") for sort in sorts)])
+        row += [json.dumps(point.architecture.to_json()), *(getattr(point.cost, name) for name in more)]
+        writer.writerow([*row, *(levels.get(sort, "") for sort in sorts)])
     return file.getvalue()

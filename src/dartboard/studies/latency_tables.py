@@ -75,7 +75,7 @@ def drawn(plan: Plan) -> list[Architecture]:
 
 def timed(plan: Plan, layers: Sequence[Layer], chosen: Sequence[Architecture]) -> list[Timed]:
     """The modules of the layers, then those of the networks. Layers with the same weights share a module."""
-    file, sizes, made = networks.module(plan.space.family), dict(plan.sizes), dict[Layer, Any]()
+    file, made = networks.module(plan.space.family), dict[Layer, Any]()
     found = []
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(plan.seed, "latency-weights") % 2**63)
@@ -83,11 +83,15 @@ def timed(plan: Plan, layers: Sequence[Layer], chosen: Sequence[Architecture]) -
             module = made.setdefault(layer.weights, None) or file.timed_layer(layer)
             made[layer.weights] = module
             found.append(placed(key_of(layer, plan.conditions), module, layer.channels, layer.side, plan.conditions))
-        for architecture in chosen:
-            name = FAMILIES[architecture.space].usual_network(architecture)
-            network = file.reported(architecture, name, **sizes)
-            found.append(placed(str(architecture), network, sizes["in_channels"], sizes["image_size"], plan.conditions))
+        found += [timed_network(one, plan.sizes, plan.conditions) for one in chosen]
     return found
+
+
+def timed_network(architecture: Architecture, sizes: Mapping[str, Any], conditions: Conditions) -> Timed:
+    """The network of an architecture with weights as torch draws them: what it computes does not decide its time."""
+    name = FAMILIES[architecture.space].usual_network(architecture)
+    network = networks.module(architecture.space).reported(architecture, name, **sizes)
+    return placed(str(architecture), network, sizes["in_channels"], sizes["image_size"], conditions)
 
 
 # --- Rounds ----------------------------------------------------------------------------------------------------------

@@ -25,10 +25,12 @@ from dartboard.runs.run import Run
 from dartboard.runs.streams import stream_seed
 from dartboard.scoring.cost import Cost
 from dartboard.scoring.evaluate import answers, calibration_images, calibration_index, recalibrate
+from dartboard.scoring.latency import LatencyTable, sizes_on, table_for, with_latency
 from dartboard.scoring.limits import Limit, is_within
 from dartboard.scoring.scorers import Score, Scorer
 from dartboard.search import coarse_to_fine, paths, trials
 from dartboard.search.proposals import Trial
+from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.studies.countdown import Countdown
 from dartboard.studies.pieces import Pieces
@@ -54,12 +56,14 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """The best of what was scored. scorings: how many; new: how many of them had no score before."""
+    """The best of what was scored. scorings: how many; new: how many of them had no score before; ranked: all of
+    them, the best first."""
 
     best: Trial
     cost: Cost
     scorings: int
     new: int
+    ranked: tuple[Trial, ...]
 
 
 @dataclass
@@ -71,11 +75,12 @@ class Trained:
     data: Data
     supernet: nn.Module
     step: int
+    table: LatencyTable | None = None
 
     @property
     def count(self) -> paths.Count:
-        """Counts of an architecture's network at the sizes of the search."""
-        return partial(trials.cost_of, *trials.sizes_of(self.run), self.data)
+        """Counts of an architecture's network at the sizes of the search, with its latency if there is a table."""
+        return with_latency(partial(trials.cost_of, *trials.sizes_of(self.run), self.data), self.table)
 
 
 def asked(run: Run, space: SearchSpace) -> SearchSpace:
@@ -85,8 +90,11 @@ def asked(run: Run, space: SearchSpace) -> SearchSpace:
     return space if trained_space is None else trained_space(module.Config(**run.settings), space)
 
 
-def trained(run: Run, space: SearchSpace, data: Data) -> Trained:
-    """The supernet of a finished search. Raises InputError for one that is not finished, or trained none."""
+def trained(run: Run, space: SearchSpace, data: Data, latency: str | None = None) -> Trained:
+    """The supernet of a finished search. latency: a table's file. Raises InputError for a search that is not finished,
+    or trained none, and for a table of other networks, another device or number of threads."""
+    sizes = sizes_on(data, *trials.sizes_of(run))
+    table = None if latency is None else table_for(latency, SPACES[str(run.space)], sizes)
     checkpoint = trials.check_parent(run, space, named="the run")
     if not run.done:
         raise InputError(f"{run.folder} is not finished; first: {run.resume_command}")
@@ -94,7 +102,7 @@ def trained(run: Run, space: SearchSpace, data: Data) -> Trained:
     trials.load_shared(supernet, run, checkpoint.tensors, space)
     device, dtype = loop.prepare(run)
     placed = loop.place_module(supernet, device, dtype, run.settings["channels_last"])
-    return Trained(run, space, data.to(device), placed, checkpoint.step)
+    return Trained(run, space, data.to(device), placed, checkpoint.step, table)
 
 
 def stopping(limits: Limits) -> Callable[[], None]:
@@ -140,8 +148,8 @@ def answer(one: Trained, question: Question, pieces: Pieces, check: Callable[[],
         check()
         scored.append(Trial(len(scored), architecture, scorer(architecture, len(scored))))
         countdown.advance(f"with {100 * scored[-1].score.value:.2f} %")
-    best = paths.best_of(scored, 1)[0]
-    return Answer(best, one.count(best.architecture), len(scored), len(pieces.done) - before)
+    ranked = tuple(paths.best_of(scored, len(scored)))
+    return Answer(ranked[0], one.count(ranked[0].architecture), len(scored), len(pieces.done) - before, ranked)
 
 
 def answer_of(
@@ -152,7 +160,8 @@ def answer_of(
         return answer(one, question, pieces, check)
     before = len(pieces.done)
     score = remembering(one, question.recalibrate, question.val_images, pieces)(given, 0)
-    return Answer(Trial(0, given, score), one.count(given), 1, len(pieces.done) - before)
+    only = Trial(0, given, score)
+    return Answer(only, one.count(given), 1, len(pieces.done) - before, (only,))
 
 
 def stream(question: Question, name: str, number: int = 0) -> Random:

@@ -1,0 +1,164 @@
+"""The best network under a limit on latency: by the table first, then measured; what a front says of latency."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import latency_table
+from dartboard import Run
+from dartboard.cli import main
+from dartboard.errors import InputError
+from dartboard.scoring.limits import limits_from
+from dartboard.scoring.scorers import Score
+from dartboard.scoring.stopwatch import Clock
+from dartboard.search.proposals import Trial
+from dartboard.spaces import SPACES
+from dartboard.studies import measured_latency, specialise
+from dartboard.studies.pieces import Pieces
+from dartboard.studies.specialise import Answer, Trained
+from dartboard.testing import tiny
+
+SPACE = SPACES["bignas-8"]
+TRAINED = [
+    "search", "bignas", "--space", "bignas-8", "--data", "digits", "--max-images", "96", "--channels", "4", "--epochs",
+    "1", "--batch-size", "16", "--coarse", "2", "--fine", "0", "--threads", "1",
+]  # fmt: skip
+FEW = ["--recalibrate", "32", "--val-images", "40"]
+LIMIT_MS = 0.6
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return latency_table.for_digits("bignas-8", 4, 4, tmp_path_factory.mktemp("latency") / "table.json")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished search."""
+    folder = tmp_path_factory.mktemp("measured") / "run"
+    assert main([*TRAINED, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(run: Path, table: Path) -> Trained:
+    return specialise.trained(Run.open(run), SPACE, tiny.digits(96), str(table))
+
+
+@pytest.fixture(scope="module")
+def answer(one: Trained) -> Answer:
+    """Six networks that the table says take less than the limit, with made-up scores that fall."""
+    rng, ranked = Random(3), list[Trial]()
+    while len(ranked) < 6:
+        drawn = SPACE.sample(rng)
+        if one.count(drawn).latency_ms <= LIMIT_MS and drawn not in [trial.architecture for trial in ranked]:  # type: ignore[operator]
+            ranked.append(Trial(len(ranked), drawn, Score(0.9 - 0.1 * len(ranked))))
+    return Answer(ranked[0], one.count(ranked[0].architecture), 6, 6, tuple(ranked))
+
+
+def slower(places: Callable[[int], bool], answer: Answer) -> Clock:
+    """The clock of the table, but networks at some places of the ranking take ten times as long."""
+    known = latency_table.clock_of_macs()
+    slow = [str(trial.architecture) for place, trial in enumerate(answer.ranked) if places(place)]
+
+    def clock(module: nn.Module, x: Tensor, calls: int) -> float:
+        return known(module, x, calls) * (10 if str(module.architecture) in slow else 1)
+
+    return clock
+
+
+def held(one: Trained, answer: Answer, clock: Clock, limit: str = f"latency_ms<={LIMIT_MS}", is_given: bool = False):  # type: ignore[no-untyped-def]
+    return measured_latency.held(one, answer, limits_from(limit), is_given, lambda: None, clock)
+
+
+def test_the_best_is_taken_where_what_it_takes_is_within_the_limit(one: Trained, answer: Answer) -> None:
+    found, timed = held(one, answer, slower(lambda place: False, answer))
+    assert found == answer and timed.is_met and not timed.missed
+    assert timed.taken.measured_ms == pytest.approx(timed.taken.predicted_ms, rel=1e-4)
+
+
+@pytest.mark.parametrize("number", [1, 5])  # in the first rounds, and beyond them
+def test_networks_that_miss_the_limit_are_named_and_the_next_best_is_taken(
+    number: int, one: Trained, answer: Answer
+) -> None:
+    found, timed = held(one, answer, slower(lambda place: place < number, answer))
+    assert found.best == answer.ranked[number] and found.cost == one.count(found.best.architecture)
+    assert [missed.trial for missed in timed.missed] == list(answer.ranked[:number])
+    assert all(missed.measured_ms > LIMIT_MS >= missed.predicted_ms for missed in timed.missed)
+    assert timed.is_met and timed.taken.measured_ms <= LIMIT_MS
+
+
+def test_a_limit_that_all_miss_is_refused_with_the_fastest(one: Trained, answer: Answer) -> None:
+    with pytest.raises(InputError, match=r"all 6 networks that were scored take more than 0.6 ms when measured"):
+        held(one, answer, slower(lambda place: True, answer))
+
+
+def test_a_network_that_is_given_is_timed_and_taken_all_the_same(one: Trained, answer: Answer) -> None:
+    alone = replace(answer, ranked=answer.ranked[:1])
+    found, timed = held(one, alone, slower(lambda place: True, answer), is_given=True)
+    assert found.best == answer.best and not timed.is_met
+    found, timed = held(one, answer, slower(lambda place: True, answer), limit="")
+    assert found.best == answer.best and timed.is_met and timed.limit_ms is None
+
+
+def test_candidates_are_within_the_latency_by_the_table(one: Trained, tmp_path: Path) -> None:
+    limits = limits_from(f"latency_ms<={LIMIT_MS},macs<=1M")
+    question = specialise.Question(limits, "random", 5, 32, 40)
+    found = specialise.answer(one, question, Pieces(tmp_path))
+    assert [trial.score.value for trial in found.ranked] == sorted((t.score.value for t in found.ranked), reverse=True)
+    assert all(one.count(trial.architecture).latency_ms <= LIMIT_MS for trial in found.ranked)  # type: ignore[operator]
+    assert found.cost.numbers["latency_ms"] <= LIMIT_MS
+
+
+def test_the_answer_has_what_the_network_takes(
+    run: Path, table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["specialise", str(run), "--latency", str(table), "--scorings", "2", *FEW, "--out", str(tmp_path / "a")]
+    assert main(words) == 0
+    found = json.loads((tmp_path / "a/answer.json").read_text())["latency"]
+    assert found["clock"] == "CPU time of the one thread" and found["measured_ms"] > 0.0 and found["is_met"]
+    out = capsys.readouterr().out
+    assert "ms of latency by the table" in out and "latency measured" in out
+    assert main(words) == 0 and "answered before" in capsys.readouterr().out
+
+
+def test_wrong_tables_are_refused_in_one_line(run: Path, table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words, message in (
+        (["--limit", "latency_ms<=3"], "--limit latency_ms needs a table of this device: dartboard latency build"),
+        (["--latency", str(table), "--limit", "latency_ms<=0.001"], "ms of latency by the table; give a --limit above"),
+        (["--latency", str(table), "--threads", "2"], "this is 2 threads; give --threads 1, or build one: dartboard"),
+        (["--latency", "nowhere.json"], "there is no file nowhere.json"),
+    ):
+        assert main(["specialise", str(run), *FEW, *words]) == 2
+        error = capsys.readouterr().err
+        assert message in error and error.count("\n") == 1
+    torch.set_num_threads(1)
+
+
+def test_a_front_has_latencies_in_its_csv_and_on_its_page(run: Path, table: Path, tmp_path: Path) -> None:
+    few = ["--samples", "3", "--targets", "1", "--scorings", "2", *FEW, "--out", str(tmp_path)]
+    assert main(["front", str(run), *few, "--latency", str(table)]) == 0
+    with (tmp_path / "front.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        expected = latency_table.CONSTANT_MS + latency_table.MS_OF_MAC * int(row["macs"])
+        assert float(row["latency_ms"]) == pytest.approx(expected, rel=1e-4)
+    page = (tmp_path / "report.html").read_text()
+    assert "Accuracy on val against ms of latency by the table" in page and "latency by the table</th>" in page
+    assert main(["front", str(run), *few]) == 0
+    assert "latency_ms" not in (tmp_path / "front.csv").read_text()
