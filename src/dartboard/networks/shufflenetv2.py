@@ -30,6 +30,7 @@ from dartboard.networks.shufflenetv2_layers import Block, middle
 from dartboard.spaces import shufflenetv2 as space
 from dartboard.spaces.family import Mixed
 from dartboard.spaces.search_space import Architecture
+from dartboard.spaces.timed_layers import Layer
 
 Form = Literal["final", "search"]
 
@@ -178,6 +179,50 @@ def inherit(supernet: Supernet, architecture: Architecture) -> Network:
     network.to(next(supernet.parameters()))
     inherited(weights, network)
     return network.train(supernet.training)
+
+
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+
+class TimedBlock(nn.Module):
+    """A block by itself, as a network has it."""
+
+    def __init__(
+        self, channels: int, outputs: int, stride: int, operation: str, factor: float, bits: str
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.middle, self.bits = middle(outputs // 2, factor), bits_of(bits)
+        self.block = Block(operation, (channels, outputs), self.middle, stride, True, (self.bits,))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) -> (B, outputs, H / stride, W / stride)"""
+        return self.block(x, self.middle, self.bits)  # type: ignore[no-any-return]
+
+
+class TimedHead(nn.Module):
+    """The last convolution, pooling and the classifier."""
+
+    def __init__(self, channels: int, outputs: int, classes: int) -> None:
+        super().__init__()
+        self.last = conv_norm(channels, outputs, 1, 1, affine=True)
+        self.classifier = nn.Linear(outputs, classes, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) -> (B, classes)"""
+        return self.classifier(self.last(x).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+def timed_stem(channels: int, outputs: int, stride: int) -> nn.Sequential:
+    return conv_norm(channels, outputs, 3, stride, affine=True)
+
+
+TIMED: dict[str, Any] = {"stem": timed_stem, "block": TimedBlock, "head": TimedHead}
+
+
+def timed_layer(layer: Layer) -> nn.Module:
+    """The module of a layer, with weights as torch draws them: (B, channels, side, side) -> its result."""
+    made: nn.Module = TIMED[layer.kind](layer.channels, **dict(layer.settings))
+    return made
 
 
 # --- Sizes -----------------------------------------------------------------------------------------------------------

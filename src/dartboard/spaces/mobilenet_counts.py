@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dartboard.spaces.mobilenet import Block, Net, net_of
 from dartboard.spaces.search_space import Architecture
+from dartboard.spaces.timed_layers import halved
 
 
 @dataclass
@@ -44,11 +45,6 @@ class Sums:
         if block.shortcut == "pool" and block.inputs != block.outputs:
             self.conv(block.inputs, block.outputs, side * side)
         return side
-
-
-def halved(side: int, stride: int) -> int:
-    """The side of a map behind a convolution of this stride, padded by half its odd kernel."""
-    return (side - 1) // stride + 1
 
 
 def counts(

@@ -7,10 +7,9 @@ stride, squeeze and excitation and activation, and the last convolutions.
 from collections.abc import Iterator, Sequence
 
 from dartboard.spaces.mobilenet import Block, Net, block_of, net_of
-from dartboard.spaces.mobilenet_counts import halved
 from dartboard.spaces.mobilenet_plans import EXPAND, PLANS, Plan, divisible
 from dartboard.spaces.search_space import Architecture, SearchSpace
-from dartboard.spaces.timed_layers import Layer, Sizes, TimedLayers
+from dartboard.spaces.timed_layers import Layer, Sizes, TimedLayers, halved
 
 
 def of_network(architecture: Architecture, sizes: Sizes) -> list[Layer]:

@@ -11,11 +11,13 @@ our own are for smaller images: 12 blocks for 32x32, six for 8x8. The number of 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 from dartboard.errors import InputError, unknown
 from dartboard.spaces.family import Family, Mixed
 from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
+from dartboard.spaces.timed_layers import Layer, Sizes, TimedLayers, halved
 
 OPERATIONS = ("shuffle_3x3", "shuffle_5x5", "shuffle_7x7", "xception")  # by their numbers
 FACTORS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)  # of the channels in the middle of a block
@@ -228,6 +230,42 @@ def graphs(architecture: Architecture) -> tuple[Graph, ...]:
     return tuple(pictures)
 
 
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+Options = Sequence[tuple[str, float, tuple[int, int]]]  # operation, factor and bits of a block
+
+
+def in_layers(options: Sequence[Options], sizes: Sizes) -> list[Layer]:
+    """Stem, blocks and head of networks whose blocks have these options, as entries of a table of latencies."""
+    layout, before = LAYOUTS[len(options)], sizes["channels"]
+    side = halved(sizes["image_size"], layout.stem_stride)
+    settings = (("outputs", before), ("stride", layout.stem_stride))
+    layers = [Layer("stem", sizes["in_channels"], sizes["image_size"], settings)]
+    for (wide, stride), own in zip(layout.blocks, options, strict=True):
+        width = (("outputs", wide * sizes["channels"]), ("stride", stride))
+        for operation, factor, bits in own:
+            one = (("operation", operation), ("factor", factor), ("bits", bits_in_words(bits)))
+            layers.append(Layer("block", before, side, (*width, *one)))
+        before, side = wide * sizes["channels"], halved(side, stride)
+    head = (("outputs", layout.head * sizes["channels"]), ("classes", sizes["num_classes"]))
+    return [*layers, Layer("head", before, side, head)]
+
+
+def layers_of_network(architecture: Architecture, sizes: Sizes) -> list[Layer]:
+    """The layers of an architecture's network, from images to logits."""
+    return in_layers([[one] for one in chosen(architecture)], sizes)
+
+
+def layers_of_space(space: SearchSpace, sizes: Sizes) -> list[Layer]:
+    """All layers that networks of the space have, each once."""
+    offered = {choice.name: choice.options for choice in space.choices}
+    options = []
+    for number in range(1, num_blocks([*offered]) + 1):
+        parts = [offered.get(f"block.{number}{part}", (AS_PUBLISHED.get(part),)) for part in PARTS]
+        options.append([*product(*parts)])
+    return list(dict.fromkeys(in_layers(options, sizes)))
+
+
 FAMILY = Family(
     read=from_choices,
     notation="spos",
@@ -248,4 +286,5 @@ FAMILY = Family(
     layers=num_blocks,
     usual=lambda names: NETWORKS[num_blocks(names)],
     counted="blocks",
+    timed=TimedLayers(layers_of_network, layers_of_space),
 )

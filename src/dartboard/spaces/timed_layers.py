@@ -39,3 +39,8 @@ class TimedLayers:
 
     of_network: Callable[[Architecture, Sizes], Sequence[Layer]]
     of_space: Callable[[SearchSpace, Sizes], Sequence[Layer]]
+
+
+def halved(side: int, stride: int) -> int:
+    """The side of a map behind a convolution of this stride, padded by half its odd kernel."""
+    return (side - 1) // stride + 1
