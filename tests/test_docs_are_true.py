@@ -118,6 +118,7 @@ def test_every_command_named_in_a_sentence_exists_with_its_flags(name):
         explain,
         export,
         front,
+        latency,
         listing,
         rank,
         report,
@@ -132,7 +133,7 @@ def test_every_command_named_in_a_sentence_exists_with_its_flags(name):
 
     own = [search.flags_class(search.method_module(method).Config) for method in METHODS] + [transfer.TransferFlags]
     own += (evaluate.EvaluateFlags, export.ExportFlags, listing.ListFlags, report.ReportFlags, resume.ResumeFlags)
-    own += (explain.ExplainFlags, specialise.SpecialiseFlags, front.FrontFlags)
+    own += (explain.ExplainFlags, specialise.SpecialiseFlags, front.FrontFlags, latency.BuildFlags)
     flags = known_flags().union(*map(flags_of, (*own, show.ShowFlags, compare.CompareFlags, rank.RankFlags)))
     for span in re.findall(r"`dartboard ([^`]+)`", prose(PAGES[name])):
         assert span.split()[0] in (*COMMANDS, "COMMAND", "...", "--version"), span

@@ -106,7 +106,7 @@ def build(words: list[str]) -> None:
 
     def check() -> None:
         if reason := stops.reason():
-            raise InterruptedRunError(f"stopped by {reason[0]}; rounds that are done stay", reason[1])
+            raise InterruptedRunError(f"stopped by {reason[0]}; whole rounds stay", reason[1])
 
     with writing(out.parent):
         make_folders(out.parent)

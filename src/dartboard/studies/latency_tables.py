@@ -16,6 +16,7 @@ from random import Random
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 import dartboard
 from dartboard import networks
@@ -108,16 +109,19 @@ def measurements(plan: Plan, out: Path) -> Pieces:
 
 
 def rounds_of(plan: Plan, things: Sequence[Timed], pieces: Pieces, clock: Clock, check: Callable[[], None]) -> None:
-    """Times everything in the rounds that are left. check: is called between rounds, and raises to stop."""
-    if "calls" not in pieces:
+    """Times everything in the rounds that are left. check: is called before each time, and raises to stop."""
+
+    def checked(module: nn.Module, x: Tensor, calls: int) -> float:
         check()
-        pieces.add("calls", calls=calls_of(things, clock))
+        return clock(module, x, calls)
+
+    if "calls" not in pieces:
+        pieces.add("calls", calls=calls_of(things, checked))
     calls, left = pieces["calls"]["calls"], [n for n in range(plan.rounds) if f"round/{n}" not in pieces]
     countdown = Countdown(len(left), "rounds")
     for number in left:
-        check()
         began_s = countdown.now()
-        pieces.add(f"round/{number}", ms=one_round(things, calls, number, clock))
+        pieces.add(f"round/{number}", ms=one_round(things, calls, number, checked))
         if number == left[0]:
             rest = seconds_in_words((countdown.now() - began_s) * (len(left) - 1))
             print(f"{len(things):,} layers and networks in {len(left)} rounds; about {rest} left", flush=True)
