@@ -160,6 +160,7 @@ def table_for(path: str, space: SearchSpace, sizes: Mapping[str, int]) -> Latenc
 
     from dartboard.devices import device_name, pick_device
 
+    timed_of(space)
     table = read_table(path)
     name = device_name(pick_device(table.conditions.device))
     table.check(space, sizes, name, torch.get_num_threads())
