@@ -101,7 +101,11 @@ def test_a_latency_without_a_table_is_refused(method: str, capsys: pytest.Captur
             ["--threads", "77"],
             "this is 77 threads; give --threads 1, or build one: dartboard latency build --space bignas-8",
         ),
-        ("random_search", ["--space", "nasbench201", "--cells", "5"], "networks of nasbench201 are not timed by layers"),
+        (
+            "random_search",
+            ["--space", "nasbench201", "--cells", "5"],
+            "networks of nasbench201 are not timed by layers",
+        ),
         ("random_search", ["--space", "ofa-8"], "the space bignas-8, and this is the space ofa-8"),
     ],
 )

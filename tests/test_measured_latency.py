@@ -134,6 +134,7 @@ def test_the_answer_has_what_the_network_takes(
     assert found["clock"] == "CPU time of the one thread" and found["measured_ms"] > 0.0 and found["is_met"]
     out = capsys.readouterr().out
     assert "ms of latency by the table" in out and "latency measured" in out
+    assert ("the machine is busy" in out) == (found["load_average"] > found["cores"])
     assert main(words) == 0 and "answered before" in capsys.readouterr().out
 
 

@@ -381,7 +381,7 @@ def test_what_a_table_scored_is_not_trained_on_images_that_nobody_named(
         ("--space nasbench201 --truth {table} --epochs 3", "--epochs has no effect if a table scores"),
         ("--space nasbench201 --truth {table} --no-flip", "--flip has no effect if a table scores"),
         ("--space nasbench201 --truth {table} --limit macs", "--limit has 'macs'; give it as macs<=330M"),
-        ("--space nasbench201 --truth {table} --limit latency_ms<=2", "--limit latency_ms needs a table of this device"),
+        ("--space nasbench201 --truth {table} --limit latency_ms<=2", "--limit latency_ms needs a table"),
         ("--space nasbench201 --truth {table} --shared-weights .", "no run in ."),
         ("--shared-weights gone", "no run in gone"),
         ("--data digits --shared-weights gone", "--data and --shared-weights exclude each other"),

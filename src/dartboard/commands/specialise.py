@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,12 +164,8 @@ def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, 
 
 def latency_record(timed: "Latencies") -> dict[str, Any]:
     """What the answer says of measured latencies."""
-    about = {
-        "limit_ms": timed.limit_ms,
-        "is_met": timed.is_met,
-        "clock": timed.clock,
-        "load_average": timed.load_average,
-    }
+    about = {"limit_ms": timed.limit_ms, "is_met": timed.is_met, "clock": timed.clock}
+    about |= {"load_average": timed.load_average, "cores": os.cpu_count() or 1}
     return {**timed.taken.record(), **about, "missed": [one.record() for one in timed.missed]}
 
 
@@ -179,10 +176,13 @@ def tell_latency(found: dict[str, Any]) -> None:
         print(f"limit missed: a network of {100 * one['score']:.2f} %, {times}; the next best was taken")
     word = "" if found["limit_ms"] is None else f"; limit of {found['limit_ms']:g} ms"
     word += "" if not word else " met" if found["is_met"] else " missed"
+    load = f"load average {found['load_average']:.1f} on {found['cores']} cores"
     print(
         f"latency measured {found['measured_ms']:.4g} ms (quartiles {found['spread_ms']:.2g} apart), by the table "
-        f"{found['predicted_ms']:.4g}{word}; {found['clock']}, load average {found['load_average']:.1f}"
+        f"{found['predicted_ms']:.4g}{word}; {found['clock']}, {load}"
     )
+    if found["load_average"] > found["cores"]:
+        print("the machine is busy, and networks take longer than alone; ask again when it is idle, with another --out")
 
 
 def tell(answer: dict[str, Any], out: Path) -> None:
