@@ -11,13 +11,16 @@ import torch
 import latency_table
 from dartboard import Run
 from dartboard.cli import main
+from dartboard.devices import processor
 from dartboard.errors import InputError
 from dartboard.methods import method_module
 from dartboard.scoring.cost import count
-from dartboard.scoring.latency import read_table
+from dartboard.scoring.latency import Conditions, own_sizes, read_table
 from dartboard.scoring.limits import Limit, check_table, in_words, limits_from
+from dartboard.search import trials
 from dartboard.search.given_tables import note_latency
 from dartboard.spaces import SPACES
+from dartboard.studies.latency_tables import Plan, build
 from dartboard.testing import tiny
 
 SPACE = SPACES["bignas-8"]
@@ -76,6 +79,15 @@ def test_the_first_network_of_each_method_is_within_a_latency(method: str, table
     assert all(count(one, **sizes, **latency_table.DIGITS).macs <= macs_of(LIMIT_MS) for one in found)
     free = {module.check(module.Config(**sizes), space, data, Random(seed)) for seed in range(20)}
     assert any(count(one, **sizes, **latency_table.DIGITS).macs > macs_of(LIMIT_MS) for one in free)
+
+
+def test_where_a_table_of_scores_serves_latencies_are_those_of_the_published_sizes(tmp_path: Path) -> None:
+    space, out = SPACES["nasbenchmacro"], tmp_path / "macro.json"
+    conditions = Conditions("cpu", processor(), threads=1)
+    build(Plan(space, own_sizes(space), conditions, 3, 3, 20), out, latency_table.clock_of_macs())
+    config = method_module("random_search").Config(truth="scores.csv", latency=str(out))
+    cost = trials.timed_costs(count, config, space, None)(space.largest())
+    assert cost.latency_ms == pytest.approx(latency_table.CONSTANT_MS + latency_table.MS_OF_MAC * cost.macs, rel=1e-4)
 
 
 def test_a_limit_that_nothing_is_within_names_the_smallest(table: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -193,13 +193,19 @@ def test_a_line() -> None:
 
 
 def test_the_command_shows_what_a_table_says(
-    table: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+    table: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["latency", "show", str(table[0])]) == 0
     out = capsys.readouterr().out
     assert "bignas-8: 179 layers on a processor (cpu)" in out
     assert "latency = 0.25 ms + 1 x the sum of its layers" in out
     assert "by layers           mean error   0.0 %" in out and "Kendall's tau 1.000" in out
+    assert "predicts badly" not in out
+    bad = {"by_layers": {**table[1]["checked"]["by_layers"], "share_within_10_percent": 0.4}}
+    worse = tmp_path / "bad.json"
+    worse.write_text(json.dumps({**table[1], "checked": {**table[1]["checked"], **bad}}))
+    assert main(["latency", "show", str(worse)]) == 0
+    assert "this table predicts badly; build another one" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
 
 TIMED = [name for name, space in SPACES.items() if FAMILIES[space.family].timed is not None]
-SMALL = [name for name in TIMED if "-8" in name]
+SMALL = [name for name in TIMED if "-8" in name or name == "nasbenchmacro"]
 
 
 def sizes_of(name: str) -> dict[str, int]:

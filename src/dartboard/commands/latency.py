@@ -148,4 +148,6 @@ def tell(record: Mapping[str, Any]) -> None:
         errors = f"mean error {100 * found['mean_error']:5.1f} %, largest {100 * found['largest_error']:5.1f} %"
         within = f"within 10 % {100 * found['share_within_10_percent']:4.0f} %"
         print(f"  by {word:16} {errors}, {within}, Kendall's tau {tau}")
+    if checked["by_layers"]["share_within_10_percent"] < 0.5:
+        print("  this table predicts badly; build another one when the machine is idle, or with more --rounds")
     print(f"  measurements  spread between quartiles {100 * checked['spread']:.1f} % of the median")

@@ -23,6 +23,7 @@ from dartboard.networks import check_sizes
 from dartboard.spaces import nasbenchmacro as space
 from dartboard.spaces.family import Mixed
 from dartboard.spaces.search_space import Architecture
+from dartboard.spaces.timed_layers import Layer
 
 BLOCKS = {"mb3_k3": (3, 3), "mb6_k5": (6, 5)}  # expansion, kernel
 
@@ -163,6 +164,39 @@ def inherit(supernet: Supernet, architecture: Architecture) -> Network:
     network = Network(architecture, **sizes_in(weights)).to(weights["classifier.weight"])
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
     return network.train(supernet.training)
+
+
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+
+class TimedHead(nn.Module):
+    """The last convolution, pooling and the classifier."""
+
+    def __init__(self, channels: int, outputs: int, classes: int) -> None:
+        super().__init__()
+        self.last = nn.Sequential(*conv_norm(channels, outputs, 1), nn.ReLU())
+        self.classifier = nn.Linear(outputs, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) -> (B, classes)"""
+        return self.classifier(self.last(x).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+def timed_stem(channels: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(*conv_norm(channels, outputs, 3), nn.ReLU())
+
+
+def timed_operation(channels: int, operation: str, outputs: int, stride: int) -> nn.Module:
+    return layer(operation, channels, outputs, stride)
+
+
+TIMED: dict[str, Any] = {"stem": timed_stem, "layer": timed_operation, "head": TimedHead}
+
+
+def timed_layer(layer: Layer) -> nn.Module:
+    """The module of a layer, with weights as torch draws them: (B, channels, side, side) -> its result."""
+    made: nn.Module = TIMED[layer.kind](layer.channels, **dict(layer.settings))
+    return made
 
 
 # --- Sizes -----------------------------------------------------------------------------------------------------------

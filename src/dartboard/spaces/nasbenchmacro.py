@@ -13,6 +13,7 @@ from dartboard.errors import InputError
 from dartboard.spaces.family import Family, Mixed, in_order, of_operations
 from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
+from dartboard.spaces.timed_layers import Layer, Sizes, TimedLayers, halved
 
 OPERATIONS = ("identity", "mb3_k3", "mb6_k5")  # by their digits
 STAGES = (2, 3, 3)  # layers
@@ -127,6 +128,34 @@ def graphs(architecture: Architecture) -> tuple[Graph, ...]:
     return tuple(pictures)
 
 
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+
+def in_layers(offered: Sequence[Sequence[str]], sizes: Sizes) -> list[Layer]:
+    """Stem, layers and head of networks whose layers have these operations, as entries of a table of latencies; an
+    identity that changes nothing is none."""
+    width, side = sizes["channels"], sizes["image_size"]
+    layers = [Layer("stem", sizes["in_channels"], side, (("outputs", width),))]
+    for place, operations in enumerate(offered):
+        stride = 2 if place in FIRST else 1
+        settings = (("outputs", stride * width), ("stride", stride))
+        own = [Layer("layer", width, side, (("operation", one), *settings)) for one in operations]
+        layers += [one for one in own if stride == 2 or one.settings[0] != ("operation", "identity")]
+        width, side = stride * width, halved(side, stride)
+    head = (("outputs", 40 * sizes["channels"]), ("classes", sizes["num_classes"]))
+    return [*layers, Layer("head", width, side, head)]
+
+
+def layers_of_network(architecture: Architecture, sizes: Sizes) -> list[Layer]:
+    """The layers of an architecture's network, from images to logits."""
+    return in_layers([(one,) for one in operations_of(architecture)], sizes)
+
+
+def layers_of_space(space: SearchSpace, sizes: Sizes) -> list[Layer]:
+    """All layers that networks of the space have, each once."""
+    return list(dict.fromkeys(in_layers(mixed(space)[LAYERS], sizes)))
+
+
 FAMILY = Family(
     read=from_choices,
     notation="nasbenchmacro",
@@ -141,4 +170,5 @@ FAMILY = Family(
     training={"cells": NUM_LAYERS, "auxiliary": False, "drop_path": 0.0},
     defaults={"channels": 32},
     counted="layers",
+    timed=TimedLayers(layers_of_network, layers_of_space),
 )
