@@ -16,7 +16,7 @@ from dartboard.errors import InputError, unknown
 from dartboard.formats.files import check_file
 from dartboard.methods import METHODS, check_pair, method_module
 from dartboard.paths import expanded
-from dartboard.scoring.limits import limits_from
+from dartboard.scoring import limits as cost_limits
 from dartboard.scoring.tables import read_truth, split_column
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
@@ -52,7 +52,7 @@ def checked(flags: Any, words: Sequence[str]) -> Asked:
     if not flags.budget:
         raise InputError(f"--budget is missing: {EXAMPLES}")
     budget = parse_size(flags.budget)
-    limits_from(flags.limit)
+    cost_limits.check_table(flags.limit, None, is_taken=False)
     asked = Asked(methods, space, budget, files_of(flags.config, methods))
     if (flags.truth is None) == (flags.data is None):
         text = "a table scores, or trainings on data do" if flags.data else "there is nothing to score with"
@@ -214,12 +214,11 @@ def check_table(plan: Plan) -> None:
     from random import Random
 
     from dartboard.scoring.cost import count
-    from dartboard.scoring.limits import sample_within
     from dartboard.search.given_tables import table_of
 
     assert plan.truth is not None
     table = table_of(plan.truth, SPACES[plan.space])
-    sample_within(table.space, Random(0), limits_from(plan.limit), count)
+    cost_limits.sample_within(table.space, Random(0), cost_limits.limits_from(plan.limit), count)
 
 
 def facts(one: ComparisonFolder) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Config(LearningSettings, supernets.Settings):
         self.check()
         check_ranges(self, lr_period="[0, 1e6]", lr_period_factor="[1, 1e6]", dropout="[0, 1)", derive="[1, 1e6]")
         check_ranges(self, val_images="[1, inf)")
-        check_table(self.limit, None)
+        check_table(self.limit, None, is_taken=False)
         if self.lr_period and self.schedule_epochs is not None:
             raise InputError("--schedule-epochs is for one cosine over all epochs; give --lr-period 0 with it")
 
