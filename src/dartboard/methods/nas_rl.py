@@ -38,7 +38,7 @@ from random import Random
 import numpy as np
 from torch import nn
 
-from dartboard.config import check_ranges
+from dartboard.config import Idle, check_ranges
 from dartboard.data import Data
 from dartboard.errors import InputError
 from dartboard.runs.run import Run
@@ -152,6 +152,12 @@ def depths_of(space: SearchSpace) -> tuple[int, ...]:
     first = space.choices[0]
     anchored = any(".skip." in choice.name for choice in space.choices)
     return tuple(first.options) if first.name == "depth" and anchored else ()
+
+
+def idle(config: Config, space: SearchSpace) -> Idle:
+    """Settings that change nothing beside the others, and why, in words."""
+    names = ("depth_start", "depth_step", "depth_every")
+    return () if depths_of(space) else ((names, f"nothing grows in {space.name}"),)
 
 
 class SideBySide:
