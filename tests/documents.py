@@ -55,8 +55,10 @@ def cut(words: list[str], folder: Path) -> list[str]:
         phases = "6" if rest[0] == "ofa" else "1"
         rest = replaced(rest, "--epochs", "2" if "--budget" in rest else phases)
         fixed = any(name in word for word in rest for name in ("nasbenchmacro", "nas_rl", "bignas", "ofa"))
+        # Where a command says how many images, they and its batch are tried as they stand: they must go together.
+        given = ("--max-images", "--batch-size") if "--max-images" in rest and "cifar10" not in rest else ()
         for flag, value in SMALL.items():
-            rest = rest if fixed and flag == "--cells" else replaced(rest, flag, value)
+            rest = rest if flag in given or (fixed and flag == "--cells") else replaced(rest, flag, value)
     if command == "compare":
         for flag, value in {**SMALL, "--epochs": "1", "--train-epochs": "1", "--train-channels": "2"}.items():
             rest = replaced(rest, flag, value)

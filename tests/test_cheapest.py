@@ -10,7 +10,7 @@ from dartboard import spaces
 from dartboard.errors import InputError
 from dartboard.scoring.cost import Cost, count
 from dartboard.scoring.limits import Limit, cheapest, sample_within
-from dartboard.spaces import enas_macro, enas_micro, nasnet
+from dartboard.spaces import enas_macro, enas_micro, nas_rl, nasnet
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 FEW = ("sep_conv_3x3", "avg_pool_3x3", "max_pool_3x3", "identity")
@@ -18,6 +18,8 @@ SMALL = [
     enas_micro.space("small", "made up", 3),
     enas_macro.space("small", "made up", 4),
     nasnet.space("small", "made up", 2),
+    nas_rl.space("small", "made up", (4,)),
+    nas_rl.space("strides", "made up", (4,), strides=nas_rl.STRIDES),
     enas_micro.space("small", "made up", 2, FEW[:1] + FEW[3:]),
     *(spaces.SPACES[name] for name in ("nasbench201", "nasbenchmacro")),
 ]
@@ -25,7 +27,7 @@ SMALL = [
 
 def counting(space: SearchSpace) -> Callable[[Architecture], Cost]:
     sizes = {"channels": 4, "num_classes": 3, "image_size": 16}
-    cells = {"nasbench201": 5, "nasbenchmacro": 8, "enas_macro": 4}.get(space.family, 5)
+    cells = {"nasbench201": 5, "nasbenchmacro": 8, "enas_macro": 4, "nas_rl": 4}.get(space.family, 5)
     return partial(count, cells=cells, **sizes)
 
 
@@ -38,6 +40,17 @@ def neighbours(space: SearchSpace, one: Architecture) -> list[Architecture]:
         for name, option in others
         if values[name] != option
     ]
+
+
+@pytest.mark.parametrize("strides", [(), (1, 3)], ids=["no-strides", "strides"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 24])
+def test_no_small_network_of_nas_rl_costs_less(channels: int, strides: tuple[int, ...]) -> None:
+    """Of all inputs of three layers; channels and strides decide whether the image or a chain is cheaper."""
+    space = nas_rl.space("three", "made up", (3,), strides=strides, sides=(1,), filters=(24,))
+    cost = partial(count, channels=channels, cells=3, num_classes=3, image_size=16)
+    costs, named = [cost(one) for one in space.enumerate()], [cost(one) for one in cheapest(space)]
+    assert min(one.params for one in named) == min(one.params for one in costs)
+    assert min(one.macs for one in named) == min(one.macs for one in costs)
 
 
 @pytest.mark.parametrize("space", SMALL, ids=lambda space: f"{space.family}-{len(space.choices)}")

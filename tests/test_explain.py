@@ -117,6 +117,7 @@ WRONG = {
     "an unknown space": (["explain", "darts", "--space", "nowhere"], "unknown space"),
     "a space that it cannot search": (["explain", "darts", "--space", "nasbenchmacro"], "mixture"),
     "a table of one method": (["explain", "darts", "--csv", "x.csv"], "--all"),
+    "counts of all methods": (["explain", "--all", "--no-counts"], "leave it out"),
     "a folder that is not there": (["explain", "darts", "--no-counts", "--out", "nowhere/x.html"], "cannot write"),
 }
 

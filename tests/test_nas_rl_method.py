@@ -20,6 +20,7 @@ from dartboard.search.anchors import OfAnchors
 from dartboard.search.learners import Learner
 from dartboard.search.lstm import initial, objective
 from dartboard.search.proposals import Trial, drawing
+from dartboard.spaces import SPACES
 from dartboard.spaces import nas_rl as space
 from dartboard.spaces.search_space import Architecture
 from dartboard.testing import tiny
@@ -261,3 +262,10 @@ def test_two_workers_find_what_one_process_finds(tmp_path: Path) -> None:
     one, two = run_of(tmp_path / "one", **settings), run_of(tmp_path / "two", workers="2", **settings)
     assert (one.architecture, one.number, one.score.value) == (two.architecture, two.number, two.score.value)
     assert tiny.history(tmp_path / "one") == tiny.history(tmp_path / "two")
+
+
+def test_a_dry_run_measures_a_child_of_the_middle_of_the_search() -> None:
+    config = nas_rl.Config(trials=24, depth_every=8)
+    assert nas_rl.middle(config, space.SPACE).choices[0].options == (8,)
+    assert nas_rl.middle(nas_rl.Config(trials=4000, depth_every=1), space.SPACE_12).choices[0].options == (12,)
+    assert nas_rl.middle(config, SPACES["nasbench201"]) == SPACES["nasbench201"]

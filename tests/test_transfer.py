@@ -627,6 +627,7 @@ def test_the_dry_run_tells_the_time_of_every_kind_of_stage_and_makes_no_folder(
         (["--a", "digits", "--b", "digits", "--proxy", "classes"], "--proxy has 'classes'"),
         (["--a", "digits", "--b", "digits", "--method", "dart"], "did you mean 'darts'?"),
         (["--a", "digits", "--b", "digits", "--method", "random_search"], "give darts"),
+        (["--a", "digits", "--b", "digits", "--method", "bignas"], "gdas, random_search_ws, spos\n"),
         (["--a", "digits", "--b", "digits", "--chanels", "4"], "did you mean '--channels'?"),
         (["--a", "digits", "--b", "digits", "--max-images", "100"], "--batch-size 64 is more than the 50 images"),
         (["--a", "digits", "--b", "digits", "--proxy", "images:0.01"], "7 images of digits at images:0.01"),

@@ -11,7 +11,7 @@ import stat
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
@@ -20,6 +20,7 @@ from dartboard.errors import InputError, unknown
 from dartboard.paths import escaped, restored
 
 Config = TypeVar("Config")
+Idle = Sequence[tuple[Sequence[str], str]]  # names of settings that change nothing beside the others, and why
 MAX_TOML_BYTES = 1_000_000
 UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 MOST_CHANNELS, MOST_EPOCHS = "(-inf, 4096]", "(-inf, 1e6]"  # no network is as wide, no run as long

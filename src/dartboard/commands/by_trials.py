@@ -227,7 +227,16 @@ def check_sizes(space: SearchSpace, config: Any, data: "Data") -> None:
         networks.module(space.family).sized(architecture, fitted(training_of(config), architecture), data)
 
 
-def trial_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data") -> Any:
+def middle_of(header: Mapping[str, str], config: Any) -> SearchSpace:
+    """What a trial in the middle of a search is drawn from, if its method says so; otherwise the space."""
+    middle = getattr(method_module(header["method"]), "middle", lambda config, space: space)
+    found: SearchSpace = middle(config, SPACES[header["space"]])
+    return found
+
+
+def trial_job(
+    header: Mapping[str, str], setup: Setup, config: Any, data: "Data", part: SearchSpace | None = None
+) -> Any:
     """The training of one trial, of an architecture of middling size: the first that is drawn by the seed 0."""
     import copy
     from random import Random
@@ -238,7 +247,7 @@ def trial_job(header: Mapping[str, str], setup: Setup, config: Any, data: "Data"
     from dartboard.training.dry_run import Job
     from dartboard.training.from_scratch import fit
 
-    architecture = SPACES[header["space"]].sample(Random(0))
+    architecture = (part or SPACES[header["space"]]).sample(Random(0))
     of_training = fitted(training_of(config), architecture)
     network = work.network_that_fits(architecture, of_training, data)
 
@@ -267,7 +276,7 @@ def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) ->
         print(f"{resolved(header, setup, config)}\n{trials}, each scored by the weights of {config.shared_weights}")
         return None
     data = work.load_or_shapes(setup)
-    job = trial_job(header, setup, config, data)
+    job = trial_job(header, setup, config, data, middle_of(header, config))
     print(resolved(header, setup, config))
     work.say_where_absent(setup)
     work.announce(data)

@@ -39,6 +39,8 @@ def execute(words: list[str]) -> None:
     """Raises InputError (unknown method, one without a record, a space that it cannot search ...)."""
     flags = parse(ExplainFlags, words, "explain", MISSING)
     if flags.all:
+        if not flags.counts:
+            raise InputError("--all counts no steps, so --no-counts changes nothing; leave it out")
         from dartboard.commands import explain_all
 
         return explain_all.explain_all(flags.words, flags.space, flags.out, flags.csv)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from dartboard import plugins
 from dartboard.commands import by_trials, by_workers, dryrun, together, work
 from dartboard.commands.flags import first_word, given, layered, named, parse, presets_of, resolved
-from dartboard.config import MOST_EPOCHS, Setup, build, check_ranges, flat
+from dartboard.config import MOST_EPOCHS, Idle, Setup, build, check_ranges, flat
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import STOPPED
@@ -20,6 +20,7 @@ from dartboard.runs.start import WarmStart
 from dartboard.search.stop_rules import rule_of
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.search_space import SearchSpace
 
 if TYPE_CHECKING:
     from dartboard.data import Data
@@ -55,6 +56,8 @@ def execute(words: list[str]) -> None:
     defaults |= {"select": None, "select_config": None}
     flags = parse(cls, words, "search", MISSING, defaults)
     flags = replace(flags, config=with_table(flags.config))
+    for names, why in getattr(module, "idle", nothing)(flags.config, SPACES[space]):
+        by_trials.refuse_useless(words, names, why)
     if (flags.select, flags.select_config) != (None, None):
         from dartboard.commands import select
 
@@ -82,6 +85,11 @@ def with_table(config: Any) -> Any:
     if flat(config).get("latency") is None:
         return config
     return replace(config, latency=str(expanded(config.latency).absolute()))
+
+
+def nothing(config: Any, space: SearchSpace) -> Idle:
+    """The settings without effect of a method that names none."""
+    return ()
 
 
 def flags_class(settings: type[Any]) -> Any:

@@ -155,9 +155,11 @@ def read_flags(words: list[str]) -> TransferFlags:
         raise InputError(MISSING)
     if flags.method not in METHODS:
         raise unknown("method", flags.method, METHODS)
-    if METHODS[flags.method].by_trials:
-        able = ", ".join(name for name, method in METHODS.items() if not method.by_trials)
-        raise InputError(f"{flags.method} trains no supernet that could continue on another data set; give {able}")
+    cells = SPACES[TransferFlags.space].kinds
+    able = [name for name, method in METHODS.items() if not method.by_trials and method.needs <= cells]
+    if flags.method not in able:
+        text = f"{flags.method} trains no supernet of DARTS cells that could continue on another data set"
+        raise InputError(f"{text}; give {', '.join(able)}")
     check_pair(flags.method, flags.space)
     check_compared(SPACES[flags.space].family, "transfer")
     for name in (flags.a, flags.b):

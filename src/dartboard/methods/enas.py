@@ -43,7 +43,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from dartboard.config import check_ranges
+from dartboard.config import Idle, check_ranges
 from dartboard.data import Data
 from dartboard.data.presets import by_data
 from dartboard.errors import InputError
@@ -52,6 +52,7 @@ from dartboard.scoring.evaluate import running_path_score, shared_weights_score
 from dartboard.scoring.limits import check_table, is_within, limits_from, sample_within
 from dartboard.scoring.scorers import Score, Scorer
 from dartboard.search import enas_learning, paths, supernets
+from dartboard.search.enas_controllers import OF_ONE
 from dartboard.search.enas_learning import LearningSettings, State, draw
 from dartboard.search.paths import Result
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -141,6 +142,11 @@ WORK = EpochWork(
     learn_on=("train",), score_on="val", after=scored_after, each=scored_each, left_out={"controller_steps": 0},
     remark="the controller's own time is left out; its rewards count as scores",
 )  # fmt: skip
+
+
+def idle(config: Config, space: SearchSpace) -> Idle:
+    """Settings that change nothing on a space, and why, in words."""
+    return [((name,), f"the space is {space.name}") for name, family in OF_ONE.items() if family != space.family]
 
 
 def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet: nn.Module | None = None) -> Result:

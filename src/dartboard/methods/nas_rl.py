@@ -38,7 +38,7 @@ from random import Random
 import numpy as np
 from torch import nn
 
-from dartboard.config import check_ranges
+from dartboard.config import Idle, check_ranges
 from dartboard.data import Data
 from dartboard.errors import InputError
 from dartboard.runs.run import Run
@@ -147,11 +147,29 @@ def depth_of(config: Config, number: int) -> int:
     return config.depth_start + config.depth_step * (number // config.depth_every)
 
 
+def offered(config: Config, depths: Sequence[int], number: int) -> int:
+    """The layers of the child of that number, from 0, as far as the space offers them."""
+    return max(one for one in depths if one <= depth_of(config, number))
+
+
+def middle(config: Config, space: SearchSpace) -> SearchSpace:
+    """What the child in the middle of a search is drawn from, by which a dry run estimates all."""
+    depths = depths_of(space)
+    fits = config.depth_start in depths
+    return at_depth(space, offered(config, depths, config.trials // 2)) if fits else space
+
+
 def depths_of(space: SearchSpace) -> tuple[int, ...]:
     """The depths that a space offers to grow through; none where networks do not grow."""
     first = space.choices[0]
     anchored = any(".skip." in choice.name for choice in space.choices)
     return tuple(first.options) if first.name == "depth" and anchored else ()
+
+
+def idle(config: Config, space: SearchSpace) -> Idle:
+    """Settings that change nothing beside the others, and why, in words."""
+    names = ("depth_start", "depth_step", "depth_every")
+    return () if depths_of(space) else ((names, f"nothing grows in {space.name}"),)
 
 
 class SideBySide:
@@ -178,7 +196,7 @@ class SideBySide:
         """What the child of that number is drawn from: networks of its depth, or all."""
         if not self.depths:
             return self.space
-        depth = max(one for one in self.depths if one <= depth_of(self.config, number))
+        depth = offered(self.config, self.depths, number)
         return self.parts.setdefault(depth, at_depth(self.space, depth))
 
     def ask(self, rngs: Sequence[Sequence[Random]]) -> list[list[Architecture]]:

@@ -35,14 +35,14 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from dartboard.config import check_ranges
+from dartboard.config import Idle, check_ranges
 from dartboard.data import Data
 from dartboard.runs.run import Run
 from dartboard.scoring.limits import Limit, limits_from
 from dartboard.scoring.scorers import Scorer
 from dartboard.search import trial_log, trials
 from dartboard.search.controllers import Array
-from dartboard.search.learners import Baseline, Learner, batches_drawn, controller_of
+from dartboard.search.learners import Baseline, Learner, batches_drawn, controller_of, without_lstm
 from dartboard.search.proposals import Draw, Trial, drawing
 from dartboard.search.trials import Result
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -155,6 +155,12 @@ class SideBySide:
             ratio = np.exp(self.controller.log_probabilities(drawn) - self.held["old"])
             weighted = weights(ratio, advantages, self.config.clip)
             self.controller.ascend(drawn, weighted, self.config.entropy_weight)
+
+
+def idle(config: Config, space: SearchSpace) -> Idle:
+    """Settings that change nothing beside the others, and why, in words."""
+    unclipped = ((("clip",), "--inner-epochs is 1"),) if config.inner_epochs == 1 else ()
+    return (*without_lstm(config), *unclipped)
 
 
 def side_by_side(config: Config, space: SearchSpace, draw: Draw, rngs: Sequence[Random]) -> SideBySide:

@@ -40,14 +40,14 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
-from dartboard.config import check_ranges
+from dartboard.config import Idle, check_ranges
 from dartboard.data import Data
 from dartboard.runs.run import Run
 from dartboard.scoring.limits import Limit, limits_from
 from dartboard.scoring.scorers import Scorer
 from dartboard.search import trial_log, trials
 from dartboard.search.controllers import Array
-from dartboard.search.learners import Baseline, Learner, batches_drawn, controller_of
+from dartboard.search.learners import Baseline, Learner, batches_drawn, controller_of, without_lstm
 from dartboard.search.proposals import Draw, Trial, drawing
 from dartboard.search.trials import Result
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -137,6 +137,11 @@ class SideBySide:
         self.baseline = self.baseline.after(rewards, self.config.baseline_decay)
         drawn = [[trial.architecture for trial in own] for own in scored]
         self.controller.ascend(drawn, rewards - self.baseline.value[:, None], self.config.entropy_weight)
+
+
+def idle(config: Config, space: SearchSpace) -> Idle:
+    """Settings that change nothing beside the others, and why, in words."""
+    return without_lstm(config)
 
 
 def side_by_side(config: Config, space: SearchSpace, draw: Draw, rngs: Sequence[Random]) -> SideBySide:

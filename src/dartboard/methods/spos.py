@@ -40,7 +40,7 @@ from random import Random
 
 from torch import nn
 
-from dartboard.config import check_ranges
+from dartboard.config import Idle, check_ranges
 from dartboard.data import Data
 from dartboard.data.presets import by_data
 from dartboard.errors import InputError
@@ -114,6 +114,11 @@ def scored_after(config: Config, data: Data) -> int:
 
 
 WORK = EpochWork(learn_on=("train",), score_on="val", after=scored_after)
+
+
+def idle(config: Config, space: SearchSpace) -> Idle:
+    """Settings that change nothing beside the others, and why, in words."""
+    return () if config.band else ((("bins",), "there is no --band"),)
 
 
 def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet: nn.Module | None = None) -> Result:

@@ -323,6 +323,8 @@ class OfChoices(nn.Module):
 # --- Which one --------------------------------------------------------------------------------------------------------
 
 Controller = OfCells | OfLayers | OfChoices
+# Settings that the controller of one family alone reads.
+OF_ONE = {"operation_tanh": "enas_micro", "skip_target": "enas_macro", "skip_weight": "enas_macro"}
 CONTROLLERS: dict[str, type[OfCells] | type[OfLayers]] = {"enas_micro": OfCells, "enas_macro": OfLayers}  # by family
 
 

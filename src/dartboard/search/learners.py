@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dartboard.config import Idle
 from dartboard.search import trial_log
 from dartboard.search.controllers import Array, Controller, IndependentLogits
 from dartboard.search.lstm import LstmController
@@ -37,6 +38,12 @@ def controller_of(config: ControllerSettings, space: SearchSpace, rngs: Sequence
         return IndependentLogits(space, len(rngs), config.controller_lr)
     sizes = (config.lstm_units, config.lstm_layers, config.lstm_init)
     return LstmController(space, rngs, config.controller_lr, *sizes)
+
+
+def without_lstm(config: ControllerSettings) -> Idle:
+    """The settings of an LSTM, which change nothing where the logits are independent."""
+    names = ("lstm_units", "lstm_layers", "lstm_init")
+    return ((names, "--controller is independent"),) if config.controller == "independent" else ()
 
 
 def batches_drawn(controller: Controller, draw: Draw, rngs: Sequence[Sequence[Random]]) -> list[list[Architecture]]:

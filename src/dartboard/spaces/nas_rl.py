@@ -12,6 +12,7 @@ space that has strides, `:` and its inputs by number: "3x5x36 7x7x48:1 1x3x24:1,
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from dartboard.errors import InputError, unknown
@@ -87,7 +88,25 @@ def at_depth(space: SearchSpace, depth: int) -> SearchSpace:
     """The part of a space whose networks have so many layers."""
     values = {"depth": depth}
     there = [replace(choice, when=None) for choice in space.choices[1:] if choice.exists(values)]
-    return replace(space, choices=(Choice("depth", (depth,)), *there))
+    return replace(space, name=f"{space.name} with {depth} layers", choices=(Choice("depth", (depth,)), *there))
+
+
+def cheapest(space: SearchSpace) -> tuple[Architecture, ...]:
+    """Fewest layers, smallest filters, largest strides: all layers take the image, or each takes the one before it.
+
+    One of the two costs least. Let layers take the image and the others form a chain: a layer on the image costs the
+    same each time, and one more at the end of the chain no more than the one before it, since its map is no larger.
+    So what layers save on the chain grows with the chain, and it pays for all layers or for none.
+    """
+
+    def pick(choice: Choice, chained: bool) -> Value:
+        if choice.name not in known:
+            return choice.options[-1 if choice.name.endswith(".stride") else 0]
+        layer, earlier = known[choice.name]
+        return int(chained and earlier == layer - 1)
+
+    known = anchors(space)
+    return tuple(space.walk(partial(pick, chained=chained)) for chained in (False, True))
 
 
 # --- Reading and writing ---------------------------------------------------------------------------------------------
@@ -271,4 +290,5 @@ FAMILY = Family(
     recipe={"lr": 0.1, "weight_decay": 1e-4},
     layers=num_layers,
     counted="layers",
+    cheapest=cheapest,
 )
