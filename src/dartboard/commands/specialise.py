@@ -141,7 +141,7 @@ def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, 
     return record
 
 
-def costs(cost: "Cost") -> dict[str, int]:
+def costs(cost: "Cost") -> dict[str, float]:
     return {name: getattr(cost, name) for name in NAMES if getattr(cost, name, None) is not None}
 
 
