@@ -10,6 +10,7 @@ from dartboard.spaces.search_space import Architecture, SearchSpace, Value, quot
 from dartboard.spaces.timed_layers import TimedLayers
 
 Mixed = Mapping[str, Sequence[Sequence[str]]]  # by kind of cell, of every edge: the columns of its mixture weights
+Part = tuple[str, int, str]  # kind of cell, row of its mixture weights, operation
 
 
 def nothing_mixed(space: SearchSpace) -> Mixed:
@@ -86,8 +87,12 @@ class Family:
     trainings alone: how its authors trained what they found. layers: of the names of choices, what `cells` is in
     networks of these, if the choices say so. own_sizes: of a space or an architecture, the sizes of its networks, if
     they are not the same in the whole family. built_from: of a space, what its supernet is built from; None: from what
-    its edges mix. counts: parameters, multiply-adds, and numbers in the results of convolutions of a network in closed
-    form, by scoring.cost's rule; None: its network is built and counted. counted: what `cells` counts, in words.
+    its edges mix. counts: parameters, multiply-adds, numbers in the results of convolutions, and bytes of memory of a
+    network in closed form, by the rules of scoring.cost and scoring.memory; None: its network is built and counted.
+    counted: what `cells` counts, in words.
+    parts: of a choice and its value, the operations that it puts on edges, as (kind, row of `mixed`, operation), if an
+    architecture costs what these cost and a rest. covering: architectures of which some has each of a space's
+    operations on each edge, if there are parts; the file of networks then has `edge_layers`.
     usual: of these names, which of `sizes` such an architecture has; the first, if the choices do not say so.
     cheapest: architectures of a space of which one costs least; its smallest, where options go from small to large.
     timed: the layers by which the latency of its networks is summed up; None: it has no tables of latency.
@@ -115,7 +120,9 @@ class Family:
     layers: Callable[[Sequence[str]], int] | None = None
     own_sizes: Callable[[SearchSpace | Architecture], Mapping[str, int]] | None = None
     built_from: Callable[[SearchSpace], Mapping[str, object]] | None = None
-    counts: Callable[..., tuple[int, int, int]] | None = None
+    counts: Callable[..., tuple[int, int, int, int]] | None = None
+    parts: Callable[[str, Value], Sequence[Part]] | None = None
+    covering: Callable[[SearchSpace], Sequence[Architecture]] | None = None
     usual: Callable[[Sequence[str]], str] | None = None
     note: str = ""
     counted: str = "cells"
