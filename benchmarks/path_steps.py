@@ -1,11 +1,13 @@
-"""Steps of methods that compute one path, or one draw, of DARTS cells: seconds by form, peak memory, and seconds
-against multiply-adds.
+"""Steps of methods that compute one path or one draw of DARTS cells, or slices of elastic mobile networks: seconds by
+form, peak memory, and seconds against multiply-adds.
 
 Usage: python benchmarks/path_steps.py [--channels 16] [--cells 8] [--batch-size 64] [--image-size 32] [--draws 20]
-           [--threads N] [--only ratios memory work]
+           [--threads N] [--only ratios memory work] [--of paths slices]
 ratios: the same draws in three forms, in turn in one process, freed memory kept on all sides: plain channels-first
 (what the ratios are taken against), plain channels-last, fast; a ratio is the median over the draws of each draw's own.
 memory: the peak of a forward and backward pass above what was there before, each form in a process of its own.
+slices: a sandwich step of BigNAS on bignas-32 and a step of the last phase of Once-for-All on ofa-32, four networks
+each, at these spaces' own widths; with --of slices, `memory` has a pass of the largest network alone as well.
 work: seconds of a step against its multiply-adds (forward, and twice as many backward, of all its passes), in the fast
 form, beside those of the first-order step of DARTS; `dartboard explain` and `--dry-run` count the same.
 """
@@ -18,9 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +34,13 @@ from forms import Form, Size
 from dartboard import devices, kernels
 from dartboard.config import Setup
 from dartboard.data import Data
-from dartboard.methods import gdas, spos
+from dartboard.methods import bignas, gdas, ofa, spos
 from dartboard.methods.explained import passes_of
 from dartboard.runs import allocator
 from dartboard.runs.run import Run
-from dartboard.search import paths
+from dartboard.search import paths, sandwich, shrinking
 from dartboard.spaces import SPACES
+from dartboard.spaces.mobilenet_family import own_sizes
 from dartboard.studies.step_cost import StepCost, counted
 from dartboard.tasks import task_of
 
@@ -44,6 +48,9 @@ PLAIN = forms.KEPT
 LAST = Form("plain, channels-last, memory kept", "plain", True, False, True)
 FORMS = (PLAIN, LAST, *([forms.COMPILED] if kernels.available() else []))  # paths have no fast form without
 PATH, DRAW = "single-path step (random_search_ws, spos)", "GDAS step"
+SANDWICH, SHRINKING = "sandwich step (bignas on bignas-32)", "shrinking step (ofa on ofa-32, last phase)"
+ALONE = "step of the largest network alone (bignas-32)"
+Makers = Mapping[str, Callable[[Form, Size], "Stepping"]]
 Step = Callable[[int], object]  # of a draw, by its number
 
 
@@ -110,7 +117,61 @@ def draw_steps(form: Form, size: Size) -> Stepping:
     return Stepping(step, one_pass)
 
 
-MAKERS = {PATH: path_steps, DRAW: draw_steps}
+def sandwich_steps(form: Form, size: Size) -> Stepping:
+    """Steps of BigNAS: the largest network, two at random, the smallest."""
+    config, space = bignas.Config(**elastic_settings(form, size, "bignas-32")), SPACES["bignas-32"]
+    with a_run(size, config) as (run, data):
+        begin = partial(bignas.state_of, config, space)
+        state, data, task = paths.begin_as(begin, config, space, data, run, bignas.CARRIED, None)
+    minibatch = paths.Minibatch(task.batch("train", torch.arange(size.batch_size), run, 0, state.supernet), config.lr)
+
+    def step(number: int) -> None:
+        state.place.step = number  # of which the draws are functions
+        bignas.descend(config, state, task, run, minibatch)
+
+    return Stepping(step, step)
+
+
+def largest_passes(form: Form, size: Size) -> Stepping:
+    """The largest network of bignas-32 alone."""
+    config, space = bignas.Config(**elastic_settings(form, size, "bignas-32")), SPACES["bignas-32"]
+    with a_run(size, config) as (run, data):
+        begin = partial(bignas.state_of, config, space)
+        state, data, task = paths.begin_as(begin, config, space, data, run, bignas.CARRIED, None)
+    batch = task.batch("train", torch.arange(size.batch_size), run, 0, state.supernet)
+
+    def step(number: int) -> None:
+        sandwich.begin(state)
+        sandwich.learned(state, task, run, space.largest(), batch)
+        sandwich.end(state, config.lr, config.grad_clip)
+
+    return Stepping(step, step)
+
+
+def shrinking_steps(form: Form, size: Size) -> Stepping:
+    """Steps of the last phase of Once-for-All: four networks and the teacher."""
+    config, space = ofa.Config(**elastic_settings(form, size, "ofa-32")), SPACES["ofa-32"]
+    with a_run(size, config) as (run, data):
+        begin = partial(ofa.state_of, config, space)
+        state, data, task = paths.begin_as(begin, config, space, data, run, ofa.CARRIED, None)
+    minibatch = paths.Minibatch(task.batch("train", torch.arange(size.batch_size), run, 0, state.supernet), config.lr)
+
+    def step(number: int) -> None:
+        state.place.step = number
+        ofa.descend(config, state, task, run, shrinking.PHASES[-1], minibatch)
+
+    return Stepping(step, step)
+
+
+def elastic_settings(form: Form, size: Size, name: str) -> dict[str, Any]:
+    """As `settings`, with the widths and stages of a space."""
+    own = own_sizes(SPACES[name])
+    return {**settings(form, size), "channels": own["channels"], "cells": own["cells"]}
+
+
+OF_PATHS = {PATH: path_steps, DRAW: draw_steps}
+OF_SLICES = {SANDWICH: sandwich_steps, SHRINKING: shrinking_steps}
+MAKERS = {**OF_PATHS, **OF_SLICES, ALONE: largest_passes}
 
 
 # --- Ratios ----------------------------------------------------------------------------------------------------------
@@ -136,21 +197,23 @@ def ratio(seconds: dict[Form, list[float]], form: Form) -> float:
     return statistics.median(one / other for one, other in zip(seconds[PLAIN], seconds[form], strict=True))
 
 
-def ratios(size: Size, draws: int, budget_s: float = float("inf")) -> dict[str, dict[Form, list[float]]]:
+def ratios(
+    size: Size, draws: int, budget_s: float = float("inf"), makers: Makers = OF_PATHS
+) -> dict[str, dict[Form, list[float]]]:
     """By work, by form: seconds of each draw's step."""
     found = {}
     with allocator.reused_memory():
-        for name, make in MAKERS.items():
+        for name, make in makers.items():
             steps = {form: make(form, size).step for form in FORMS}
-            found[name] = timed(steps, draws, budget_s / len(MAKERS))
+            found[name] = timed(steps, draws, budget_s / len(makers))
             gc.collect()
     return found
 
 
-def ratio_lines(size: Size, draws: int) -> Iterator[str]:
+def ratio_lines(size: Size, draws: int, makers: Makers) -> Iterator[str]:
     yield "| step | form | seconds, median | lowest | highest | draws | times faster, median over draws |"
     yield "|---|---|---|---|---|---|---|"
-    for name, seconds in ratios(size, draws).items():
+    for name, seconds in ratios(size, draws, makers=makers).items():
         for form, values in seconds.items():
             numbers = f"{statistics.median(values):.3g} | {min(values):.3g} | {max(values):.3g} | {len(values)}"
             yield f"| {name} | {form.name} | {numbers} | {ratio(seconds, form):.2f} |"
@@ -181,10 +244,10 @@ def print_peak(name: int, form: int, *numbers: int) -> None:
     print(devices.peak_bytes() - before)
 
 
-def memory_lines(size: Size, threads: int) -> Iterator[str]:
+def memory_lines(size: Size, threads: int, makers: Makers) -> Iterator[str]:
     yield "| forward + backward of a | form | MB at the peak | of plain, channels-first |"
     yield "|---|---|---|---|"
-    for name in MAKERS:
+    for name in makers:
         found = {form: peak(name, form, size, threads) for form in FORMS}
         original = found[PLAIN]
         for form, value in found.items():
@@ -213,7 +276,7 @@ def work_of(name: str, size: Size) -> StepCost:
 def steps_of(size: Size) -> dict[str, Step]:
     searched = forms.searched(forms.best(), size).works
     darts_steps: dict[str, Step] = {name: lambda _, name=name: searched[name]() for name in (forms.FIRST, forms.SECOND)}  # type: ignore
-    return {**darts_steps, **{name: make(forms.COMPILED, size).step for name, make in MAKERS.items()}}
+    return {**darts_steps, **{name: make(forms.COMPILED, size).step for name, make in OF_PATHS.items()}}
 
 
 def work_lines(size: Size, draws: int) -> Iterator[str]:
@@ -244,6 +307,7 @@ def main(words: list[str] | None = None) -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", nargs="+", choices=["ratios", "memory", "work"], default=["ratios", "memory", "work"])
+    parser.add_argument("--of", nargs="+", choices=["paths", "slices"], default=["paths", "slices"])
     parser.add_argument("--peak", nargs="+", type=int, help=argparse.SUPPRESS)
     flags = parser.parse_args(words)
     if flags.peak:
@@ -251,9 +315,11 @@ def main(words: list[str] | None = None) -> None:
     torch.set_num_threads(flags.threads)
     size = Size(flags.channels, flags.cells, flags.batch_size, flags.image_size)
     print(f"torch {torch.__version__}, {flags.threads} threads, {size}, load {os.getloadavg()[0]:.1f}")
+    slices = "slices" in flags.of
+    makers = {**(OF_PATHS if "paths" in flags.of else {}), **(OF_SLICES if slices else {})}
     parts = {
-        "ratios": lambda: ratio_lines(size, flags.draws),
-        "memory": lambda: memory_lines(size, flags.threads),
+        "ratios": lambda: ratio_lines(size, flags.draws, makers),
+        "memory": lambda: memory_lines(size, flags.threads, makers | ({ALONE: largest_passes} if slices else {})),
         "work": lambda: work_lines(size, flags.draws),
     }
     for name in flags.only:

@@ -352,6 +352,50 @@ std::vector<real> shares_of(const Walk& walk) {
   return shares;
 }
 
+// Both gradients of a row of a depthwise convolution, layout channels-last, for as many channels as V has lanes: of the
+// pixel `out` of the gradient's row and the taps of one row of the kernel that lie inside. All rows begin at the lanes.
+template <class V> inline V lanes(const real* p) { V v; std::memcpy(&v, p, sizeof(V)); return v; }
+template <class V> inline void put_lanes(real* p, V v) { std::memcpy(p, &v, sizeof(V)); }
+
+struct Row {
+  const real *x, *g, *kernel;
+  real *dx, *dkernel;
+  int channels, width, out_width, stride;
+};
+
+template <int SIDE, class V>
+void row_gradients(const Row& row) {
+  constexpr int PAD = SIDE / 2;
+  V weight[SIDE], found[SIDE];
+  for (int j = 0; j < SIDE; j++) {
+    weight[j] = lanes<V>(row.kernel + j * row.channels);
+    found[j] = lanes<V>(row.dkernel + j * row.channels);
+  }
+  for (int out = 0; out < row.out_width; out++) {
+    const int first = out * row.stride - PAD;
+    const V g = lanes<V>(row.g + long(out) * row.channels);
+    const real* x = row.x + long(first) * row.channels;
+    real* dx = row.dx + long(first) * row.channels;
+    const bool inside = first >= 0 && first + SIDE <= row.width;
+    for (int j = 0; j < SIDE; j++) {
+      if (!inside && (first + j < 0 || first + j >= row.width)) continue;
+      found[j] += g * lanes<V>(x + j * row.channels);
+      put_lanes<V>(dx + j * row.channels, lanes<V>(dx + j * row.channels) + g * weight[j]);
+    }
+  }
+  for (int j = 0; j < SIDE; j++) put_lanes<V>(row.dkernel + j * row.channels, found[j]);
+}
+
+template <int SIDE>
+void rows_gradients(Row row) {
+  typedef real half __attribute__((vector_size(BYTES / 2), aligned(sizeof(real)), may_alias));
+  const auto ahead = [&row](int n) { row.x += n, row.g += n, row.kernel += n, row.dx += n, row.dkernel += n; };
+  int left = row.channels;
+  for (; left >= LANES; left -= LANES) row_gradients<SIDE, vec>(row), ahead(LANES);
+  for (; left >= LANES / 2; left -= LANES / 2) row_gradients<SIDE, half>(row), ahead(LANES / 2);
+  for (; left > 0; left--) row_gradients<SIDE, real>(row), ahead(1);
+}
+
 void add_up(real* parts, int threads, long size, real* to) {  // one part a thread, in the order of the threads
   for (int t = 0; t < threads; t++)
     for (long i = 0; i < size; i++) to[i] += parts[t * size + i];
@@ -667,6 +711,34 @@ int skip_backward(long count, long edges, const real* const* g, const real* weig
   for (long block = 0; block < (count + 4095) / 4096; block++)
     for (int e = 0; e < edges; e++)
       for (long q = block * 4096; q < std::min(count, block * 4096 + 4096); q++) dx[q] += weight[e] * g[e][q];
+  return 0;
+} catch (const std::bad_alloc&) {
+  return 1;
+}
+
+// The gradients of a depthwise convolution that is padded to keep the map at stride 1; layout channels-last.
+// sizes: B, C, H, W, side (5 or 7), stride, threads. x: (B, H, W, C); g: (B, H', W', C); kernel: (taps, C). Writes
+// dx (B, H, W, C) and dkernel (taps, C).
+int depthwise_backward(const long* sizes, const real* x, const real* g, const real* kernel, real* dx, real* dkernel) try {
+  const int B = sizes[0], C = sizes[1], H = sizes[2], W = sizes[3], side = sizes[4], stride = sizes[5], threads = sizes[6];
+  const int out_height = (H - 1) / stride + 1, out_width = (W - 1) / stride + 1;
+  const long taps = long(side) * side * C, map = long(H) * W * C, out_map = long(out_height) * out_width * C;
+  std::vector<real> parts(taps * threads);
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (int b = 0; b < B; b++) {
+    std::memset(dx + b * map, 0, map * sizeof(real));
+    for (int out = 0; out < out_height; out++)
+      for (int i = 0; i < side; i++) {
+        const int in = out * stride + i - side / 2;
+        if (in < 0 || in >= H) continue;
+        const long at = b * map + long(in) * W * C, tap = long(i) * side * C;
+        const Row row{x + at, g + b * out_map + long(out) * out_width * C, kernel + tap,
+                      dx + at, &parts[omp_get_thread_num() * taps + tap], C, W, out_width, stride};
+        side == 5 ? rows_gradients<5>(row) : rows_gradients<7>(row);
+      }
+  }
+  std::memset(dkernel, 0, taps * sizeof(real));
+  add_up(parts.data(), threads, taps, dkernel);
   return 0;
 } catch (const std::bad_alloc&) {
   return 1;

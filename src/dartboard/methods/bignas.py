@@ -51,7 +51,7 @@ from dartboard.training.epoch_work import EpochWork
 
 
 @dataclass(frozen=True)
-class Config(supernets.SliceSettings):
+class Config(supernets.Settings):
     """Settings of BigNAS. Defaults: the paper's or AttentiveNAS', of the weights otherwise those of DARTS."""
 
     weight_decay: float = 1e-5

@@ -53,7 +53,7 @@ from dartboard.training.epoch_work import EpochWork
 
 
 @dataclass(frozen=True)
-class Config(supernets.SliceSettings):
+class Config(supernets.Settings):
     """Settings of Once-for-All. Defaults: the authors' code; of the weights otherwise those of DARTS."""
 
     epochs: int = 605

@@ -25,6 +25,7 @@ from dartboard.errors import InputError
 from dartboard.networks import mobilenet_sorting as sorting
 from dartboard.networks import plain
 from dartboard.networks.elastic_layers import SlicedLinear, SlicedNorm, inherited, sliced_conv
+from dartboard.networks.fast import slices
 from dartboard.networks.mobilenet_layers import ACTIVATIONS, ElasticBlock, FixedBlock, conv
 from dartboard.networks.mobilenet_timed import timed_layer
 from dartboard.networks.plain import Sizes
@@ -35,6 +36,9 @@ from dartboard.spaces.mobilenet_plans import PLANS, Plan
 from dartboard.spaces.search_space import Architecture
 
 __all__ = ["Network", "Sizes", "Supernet", "inherit", "of_sizes", "reported", "sized", "sizes_of", "timed_layer"]
+
+
+PARTS = {"plain": sliced_conv, "fast": slices.sliced_conv}  # by the form of the supernet: depthwise convolutions
 
 
 def resized(x: Tensor, resolution: int | None) -> Tensor:
@@ -57,9 +61,14 @@ class Supernet(nn.Module):
         cells: int | None = None,
         num_classes: int = 10,
         in_channels: int = 3,
+        form: str = "plain",
     ) -> None:
-        """plan: itself, or its name. Raises InputError for another number of stages than it has."""
+        """plan: itself, or its name; form: "plain", or "fast", the same function (fast/slices.py).
+
+        Raises InputError for another number of stages than it has.
+        """
         super().__init__()
+        self.form, self.part = form, PARTS[form]
         self.plan = PLANS[plan] if isinstance(plan, str) else plan
         check_stages(cells, len(self.plan.stages))
         self.width = self.plan.stem[-1] if channels is None else channels
@@ -79,7 +88,7 @@ class Supernet(nn.Module):
         can_widen = block.number == 0 and (len(before) > 1 or before != stage.widths or len(stage.widths) > 1)
         largest = stage.kernels[-1]
         made = tuple(size for size in (5, 3) if stage.kernels[0] <= size < largest) if self.plan.transforms else ()
-        return ElasticBlock(block, can_widen, made)
+        return ElasticBlock(block, can_widen, made, self.part)
 
     def residual_ends(self) -> list[nn.BatchNorm2d]:
         """The last BatchNorm of every block that a shortcut goes around."""

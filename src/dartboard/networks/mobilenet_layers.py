@@ -20,6 +20,7 @@ from dartboard.networks.elastic_layers import (
 from dartboard.spaces.mobilenet import Block
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "h_swish": F.hardswish, "swish": F.silu}
+Part = Callable[[Tensor, nn.Conv2d, int, Tensor | None], Tensor]  # elastic_layers.sliced_conv, in some form
 SMALLER = {7: 5, 5: 3}  # the kernel that a transform makes of the middle of a larger one
 
 
@@ -97,11 +98,12 @@ class ElasticBlock(Layers):
     where a smaller kernel is the middle of the largest.
     """
 
-    def __init__(self, largest: Block, can_widen: bool, kernels: tuple[int, ...]) -> None:
+    def __init__(self, largest: Block, can_widen: bool, kernels: tuple[int, ...], part: Part = sliced_conv) -> None:
         """largest: all of it; can_widen: whether the input may have another width than the output; kernels: those that
-        transforms make, from large to small."""
+        transforms make, from large to small; part: what computes the first channels of a depthwise convolution."""
         super().__init__(largest, largest.middle != largest.inputs, largest.shortcut == "pool" and can_widen)
         self.transforms = nn.ParameterDict({str(size): identity(size) for size in kernels})
+        self.depth_part = part
 
     def kernel(self, size: int, channels: int) -> Tensor:
         """The depthwise kernels (channels, 1, size, size) of the first channels."""
@@ -118,7 +120,7 @@ class ElasticBlock(Layers):
         if self.expand is not None and self.expand_norm is not None:
             inner = self.activation(self.expand_norm(sliced_conv(inner, self.expand, block.middle)))
         kernel = self.kernel(block.kernel, block.middle)
-        inner = self.activation(self.depth_norm(sliced_conv(inner, self.depth, block.middle, kernel)))
+        inner = self.activation(self.depth_norm(self.depth_part(inner, self.depth, block.middle, kernel)))
         if self.squeeze is not None:
             inner = self.squeeze.part(inner, block.squeeze)
         out: Tensor = self.project_norm(sliced_conv(inner, self.project, block.outputs))

@@ -31,7 +31,7 @@ from dartboard.scoring.scorers import Score, Scorer, by_shared_weights
 from dartboard.search import epoch_log, supernets, trial_log
 from dartboard.search.given_tables import note_latency
 from dartboard.search.proposals import Trial
-from dartboard.search.supernets import Settings, SliceSettings, State
+from dartboard.search.supernets import Settings, State
 from dartboard.search.trials import cost_of
 from dartboard.search.warm_start import Carried
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -41,7 +41,6 @@ from dartboard.training import from_scratch, loop
 
 Count = Callable[[Architecture], Cost]
 Fit = Callable[[Architecture], bool]
-AnySettings = Settings | SliceSettings
 Begun = TypeVar("Begun", bound=State)
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -68,7 +67,7 @@ class Result:
 
 
 def begin(
-    config: AnySettings, space: SearchSpace, data: Data, run: Run, carried: Carried, supernet: nn.Module | None
+    config: Settings, space: SearchSpace, data: Data, run: Run, carried: Carried, supernet: nn.Module | None
 ) -> tuple[State, Data, Task]:
     """The supernet with its optimizer, as at the start or as in the run's checkpoint; data on its device; their task.
 
@@ -83,7 +82,7 @@ def begin(
 
 def begin_as(
     state_of: Callable[[nn.Module, loop.Place], Begun],
-    config: AnySettings, space: SearchSpace, data: Data, run: Run, carried: Carried, supernet: nn.Module | None,
+    config: Settings, space: SearchSpace, data: Data, run: Run, carried: Carried, supernet: nn.Module | None,
 ) -> tuple[Begun, Data, Task]:  # fmt: skip
     """As `begin`, with a state of the method's own. state_of: makes it as it is at the start."""
     task_of(config, data).check("train", "val")
@@ -177,7 +176,7 @@ def dropped(supernet: nn.Module, share: float, run: Run, step: int) -> Iterator[
 # --- Scoring candidates -----------------------------------------------------------------------------------------------
 
 
-def counting(config: AnySettings, data: Data) -> Count:
+def counting(config: Settings, data: Data) -> Count:
     """Counts of an architecture's network at the sizes of the search."""
     return partial(cost_of, config.channels, config.cells, data)
 

@@ -76,14 +76,6 @@ class WeightSettings:
 
 
 @dataclass(frozen=True)
-class SliceSettings(WeightSettings):
-    """Settings of a search whose supernet computes slices of its layers, in the one form that they have."""
-
-    channels_last: bool = True
-    """memory layout of images and weights: faster on CPU, same function up to rounding"""
-
-
-@dataclass(frozen=True)
 class Settings(WeightSettings):
     """Settings of a search with shared weights: those of the weights, and how the supernet is computed."""
 
@@ -139,7 +131,7 @@ def built(space: SearchSpace, data: Data, channels: int, cells: int, form: str =
 
 
 def placed(
-    config: Settings | SliceSettings, space: SearchSpace, data: Data, run: Run, given: nn.Module | None = None
+    config: Settings, space: SearchSpace, data: Data, run: Run, given: nn.Module | None = None
 ) -> nn.Module:
     """The supernet to search with, on the run's device: the one that is given, or a new one from the run's seed."""
     device, dtype = loop.prepare(run)

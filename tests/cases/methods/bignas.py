@@ -42,6 +42,7 @@ CASE = MethodCase(
         "rounds": (2, {}),
         "kept": (1, {"fine": 6}),
         "mutation_chance": (0.9, {}),
+        "supernet": ("plain", {}),
         "recalibrate": (5, {}),
         "val_images": (20, {}),
     },

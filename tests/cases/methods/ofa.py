@@ -42,6 +42,7 @@ CASE = MethodCase(
         "distillation": (0.5, {}),
         "limit": ("macs<=250k", {}),
         "scorings": (2, {}),
+        "supernet": ("plain", {}),
         "recalibrate": (5, {}),
         "val_images": (20, {}),
     },
