@@ -123,23 +123,24 @@ def sizes(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
     return {name: size if given[name] is None else given[name] for name, size in usual.items()}
 
 
-def counts(architecture: Architecture, flags: ShowFlags) -> dict[str, int]:
-    """params, params_with_auxiliary, macs: from the table of published cells if it has all three, else counted; bitops,
-    where some layer has fewer bits than others."""
+def counts(architecture: Architecture, flags: ShowFlags) -> dict[str, float]:
+    """params, params_with_auxiliary, macs, memory_mb (10^6 bytes): from the table of published cells if it has them
+    all, else counted; bitops, where some layer has fewer bits than others."""
     own = sizes(architecture, flags)
     if flags.network == "cifar" and own == FAMILIES[architecture.space].sizes["cifar"]:
         for entry in published().values():
-            names = ("cifar10_params", "cifar10_params_with_aux", "cifar10_macs")
+            names = [f"cifar10_{what}" for what in ("params", "params_with_aux", "macs", "memory_bytes")]
             if entry.architecture == architecture and all(name in entry.counts for name in names):
-                params, with_auxiliary, macs = (entry.counts[name] for name in names)
-                return {"params": params, "params_with_auxiliary": with_auxiliary, "macs": macs}
+                params, with_auxiliary, macs, memory = (entry.counts[name] for name in names)
+                found = {"params": params, "params_with_auxiliary": with_auxiliary, "macs": macs}
+                return {**found, "memory_mb": memory / 10**6}
     from dartboard.scoring.cost import count
 
     cost = count(architecture, flags.network, **own)
     return {"params_with_auxiliary": cost.params_with_auxiliary, **cost.numbers}
 
 
-def as_object(architecture: Architecture, notation: str, flags: ShowFlags, found: dict[str, int]) -> dict[str, Any]:
+def as_object(architecture: Architecture, notation: str, flags: ShowFlags, found: dict[str, float]) -> dict[str, Any]:
     """What --json prints."""
     header = {"space": architecture.space, "notation": notation, "genotype": architecture.to_json()}
     own = sizes(architecture, flags)
@@ -148,7 +149,7 @@ def as_object(architecture: Architecture, notation: str, flags: ShowFlags, found
 
 
 def as_text(
-    architecture: Architecture, notation: str, label: str, flags: ShowFlags, found: dict[str, int] | None
+    architecture: Architecture, notation: str, label: str, flags: ShowFlags, found: dict[str, float] | None
 ) -> str:
     """The cells line by line, and the counts."""
     lines = [f"{label}  (space {architecture.space}, notation {notation})"]
@@ -163,7 +164,7 @@ def as_text(
     return "\n".join(lines)
 
 
-def counts_line(found: dict[str, int], architecture: Architecture, flags: ShowFlags) -> str:
+def counts_line(found: dict[str, float], architecture: Architecture, flags: ShowFlags) -> str:
     own = sizes(architecture, flags)
     cells = f"{own['cells']} {FAMILIES[architecture.space].counted}"
     where = f"{flags.network} network, {own['channels']} channels, {cells}, {own['num_classes']} classes"
@@ -171,7 +172,8 @@ def counts_line(found: dict[str, int], architecture: Architecture, flags: ShowFl
     head = f" ({with_auxiliary:,} with the auxiliary head)" if with_auxiliary != params else ""
     where += f", {own['image_size']}x{own['image_size']}"
     bitops = f", {found['bitops']:,} bit operations" if "bitops" in found else ""
-    return f"{where}: {params:,} parameters{head}, {macs:,} multiply-adds{bitops}"
+    memory = f", {found['memory_mb']:.2f} MB of weights and maps"
+    return f"{where}: {params:,} parameters{head}, {macs:,} multiply-adds{bitops}{memory}"
 
 
 def against_object(architecture: Architecture, other: Named | None) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 Counting rule: parameters are trainable tensors; a multiply-add (MAC) is one multiplication with its addition, two
 FLOPs. MACs are those of convolutions, linear layers and matrix products, for one image, in evaluation mode (no
 auxiliary head); what biases, BatchNorm, pools and sums of maps cost is left out. Bit operations (bitops) are each
-MAC times the bits of its weight times those of its input, 32 each but in layers that say otherwise.
+MAC times the bits of its weight times those of its input, 32 each but in layers that say otherwise. Memory: as
+scoring/memory.py says.
 """
 
 import math
@@ -23,30 +24,34 @@ from dartboard import networks
 from dartboard.errors import InputError, unknown
 from dartboard.networks.outputs import auxiliary_head
 from dartboard.networks.quantised_layers import FLOAT, QuantisedConv
+from dartboard.scoring.memory import LiveMaps, is_view, weight_bytes
 from dartboard.spaces import darts
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 # The networks of DARTS cells whose counts papers report, each at the sizes of the official code.
 SIZES = FAMILIES["darts"].sizes
+MB = 10**6  # bytes
 
 
 @dataclass(frozen=True)
 class Cost:
     """params: trainable numbers without the auxiliary head; params_with_auxiliary: with it, equal if the network
     has none; macs: multiply-adds of one image; map_values: numbers in the results of its convolutions, which is what
-    the memory of a training step grows with; bitops: multiply-adds times bits of weights times bits of activations."""
+    the memory of a training step grows with; bitops: multiply-adds times bits of weights times bits of activations;
+    memory_mb: weights and the most that maps take at one time, in evaluation at batch 1, in 10^6 bytes."""
 
     params: int
     params_with_auxiliary: int
     macs: int
     map_values: int = field(default=0, compare=False)
     bitops: int = field(default=0, compare=False)
+    memory_mb: float = field(default=0.0, compare=False)
 
     @property
-    def numbers(self) -> dict[str, int]:
+    def numbers(self) -> dict[str, float]:
         """What runs write of it: bit operations only where some layer has fewer bits than all others."""
-        found = {"params": self.params, "macs": self.macs}
+        found = {"params": self.params, "macs": self.macs, "memory_mb": self.memory_mb}
         return found | {"bitops": self.bitops} if 0 < self.bitops < FLOAT**2 * self.macs else found
 
 
@@ -81,8 +86,8 @@ def counted(architecture: Architecture, network: str, in_channels: int, sizes: t
     """What `count` gives, by all that it depends on."""
     own, closed = dict(sizes), FAMILIES[architecture.space].counts
     if closed is not None:
-        params, macs, map_values = closed(architecture, in_channels, **own)
-        return Cost(params, params, macs, map_values, FLOAT**2 * macs)
+        params, macs, map_values, memory = closed(architecture, in_channels, **own)
+        return Cost(params, params, macs, map_values, FLOAT**2 * macs, memory / MB)
     with torch.device("meta"):
         module = networks.module(architecture.space).reported(architecture, network, in_channels=in_channels, **own)
     return count_module(module, own["image_size"], in_channels)
@@ -149,7 +154,9 @@ def count_module(module: nn.Module, image_size: int, in_channels: int = 3, *inpu
             module(torch.zeros(1, in_channels, image_size, image_size), *inputs)
     finally:
         module.train(was_training)
-    return Cost(params, everything, multiplications.macs, multiplications.map_values, multiplications.bitops)
+    memory_mb = (weight_bytes(module) + multiplications.live.peak_bytes) / MB
+    found = multiplications
+    return Cost(params, everything, found.macs, found.map_values, found.bitops, memory_mb)
 
 
 @contextmanager
@@ -206,6 +213,7 @@ class Multiplications(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.macs = self.map_values = self.bitops = 0
         self.bits = FLOAT**2
+        self.live = LiveMaps()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -215,13 +223,19 @@ class Multiplications(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        operator, kwargs = func.overloadpacket, kwargs or {}
+        result = self.computed(func, args, kwargs or {})
+        self.live.operator(func, (*args, *(kwargs or {}).values()), result)
+        return result
+
+    def computed(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """What an operator gives, without its numbers."""
+        operator = func.overloadpacket
         if operator is aten.convolution:
             return self.convolution(*args)
         if operator in PRODUCTS:
             return self.product(*args[PRODUCTS[operator] :][:2])
         if operator is aten.native_batch_norm:
-            return args[0], zeros((0,)), zeros((0,))
+            return zeros(args[0].shape, args[0].dtype), zeros((0,)), zeros((0,))
         if operator is aten.cat:
             return joined(*args)
         if operator in CHANNELWISE and args[0].dim() == 4 and len(args[1]) <= 4:
@@ -232,7 +246,8 @@ class Multiplications(TorchDispatchMode):  # type: ignore[no-untyped-call]
             tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
             if all(tensor.is_floating_point() for tensor in tensors):
                 return elementwise(func, tensors, args, kwargs)
-        return each(without_numbers, func(*each(on_cpu, args), **each(on_cpu, kwargs)))
+        result = func(*each(on_cpu, args), **each(on_cpu, kwargs))
+        return result if is_view(func) else each(without_numbers, result)
 
     def convolution(
         self,

@@ -14,13 +14,20 @@ if TYPE_CHECKING:
     from dartboard.scoring.cost import Cost
 
 # Fields of a Cost that can be limited, in words.
-NAMES = {"params": "parameters", "macs": "multiply-adds of an image", "bitops": "bit operations of an image"}
+NAMES = {
+    "params": "parameters",
+    "macs": "multiply-adds of an image",
+    "bitops": "bit operations of an image",
+    "memory_mb": "MB of float32 weights and live maps",  # an MB is 10^6 bytes
+}
 SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 LIMIT = re.compile(r"\s*(\w+)\s*<=\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)\s*")
 EXAMPLE = "macs<=330M or params<=3M,macs<=330M"
 BAND = re.compile(r"\s*(\d+(?:\.\d+)?)([kKMG]?)\s*-\s*(\d+(?:\.\d+)?)([kKMG]?)\s*")
 MOST_DRAWS = 1000  # draws of which none fits, after which to say so
 FIRST_DRAWS = 10  # after so many, where the smallest does not fit either and nothing that was drawn costs less
+# As many where no family knows the smallest: of memory, since a network with more weights may have smaller maps.
+GUESSED, GUESSED_DRAWS = ("memory_mb",), 200
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,8 @@ def limits_from(text: str) -> tuple[Limit, ...]:
     for part in text.split(",") if text.strip() else ():
         match = LIMIT.fullmatch(part)
         if match is None:
-            raise InputError(f"--limit has {quote(part)}; give it as {EXAMPLE}")
+            units = f"numbers may end in {', '.join(name for name in SIZES if name)}"
+            raise InputError(f"--limit has {quote(part)}; give it as {EXAMPLE}; {units}")
         name, number, size = match.groups()
         if name not in NAMES:
             raise unknown("limit", name, NAMES)
@@ -79,22 +87,22 @@ def sample_within(
 
     draw: another way to draw from the space, such as a mutation. Raises InputError, naming what the smallest costs,
     if that is over a limit, or if of 1,000 draws none is within them all. If a draw costs less than what the family
-    calls its cheapest architectures, the smallest that was drawn stands for them.
+    calls its cheapest architectures, the smallest that was drawn stands for them; for memory it may always do so.
     """
     draw = draw or space.sample
     if not limits:
         return draw(rng)
     first = [cost(one) for one in cheapest(space)]
     least = [min(getattr(one, limit.name) for one in first) for limit in limits]  # by limit, of what was counted
-    number = 0
-    while number < (MOST_DRAWS if within(least, limits) else FIRST_DRAWS):
+    number, few = 0, GUESSED_DRAWS if any(limit.name in GUESSED for limit in limits) else FIRST_DRAWS
+    while number < (MOST_DRAWS if within(least, limits) else few):
         architecture, number = draw(rng), number + 1
         found = cost(architecture)
         if fits(found, limits):
             return architecture
         least = [min(one, getattr(found, limit.name)) for one, limit in zip(least, limits, strict=True)]
     names = ", ".join(f"{one:,} {NAMES[limit.name]}" for one, limit in zip(least, limits, strict=True))
-    why = "" if number == FIRST_DRAWS else f"none of {MOST_DRAWS:,} draws is within --limit; "
+    why = f"none of {MOST_DRAWS:,} draws is within --limit; " if within(least, limits) else ""
     raise InputError(f"{why}the smallest architecture of {space.name} has {names}; give a --limit above that")
 
 

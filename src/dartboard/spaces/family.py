@@ -85,8 +85,9 @@ class Family:
     trainings alone: how its authors trained what they found. layers: of the names of choices, what `cells` is in
     networks of these, if the choices say so. own_sizes: of a space or an architecture, the sizes of its networks, if
     they are not the same in the whole family. built_from: of a space, what its supernet is built from; None: from what
-    its edges mix. counts: parameters, multiply-adds, and numbers in the results of convolutions of a network in closed
-    form, by scoring.cost's rule; None: its network is built and counted. counted: what `cells` counts, in words.
+    its edges mix. counts: parameters, multiply-adds, numbers in the results of convolutions, and bytes of memory of a
+    network in closed form, by the rules of scoring.cost and scoring.memory; None: its network is built and counted.
+    counted: what `cells` counts, in words.
     usual: of these names, which of `sizes` such an architecture has; the first, if the choices do not say so.
     cheapest: architectures of a space of which one costs least; its smallest, where options go from small to large.
     Of a package's family alone (ours are in spaces.SPACES, networks/ and scoring.tables.LAYOUTS): spaces: those that it
@@ -113,7 +114,7 @@ class Family:
     layers: Callable[[Sequence[str]], int] | None = None
     own_sizes: Callable[[SearchSpace | Architecture], Mapping[str, int]] | None = None
     built_from: Callable[[SearchSpace], Mapping[str, object]] | None = None
-    counts: Callable[..., tuple[int, int, int]] | None = None
+    counts: Callable[..., tuple[int, int, int, int]] | None = None
     usual: Callable[[Sequence[str]], str] | None = None
     note: str = ""
     counted: str = "cells"
