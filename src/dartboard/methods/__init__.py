@@ -21,7 +21,7 @@ class Method:
     sentence; empty: by its name. scored_by: what its supernet computes where the validation accuracy is measured, in
     words. carries: what another search can take from it, the words of --carry; its file says in CARRIED what each is.
     draws: its steps compute one operation an edge, though it needs mixtures. module: the path of its file;
-    empty: of its name in this folder. limits: it trains a supernet and holds candidates to --limit; its file has
+    empty: of its name in this folder. limits: it trains a supernet and holds what it finds to --limit; its file has
     `check`, which refuses a limit that nothing is within."""
 
     what: str
@@ -42,6 +42,7 @@ OURS: dict[str, Method] = {
         "differentiable search over a relaxed cell, first and second order",
         "Liu, Simonyan, Yang: DARTS, ICLR 2019 (arXiv 1806.09055); quark0/darts",
         needs=frozenset({"mixture"}),
+        limits=True,
         spoken="DARTS",
         carries=("weights", "alphas"),
     ),
@@ -57,6 +58,7 @@ OURS: dict[str, Method] = {
         "one operation drawn an edge by a hard Gumbel sample, alpha learned straight through it",
         "Dong, Yang, CVPR 2019 (arXiv 1910.04465); D-X-Y/AutoDL-Projects",
         needs=frozenset({"mixture"}),
+        limits=True,
         spoken="GDAS",
         scored_by="cells drawn by alpha, one a batch",
         draws=True,

@@ -38,7 +38,7 @@ from dartboard.networks.layers import renew
 from dartboard.runs.run import Run
 from dartboard.runs.timer import Timer
 from dartboard.scoring.evaluate import restored_buffers
-from dartboard.search import early_stopping, relaxation, supernets
+from dartboard.search import cost_goals, early_stopping, relaxation, supernets
 from dartboard.search.relaxation import Result, State
 from dartboard.spaces.search_space import SearchSpace
 from dartboard.tasks.task import Batch, Sums, Task, in_double, pair, rest_of_epoch
@@ -75,6 +75,7 @@ PAPER = {"alpha_init": 0.0, "lr_min": 0.0}  # --preset paper: the paper's text, 
 # alpha_lr is measured (LOG.md): at the paper's 3e-4 alpha hardly moves in the 240 steps that there are on the digits.
 PRESETS = by_data(channels=4, cells=4, epochs=20, batch_size=64, cutout=0, alpha_lr=0.03)
 CARRIED = {"weights": ("supernet", "w"), "alphas": ("alpha", "alpha_adam")}  # by --carry: names in a checkpoint
+check = cost_goals.check  # of a limit, before anything runs
 WORK = relaxation.WORK  # of an epoch: train goes through, in pairs with batches of val, and val is scored
 
 
@@ -191,7 +192,8 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
     adam = partial(optimizers.Adam, betas=betas, weight_decay=config.alpha_weight_decay)
     alpha_optimizer = adam(list(alpha.values()), config.alpha_lr, capturable=run.device.type == "cuda")
     place = loop.Place(timer=Timer(run.device.type))
-    state = State(space, supernet, supernets.sgd(config, supernet), place, alpha, alpha_optimizer)
+    goals = cost_goals.goals_of(config, space, data, run, alpha)
+    state = State(space, supernet, supernets.sgd(config, supernet), place, alpha, alpha_optimizer, goals)
     supernets.start(state, config, run, CARRIED)
     return state
 
@@ -226,7 +228,7 @@ def update_alpha(
         else:
             with optimizers.frozen(w):
                 grads, loss = first_order_gradient(alpha, loss_val)
-    for tensor, grad in zip(alpha, grads, strict=True):
+    for tensor, grad in zip(alpha, state.goals.added(grads, state.alpha), strict=True):
         tensor.grad = grad
     state.alpha_optimizer.step()
     return loss

@@ -46,7 +46,7 @@ from dartboard.networks.rows import BARE, Row
 from dartboard.runs.run import Run
 from dartboard.runs.timer import Timer
 from dartboard.scoring.evaluate import restored_buffers
-from dartboard.search import early_stopping, relaxation, supernets
+from dartboard.search import cost_goals, early_stopping, relaxation, supernets
 from dartboard.search.relaxation import Result, State
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import SearchSpace
@@ -54,6 +54,7 @@ from dartboard.tasks.task import Batch, Sums, Task, pair, rest_of_epoch
 from dartboard.training import from_scratch, loop, optimizers
 
 Undrawn = Literal["scalars", "none"]
+MOST_DRAWS = 100  # of an operation an edge, if noise or relaxation is not finite
 Drawn = dict[str, list[Row]]  # by kind of cell, of each edge: {the drawn operation: its weight}, and the bare number
 
 
@@ -96,6 +97,7 @@ class Config(relaxation.Settings):
 PAPER = {"undrawn": "none", "batch_size": 256}  # --preset paper
 PRESETS = by_data(channels=4, cells=4, epochs=20, batch_size=64, cutout=0, alpha_lr=0.03)
 CARRIED = {"weights": ("supernet", "w"), "alphas": ("alpha", "alpha_adam")}  # by --carry: names in a checkpoint
+check = cost_goals.check  # of a limit, before anything runs
 WORK = relaxation.WORK  # of an epoch: train goes through, in pairs with batches of val, and val is scored
 
 
@@ -174,9 +176,6 @@ def hard_sample(alpha: Tensor, tau: float, generator: torch.Generator) -> Tensor
     raise CannotContinueError(f"{fault}; start a new run with a smaller --alpha-lr or --lr")
 
 
-MOST_DRAWS = 100
-
-
 def exponential(like: Tensor, generator: torch.Generator) -> Tensor:
     """E, drawn in double on the CPU, so that every device and number format draws the same."""
     noise = torch.empty(like.shape, dtype=torch.float64).exponential_(generator=generator)
@@ -208,7 +207,8 @@ def begin(config: Config, space: SearchSpace, data: Data, run: Run, supernet: nn
         supernet.parameters(), config.lr, config.momentum, config.weight_decay,
         nesterov=config.nesterov and config.momentum > 0,
     )  # fmt: skip
-    state = State(space, supernet, sgd, loop.Place(timer=Timer(run.device.type)), alpha, adam)
+    goals = cost_goals.goals_of(config, space, data, run, alpha)
+    state = State(space, supernet, sgd, loop.Place(timer=Timer(run.device.type)), alpha, adam, goals)
     supernets.start(state, config, run, CARRIED)
     return state
 
@@ -237,7 +237,7 @@ def update_alpha(config: Config, state: State, task: Task, batch: Batch, tau: fl
         choice = drawn(state, tau, run.generator("draw-alpha", state.place.step), config.undrawn)
         loss = task.loss(loop.model_of(run, state.supernet, choice), batch).loss
         gradients = optimizers.gradient(loss, alpha)
-    for tensor, gradient in zip(alpha, gradients, strict=True):
+    for tensor, gradient in zip(alpha, state.goals.added(gradients, state.alpha), strict=True):
         tensor.grad = gradient
     state.alpha_optimizer.step()
     return loss.detach()

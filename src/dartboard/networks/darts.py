@@ -146,6 +146,15 @@ class NetworkCell(nn.Module):
         return torch.cat([states[node] for node in self.cell.concat], dim=1)
 
 
+def edge_layers(network: "Network") -> Iterator[tuple[tuple[str, int, str], nn.Module]]:
+    """Every operation of the cells with its kind of cell, its row of the mixture weights, and its name."""
+    parts: dict[str, list[tuple[str, int, str]]] = {kind: [] for kind in space.CELLS}
+    for name, value in network.architecture.choices:
+        parts[name.split(".")[0]] += space.parts(name, value)
+    for cell in network.cells:
+        yield from zip(parts["reduce" if cell.reduction else "normal"], cell.ops, strict=True)  # type: ignore[arg-type]
+
+
 class AuxiliaryHead(nn.Module):
     """A second classifier on the map after the second reduction; helps training, is not part of the result."""
 

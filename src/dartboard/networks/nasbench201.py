@@ -338,6 +338,15 @@ def reported(architecture: Architecture, network: str, image_size: int, **sizes:
     return Network(architecture, **sizes)
 
 
+def edge_layers(network: Network) -> Iterator[tuple[tuple[str, int, str], nn.Module]]:
+    """Every operation of the cells with its kind of cell, its row of the mixture weights, and its name."""
+    cells = [cell for cell in network.cells if isinstance(cell, NetworkCell)]
+    names = enumerate(names_of(network.architecture))
+    places = [(space.CELL, row, name) for row, name in names]
+    for cell in cells:
+        yield from zip(places, cell.layers, strict=True)
+
+
 # --- From the supernet to the network ---------------------------------------------------------------------------------
 
 

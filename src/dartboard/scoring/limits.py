@@ -101,9 +101,14 @@ def sample_within(
         if fits(found, limits):
             return architecture
         least = [min(one, getattr(found, limit.name)) for one, limit in zip(least, limits, strict=True)]
-    names = ", ".join(f"{one:,} {NAMES[limit.name]}" for one, limit in zip(least, limits, strict=True))
     why = f"none of {MOST_DRAWS:,} draws is within --limit; " if within(least, limits) else ""
-    raise InputError(f"{why}the smallest architecture of {space.name} has {names}; give a --limit above that")
+    raise refusal(space, limits, least, why)
+
+
+def refusal(space: SearchSpace, limits: Sequence[Limit], least: Sequence[float], why: str = "") -> InputError:
+    """What to say where nothing is within the limits. least: by limit, the smallest cost that was found."""
+    names = ", ".join(f"{one:,} {NAMES[limit.name]}" for one, limit in zip(least, limits, strict=True))
+    return InputError(f"{why}the smallest architecture of {space.name} has {names}; give a --limit above that")
 
 
 def cheapest(space: SearchSpace) -> Sequence[Architecture]:

@@ -6,17 +6,20 @@ the method's: its function `mixture`.
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from dartboard.config import check_ranges
 from dartboard.data import Data
 from dartboard.networks.rows import Choice
 from dartboard.runs.progress import Progress
 from dartboard.runs.run import Run
+from dartboard.scoring.limits import limits_from
 from dartboard.search import early_stopping, epoch_log, stop_rules, supernets
+from dartboard.search.cost_goals import Goals
 from dartboard.search.early_stopping import Mixture, Watch
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -41,10 +44,16 @@ class Settings(supernets.Settings):
     """rules that say when to stop, such as skips:2,stable:10,eigenvalue,held-out (docs/early-stopping.md)"""
     stop_mode: Literal["stop", "report"] = "stop"
     """stop: end when the first rule fires, with its cell; report: run to the end, and report the cell of each rule"""
+    limit: str = ""
+    """the largest cost of an architecture that is derived, such as macs<=400K or params<=3M,macs<=330M"""
+    cost_weight: float = 0.0
+    """weight of the expected multiply-adds, relative to the largest, in alpha's loss (ProxylessNAS: 0.1 for latency)"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_ranges(self, cost_weight="[0, inf)")
         stop_rules.parse(self.stop)
+        limits_from(self.limit)
 
 
 @dataclass
@@ -55,6 +64,7 @@ class State(supernets.State):
 
     alpha: dict[str, Tensor]
     alpha_optimizer: torch.optim.Optimizer
+    goals: Goals = field(default_factory=Goals)
 
 
 @dataclass(frozen=True)
@@ -92,11 +102,13 @@ def initial_alpha(supernet: nn.Module, run: Run, scale: float) -> dict[str, Tens
 
 
 def derived(state: State, mixture: Mixture) -> tuple[dict[str, Tensor], Architecture]:
-    """The mixture weights as they stand, and the architecture they would give by the family's own rule."""
+    """The mixture weights as they stand, and the architecture they would give: by the family's own rule, and if that
+    is not within the limits, the most probable one that is."""
     family = FAMILIES[state.space.family]
     with torch.no_grad():
         weights = mixture(state.alpha)
-    return weights, family.derive({kind: rows.tolist() for kind, rows in weights.items()}, family.mixed(state.space))
+    rows = {kind: table.tolist() for kind, table in weights.items()}
+    return weights, state.goals.within(rows, family.derive(rows, family.mixed(state.space)))
 
 
 def tables(state: State) -> dict[str, Tensor]:
@@ -121,7 +133,7 @@ def finish_epoch(
     """
     place, (weights, architecture) = state.place, derived(state, mixture)
     with place.timer("scoring"):
-        numbers = {"lr": lr, **numbers_of_method, **place.means(task)}
+        numbers = {"lr": lr, **numbers_of_method, **state.goals.numbers(state.alpha), **place.means(task)}
         numbers |= epoch_log.scores(state.supernet, draw or weights, architecture, task)
     with place.timer("stopping") if watch.rules else nullcontext():
         numbers |= early_stopping.readings(watch, place.epoch, state.supernet, state.alpha, mixture, data, run)

@@ -258,6 +258,27 @@ def derive(weights: Mapping[str, Sequence[Sequence[float]]], operations: Sequenc
     return architecture(found)
 
 
+def parts(choice: str, value: Value) -> list[tuple[str, int, str]]:
+    """What the value of a choice puts on edges: kind of cell, row, operation. A concat puts nothing."""
+    kind, place = choice.split(".")
+    if place == "concat":
+        return []
+    first = len(edges(int(place) - NUM_INPUTS))  # the row of the edge from node 0
+    return [(kind, first + pred, name) for name, pred in value]
+
+
+def covering(space: SearchSpace) -> list[Architecture]:
+    """One architecture, outside of the space, whose nodes have every operation of every edge."""
+    cells = {}
+    for kind, rows in mixed(space).items():
+        offered = [[name for name in row if name not in space.only_mixed] for row in rows]
+        numbers = range(NUM_INPUTS, NUM_INPUTS + NUM_NODES)
+        into = [enumerate(incoming(offered, number)) for number in numbers]
+        nodes = tuple(tuple((name, pred) for pred, names in node for name in names) for node in into)
+        cells[kind] = Cell(nodes, tuple(numbers))
+    return [architecture(cells)]
+
+
 def unless_none(weighted: tuple[float, str]) -> float:
     """An operation's weight; `none` comes last."""
     weight, name = weighted
@@ -333,5 +354,7 @@ FAMILY = Family(
     num_skips=num_skips,
     is_learnable=is_learnable,
     derive=derive,
+    parts=parts,
+    covering=covering,
     rivals=edges_of,
 )

@@ -9,6 +9,7 @@ from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture, SearchSpace, Value, quote
 
 Mixed = Mapping[str, Sequence[Sequence[str]]]  # by kind of cell, of every edge: the columns of its mixture weights
+Part = tuple[str, int, str]  # kind of cell, row of its mixture weights, operation
 
 
 def nothing_mixed(space: SearchSpace) -> Mixed:
@@ -88,6 +89,9 @@ class Family:
     its edges mix. counts: parameters, multiply-adds, numbers in the results of convolutions, and bytes of memory of a
     network in closed form, by the rules of scoring.cost and scoring.memory; None: its network is built and counted.
     counted: what `cells` counts, in words.
+    parts: of a choice and its value, the operations that it puts on edges, as (kind, row of `mixed`, operation), if an
+    architecture costs what these cost and a rest. covering: architectures of which some has each of a space's
+    operations on each edge, if there are parts; the file of networks then has `edge_layers`.
     usual: of these names, which of `sizes` such an architecture has; the first, if the choices do not say so.
     cheapest: architectures of a space of which one costs least; its smallest, where options go from small to large.
     Of a package's family alone (ours are in spaces.SPACES, networks/ and scoring.tables.LAYOUTS): spaces: those that it
@@ -115,6 +119,8 @@ class Family:
     own_sizes: Callable[[SearchSpace | Architecture], Mapping[str, int]] | None = None
     built_from: Callable[[SearchSpace], Mapping[str, object]] | None = None
     counts: Callable[..., tuple[int, int, int, int]] | None = None
+    parts: Callable[[str, Value], Sequence[Part]] | None = None
+    covering: Callable[[SearchSpace], Sequence[Architecture]] | None = None
     usual: Callable[[Sequence[str]], str] | None = None
     note: str = ""
     counted: str = "cells"

@@ -168,6 +168,17 @@ def derive(weights: Mapping[str, Sequence[Sequence[float]]], operations: Sequenc
     return architecture([own[max(range(len(row)), key=row.__getitem__)] for row, own in zip(rows, names, strict=True)])
 
 
+def parts(choice: str, value: Value) -> list[tuple[str, int, str]]:
+    """What the value of a choice puts on an edge: kind of cell, row, operation."""
+    return [(CELL, NAMES.index(choice), value)]
+
+
+def covering(space: SearchSpace) -> list[Architecture]:
+    """Cells of which some has each operation that an edge offers."""
+    most = max(len(choice.options) for choice in space.choices)
+    return [architecture([one.options[place % len(one.options)] for one in space.choices]) for place in range(most)]
+
+
 def num_skips(architecture: Architecture) -> int:
     """Skip connections of the cell."""
     return sum(operation == "skip_connect" for _, operation in architecture.choices)
@@ -236,5 +247,7 @@ FAMILY = Family(
     num_skips=num_skips,
     is_learnable=is_learnable,
     derive=derive,
+    parts=parts,
+    covering=covering,
     training={"auxiliary": False, "drop_path": 0.0},  # its networks have neither a second head nor drop path
 )
