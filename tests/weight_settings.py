@@ -27,6 +27,8 @@ OF_ALPHA: dict[str, Setting] = {
     "alpha_init": (0.1, {}),
     "stop": ("stable:1", {"epochs": 3}),
     "stop_mode": ("report", {"epochs": 3, "stop": "stable:1", "alpha_lr": 1e-6}),
+    "limit": ("macs<=22k", {}),
+    "cost_weight": (1.0, {}),
 }
 # Of searches by single paths: the form of the supernet shows only where there is a compiler.
 FORM_OF_PATHS = {"supernet": "test_fast_path.py::test_the_form_of_a_supernet_is_a_setting_of_every_search_by_paths"}

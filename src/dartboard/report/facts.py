@@ -26,7 +26,7 @@ NUMBERS = (
     "lr", "drop_path", "tau", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "derived_val_accuracy",
     "test_loss", "test_accuracy", "elapsed_s", "epoch_s", "images_per_s", "data_s", "alpha_s", "weights_s", "forward_s",
     "backward_s", "optimizers_s", "scoring_s", "stopping_s", "save_s", "eigenvalue", "held_out_accuracy",
-    "reward", "baseline", "entropy", "largest_loss", "random_loss", "smallest_loss",
+    "reward", "baseline", "entropy", "largest_loss", "random_loss", "smallest_loss", "expected_macs",
 )  # fmt: skip
 
 

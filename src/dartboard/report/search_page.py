@@ -170,6 +170,12 @@ def search_curves(facts: Facts) -> list[Html]:
         ),
         plot(facts, "Learning rate", rate, "Learning rate of the weights; that of alpha is constant."),
         plot(facts, "Temperature", temperature, "Of the relaxation of the draws; the lower, the harder."),
+        plot(
+            facts,
+            "Expected cost",
+            line(facts, "expected_macs", "multiply-adds", "--one"),
+            "Multiply-adds of an image that softmax(alpha) expects; a part of alpha's loss.",
+        ),
     ]
     return [one for one in found if one is not None]
 

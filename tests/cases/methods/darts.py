@@ -39,8 +39,8 @@ CASE = MethodCase(
     settings=tiny.SEARCH,
     ways=(
         Way("first order"),
-        Way("second order", {"second_order": True}),
-        Way("plain", {"supernet": "plain"}),
+        Way("second order", {"second_order": True, "cost_weight": 0.5}),
+        Way("plain", {"supernet": "plain", "limit": "macs<=22k"}),
         Way("stop", {"stop": "stable:1,held-out:0.1", "stop_mode": "report"}),
     ),
     planted=(toy("first order"), toy("second order", second_order=True)),

@@ -23,7 +23,11 @@ CASE = MethodCase(
     settings=tiny.SEARCH,
     ways=(
         Way("scalars", stops=((1,),)),
-        Way("none", {"undrawn": "none", "stop": "stable:1", "stop_mode": "report"}, stops=((2, 1),)),
+        Way(
+            "none",
+            {"undrawn": "none", "stop": "stable:1", "stop_mode": "report", "limit": "macs<=22k", "cost_weight": 0.5},
+            stops=((2, 1),),
+        ),
     ),
     planted=(
         Planted(
