@@ -172,7 +172,7 @@ def test_show_prints_every_node_and_the_exact_counts(capsys: pytest.CaptureFixtu
     assert "parameters" not in printed(capsys, "show", "DARTS_V2", "--no-counts")
 
 
-KEYS = "space notation genotype params params_with_auxiliary macs network channels cells classes image_size"
+KEYS = "space notation genotype params params_with_auxiliary macs memory_mb network channels cells classes image_size"
 
 
 def test_show_json_has_exactly_the_documented_keys(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from dartboard.cli import main
 from dartboard.commands import compare_budgets
 from dartboard.config import Setup
 from dartboard.errors import InputError, InterruptedRunError
-from dartboard.methods import darts, random_search
+from dartboard.methods import METHODS, darts, random_search
 from dartboard.report import write_report
 from dartboard.runs.limits import Limits
 from dartboard.runs.run import Run
@@ -247,7 +247,6 @@ REFUSED = {
     "a batch too large": (["2trials", "--batch-size", "33"], {}, "33"),
     "a training's batch": (["2trials", "--train-batch-size", "65"], {}, "65"),
     "unknown data": (["2trials", "--data", "digit"], {}, "digit"),
-    "a limit on a supernet": (["9steps", "--limit", "macs<=1M"], {"methods": "darts"}, "no effect on darts"),
 }
 
 
@@ -264,6 +263,15 @@ def test_a_space_that_a_method_cannot_search_is_refused(
     monkeypatch.setitem(SPACES, "nasbench201", replace(SPACES["nasbench201"], kinds=frozenset()))
     said = refused(capsys, words(tmp_path / "out", "9steps", methods="random_search,darts"))
     assert "darts needs a supernet that computes a mixture" in said
+
+
+def test_a_limit_is_refused_for_a_method_that_holds_nothing_to_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one of a package may be."""
+    monkeypatch.setitem(METHODS, "darts", replace(METHODS["darts"], limits=False))
+    given = words(tmp_path / "out", "9steps", "--limit", "macs<=1M", methods="darts")
+    assert "no effect on darts" in refused(capsys, given)
 
 
 def test_a_file_has_settings_of_one_method(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,6 +73,7 @@ OURS: dict[str, Method] = {
         "a supernet trained by random architectures, one a minibatch; the best of many by its weights",
         "Li, Talwalkar, UAI 2019 (arXiv 1902.07638); liamcli/randomNAS_release",
         needs=frozenset({"path"}),
+        limits=True,
         spoken="random search with weight sharing",
     ),
     "spos": Method(

@@ -29,6 +29,7 @@ Departures from the paper's text and from the released code:
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from random import Random
 
 import torch
 from torch import nn
@@ -37,11 +38,12 @@ from dartboard.config import check_ranges
 from dartboard.data import Data
 from dartboard.data.presets import by_data
 from dartboard.runs.run import Run
+from dartboard.scoring.limits import limits_from, sample_within
 from dartboard.scoring.scorers import Scorer, by_shared_weights
 from dartboard.search import paths, supernets, trials
 from dartboard.search.paths import Result
 from dartboard.search.proposals import Trial
-from dartboard.spaces.search_space import SearchSpace
+from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.tasks.task import Task
 from dartboard.training.epoch_work import EpochWork
 
@@ -60,11 +62,14 @@ class Config(supernets.Settings):
     """best architectures of a round, which are scored on all of val (released code)"""
     recalibrate: int | None = None
     """images of train to collect BatchNorm's statistics on for each architecture; none: those of each batch"""
+    limit: str = ""
+    """the largest cost of an architecture that is scored, such as params<=3M,macs<=330M"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_ranges(self, candidates="[1, 1e7]", round="[1, 1e7]", batches="[1, inf)", finalists="[1, inf)")
         check_ranges(self, recalibrate="[1, inf)")
+        limits_from(self.limit)
 
 
 PAPER = {"epochs": 150, "channels": 24, "grad_clip": 1.0, "candidates": 5000}  # --preset paper: "Random(5)"
@@ -86,8 +91,9 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     """The algorithm. Begins, or resumes from the run's checkpoint; reads data.train and data.val, never data.test.
 
     supernet: another module than the space's, with its `forward(x, architecture)`. Raises InputError for a batch larger
-    than a split, CannotContinueError if the loss is no longer finite.
+    than a split and for a limit that nothing is within, CannotContinueError if the loss is no longer finite.
     """
+    check(config, space, data, paths.stream(run, "first", 0))
     state, data, task = paths.begin(config, space, data, run, CARRIED, supernet)
     with supernets.at_work(config, state, task, run) as progress:
         for minibatch in paths.minibatches(config, state, task, run, progress):
@@ -98,9 +104,10 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     count, best = paths.counting(config, data), list[tuple[Trial, Trial]]()
     with paths.judging(num_scores(config), state, run, count) as judge:
         for number, n in enumerate(rounds(config)):
-            # 3. draw n architectures, and score each on the same few batches of val
+            # 3. draw n architectures (those within the limit), and score each on the same few batches of val
             few, full = on_few(config, state.supernet, data, task, run, number), on_all(config, state.supernet, data)
-            drawn = [judge(i, space.sample(trials.stream(run.seed, i)), few, round=number) for i in n]
+            within = (sample_within(space, trials.stream(run.seed, i), limits_from(config.limit), count) for i in n)
+            drawn = [judge(i, a, few, round=number) for i, a in zip(n, within, strict=True)]
             # 4. score the best k of them on all of val
             for one in paths.best_of(drawn, config.finalists):
                 best.append((judge(one.number, one.architecture, full, "finalist", round=number), one))
@@ -115,6 +122,11 @@ def rounds(config: Config) -> Iterator[range]:
     """The numbers of the architectures of each round; the last may have fewer."""
     for first in range(0, config.candidates, config.round):
         yield range(first, min(first + config.round, config.candidates))
+
+
+def check(config: Config, space: SearchSpace, data: Data, rng: Random) -> Architecture:
+    """An architecture at random within the limit. Raises InputError for a limit that nothing is within."""
+    return sample_within(space, rng, limits_from(config.limit), paths.counting(config, data))
 
 
 def num_scores(config: Config) -> int:

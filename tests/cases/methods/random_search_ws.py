@@ -29,6 +29,7 @@ CASE = MethodCase(
         "batches": (2, {}),
         "finalists": (1, {}),
         "recalibrate": (20, {}),
+        "limit": ("macs<=31k", {}),
     },
     elsewhere=weight_settings.FORM_OF_PATHS,
 )  # fmt: skip
