@@ -9,6 +9,7 @@ hold some maps for longer. One number is 4 bytes, one MB is 10^6 bytes.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import accumulate
 from typing import Any
 
@@ -37,8 +38,8 @@ class LiveMaps:
             if (place := self.places.get(storage_of(tensor))) is not None:
                 self.lives[place] = (self.lives[place][0], self.operators)
         for tensor in () if is_view(func) else tensors_in(made):
-            if tensor.is_floating_point() and storage_of(tensor) not in self.places:
-                self.places[storage_of(tensor)] = len(self.tensors)
+            if tensor.is_floating_point() and (storage := storage_of(tensor)) not in self.places:
+                self.places[storage] = len(self.tensors)
                 self.tensors.append(tensor)
                 self.lives.append((self.operators, self.operators))
         self.operators += 1
@@ -65,6 +66,7 @@ def real_numbers(module: nn.Module) -> Iterator[Tensor]:
     return (tensor for tensor in tensors if tensor.is_floating_point())
 
 
+@cache
 def is_view(func: Any) -> bool:
     """Whether what an operator makes shares the memory of what it reads, unless it writes there."""
     return any(found.alias_info is not None and not found.alias_info.is_write for found in func._schema.returns)
