@@ -255,8 +255,9 @@ def without_effect(cases: Cases, run: Callable[[dict[str, Any]], object]) -> lis
 NOT_IN_PAIRS = {
     "enas": ("limit", "schedule_epochs", "supernet"),  # a schedule over all epochs is refused beside periods
     "spos": ("band", "bins", "limit", "supernet"),
-    "random_search_ws": ("supernet",),
-    "gdas": ("supernet",),
+    "random_search_ws": ("limit", "supernet"),
+    "darts": ("limit",),
+    "gdas": ("limit", "supernet"),
 }
 SPACE = testing.tiny.SEARCHED["darts"]
 SEARCHES = [name for name, one in METHODS.items() if not one.by_trials and one.needs <= SPACE.kinds]  # not by slices

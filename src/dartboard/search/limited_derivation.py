@@ -27,6 +27,7 @@ from dartboard.spaces.search_space import Architecture, SearchSpace
 
 ENUMERABLE = 20_000  # architectures of which the best is found by trying them all
 DRAWS = 1000
+PARAMETER_MB = 4e-6  # float32
 LEAST = 1e-300  # of a weight: its logarithm is finite
 
 Weights = Mapping[str, Sequence[Sequence[float]]]  # by kind of cell, a row an edge, a column an operation; softmaxed
@@ -50,12 +51,27 @@ class Limited:
 
     @cached_property
     def costs(self) -> list[tuple[float, list[Numbers]]]:
-        """Of each limit on a cost that is a sum: what edges may add at most, and what each option of a choice adds."""
+        """Of each limit: what edges may add at most to a cost that is a sum, and what each option of a choice adds.
+
+        Of memory that is parameters, the part of it that is a sum: what they leave over must hold the rest.
+        """
+        names = {limit.name: limit.name if limit.name in SUMMED else "params" for limit in self.limits}
         return [
-            (limit.at_most - self.edges.rest[limit.name], costs_by_choice(self.space, self.edges, limit.name))
+            (
+                (limit.at_most if limit.name in SUMMED else (limit.at_most - self.floor_mb) / PARAMETER_MB)
+                - self.edges.rest[names[limit.name]],
+                costs_by_choice(self.space, self.edges, names[limit.name]),
+            )
             for limit in self.limits
-            if limit.name in SUMMED
         ]
+
+    @cached_property
+    def floor_mb(self) -> float:
+        """Memory besides the parameters. Where all are tried, none is taken for granted; else that of the first."""
+        if self.space.size <= ENUMERABLE:
+            return 0.0
+        found = self.cost(self.first)
+        return found.memory_mb - PARAMETER_MB * found.params
 
     def most_probable(self, weights: Weights, derived: Architecture) -> Architecture:
         """The architecture within the limits with the largest score. derived: without limits; it is, if it fits."""

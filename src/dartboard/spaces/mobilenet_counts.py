@@ -11,6 +11,8 @@ from dartboard.spaces.timed_layers import halved
 
 NUMBER_BYTES = 4  # float32
 
+NUMBER_BYTES = 4  # float32
+
 
 @dataclass
 class Sums:

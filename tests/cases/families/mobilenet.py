@@ -38,4 +38,5 @@ CASE = FamilyCase(
     small=SMALL,
     drawn=some(mobilenet.space(OFA_8), ("resolution", "stage.1.depth", "stage.1.block.2.kernel")),
     searched=mobilenet.space(BIGNAS_8),
+    forms=("plain", "fast"),
 )
