@@ -204,5 +204,6 @@ def test_draws_are_within_a_limit_on_memory_and_on_multiply_adds() -> None:
 def test_a_limit_on_memory_that_nothing_is_within_is_refused_with_the_smallest() -> None:
     space = spaces.SPACES["bignas-32"]
     least = count(space.smallest()).memory_mb
-    with pytest.raises(InputError, match=f"the smallest architecture of bignas-32 has {least:.4g} MB of float32 weights"):
+    said = f"the smallest architecture of bignas-32 has {least:.4g} MB of float32 weights"
+    with pytest.raises(InputError, match=said):
         sample_within(space, Random(0), [Limit("memory_mb", least - 1e-6)], count)
