@@ -125,7 +125,12 @@ READ: list[tuple[str, list[str], str, tuple[Damage, ...]]] = [
     ("found", ["why", "x"], "environment.json", DAMAGES[:-1]),
     ("found", ["why", "x"], "architecture.json", DAMAGES),
 ]
-CASES = [(run, words, file, damage) for run, words, file, damages in READ for damage in damages]
+# The first and the last damage of each; those between in make test-slow.
+CASES = [
+    pytest.param(run, words, file, damage, marks=() if damage in (damages[0], damages[-1]) else pytest.mark.slow)
+    for run, words, file, damages in READ
+    for damage in damages
+]
 
 
 def put(folder: Path, file: str, damage: Damage) -> None:
@@ -147,9 +152,10 @@ def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return said[0]
 
 
-@pytest.mark.parametrize(
-    ("run", "words", "file", "damage"), CASES, ids=[f"{c[1][0]} {c[0]} {c[2]} {c[3].__name__}" for c in CASES]
-)
+NAMES = [f"{words[0]} {run} {file} {damage.__name__}" for run, words, file, damage in (case.values for case in CASES)]
+
+
+@pytest.mark.parametrize(("run", "words", "file", "damage"), CASES, ids=NAMES)
 def test_something_else_in_the_place_of_a_file_is_refused_in_one_line(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     run: str, words: list[str], file: str, damage: Damage,

@@ -11,7 +11,7 @@ from documents import PAGES, blocks, commands, cut, cut_python, prepare
 ELSEWHERE = ("data.md",)
 WITH_CODE = [name for name, page in PAGES.items() if {"sh", "python"} & {kind for kind, _ in blocks(page)}]
 
-SLOW = ("reproduction.md",)  # its commands take longest
+SLOW = ("coming-from.md", "enas.md", "evolution.md", "random-search-ws.md", "reproduction.md")  # they take longest
 EACH = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in WITH_CODE]
 
 

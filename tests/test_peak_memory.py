@@ -32,11 +32,11 @@ def test_the_highest_of_several_processes_stays_and_an_error_writes_nothing(tmp_
         assert before + 190 < most < before + 300
         with recorded_peak(run):
             torch.ones(1000)
-        assert run.environment[PEAK] == most
+        assert most <= run.environment[PEAK] < most + 2  # what a library keeps of the first counts
         with pytest.raises(ValueError, match="a defect"), recorded_peak(run):
             torch.ones(100_000_000)
             raise ValueError("a defect")
-        assert run.environment[PEAK] == most
+        assert run.environment[PEAK] < most + 2
 
 
 def test_a_search_notes_it_for_the_comparison_of_weight_sharing(tmp_path: Path) -> None:
