@@ -21,6 +21,7 @@ from scipy import stats
 import made_up_tables
 from dartboard.cli import main
 from dartboard.commands import work
+from dartboard.errors import InputError
 from dartboard.formats import read
 from dartboard.report.facts import mixed_of
 from dartboard.runs import checkpoint
@@ -216,6 +217,13 @@ def test_samples_are_uniform_distinct_and_those_of_the_seed(made: Path) -> None:
         for cell in rank_truth.sampled(truth, space, 8, seed):
             seen[cell] += 1
     assert stats.chisquare(list(seen.values())).pvalue > 1e-3
+
+
+def test_scores_that_are_all_the_same_give_no_order_and_are_refused() -> None:
+    space = SPACES["nasbench201"]
+    values = dict.fromkeys((space.sample(Random(seed)) for seed in range(5)), 0.1)
+    with pytest.raises(InputError, match="all 5 architectures have the same score, which gives no order"):
+        rank_truth.sampled(rank_truth.Truth(values, "made up", ""), space, None, 0)
 
 
 def test_a_stopped_ranking_is_resumed_to_the_same_files(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

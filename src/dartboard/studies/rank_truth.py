@@ -126,7 +126,7 @@ def architecture_of(line: Mapping[str, Any], folder: str) -> Architecture:
 def sampled(truth: Truth, space: SearchSpace, number: int | None, seed: int) -> list[Architecture]:
     """Distinct architectures, drawn uniformly from those of the truth. number: None for SAMPLES, or all if fewer.
 
-    Raises InputError for more than there are, and for fewer than LEAST.
+    Raises InputError for more than there are, for fewer than LEAST, and where all have the same score.
     """
     known = len(truth.values)
     if number is not None and number > known:
@@ -134,8 +134,15 @@ def sampled(truth: Truth, space: SearchSpace, number: int | None, seed: int) -> 
     if known < LEAST:
         raise InputError(f"there are scores of {known} architectures, and an order takes {LEAST}; give a longer run")
     wanted = min(SAMPLES, known) if number is None else number
-    rng = Random(stream_seed(seed, "rank"))
-    if known < space.size:
+    drawn = different(truth, space, wanted, Random(stream_seed(seed, "rank")))
+    if len({truth.values[one] for one in drawn}) == 1:
+        raise InputError(f"all {wanted} architectures have the same score, which gives no order; train for longer")
+    return drawn
+
+
+def different(truth: Truth, space: SearchSpace, wanted: int, rng: Random) -> list[Architecture]:
+    """So many architectures that have a truth, each once."""
+    if len(truth.values) < space.size:
         return rng.sample(list(truth.values), wanted)
     found: dict[Architecture, None] = {}
     while len(found) < wanted:
