@@ -164,8 +164,9 @@ def trainings(bench: Bench, size: Size, budget_s: float) -> None:
 
 
 def path_searches(bench: Bench, size: Size, budget_s: float) -> None:
-    """Steps of methods that compute a path or a draw: the same draws in every form, freed memory kept by all."""
-    for name, seconds in path_steps.ratios(size, 2 if bench.quick else DRAWS, 0.9 * budget_s).items():
+    """Steps that compute a path, a draw or slices: the same draws in every form, freed memory kept by all."""
+    draws, makers = 2 if bench.quick else DRAWS, {**path_steps.OF_PATHS, **path_steps.OF_SLICES}
+    for name, seconds in path_steps.ratios(size, draws, 0.9 * budget_s, makers).items():
         for form, values in seconds.items():
             bench.add(name, size, form, values, seconds[path_steps.PLAIN])
     for name in path_steps.MAKERS:

@@ -42,7 +42,8 @@ def test_the_quick_benchmark_writes_table_picture_and_json(tmp_path: Path, monke
     assert f"| peak memory of forward + backward | {TINY} | fast, pure torch | 0 | 0.25 | 1 |" in text
     assert "(performance-growth.svg)" in text and "<svg" in (tmp_path / "performance-growth.svg").read_text()
     works = {row["work"] for row in record["rows"] if row["unit"] == "s"}
-    assert works == {*forms.PASSES, *path_steps.MAKERS, "training step", "evaluation of a batch"}
+    steps = {*forms.PASSES, *path_steps.OF_PATHS, *path_steps.OF_SLICES}
+    assert works == {*steps, "training step", "evaluation of a batch"}
     for work in (forms.FORWARD_BACKWARD, "training step"):
         compared = {row["form"] for row in record["rows"] if row["work"] == work}
         assert compared == {form.name for form in (forms.ORIGINAL, forms.PURE, *forms.ALONE)}
@@ -63,9 +64,17 @@ def test_peak_memory_is_that_of_the_pass_and_grows_with_it() -> None:
 @pytest.mark.usefixtures("global_rng")
 def test_a_path_and_a_draw_take_less_memory_in_the_fast_form() -> None:
     size = forms.Size(4, 3, 32, 16)
-    for name in path_steps.MAKERS:
+    for name in path_steps.OF_PATHS:
         plain, fast = (path_steps.peak(name, form, size, 1) for form in (path_steps.PLAIN, forms.COMPILED))
         assert plain is not None and fast is not None and 0 < fast < plain
+
+
+@pytest.mark.usefixtures("global_rng")
+def test_a_sandwich_step_takes_the_memory_of_its_largest_network() -> None:
+    size = forms.Size(8, 4, 32, 32)
+    names = (path_steps.SANDWICH, path_steps.ALONE)
+    sandwich, alone = (path_steps.peak(name, forms.COMPILED, size, 1) for name in names)
+    assert sandwich is not None and alone is not None and sandwich <= 1.1 * alone
 
 
 @pytest.mark.usefixtures("global_rng")
