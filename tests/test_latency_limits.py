@@ -69,7 +69,7 @@ def test_a_supernet_search_holds_what_it_returns_to_a_latency(table: Path, tmp_p
     assert read_table(str(table)).predict_ms(found) <= LIMIT_MS
 
 
-@pytest.mark.parametrize("method", ["spos", "ofa", "bignas"])
+@pytest.mark.parametrize("method", ["spos", "ofa", "bignas", "random_search_ws", "enas"])
 def test_the_first_network_of_each_method_is_within_a_latency(method: str, table: Path) -> None:
     module, data = method_module(method), tiny.digits()
     sizes = {"channels": 4, "cells": 4}
@@ -106,7 +106,7 @@ def test_a_latency_without_a_table_is_refused(method: str, capsys: pytest.Captur
 
 @pytest.mark.parametrize(
     "words",
-    ["search enas --data digits", "compare --methods random_search --space darts --data digits --budget 3trials"],
+    ["search gdas --data digits", "compare --methods random_search --space darts --data digits --budget 3trials"],
 )
 def test_where_no_table_can_be_given_a_latency_is_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words.split(), "--limit", "latency_ms<=3"]) == 2

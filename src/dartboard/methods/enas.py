@@ -97,13 +97,15 @@ class Config(LearningSettings, supernets.Settings):
     """images of val on which these are scored; none: one batch, as in the code"""
     limit: str = ""
     """the largest cost of an architecture that is derived, such as params<=3M,macs<=330M"""
+    latency: str | None = None
+    """a table of latencies of this device (dartboard latency build), for latency_ms in the limit"""
 
     def __post_init__(self) -> None:
         supernets.Settings.__post_init__(self)
         self.check()
         check_ranges(self, lr_period="[0, 1e6]", lr_period_factor="[1, 1e6]", dropout="[0, 1)", derive="[1, 1e6]")
         check_ranges(self, val_images="[1, inf)")
-        check_table(self.limit, None, is_taken=False)
+        check_table(self.limit, self.latency)
         if self.lr_period and self.schedule_epochs is not None:
             raise InputError("--schedule-epochs is for one cosine over all epochs; give --lr-period 0 with it")
 
@@ -157,7 +159,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
     the loss is not finite.
     """
     first = check(config, space, data, paths.stream(run, "first", 0))
-    count = paths.counting(config, data)
+    count = paths.costing(config, space, data, run)
     make = partial(state_of, config, space, run)
     state, data, task = paths.begin_as(make, config, space, data, run, CARRIED, supernet)
     with supernets.at_work(config, state, task, run) as progress:
@@ -188,7 +190,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
 
 def check(config: Config, space: SearchSpace, data: Data, rng: Random) -> Architecture:
     """An architecture at random within the limit. Raises InputError for a limit that nothing is within."""
-    return sample_within(space, rng, limits_from(config.limit), paths.counting(config, data))
+    return sample_within(space, rng, limits_from(config.limit), paths.costing(config, space, data))
 
 
 def state_of(config: Config, space: SearchSpace, run: Run, supernet: nn.Module, place: loop.Place) -> State:

@@ -64,12 +64,14 @@ class Config(supernets.Settings):
     """images of train to collect BatchNorm's statistics on for each architecture; none: those of each batch"""
     limit: str = ""
     """the largest cost of an architecture that is scored, such as params<=3M,macs<=330M"""
+    latency: str | None = None
+    """a table of latencies of this device (dartboard latency build), for latency_ms in the limit"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_ranges(self, candidates="[1, 1e7]", round="[1, 1e7]", batches="[1, inf)", finalists="[1, inf)")
         check_ranges(self, recalibrate="[1, inf)")
-        check_table(self.limit, None, is_taken=False)
+        check_table(self.limit, self.latency)
 
 
 PAPER = {"epochs": 150, "channels": 24, "grad_clip": 1.0, "candidates": 5000}  # --preset paper: "Random(5)"
@@ -101,7 +103,7 @@ def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet
             a = space.sample(paths.stream(run, "path", state.place.step))
             # 2. update w by descending grad_w L_train(w, a)
             paths.descend(config, state, task, run, a, minibatch)
-    count, best = paths.counting(config, data), list[tuple[Trial, Trial]]()
+    count, best = paths.costing(config, space, data, run), list[tuple[Trial, Trial]]()
     with paths.judging(num_scores(config), state, run, count) as judge:
         for number, n in enumerate(rounds(config)):
             # 3. draw n architectures (those within the limit), and score each on the same few batches of val
@@ -126,7 +128,7 @@ def rounds(config: Config) -> Iterator[range]:
 
 def check(config: Config, space: SearchSpace, data: Data, rng: Random) -> Architecture:
     """An architecture at random within the limit. Raises InputError for a limit that nothing is within."""
-    return sample_within(space, rng, limits_from(config.limit), paths.counting(config, data))
+    return sample_within(space, rng, limits_from(config.limit), paths.costing(config, space, data))
 
 
 def num_scores(config: Config) -> int:

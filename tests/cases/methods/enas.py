@@ -57,6 +57,7 @@ CASE = MethodCase(
     },
     elsewhere={
         **weight_settings.FORM_OF_PATHS,
+        "latency": "test_latency_limits.py::test_the_first_network_of_each_method_is_within_a_latency",
         "operation_tanh": "test_enas.py::test_settings_of_one_space_change_its_controller",
         "operation_bias": "test_enas.py::test_settings_of_one_space_change_its_controller",
         "operation_pattern": "test_enas.py::test_settings_of_one_space_change_its_controller",

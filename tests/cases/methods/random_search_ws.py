@@ -31,5 +31,8 @@ CASE = MethodCase(
         "recalibrate": (20, {}),
         "limit": ("macs<=31k", {}),
     },
-    elsewhere=weight_settings.FORM_OF_PATHS,
+    elsewhere={
+        **weight_settings.FORM_OF_PATHS,
+        "latency": "test_latency_limits.py::test_the_first_network_of_each_method_is_within_a_latency",
+    },
 )  # fmt: skip
