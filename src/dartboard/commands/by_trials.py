@@ -193,9 +193,9 @@ def check_limits(space: SearchSpace, config: Any, data: "Data | None") -> None:
     from functools import partial
     from random import Random
 
-    from dartboard.scoring.cost import count
+    from dartboard.scoring.cost import cost_of, count
     from dartboard.scoring.limits import limits_from, sample_within
-    from dartboard.search.trials import cost_of, timed_costs
+    from dartboard.search.trials import timed_costs
 
     counts = count if data is None else partial(cost_of, config.channels, config.cells, data)
     cost = timed_costs(counts, config, space, data)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -28,6 +28,9 @@ from dartboard.scoring.memory import LiveMaps, is_view, weight_bytes
 from dartboard.spaces import darts
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
+
+if TYPE_CHECKING:
+    from dartboard.data import Data
 
 # The networks of DARTS cells whose counts papers report, each at the sizes of the official code.
 SIZES = FAMILIES["darts"].sizes
@@ -84,6 +87,12 @@ def count(
     usual = family.sizes_of(architecture, network)
     sizes = usual | {name: size for name, size in given.items() if size is not None}
     return counted(architecture, network, in_channels, tuple(sizes.items()))
+
+
+def cost_of(channels: int, cells: int, data: "Data", architecture: Architecture) -> Cost:
+    """Counts of an architecture's network at these sizes, on images of this data."""
+    classes, side, maps = data.num_classes, data.image_size, data.channels
+    return count(architecture, channels=channels, cells=cells, num_classes=classes, image_size=side, in_channels=maps)
 
 
 @lru_cache(maxsize=2**15)

@@ -11,11 +11,11 @@ from torch import Tensor
 from dartboard.data import Data
 from dartboard.runs.run import Run
 from dartboard.runs.streams import stream_seed
+from dartboard.scoring.cost import cost_of
 from dartboard.scoring.edge_costs import EdgeCosts, edge_costs
 from dartboard.scoring.limits import limits_from
 from dartboard.search.expected_cost import ExpectedCost, expected_cost
 from dartboard.search.limited_derivation import Limited, Weights, first_within
-from dartboard.search.trials import cost_of
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 

@@ -23,7 +23,7 @@ from dartboard.runs.progress import Progress
 from dartboard.runs.run import Run
 from dartboard.runs.streams import stream_seed
 from dartboard.runs.timer import Timer
-from dartboard.scoring.cost import Cost
+from dartboard.scoring.cost import Cost, cost_of
 from dartboard.scoring.evaluate import choice_score
 from dartboard.scoring.latency import sizes_on, table_for, with_latency
 from dartboard.scoring.limits import MOST_DRAWS
@@ -32,7 +32,6 @@ from dartboard.search import epoch_log, supernets, trial_log
 from dartboard.search.given_tables import note_latency
 from dartboard.search.proposals import Trial
 from dartboard.search.supernets import Settings, State
-from dartboard.search.trials import cost_of
 from dartboard.search.warm_start import Carried
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.tasks import task_of

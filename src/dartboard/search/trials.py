@@ -25,7 +25,7 @@ from dartboard.runs.progress import Progress
 from dartboard.runs.run import CHECKPOINTS, Run
 from dartboard.runs.start import START, keep_start
 from dartboard.runs.streams import stream_seed
-from dartboard.scoring.cost import Cost, count
+from dartboard.scoring.cost import Cost, cost_of, count
 from dartboard.scoring.latency import own_sizes, sizes_on, table_for, with_latency
 from dartboard.scoring.limits import check_table
 from dartboard.scoring.scorers import Score, Scorer, by_shared_weights, by_table
@@ -175,12 +175,6 @@ def by_supernet(supernet: nn.Module, config: Settings, data: Data, run: Run) -> 
     device, dtype = loop.prepare(run)
     placed = loop.place_module(supernet, device, dtype, config.channels_last)
     return by_shared_weights(placed, data.to(device), config.batch_size)
-
-
-def cost_of(channels: int, cells: int, data: Data, architecture: Architecture) -> Cost:
-    """Counts of an architecture's network at these sizes, on images of this data."""
-    classes, side, maps = data.num_classes, data.image_size, data.channels
-    return count(architecture, channels=channels, cells=cells, num_classes=classes, image_size=side, in_channels=maps)
 
 
 def of_table(truth: str, space: SearchSpace, run: Run) -> Scoring:

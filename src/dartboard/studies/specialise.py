@@ -23,7 +23,7 @@ from dartboard.methods import method_module, spos
 from dartboard.runs.limits import Limits
 from dartboard.runs.run import Run
 from dartboard.runs.streams import stream_seed
-from dartboard.scoring.cost import Cost
+from dartboard.scoring.cost import Cost, cost_of
 from dartboard.scoring.evaluate import answers, calibration_images, calibration_index, recalibrate
 from dartboard.scoring.latency import LatencyTable, sizes_on, table_for, with_latency
 from dartboard.scoring.limits import Limit, is_within
@@ -80,7 +80,7 @@ class Trained:
     @property
     def count(self) -> paths.Count:
         """Counts of an architecture's network at the sizes of the search, with its latency if there is a table."""
-        return with_latency(partial(trials.cost_of, *trials.sizes_of(self.run), self.data), self.table)
+        return with_latency(partial(cost_of, *trials.sizes_of(self.run), self.data), self.table)
 
 
 def asked(run: Run, space: SearchSpace) -> SearchSpace:
