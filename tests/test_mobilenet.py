@@ -15,6 +15,7 @@ from dartboard.formats import mobile
 from dartboard.networks import mobilenet as networks
 from dartboard.networks import mobilenet_layers
 from dartboard.scoring.cost import count
+from dartboard.scoring.evaluate import recalibrate
 from dartboard.scoring.limits import fits, limits_from
 from dartboard.spaces import mobilenet as space
 from dartboard.spaces.catalogue import published
@@ -64,6 +65,19 @@ def test_logits_in_evaluation_are_those_of_the_authors_code_also_of_the_network_
         with tiny.seeded():
             network = networks.inherit(net, subnet)
         assert near(network(tensors["x"]), expected)
+
+
+def test_statistics_are_recalibrated_as_in_attentivenas(reference: Path) -> None:
+    """The plain mean over batches of each one's mean and unbiased variance, in the network and in the supernet."""
+    config, tensors, net = loaded(reference, "bignas_supernet")
+    subnet = subnets(config, net)[config["calib_subnet"]]
+    x, expected = tensors["x"], tensors["logits_static_eval_calibrated"]
+    with tiny.seeded():
+        network = networks.inherit(net, subnet)
+    recalibrate(network, network, [x[:4], x[1:]])
+    assert near(network.eval()(x), expected)
+    recalibrate(net, lambda batch: net(batch, subnet), [x[:4], x[1:]])
+    assert near(net.eval()(x, subnet), expected)
 
 
 def hard_swish(x: Tensor) -> Tensor:

@@ -25,7 +25,9 @@ Departures from the paper and from the authors' code:
        for 5 epochs of the 125, in addition to them.
     3. Weight decay is on all tensors; in the code none is on BatchNorm and biases.
     4. The resolution is the network's own, by which it resizes its images; the code loads them so.
-    5. The search itself only scores the grid of the space; the paper's predictor and its evolution are no part of it.
+    5. Statistics of a network are collected as plain means over equal batches, with unbiased variances; the code
+       weighs batches by their sizes and takes biased ones.
+    6. The search itself only scores the grid of the space; the paper's predictor and its evolution are no part of it.
        `dartboard specialise` asks the trained supernet, with an evolution if wished.
 """
 
