@@ -43,6 +43,7 @@ from dartboard.spaces import SPACES
 from dartboard.spaces.mobilenet_family import own_sizes
 from dartboard.studies.step_cost import StepCost, counted
 from dartboard.tasks import task_of
+from dartboard.tasks.task import Task
 
 PLAIN = forms.KEPT
 LAST = Form("plain, channels-last, memory kept", "plain", True, False, True)
@@ -117,56 +118,60 @@ def draw_steps(form: Form, size: Size) -> Stepping:
     return Stepping(step, one_pass)
 
 
+@dataclass
+class Elastic:
+    """A search of slices about to make its steps, at its space's own widths."""
+
+    config: Any
+    state: Any
+    task: Task
+    run: Run
+    minibatch: paths.Minibatch
+
+
+def elastic(method: Any, name: str, form: Form, size: Size) -> Elastic:
+    """method: its module; name: of the space."""
+    own, space = own_sizes(SPACES[name]), SPACES[name]
+    config = method.Config(**{**settings(form, size), "channels": own["channels"], "cells": own["cells"]})
+    with a_run(size, config) as (run, data):
+        begin = partial(method.state_of, config, space)
+        state, data, task = paths.begin_as(begin, config, space, data, run, method.CARRIED, None)
+    batch = task.batch("train", torch.arange(size.batch_size), run, 0, state.supernet)
+    return Elastic(config, state, task, run, paths.Minibatch(batch, config.lr))
+
+
 def sandwich_steps(form: Form, size: Size) -> Stepping:
     """Steps of BigNAS: the largest network, two at random, the smallest."""
-    config, space = bignas.Config(**elastic_settings(form, size, "bignas-32")), SPACES["bignas-32"]
-    with a_run(size, config) as (run, data):
-        begin = partial(bignas.state_of, config, space)
-        state, data, task = paths.begin_as(begin, config, space, data, run, bignas.CARRIED, None)
-    minibatch = paths.Minibatch(task.batch("train", torch.arange(size.batch_size), run, 0, state.supernet), config.lr)
+    one = elastic(bignas, "bignas-32", form, size)
 
     def step(number: int) -> None:
-        state.place.step = number  # of which the draws are functions
-        bignas.descend(config, state, task, run, minibatch)
+        one.state.place.step = number  # of which the draws are functions
+        bignas.descend(one.config, one.state, one.task, one.run, one.minibatch)
 
     return Stepping(step, step)
 
 
 def largest_passes(form: Form, size: Size) -> Stepping:
     """The largest network of bignas-32 alone."""
-    config, space = bignas.Config(**elastic_settings(form, size, "bignas-32")), SPACES["bignas-32"]
-    with a_run(size, config) as (run, data):
-        begin = partial(bignas.state_of, config, space)
-        state, data, task = paths.begin_as(begin, config, space, data, run, bignas.CARRIED, None)
-    batch = task.batch("train", torch.arange(size.batch_size), run, 0, state.supernet)
+    one = elastic(bignas, "bignas-32", form, size)
 
     def step(number: int) -> None:
-        sandwich.begin(state)
-        sandwich.learned(state, task, run, space.largest(), batch)
-        sandwich.end(state, config.lr, config.grad_clip)
+        sandwich.begin(one.state)
+        sandwich.learned(one.state, one.task, one.run, one.state.space.largest(), one.minibatch.batch)
+        sandwich.end(one.state, one.config.lr, one.config.grad_clip)
 
     return Stepping(step, step)
 
 
 def shrinking_steps(form: Form, size: Size) -> Stepping:
     """Steps of the last phase of Once-for-All: four networks and the teacher."""
-    config, space = ofa.Config(**elastic_settings(form, size, "ofa-32")), SPACES["ofa-32"]
-    with a_run(size, config) as (run, data):
-        begin = partial(ofa.state_of, config, space)
-        state, data, task = paths.begin_as(begin, config, space, data, run, ofa.CARRIED, None)
-    minibatch = paths.Minibatch(task.batch("train", torch.arange(size.batch_size), run, 0, state.supernet), config.lr)
+    one = elastic(ofa, "ofa-32", form, size)
 
     def step(number: int) -> None:
-        state.place.step = number
-        ofa.descend(config, state, task, run, shrinking.PHASES[-1], minibatch)
+        one.state.place.step = number
+        ofa.descend(one.config, one.state, one.task, one.run, shrinking.PHASES[-1], one.minibatch)
 
     return Stepping(step, step)
-
-
-def elastic_settings(form: Form, size: Size, name: str) -> dict[str, Any]:
-    """As `settings`, with the widths and stages of a space."""
-    own = own_sizes(SPACES[name])
-    return {**settings(form, size), "channels": own["channels"], "cells": own["cells"]}
 
 
 OF_PATHS = {PATH: path_steps, DRAW: draw_steps}
