@@ -14,6 +14,7 @@ from dartboard.report.figures import Series, curves
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.plots import line, plot, step_line
 from dartboard.report.search_page import device_word
+from dartboard.report.space_section import space_section
 from dartboard.report.timing import time_spent
 from dartboard.runs.limits import MOST_TRIALS
 from dartboard.scoring.pareto import front
@@ -116,7 +117,7 @@ def sections(facts: Facts) -> Html:
     """The best score so far over trials and seconds, and accuracy against cost."""
     lines = scored(facts)
     if not lines:
-        return supernet_section(facts)
+        return join([supernet_section(facts), space_section(facts)])
     pictures = [over_trials(facts, lines), over_seconds(facts, lines), *(against(facts, lines, name) for name in COSTS)]
     drawn = [one for one in pictures if one is not None]
     said = "The line is the best score so far, which is the result if the search stops there."
@@ -124,7 +125,7 @@ def sections(facts: Facts) -> Html:
     lead = f"Each trial is one architecture. {said}{again if facts.finalists else ''}"
     tables = finalists_table(facts), front_table(facts, lines)
     trials = section("trials", "The trials", tag("div", *drawn, class_="trio"), *tables, lead=lead)
-    return join([trials, supernet_section(facts)])
+    return join([trials, supernet_section(facts), space_section(facts)])
 
 
 def supernet_section(facts: Facts) -> Html:
