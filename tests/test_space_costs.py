@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from dartboard import Run
 from dartboard.cli import main
-from dartboard.commands import dryrun
+from dartboard.commands import dryrun, search
 from dartboard.methods import bignas, ofa, spos
 from dartboard.report.facts import read_facts
 from dartboard.report.space_section import space_section
@@ -22,8 +23,6 @@ from dartboard.testing import tiny
 
 SIZES = {"channels": 4, "num_classes": 10, "image_size": 8, "in_channels": 3}
 TOY = SearchSpace("toy", "here", tuple(Choice(f"layer.{n}.width", (1, 2, 4)) for n in range(4)), family="toy")
-SEARCH = ["search", "bignas", "--space", "bignas-8", "--data", "digits", "--max-images", "96", "--channels", "4"]
-SHORT = ["--epochs", "1", "--batch-size", "16", "--coarse", "2", "--fine", "0", "--threads", "1"]
 
 
 def toy_cost(architecture: Architecture) -> Any:
@@ -91,25 +90,32 @@ def test_a_space_without_slices_has_no_smallest_network_to_speak_of() -> None:
     assert dryrun.costs_before({"method": "spos", "space": "nasbench201"}, spos.Config(), tiny.digits(96)) is None
 
 
-def test_a_search_says_it_before_it_trains_and_its_page_has_it(
+def test_a_search_says_it_once_before_it_trains_and_notes_it_for_its_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(dryrun, "estimate", lambda job, seeds: 0.0)
-    monkeypatch.setattr("dartboard.commands.next_training.TRY_S", 0.0)
-    words = [*SEARCH, *SHORT, "--limit", "macs<=400K"]
-    assert main([*words, "--dry-run"]) == 0
-    dry = capsys.readouterr().out
-    assert main([*words, "--out", str(tmp_path / "run")]) == 0
-    said = capsys.readouterr().out
-    config = bignas.Config(channels=4, limit="macs<=400K")
-    costs = dryrun.costs_before({"method": "bignas", "space": "bignas-8"}, config, tiny.digits(96))
+    config, data = bignas.Config(channels=4, limit="macs<=400K"), tiny.digits(96)
+    monkeypatch.setattr(bignas, "search", lambda *given: print("it trains"))
+    with Run.create(tmp_path / "run", config, seed=0, space="bignas-8") as run:
+        run.check_data(data)
+        search.search(run, config, data)
+        said = capsys.readouterr().out
+        search.search(run, config, data)
+        assert "smallest" not in capsys.readouterr().out  # as after a stop
+    costs = dryrun.costs_before({"method": "bignas", "space": "bignas-8"}, config, data)
     assert costs is not None
     text = "\n".join(lines(costs))
-    assert text in dry and text in said and said.index(text) < said.index("epoch")
+    assert said.index(text) < said.index("it trains")
     assert "space: bignas-8, " in text and "  macs<=400000: " in text and "% of 1,000 draws are within it" in text
-    html = (tmp_path / "run" / "report.html").read_text()
-    assert 'id="space"' in html and f"{costs.smallest['macs']:,}" in html and "macs&lt;=400000" in html
-    noted = json.loads((tmp_path / "run" / "environment.json").read_text())
-    noted["space_costs"] = {"limits": 3}
-    (tmp_path / "run" / "environment.json").write_text(json.dumps(noted))
-    assert space_section(read_facts(tmp_path / "run")) is None
+    html = str(space_section(read_facts(run.folder)))
+    assert f"{costs.smallest['macs']:,}" in html and "macs&lt;=400000" in html and f"{costs.ratio('macs'):.3g}" in html
+    noted = run.environment | {"space_costs": {"limits": 3}}
+    (run.folder / "environment.json").write_text(json.dumps(noted))
+    assert space_section(read_facts(run.folder)) is None
+
+
+def test_a_dry_run_says_it_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(dryrun, "estimate", lambda job, seeds: 0.0)
+    words = ["search", "bignas", "--space", "bignas-8", "--data", "digits", "--limit", "macs<=60K,params<=20K"]
+    assert main([*words, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "space: bignas-8, 746,496 networks" in said and "  macs<=60000,params<=20000: " in said
