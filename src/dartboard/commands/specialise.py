@@ -41,21 +41,21 @@ class SpecialiseFlags:
     run: str
     """the folder of a finished search that trained a supernet"""
     limit: str = ""
-    """The largest cost, such as macs<=40M or params<=1M,macs<=40M; empty: none."""
+    """The most that it may cost: macs<=40M or params<=1M,memory_mb<=8; also bitops, latency_ms; empty: no limit."""
     strategy: Literal["coarse-to-fine", "evolution", "random"] = "coarse-to-fine"
     """How candidates are chosen: the grid and changes of its best, an evolution, or uniform draws."""
     scorings: int = 60
-    """Networks to score. What was scored before costs nothing."""
+    """Networks to score. Scores are kept: what was scored before costs nothing."""
     architecture: str | None = None
     """Take this network instead of searching for one: an architecture in any notation, or a file."""
     out: str | None = None
-    """The folder of the network; by default RUN/specialised/LIMIT-STRATEGY, or given-X."""
+    """The folder of the network; by default RUN/specialised/ and a name made of limit and strategy."""
     recalibrate: int = 2000
     """Most images of train on which a network's statistics are collected."""
     val_images: int = 8000
     """Most images of val on which a network is scored."""
     latency: str | None = None
-    """A table of latencies of this device (dartboard latency build), for latency_ms in --limit; networks are timed."""
+    """A table of latencies of this device (dartboard latency build), for latency_ms; what is found is also timed."""
     fine_tune: int = 0
     """Epochs for which the network is trained further, on train; 0: it stays as the supernet has it."""
     threads: int | None = None
