@@ -7,6 +7,7 @@ from typing import Any
 
 from dartboard.paths import quoted
 from dartboard.report import next_training, words
+from dartboard.report.architecture_cell import architecture_cell
 from dartboard.report.blocks import command, picture, section, table, tiles
 from dartboard.report.cells import cells
 from dartboard.report.facts import Facts, finite, to_architecture
@@ -160,7 +161,7 @@ def finalists_table(facts: Facts) -> Html | None:
         return None
     rows = [
         (int(one["trial"]) + 1, score_words(facts, before[one["trial"]]), score_words(facts, one),
-         tag("code", str(one.get("architecture", ""))))
+         architecture_cell(str(one.get("architecture", ""))))
         for one in sorted(again, key=lambda one: -float(one["score"]))
     ]  # fmt: skip
     head = ("trial", str(facts.trials[0].get("source", "")), str(again[0].get("source", "")), "architecture")
@@ -235,7 +236,7 @@ def front_table(facts: Facts, lines: Sequence[Line]) -> Html | None:
     chosen = [lines[place] for place in front(known, [float(line["score"]) for line in lines])]
     rows = [
         (int(line["trial"]) + 1, score_words(facts, line), words.short_count(line.get("macs")),
-         words.short_count(line.get("params")), tag("code", str(line.get("architecture", ""))))
+         words.short_count(line.get("params")), architecture_cell(str(line.get("architecture", ""))))
         for line in chosen
     ]  # fmt: skip
     head = ("trial", "score", "multiply-adds", "parameters", "architecture")
