@@ -90,6 +90,12 @@ def test_a_space_without_slices_has_no_smallest_network_to_speak_of() -> None:
     assert dryrun.costs_before({"method": "spos", "space": "nasbench201"}, spos.Config(), tiny.digits(96)) is None
 
 
+def test_a_limit_is_written_as_it_can_be_typed() -> None:
+    for text in ("macs<=400K", "params<=1.5M", "latency_ms<=2.5", "memory_mb<=0.3", "macs<=999", "bitops<=4T"):
+        assert ",".join(map(str, limits_from(text))) == text
+    assert limits_from(str(limits_from("macs<=1234567")[0])) == limits_from("macs<=1234567")
+
+
 def test_a_search_says_it_once_before_it_trains_and_notes_it_for_its_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,9 +111,9 @@ def test_a_search_says_it_once_before_it_trains_and_notes_it_for_its_page(
     assert costs is not None
     text = "\n".join(lines(costs))
     assert said.index(text) < said.index("it trains")
-    assert "space: bignas-8, " in text and "  macs<=400000: " in text and "% of 1,000 draws are within it" in text
+    assert "space: bignas-8, " in text and "  macs<=400K: " in text and "% of 1,000 draws are within it" in text
     html = str(space_section(read_facts(run.folder)))
-    assert f"{costs.smallest['macs']:,}" in html and "macs&lt;=400000" in html and f"{costs.ratio('macs'):.3g}" in html
+    assert f"{costs.smallest['macs']:,}" in html and "macs&lt;=400K" in html and f"{costs.ratio('macs'):.3g}" in html
     noted = run.environment | {"space_costs": {"limits": 3}}
     (run.folder / "environment.json").write_text(json.dumps(noted))
     assert space_section(read_facts(run.folder)) is None
@@ -118,4 +124,4 @@ def test_a_dry_run_says_it_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     words = ["search", "bignas", "--space", "bignas-8", "--data", "digits", "--limit", "macs<=60K,params<=20K"]
     assert main([*words, "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert "space: bignas-8, 746,496 networks" in said and "  macs<=60000,params<=20000: " in said
+    assert "space: bignas-8, 746,496 networks" in said and "  macs<=60K,params<=20K: " in said

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     from dartboard.studies.fronts import Point
 
 COSTS = {"macs": "multiply-adds", "params": "parameters", "latency_ms": "ms of latency by the table"}
-KINDS = {"grid": "--five", "random": "--muted", "uniformly scaled": "--three", "best under a limit": "--one"}
+KINDS = {  # of points: colour and marker
+    "grid": ("--five", "o"),
+    "random": ("--muted", "o"),
+    "uniformly scaled": ("--three", "s"),
+    "best under a limit": ("--one", "D"),
+}
 PLACES = (("answer", "Answer"), ("front", "Front"), ("networks", "Networks"))
 NO_BREAK = "\u00a0"
 UNITS = ((1e9, "billion "), (1e6, "million "), (1e3, "thousand "), (1.0, ""))
@@ -77,16 +82,16 @@ def against(found: "Sequence[Point]", cost: str, name: str) -> Html:
     """Accuracy against a cost, by kind, with the front as a line."""
     largest = max(getattr(point.cost, cost) for point in found)
     size, unit = next((size, unit) for size, unit in UNITS if largest >= 10 * size or size == 1.0)
-    parts = []
-    for kind, colour in KINDS.items():
+    edge = [found[place] for place in places_of(found, cost)]
+    line = Series("front", [getattr(one.cost, cost) / size for one in edge], [one.accuracy for one in edge], "--two")
+    parts = [line]
+    for kind, (colour, marker) in KINDS.items():
         own = [point for point in found if point.kind == kind]
         if own:
             x, y = [getattr(point.cost, cost) / size for point in own], [point.accuracy for point in own]
-            parts.append(Series(kind, x, y, colour, points=True))
-    edge = [found[place] for place in places_of(found, cost)]
-    line = Series("front", [getattr(one.cost, cost) / size for one in edge], [one.accuracy for one in edge], "--two")
+            parts.append(Series(kind, x, y, colour, points=True, marker=marker))
     title = f"Accuracy on val against {name}"
-    svg = curves([*parts, line], title, percent=True, x_label=f"{unit}{name}")
+    svg = curves(parts, title, percent=True, x_label=f"{unit}{name}")
     caption = f"Front: no other network is more accurate at no more {name}. Scores that select are optimistic."
     return picture(svg, caption, f"front-{cost}", title=title)
 

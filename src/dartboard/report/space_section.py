@@ -12,7 +12,7 @@ def space_section(facts: Facts) -> Html | None:
     if costs is None:
         return None
     met = [tag("p", tag("code", one.limit), f": {one.words}.", class_="prose") for one in costs.limits]
-    lead = f"{costs.space} has {costs.size:,} networks; the weights of all are parts of those of the largest."
+    lead = f"{costs.space} has {costs.size:,} networks, whose weights are all in one supernet."
     return section("space", "The space", table_of(costs), *met, lead=lead)
 
 

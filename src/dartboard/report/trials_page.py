@@ -138,7 +138,8 @@ def supernet_section(facts: Facts) -> Html:
     sizes = line(facts, "largest_loss", "largest", "--one") + line(facts, "random_loss", "at random", "--two")
     sizes += line(facts, "smallest_loss", "smallest", "--three")
     entropy = line(facts, "entropy", "mean entropy", "--three")
-    same = "Training: of the paths that were drawn; validation: of one path, the same in every epoch."
+    trained = "the largest network" if sizes else "the paths that were drawn"
+    same = f"Training: of {trained}; validation: of one path, the same in every epoch."
     found = [
         plot(facts, "Loss", loss + step_line(facts, "train_loss", "--one"), f"Cross entropy. {same}"),
         plot(facts, "Accuracy", accuracy, same, percent=True, chance=True),

@@ -24,7 +24,7 @@ WORDS |= {"memory_mb": "MB of memory", "latency_ms": "ms of latency"}
 
 @dataclass(frozen=True)
 class Within:
-    """limit: as it is typed, "macs<=400000"; share: of DRAWS uniform draws within it; is_smallest: whether the
+    """limit: as it is typed, "macs<=400K"; share: of DRAWS uniform draws within it; is_smallest: whether the
     smallest network is."""
 
     limit: str
@@ -75,8 +75,7 @@ def shares(
     drawn = [count(space.sample(rng)) for _ in range(DRAWS if limits else 0)]
     each: list[tuple[Limit, ...]] = [(one,) for one in limits]
     for own in [*each, *([tuple(limits)] if len(limits) > 1 else [])]:
-        text = ",".join(f"{one.name}<={one.at_most:.12g}" for one in own)
-        yield Within(text, sum(fits(cost, own) for cost in drawn) / DRAWS, fits(smallest, own))
+        yield Within(",".join(map(str, own)), sum(fits(cost, own) for cost in drawn) / DRAWS, fits(smallest, own))
 
 
 def lines(costs: SpaceCosts) -> Iterator[str]:
