@@ -152,9 +152,8 @@ def test_a_packages_method_without_a_record_gets_one_line(
 def made_up_run(folder: Path, method: str = "spos", seed: int = 0, more: dict[str, Any] | None = None) -> Path:
     """The folder of a finished search of nasbench201, with what `explain --all` reads. more: changes of what it holds;
     accuracy, peak, tau (with its lower end), space, data, epochs, command, done."""
-    found = {"accuracy": 0.5, "peak": None, "tau": None, "space": "nasbench201", "data": "f", "epochs": 2} | (
-        more or {}
-    )
+    found = {"accuracy": 0.5, "peak": None, "tau": None, "space": "nasbench201", "data": "f", "epochs": 2}
+    found |= {"samples": 50, **(more or {})}
     folder.mkdir(parents=True)
     config = {"command": found.get("command", "search"), "method": method, "space": found["space"], "data": "digits"}
     (folder / "config.toml").write_text(tomli_w.dumps({**config, "seed": seed, "epochs": found["epochs"]}))
@@ -166,7 +165,8 @@ def made_up_run(folder: Path, method: str = "spos", seed: int = 0, more: dict[st
         measures = {"tau": {"estimate": found["tau"], "low": found["tau"] - 0.1, "high": found["tau"] + 0.1}}
         judges = [{"name": name, "measures": measures} for name in ("shared weights", "multiply-adds", "parameters")]
         (folder / "rank").mkdir()
-        rank = {"judges": judges, "rows": [], "samples": 0, "source": {"scores": "x"}}
+        rows: list[dict[str, Any]] = [{}] * found["samples"]
+        rank = {"judges": judges, "rows": rows, "samples": len(rows), "source": {"scores": "x"}}
         (folder / "rank" / "rank.json").write_text(json.dumps(rank))
     return folder
 
@@ -202,6 +202,8 @@ def claim_of(folder: Path, number: int) -> tuple[str, str]:
 def test_an_order_is_refuted_only_by_an_interval_that_leaves_none(tmp_path: Path) -> None:
     for tau, verdict in ((0.2, "agrees"), (0.05, "not shown"), (-0.05, "does not")):
         assert claim_of(made_up_run(tmp_path / f"{tau}", more={"tau": tau}), 0)[0] == verdict, tau
+    few = made_up_run(tmp_path / "few", more={"tau": 0.7, "samples": 6})
+    assert claim_of(few, 0) == ("not shown", "1 ranked fewer than 10 architectures")
 
 
 def test_networks_are_good_as_they_are_if_fine_tuning_brings_less_than_a_point(tmp_path: Path) -> None:
@@ -218,13 +220,19 @@ def test_networks_are_good_as_they_are_if_fine_tuning_brings_less_than_a_point(t
 
 
 def test_the_largest_and_the_smallest_bound_the_others_if_their_losses_do(tmp_path: Path) -> None:
-    for number, (losses, verdict) in enumerate((((0.2, 0.3, 0.5), "agrees"), ((0.2, 0.1, 0.5), "does not"))):
-        run = made_up_run(tmp_path / f"{number}", "bignas")
-        assert claim_of(run, 4)[0] == "not measured"
-        before = (run / "metrics.jsonl").read_text()
-        line = {"event": "epoch", **dict(zip(sharing.LOSSES, losses, strict=True))}
-        (run / "metrics.jsonl").write_text(json.dumps(line) + "\n" + before)
-        assert claim_of(run, 4)[0] == verdict
+    def run(seed: int, losses: tuple[float, ...]) -> Path:
+        folder = made_up_run(tmp_path / f"{seed}", "bignas", seed)
+        line = {"event": "epoch", **dict(zip(sharing.LOSSES, losses, strict=False))}
+        (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n" + (folder / "metrics.jsonl").read_text())
+        return folder
+
+    inside, outside = (0.2, 0.3, 0.5), (0.2, 0.6, 0.5)
+    made = [run(seed, losses) for seed, losses in enumerate((inside, inside, outside, outside, outside, inside[:1]))]
+    judged = {
+        number: verdicts(groups_in(*(made[one] for one in number)))[-1]
+        for number in ((5,), (0, 1), (0, 1, 2), (0, 2, 3), (1, 2, 3, 4))
+    }
+    assert list(judged.values()) == ["not measured", "not shown", "agrees", "does not", "does not"]
 
 
 def test_a_step_by_the_sandwich_rule_is_counted_as_its_four_networks() -> None:

@@ -118,7 +118,7 @@ def test_a_network_is_fine_tuned_the_same_twice_and_says_so_with_statistics_of_i
     said, answer = capsys.readouterr().out, json.loads((out / "answer.json").read_text())
     as_it_was = specialise.write_network(one, given, question("", "random"), tmp_path / "cut")
     assert answer["fine_tuned"] == {"epochs": 2, "val_accuracy_before": as_it_was[0]} and as_it_was[0] == as_it_was[1]
-    assert f"fine-tuned 2 epochs, {100 * as_it_was[0]:.2f} % by the supernet's weights" in said
+    assert f"fine-tuned 2 epochs; {100 * as_it_was[0]:.2f} % before, by the supernet's weights" in said
     tuned, cut = load_network(out), load_network(tmp_path / "cut")
     assert any(not torch.equal(a, b) for a, b in zip(tuned.parameters(), cut.parameters(), strict=True))
     # the statistics that were written are those of the tuned weights, and give the accuracy that is told

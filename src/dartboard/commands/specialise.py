@@ -197,16 +197,16 @@ def tell_latency(found: dict[str, Any]) -> None:
 def weights_words(answer: dict[str, Any]) -> str:
     """Whose weights the network has."""
     if (tuned := answer.get("fine_tuned")) is None:
-        return "by the supernet's weights, not trained further"
+        return " by the supernet's weights, not trained further"
     epochs = f"{tuned['epochs']} epoch{'s' * (tuned['epochs'] != 1)}"
-    return f"fine-tuned {epochs}, {100 * tuned['val_accuracy_before']:.2f} % by the supernet's weights"
+    return f", fine-tuned {epochs}; {100 * tuned['val_accuracy_before']:.2f} % before, by the supernet's weights"
 
 
 def tell(answer: dict[str, Any], out: Path) -> None:
     """Prints the network, what it costs, and where it lies."""
     print(json.dumps(answer["architecture"]))
     cost = ", ".join(in_words(name, number) for name, number in answer["cost"].items())
-    print(f"val accuracy {100 * answer['val_accuracy']:.2f} % {weights_words(answer)}; {cost}")
+    print(f"val accuracy {100 * answer['val_accuracy']:.2f} %{weights_words(answer)}; {cost}")
     if "latency" in answer:
         tell_latency(answer["latency"])
     print(f"{answer['scorings']} networks scored, {answer['new_scorings']} of them for the first time")

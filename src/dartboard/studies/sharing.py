@@ -33,10 +33,10 @@ ASIDE = {"seed", "threads", "device", "save_every", "data_dir", "download"}  # s
 @dataclass(frozen=True)
 class Searched:
     """One run. accuracy: of what it found, of the kind that `measure` says; tau: (estimate, low, high) of the shared
-    weights, None if they were not ranked; peak_memory_mb: None if it was not measured; settings: as the run has them,
-    what has no part in the method aside; data: the fingerprint of the images; losses: of the largest networks, those at
-    random and the smallest in the last epoch, None if the search has none; gains: in accuracy, of networks that were
-    cut out and fine-tuned."""
+    weights, None if they were not ranked; ranked: of how many architectures; peak_memory_mb: None if it was not
+    measured; settings: as the run has them, what has no part in the method aside; data: the fingerprint of the images;
+    losses: of the largest networks, those at random and the smallest in the last epoch, None if the search has none;
+    gains: in accuracy, of networks that were cut out and fine-tuned."""
 
     name: str
     method: str
@@ -48,6 +48,7 @@ class Searched:
     seconds: float
     peak_memory_mb: float | None
     settings: Mapping[str, Any]
+    ranked: int = 0
     losses: tuple[float, ...] | None = None
     gains: tuple[float, ...] = ()
 
@@ -128,13 +129,13 @@ def searched(run: Run, truth: Mapping[Architecture, float]) -> Searched:
     if val is None:
         raise InputError(f"the result of {run.folder} has no score; give another run")
     found, peak = architecture_in(run.folder), run.environment.get(PEAK)
-    true = None if found is None else truth.get(found)
+    true, rank = None if found is None else truth.get(found), ranking_in(run.folder)
     return Searched(
         str(run.folder), str(run.method), str(run.environment["data"]["fingerprint"]), run.seed,
-        VAL if true is None else TRUTH, val if true is None else true, tau_of(ranking_in(run.folder)),
+        VAL if true is None else TRUTH, val if true is None else true, tau_of(rank),
         float(result["elapsed_s"]), float(peak) if isinstance(peak, int | float) else None,
         {name: value for name, value in run.settings.items() if name not in ASIDE},
-        last_losses(lines), tuple(gains_in(run.folder)),
+        0 if rank is None else int(rank["samples"]), last_losses(lines), tuple(gains_in(run.folder)),
     )  # fmt: skip
 
 

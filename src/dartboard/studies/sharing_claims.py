@@ -12,6 +12,8 @@ from dartboard.studies.sharing import Group, Searched
 AGREES, DISAGREES, NOT_SHOWN, NOT_MEASURED = "agrees", "does not", "not shown", "not measured"
 WEAK_TAU = 0.1  # of a hundred pairs, 55 in their order
 POINT = 0.01  # of accuracy
+FEWEST = 10  # architectures of a ranking: intervals of fewer, by resampling, cover far too little
+FEWEST_RUNS = 3  # by which losses are judged
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,16 @@ def runs_of(groups: Sequence[Group], method: str) -> list[Searched]:
 
 def larger_spaces(groups: Sequence[Group]) -> tuple[str, str]:
     """Whether the order by shared weights is better than none, in most of the runs that were ranked."""
-    taus = [one.tau for group in groups for one in group.runs if one.tau is not None]
-    known = [(low, high) for _, low, high in taus if low is not None and high is not None]
-    if not known:
-        return NOT_MEASURED, "no run has a ranking with an interval"
-    above, weak = sum(low > 0 for low, _ in known), sum(high < WEAK_TAU for _, high in known)
-    said = f"the interval is above 0 in {above} of {len(known)} runs, below {WEAK_TAU} in {weak}"
-    return AGREES if 2 * above > len(known) else DISAGREES if 2 * weak > len(known) else NOT_SHOWN, said
+    runs = [one for group in groups for one in group.runs if one.tau is not None and one.ranked >= FEWEST]
+    known = [one.tau[1:] for one in runs if one.tau is not None]
+    ends = [(low, high) for low, high in known if low is not None and high is not None]
+    few = sum(0 < one.ranked < FEWEST for group in groups for one in group.runs)
+    if not ends:
+        less = f"{few} ranked fewer than {FEWEST} architectures"
+        return (NOT_SHOWN, less) if few else (NOT_MEASURED, "no run has a ranking with an interval")
+    above, weak = sum(low > 0 for low, _ in ends), sum(high < WEAK_TAU for _, high in ends)
+    said = f"the interval is above 0 in {above} of {len(ends)} runs, below {WEAK_TAU} in {weak}"
+    return AGREES if 2 * above > len(ends) else DISAGREES if 2 * weak > len(ends) else NOT_SHOWN, said
 
 
 def memory_of_a_path(groups: Sequence[Group]) -> tuple[str, str]:
@@ -88,6 +93,8 @@ def sandwich_bounds(groups: Sequence[Group]) -> tuple[str, str]:
     known = [one.losses for one in runs_of(groups, "bignas") if one.losses is not None]
     if not known:
         return NOT_MEASURED, "no run has the losses of all three; --sampled 1 or more is needed"
+    if len(known) < FEWEST_RUNS:
+        return NOT_SHOWN, f"{len(known)} of the {FEWEST_RUNS} runs that are needed"
     between = sum(largest <= random <= smallest for largest, random, smallest in known)
     return AGREES if 2 * between > len(known) else DISAGREES, f"it did in {between} of {len(known)} runs"
 
@@ -101,7 +108,8 @@ CLAIMS = (
         "Shared weights open larger spaces: one training judges all architectures, without one for each.",
         "Pham et al., ICML 2018; Guo et al., ECCV 2020",
         "Agrees if in most ranked runs the 95 % interval of tau lies above 0: the weights order architectures of a "
-        "space of this size better than chance. Does not if in most it lies below 0.1; otherwise nothing is shown.",
+        "space of this size better than chance. Does not if in most it lies below 0.1; otherwise, and by "
+        "rankings of fewer than ten architectures, nothing is shown.",
         larger_spaces,
     ),
     Claim(
@@ -135,7 +143,7 @@ CLAIMS = (
         "The smallest and the largest network bound all others: where both are good, those between them are.",
         "Yu, Huang, ICCV 2019; Yu et al., ECCV 2020",
         "Agrees if in most runs the training loss of random networks ended between those of the largest and of the "
-        "smallest.",
+        "smallest; fewer than three runs show nothing.",
         sandwich_bounds,
         method="bignas",
     ),
