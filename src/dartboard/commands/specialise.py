@@ -45,7 +45,7 @@ class SpecialiseFlags:
     strategy: Literal["coarse-to-fine", "evolution", "random"] = "coarse-to-fine"
     """How candidates are chosen: the grid and changes of its best, an evolution, or uniform draws."""
     scorings: int = 60
-    """Networks to score. Scores are kept: what was scored before costs nothing."""
+    """Networks to score. What was scored before costs nothing."""
     architecture: str | None = None
     """Take this network instead of searching for one: an architecture in any notation, or a file."""
     out: str | None = None
