@@ -18,8 +18,9 @@ from dartboard.errors import InputError
 from dartboard.methods import METHODS
 from dartboard.methods.explained import record_of
 from dartboard.methods.explained.record import FAMILIES, MIXTURE, STAGES, THROUGH, Record
+from dartboard.scoring.cost import count
 from dartboard.spaces import SPACES, nasbench201
-from dartboard.studies import sharing
+from dartboard.studies import sharing, sharing_claims
 from dartboard.studies.comparison_folder import COMPARE
 from dartboard.studies.rank_truth import Truth
 from dartboard.studies.step_cost import counted, sizes_of
@@ -151,9 +152,8 @@ def test_a_packages_method_without_a_record_gets_one_line(
 def made_up_run(folder: Path, method: str = "spos", seed: int = 0, more: dict[str, Any] | None = None) -> Path:
     """The folder of a finished search of nasbench201, with what `explain --all` reads. more: changes of what it holds;
     accuracy, peak, tau (with its lower end), space, data, epochs, command, done."""
-    found = {"accuracy": 0.5, "peak": None, "tau": None, "space": "nasbench201", "data": "f", "epochs": 2} | (
-        more or {}
-    )
+    found = {"accuracy": 0.5, "peak": None, "tau": None, "space": "nasbench201", "data": "f", "epochs": 2}
+    found |= {"samples": 50, **(more or {})}
     folder.mkdir(parents=True)
     config = {"command": found.get("command", "search"), "method": method, "space": found["space"], "data": "digits"}
     (folder / "config.toml").write_text(tomli_w.dumps({**config, "seed": seed, "epochs": found["epochs"]}))
@@ -165,7 +165,8 @@ def made_up_run(folder: Path, method: str = "spos", seed: int = 0, more: dict[st
         measures = {"tau": {"estimate": found["tau"], "low": found["tau"] - 0.1, "high": found["tau"] + 0.1}}
         judges = [{"name": name, "measures": measures} for name in ("shared weights", "multiply-adds", "parameters")]
         (folder / "rank").mkdir()
-        rank = {"judges": judges, "rows": [], "samples": 0, "source": {"scores": "x"}}
+        rows: list[dict[str, Any]] = [{}] * found["samples"]
+        rank = {"judges": judges, "rows": rows, "samples": len(rows), "source": {"scores": "x"}}
         (folder / "rank" / "rank.json").write_text(json.dumps(rank))
     return folder
 
@@ -175,7 +176,7 @@ def groups_in(*folders: Path) -> list[sharing.Group]:
 
 
 def verdicts(groups: list[sharing.Group]) -> list[str]:
-    return [claim.judged(groups)[0] for claim in sharing.CLAIMS]
+    return [claim.judged(groups)[0] for claim in sharing_claims.claims_of(groups)]
 
 
 def test_claims_agree_or_not_by_their_rules_and_are_not_measured_without_numbers(tmp_path: Path) -> None:
@@ -189,8 +190,65 @@ def test_claims_agree_or_not_by_their_rules_and_are_not_measured_without_numbers
     assert (darts.tau, darts.peak_memory_mb, spos.peak_memory_mb) == (0.25, 950.0, 300.0)
     assert verdicts([darts, spos]) == ["agrees", "agrees", "agrees"]
     e, f = run("e", "gdas", 0, 0.20, tau=0.05, peak=999.0), run("f", "gdas", 1, 0.21)
-    assert verdicts(groups_in(c, d, e, f, a)) == ["does not", "does not", "does not"]
+    assert verdicts(groups_in(c, d, e, f, a)) == ["not shown", "does not", "does not"]
     assert verdicts(groups_in(c)) == ["not measured"] * 3
+
+
+def claim_of(folder: Path, number: int) -> tuple[str, str]:
+    groups = groups_in(folder)
+    return sharing_claims.claims_of(groups)[number].judged(groups)
+
+
+def test_an_order_is_refuted_only_by_an_interval_that_leaves_none(tmp_path: Path) -> None:
+    for tau, verdict in ((0.2, "agrees"), (0.05, "not shown"), (-0.05, "does not")):
+        assert claim_of(made_up_run(tmp_path / f"{tau}", more={"tau": tau}), 0)[0] == verdict, tau
+    few = made_up_run(tmp_path / "few", more={"tau": 0.7, "samples": 6})
+    assert claim_of(few, 0) == ("not shown", "1 ranked fewer than 10 architectures")
+
+
+def test_networks_are_good_as_they_are_if_fine_tuning_brings_less_than_a_point(tmp_path: Path) -> None:
+    cases = {"agrees": (0.001, 0.002, 0.0), "does not": (0.03, 0.032, 0.031), "not shown": (0.0, 0.03, 0.01)}
+    for verdict, gains in cases.items():
+        run = made_up_run(tmp_path / verdict, "ofa")
+        assert claim_of(run, 3) == ("not measured", sharing_claims.as_they_are("ofa", groups_in(run))[1])
+        for number, gain in enumerate(gains):
+            (run / "specialised" / f"{number}").mkdir(parents=True)
+            answer = {"val_accuracy": 0.5 + gain, "fine_tuned": {"epochs": 2, "val_accuracy_before": 0.5}}
+            (run / "specialised" / f"{number}" / "answer.json").write_text(json.dumps(answer))
+        assert claim_of(run, 3)[0] == verdict
+    assert len(sharing_claims.claims_of(groups_in(run))) == 4
+
+
+def test_the_largest_and_the_smallest_bound_the_others_if_their_losses_do(tmp_path: Path) -> None:
+    def run(seed: int, losses: tuple[float, ...]) -> Path:
+        folder = made_up_run(tmp_path / f"{seed}", "bignas", seed)
+        line = {"event": "epoch", **dict(zip(sharing.LOSSES, losses, strict=False))}
+        (folder / "metrics.jsonl").write_text(json.dumps(line) + "\n" + (folder / "metrics.jsonl").read_text())
+        return folder
+
+    inside, outside = (0.2, 0.3, 0.5), (0.2, 0.6, 0.5)
+    made = [run(seed, losses) for seed, losses in enumerate((inside, inside, outside, outside, outside, inside[:1]))]
+    judged = {
+        number: verdicts(groups_in(*(made[one] for one in number)))[-1]
+        for number in ((5,), (0, 1), (0, 1, 2), (0, 2, 3), (1, 2, 3, 4))
+    }
+    assert list(judged.values()) == ["not measured", "not shown", "agrees", "does not", "does not"]
+
+
+def test_a_step_by_the_sandwich_rule_is_counted_as_its_four_networks() -> None:
+    space, sizes = SPACES["bignas-8"], {"channels": 4, "cells": 4}
+    step, path = (counted(record_of(name).passes[0], space, sizes) for name in ("bignas", "spos"))
+    ends = [count(one, channels=4, num_classes=10, image_size=32).macs for one in (space.largest(), space.smallest())]
+    assert step.forward_macs == pytest.approx(sum(ends) + 2 * path.macs, rel=1e-12)
+
+
+def test_a_step_of_once_for_all_is_counted_with_the_networks_of_its_phase(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dartboard.studies.step_cost.DRAWS", 4)
+    space, sizes = SPACES["ofa-8"], {"channels": 4, "cells": 4}
+    full, kernel, depth, width = (counted(passes, space, sizes) for passes in record_of("ofa").passes)
+    largest = count(space.largest(), channels=4, num_classes=10, image_size=32).macs
+    assert largest >= full.macs > depth.macs > width.macs and kernel.macs > depth.macs
+    assert [one.count for one in (full, kernel, depth, width)] == [1, 1, 2, 4]
 
 
 def test_runs_are_grouped_by_method_and_settings_and_accuracies_are_named(tmp_path: Path) -> None:

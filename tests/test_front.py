@@ -1,7 +1,10 @@
 """Accuracy against cost of a supernet's networks: which are scored, which lie on the front, the CSV and the page."""
 
 import csv
+import html
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,8 @@ TRAINED = [
     "search", "bignas", "--space", "bignas-8", "--data", "digits", "--max-images", "96", "--channels", "4", "--epochs",
     "1", "--batch-size", "16", "--coarse", "2", "--fine", "0", "--threads", "1",
 ]  # fmt: skip
-ASKED = ["--samples", "4", "--targets", "2", "--scorings", "3", "--recalibrate", "32", "--val-images", "40"]
+FEW = ["--recalibrate", "32", "--val-images", "40"]
+ASKED = ["--samples", "4", "--targets", "2", "--scorings", "3", *FEW]
 Row = dict[str, str]
 
 
@@ -80,6 +84,18 @@ def test_the_page_names_the_networks_of_the_front_and_how_to_cut_one_out(run: Pa
     text = (run / "front/report.html").read_text()
     assert "dartboard specialise" in text and "Accuracy on val against multiply-adds" in text
     assert "<script src" not in text and "https://" not in text
+
+
+@pytest.mark.usefixtures("rows")
+def test_the_command_beside_a_network_of_the_front_cuts_that_network_out(run: Path) -> None:
+    rows = csv.DictReader((run / "front/front.csv").read_text().splitlines())
+    text = html.unescape((run / "front/report.html").read_text())
+    commands = [shlex.split(line) for line in re.findall(r"<code>(dartboard specialise .*?)</code>", text)]
+    best = [row for row in rows if row["on_front"] == "1"]
+    assert len(commands) == len(best)
+    assert main([*commands[0][1:], *FEW]) == 0
+    answers = [json.loads(path.read_text()) for path in run.glob("specialised/given-*/answer.json")]
+    assert answers[-1]["val_accuracy"] == float(best[0]["val_accuracy"])
 
 
 def test_wrong_questions_are_refused_in_one_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 import tiny
+from dartboard import networks
 from dartboard.cli import main
 from dartboard.commands import next_training
 from dartboard.config import Setup, field_names, flat
@@ -24,6 +25,7 @@ from dartboard.runs.limits import Limits
 from dartboard.runs.pace import Pace
 from dartboard.runs.run import Run
 from dartboard.scoring import cost
+from dartboard.spaces import SPACES
 from dartboard.studies import transfer
 from dartboard.studies.protocol import Protocol
 from dartboard.studies.study import Study
@@ -208,6 +210,29 @@ def test_a_recipe_that_surely_fits_is_not_tried(monkeypatch, capsys) -> None:
     out = capsys.readouterr().out
     assert told(out) == ["dartboard", "train", "run", "--data", "digits", "--max-images", "100"]
     assert "this trains" not in out
+
+
+def test_the_command_after_a_search_of_few_images_in_a_space_of_slices_has_a_batch_that_fits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(next_training, "SURE_S", 1e9)
+    few = ["--max-images", "40", "--channels", "4", "--epochs", "1", "--batch-size", "8", "--coarse", "1"]
+    words = ["search", "bignas", "--space", "bignas-8", "--data", "digits", "--rounds", "0"]
+    assert main([*words, *few, "--out", "r"]) == 0
+    command = told(capsys.readouterr().out)
+    assert command == ["dartboard", "train", "r", "--data", "digits", "--max-images", "40", "--batch-size", "8"]
+    assert main([*command[1:], "--epochs", "1"]) == 0
+
+
+@pytest.mark.parametrize("space", ["nasbench201", "nasbenchmacro", "bignas-8", "shufflenetv2-8"])
+def test_a_network_of_every_family_is_counted_for_the_command(space: str, tmp_path: Path) -> None:
+    architecture, data = SPACES[space].sample(Random(0)), tiny.digits()
+    tiny.search(tmp_path / "run")
+    settings = tiny.darts.Config(**tiny.SEARCH)
+    found = next_training.Found(Run.open(tmp_path / "run"), settings, data, architecture, 1)
+    config = replace(next_training.recipe_of(found)[0], channels=16)
+    network = networks.module(architecture.space).sized(architecture, config, data)
+    assert next_training.macs_of(found, config) == cost.count_module(network, data.image_size, data.channels).macs
 
 
 def test_a_trial_tells_seconds_and_leaves_the_run_as_it_was(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The best network under limits out of a trained supernet: what is scored, what is written, what is refused."""
 
 import json
+import shutil
 from pathlib import Path
 from random import Random
 
@@ -9,11 +10,13 @@ import torch
 
 from dartboard import Run
 from dartboard.cli import main
+from dartboard.errors import InterruptedRunError
 from dartboard.export.weights import load_network
-from dartboard.runs.limits import limits_of
+from dartboard.networks.mobilenet import inherit
+from dartboard.runs.limits import Limits, limits_of
 from dartboard.scoring.limits import limits_from
 from dartboard.spaces import mobilenet
-from dartboard.studies import specialise
+from dartboard.studies import fine_tuning, specialise
 from dartboard.studies.pieces import Pieces
 from dartboard.testing import tiny
 
@@ -101,6 +104,61 @@ def test_a_network_that_is_given_is_cut_out_without_a_search(run: Path, tmp_path
     assert main(["specialise", str(run), "--architecture", str(SPACE.smallest()), *FEW]) == 0
     assert len(list((run / "specialised").glob("given-*"))) == 2
     assert mobilenet.from_choices(answer["architecture"]["choices"]) == given and answer["scorings"] == 1
+
+
+TUNED = ["--fine-tune", "2", *FEW]
+
+
+def test_a_network_is_fine_tuned_the_same_twice_and_says_so_with_statistics_of_its_own(
+    run: Path, one: specialise.Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, out = SPACE.smallest(), tmp_path / "tuned"
+    words = ["specialise", str(run), "--architecture", str(given), *TUNED]
+    assert main([*words, "--out", str(out)]) == 0
+    said, answer = capsys.readouterr().out, json.loads((out / "answer.json").read_text())
+    as_it_was = specialise.write_network(one, given, question("", "random"), tmp_path / "cut")
+    assert answer["fine_tuned"] == {"epochs": 2, "val_accuracy_before": as_it_was[0]} and as_it_was[0] == as_it_was[1]
+    assert f"fine-tuned 2 epochs; {100 * as_it_was[0]:.2f} % before, by the supernet's weights" in said
+    tuned, cut = load_network(out), load_network(tmp_path / "cut")
+    assert any(not torch.equal(a, b) for a, b in zip(tuned.parameters(), cut.parameters(), strict=True))
+    # the statistics that were written are those of the tuned weights, and give the accuracy that is told
+    assert specialise.recalibrated_accuracy(one, tuned, question("", "random")) == answer["val_accuracy"]
+    state = {name: tensor.clone() for name, tensor in load_network(out).state_dict().items()}
+    assert all(torch.equal(tensor, state[name]) for name, tensor in tuned.state_dict().items() if "batches" not in name)
+    again = one.run.folder / fine_tuning.FOLDER
+    shutil.rmtree(again)
+    assert main([*words, "--out", str(tmp_path / "again")]) == 0
+    assert all(torch.equal(found, state[name]) for name, found in load_network(tmp_path / "again").state_dict().items())
+
+
+def test_a_fine_tuning_that_was_stopped_ends_as_if_it_was_not(
+    one: specialise.Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = SPACE.sample(Random(6))
+
+    def tuned(limits: Limits | None) -> dict[str, torch.Tensor]:
+        monkeypatch.setattr("dartboard.runs.run.limits_of", lambda budget, until: limits or Limits())
+        with torch.random.fork_rng():
+            network = inherit(one.supernet, given)
+        fine_tuning.tuner(one, given, 2, 0)(network)
+        return dict(network.state_dict())
+
+    with pytest.raises(InterruptedRunError):
+        tuned(Limits(steps=3))
+    resumed = tuned(None)
+    shutil.rmtree(one.run.folder / fine_tuning.FOLDER)
+    straight = tuned(None)
+    assert all(torch.equal(tensor, resumed[name]) for name, tensor in straight.items())
+
+
+def test_the_training_that_ends_a_specialise_is_not_resumed_by_itself(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["specialise", str(run), "--architecture", str(SPACE.largest()), *TUNED[:1], "1", *FEW]
+    assert main([*words, "--out", str(tmp_path / "tuned")]) == 0
+    folder = next((run / fine_tuning.FOLDER).iterdir())
+    capsys.readouterr()
+    assert "give that command again" in refused(["resume", str(folder)], capsys)
 
 
 def test_a_limit_that_only_the_smallest_network_meets_is_answered_with_it(

@@ -2,16 +2,19 @@
 
 import copy
 from collections.abc import Mapping
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from dartboard.commands import work
 from dartboard.commands.flags import resolved
-from dartboard.config import Setup
+from dartboard.config import Setup, flat
 from dartboard.devices import free_bytes, in_words, pick_device, resident_bytes
 from dartboard.methods import METHODS, method_module
 from dartboard.methods.explained import passes_of
 from dartboard.methods.explained.record import BOTH_WAYS
+from dartboard.scoring import space_costs
+from dartboard.scoring.limits import limits_from
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
 
@@ -35,6 +38,8 @@ def search(header: Mapping[str, str], setup: Setup, config: Any, seeds: int = 1,
     work.say_where_absent(setup)
     work.announce(job.data)
     print(f"{described(job.data)}\nsupernet: {counts(job)}")
+    if (costs := costs_before(header, config, job.data)) is not None:
+        print("\n".join(space_costs.lines(costs)))
     print(step_line(job))
     total_s = seeds * estimate(job, seeds)
     if job.epoch.leaves_out(config):
@@ -73,6 +78,21 @@ def check_search(header: Mapping[str, str], setup: Setup, config: Any, data: "Da
         job = search_job(header, setup, config, data, at_once)
         check_weights(job)
         check_memory(job)
+
+
+def costs_before(header: Mapping[str, str], config: Any, data: "Data") -> space_costs.SpaceCosts | None:
+    """What the networks of a space of slices cost that a search trains; None of another space, where nothing is
+    smallest. Raises InputError for a table of latencies that does not serve."""
+    from dartboard.search import coarse_to_fine, paths
+
+    method, space = method_module(header["method"]), SPACES[header["space"]]
+    if "slice" not in space.kinds or METHODS[header["method"]].by_trials:
+        return None
+    own, settings = getattr(method, "trained_space", None), flat(config)
+    space = space if own is None else own(config, space)
+    count = paths.counting if settings.get("latency") is None else partial(paths.costing, space=space)
+    middle = coarse_to_fine.uniform(space, dict.fromkeys(coarse_to_fine.sorts_of(space), 0.5))
+    return space_costs.space_costs(space, middle, count(config, data=data), limits_from(settings.get("limit", "")))
 
 
 def check_training(setup: Setup, config: Any, data: "Data", network: "nn.Module") -> None:

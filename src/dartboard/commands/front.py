@@ -19,17 +19,17 @@ MISSING = "name the run of a search that trained shared weights: dartboard front
 
 @dataclass(frozen=True)
 class FrontFlags:
-    """Accuracy against multiply-adds of a trained supernet's networks: the best under limits, a random cloud,
-    uniformly scaled networks; a page and a CSV."""
+    """Draw accuracy against cost of a trained supernet's networks: the best under limits, random ones, and networks
+    whose choices are all scaled alike. Writes a page and a CSV."""
 
     run: str
     """the folder of a finished search that trained a supernet"""
     samples: int = 40
-    """Networks of the random cloud."""
+    """Networks that are drawn at random, for the cloud behind the front."""
     targets: int = 5
-    """Limits on multiply-adds, from the smallest network to the largest, under each of which the best is searched."""
+    """Number of limits on multiply-adds, from small to none; under each of them the best network is searched."""
     scorings: int = 30
-    """Networks to score under each limit. What was scored before costs nothing."""
+    """Networks to score under each limit. Scores are kept: what was scored before costs nothing."""
     strategy: Literal["coarse-to-fine", "evolution", "random"] = "coarse-to-fine"
     """How candidates under a limit are chosen."""
     grid: bool = False
@@ -41,7 +41,7 @@ class FrontFlags:
     val_images: int = 8000
     """Most images of val on which a network is scored."""
     latency: str | None = None
-    """A table of latencies of this device (dartboard latency build): the page and the CSV have latencies, too."""
+    """A table of latencies of this device (dartboard latency build): page and CSV have latencies by it, too."""
     threads: int | None = None
     """Threads of the CPU; by default those of the search."""
     seed: int = 0

@@ -104,7 +104,8 @@ def macs_of(found: Found, config: Any) -> int:
     from dartboard.scoring.cost import count
 
     sizes = (config.channels, config.cells, found.data.num_classes, found.data.image_size, found.data.channels)
-    return count(found.architecture, config.stem, *sizes).macs
+    network = config.stem if config.stem in FAMILIES[found.architecture.space].sizes else None
+    return count(found.architecture, network, *sizes).macs
 
 
 def counted_s(found: Found, config: Any) -> float | None:

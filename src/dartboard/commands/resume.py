@@ -102,5 +102,7 @@ def resume_run(run: Run) -> None:
     elif run.command == "trial":
         whole = run.environment.get("parent")
         raise InputError(f"{run.folder} is a trial of a search; resume the search: dartboard resume {whole}")
+    elif run.command == "fine-tuning":
+        raise InputError(f"{run.folder} is the end of a dartboard specialise; give that command again to resume it")
     else:
         raise unknown(f"command in {run.folder}", run.command, ("search", "train"))

@@ -17,6 +17,7 @@ from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.peak_memory import recorded_peak
 from dartboard.runs.run import Run
 from dartboard.runs.start import WarmStart
+from dartboard.scoring import space_costs
 from dartboard.search.stop_rules import rule_of
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
@@ -219,7 +220,16 @@ def search(run: Run, config: Any, data: "Data") -> None:
     """The search itself, from its beginning or from the run's checkpoint."""
     print(f"search {run.method} on {data.name}, seed {run.seed}, in {run.folder}", flush=True)
     say_known(run, data, lambda: macs_of(run, config, data))
+    say_costs(run, config, data)
     method_module(str(run.method)).search(config, SPACES[run.space or METHODS[str(run.method)].space], data, run)
+
+
+def say_costs(run: Run, config: Any, data: "Data") -> None:
+    """Prints and notes, before a run of a space of slices begins, what its networks cost."""
+    header = {"method": str(run.method), "space": run.space or METHODS[str(run.method)].space}
+    if space_costs.RECORD not in run.environment and (costs := dryrun.costs_before(header, config, data)) is not None:
+        print("\n".join(space_costs.lines(costs)), flush=True)
+        space_costs.note(run, costs)
 
 
 def macs_of(run: Run, config: Any, data: "Data") -> int:

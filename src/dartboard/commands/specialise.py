@@ -41,7 +41,7 @@ class SpecialiseFlags:
     run: str
     """the folder of a finished search that trained a supernet"""
     limit: str = ""
-    """The largest cost, such as macs<=40M or params<=1M,macs<=40M; empty: none."""
+    """The most that it may cost: macs<=40M or params<=1M,memory_mb<=8; also bitops, latency_ms; empty: no limit."""
     strategy: Literal["coarse-to-fine", "evolution", "random"] = "coarse-to-fine"
     """How candidates are chosen: the grid and changes of its best, an evolution, or uniform draws."""
     scorings: int = 60
@@ -49,19 +49,22 @@ class SpecialiseFlags:
     architecture: str | None = None
     """Take this network instead of searching for one: an architecture in any notation, or a file."""
     out: str | None = None
-    """The folder of the network; by default RUN/specialised/LIMIT-STRATEGY, or given-X."""
+    """The folder of the network; by default RUN/specialised/ and a name made of limit and strategy."""
     recalibrate: int = 2000
     """Most images of train on which a network's statistics are collected."""
     val_images: int = 8000
     """Most images of val on which a network is scored."""
     latency: str | None = None
-    """A table of latencies of this device (dartboard latency build), for latency_ms in --limit; networks are timed."""
+    """A table of latencies of this device (dartboard latency build), for latency_ms; what is found is also timed."""
+    fine_tune: int = 0
+    """Epochs for which the network is trained further, on train; 0: it stays as the supernet has it."""
     threads: int | None = None
     """Threads of the CPU; by default those of the search."""
     seed: int = 0
-    """Which candidates are drawn."""
+    """Which candidates are drawn; with --fine-tune also the order of the images."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, fine_tune="[0, 1e5]")
         check_ranges(self, scorings="[1, 1e6]", recalibrate="[2, inf)", val_images="[1, inf)", seed="[0, 1e18]")
         check_ranges(self, threads="[1, 1024]")
         check_table(self.limit, self.latency)
@@ -102,10 +105,11 @@ def trained(run: Run, space: SearchSpace, latency: str | None, threads: int | No
 
 def name_of(flags: SpecialiseFlags) -> str:
     """The folder of a question, by its limits and its strategy."""
+    tuned = f"-tuned-{flags.fine_tune}" if flags.fine_tune else ""
     if flags.architecture is not None:
-        return f"given-{crc32(flags.architecture.encode()):08x}"
+        return f"given-{crc32(flags.architecture.encode()):08x}{tuned}"
     limit = re.sub(r"[^\w.]+", "-", flags.limit.replace("<=", "-")).strip("-") or "no-limit"
-    return f"{limit}-{flags.strategy}" + (f"-s{flags.seed}" if flags.seed else "")
+    return f"{limit}-{flags.strategy}" + (f"-s{flags.seed}" if flags.seed else "") + tuned
 
 
 def answered(out: Path, flags: SpecialiseFlags) -> dict[str, Any] | None:
@@ -119,6 +123,8 @@ def answered(out: Path, flags: SpecialiseFlags) -> dict[str, Any] | None:
 def question_of(flags: SpecialiseFlags) -> dict[str, Any]:
     names = ("limit", "strategy", "scorings", "architecture", "recalibrate", "val_images", "seed")
     asked = {name: getattr(flags, name) for name in names}
+    if flags.fine_tune:
+        asked["fine_tune"] = flags.fine_tune
     if flags.latency is not None:
         asked["latency"] = hashlib.sha256(ordinary_bytes(flags.latency)).hexdigest()
     return asked
@@ -134,7 +140,7 @@ def within(text: str, space: Any) -> Architecture:
 
 def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, out: Path) -> dict[str, Any]:
     """Finds the network, writes it with its answer, and returns the answer. Raises as `execute`."""
-    from dartboard.studies import measured_latency, specialise
+    from dartboard.studies import fine_tuning, measured_latency, specialise
 
     question = specialise.Question(
         limits_from(flags.limit), flags.strategy, flags.scorings, flags.recalibrate, flags.val_images, flags.seed
@@ -145,7 +151,8 @@ def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, 
         answer = specialise.answer_of(one, question, pieces, check, given)
         if one.table is not None:
             answer, timed = measured_latency.held(one, answer, question.limits, given is not None, check)
-    accuracy = specialise.write_network(one, answer.best.architecture, question, out)
+    tune = fine_tuning.tuner(one, answer.best.architecture, flags.fine_tune, flags.seed) if flags.fine_tune else None
+    before, accuracy = specialise.write_network(one, answer.best.architecture, question, out, tune)
     record = {
         "question": question_of(flags),
         "architecture": answer.best.architecture.to_json(),
@@ -156,6 +163,8 @@ def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, 
         "run": str(one.run.folder),
         "step": one.step,
     }
+    if tune is not None:
+        record["fine_tuned"] = {"epochs": flags.fine_tune, "val_accuracy_before": before}
     if timed is not None:
         record["latency"] = latency_record(timed)
     replace_file(out / ANSWER, as_json(record))
@@ -185,11 +194,19 @@ def tell_latency(found: dict[str, Any]) -> None:
         print("the machine is busy, and networks take longer than alone; ask again when it is idle, with another --out")
 
 
+def weights_words(answer: dict[str, Any]) -> str:
+    """Whose weights the network has."""
+    if (tuned := answer.get("fine_tuned")) is None:
+        return " by the supernet's weights, not trained further"
+    epochs = f"{tuned['epochs']} epoch{'s' * (tuned['epochs'] != 1)}"
+    return f", fine-tuned {epochs}; {100 * tuned['val_accuracy_before']:.2f} % before, by the supernet's weights"
+
+
 def tell(answer: dict[str, Any], out: Path) -> None:
     """Prints the network, what it costs, and where it lies."""
     print(json.dumps(answer["architecture"]))
     cost = ", ".join(in_words(name, number) for name, number in answer["cost"].items())
-    print(f"val accuracy {100 * answer['val_accuracy']:.2f} % by the supernet's weights, not trained further; {cost}")
+    print(f"val accuracy {100 * answer['val_accuracy']:.2f} %{weights_words(answer)}; {cost}")
     if "latency" in answer:
         tell_latency(answer["latency"])
     print(f"{answer['scorings']} networks scored, {answer['new_scorings']} of them for the first time")

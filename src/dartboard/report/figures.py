@@ -48,7 +48,8 @@ NARROWEST = 0.02  # no axis of accuracies is narrower than two points
 
 @dataclass(frozen=True)
 class Series:
-    """A line: numbers over epochs, in a colour of the page ("--one" ... "--six", "--muted"); points: not joined.
+    """A line: numbers over epochs, in a colour of the page ("--one" ... "--six", "--muted"); points: not joined, each
+    drawn as a dot "o" or, larger, as a square "s" or a diamond "D".
 
     steps: level until the next point. band: its lower and upper edge; of a single point, the ends of a bar.
     """
@@ -62,6 +63,7 @@ class Series:
     points: bool = False
     steps: bool = False
     band: tuple[Sequence[float], Sequence[float]] | None = None
+    marker: str = "o"
 
 
 def curves(
@@ -182,8 +184,8 @@ def add_line(axes: Axes, line: Series) -> None:
         alpha=0.45 if line.faint else 1,
         linestyle="none" if line.points else (0, line.dashes) if line.dashes else "-",
         drawstyle="steps-post" if line.steps else "default",
-        marker="o" if single else None,
-        markersize=2.5 if line.points else 4,
+        marker=line.marker if single else None,
+        markersize=2.5 if line.points and line.marker == "o" else 4,
         label=wrapped(line.name, LONGEST_NAME) if shown(line) else "_",
         solid_joinstyle="round",
         zorder=2 if line.faint else 3,

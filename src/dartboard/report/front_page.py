@@ -7,17 +7,24 @@ from typing import TYPE_CHECKING
 
 from dartboard.paths import quoted
 from dartboard.report import page, words
-from dartboard.report.blocks import command, pair, picture, section, table, tiles
+from dartboard.report.architecture_cell import architecture_cell
+from dartboard.report.blocks import pair, picture, section, table, tiles
 from dartboard.report.figures import Series, curves
-from dartboard.report.markup import Html, tag
+from dartboard.report.markup import Html
 from dartboard.scoring.pareto import front
 
 if TYPE_CHECKING:
     from dartboard.studies.fronts import Point
 
 COSTS = {"macs": "multiply-adds", "params": "parameters", "latency_ms": "ms of latency by the table"}
-KINDS = {"grid": "--five", "random": "--muted", "uniformly scaled": "--three", "best under a limit": "--one"}
+KINDS = {  # of points: colour and marker
+    "grid": ("--five", "o"),
+    "random": ("--muted", "o"),
+    "uniformly scaled": ("--three", "s"),
+    "best under a limit": ("--one", "D"),
+}
 PLACES = (("answer", "Answer"), ("front", "Front"), ("networks", "Networks"))
+NO_BREAK = "\u00a0"
 UNITS = ((1e9, "billion "), (1e6, "million "), (1e3, "thousand "), (1.0, ""))
 
 
@@ -31,7 +38,8 @@ def page_html(found: "Sequence[Point]", run: str, images: int) -> str:
     """The complete file."""
     chosen = [found[place] for place in places_of(found)]
     best = max(chosen, key=lambda point: point.accuracy)
-    title = f"From {words.short_count(chosen[0].cost.macs)} to {words.short_count(best.cost.macs)} multiply-adds"
+    low, high = (words.short_count(one.cost.macs).replace(" ", NO_BREAK) for one in (chosen[0], best))
+    title = f"From {low} to {high} multiply-adds"
     lede = (
         f"{words.count(len(found))} networks of one supernet, {Path(run).name}, scored on {words.count(images)} val "
         "images by its weights, each with statistics of its own at its own resolution. None was trained further, and "
@@ -47,7 +55,7 @@ def page_html(found: "Sequence[Point]", run: str, images: int) -> str:
             (
                 "smallest on the front",
                 words.percent(chosen[0].accuracy, images),
-                f"{words.short_count(chosen[0].cost.macs)}",
+                f"{words.short_count(chosen[0].cost.macs)} multiply-adds",
             ),
             ("on the front", words.count(len(chosen)), f"of {words.count(len(found))} networks"),
         ]
@@ -74,16 +82,16 @@ def against(found: "Sequence[Point]", cost: str, name: str) -> Html:
     """Accuracy against a cost, by kind, with the front as a line."""
     largest = max(getattr(point.cost, cost) for point in found)
     size, unit = next((size, unit) for size, unit in UNITS if largest >= 10 * size or size == 1.0)
-    parts = []
-    for kind, colour in KINDS.items():
+    edge = [found[place] for place in places_of(found, cost)]
+    line = Series("front", [getattr(one.cost, cost) / size for one in edge], [one.accuracy for one in edge], "--two")
+    parts = [line]
+    for kind, (colour, marker) in KINDS.items():
         own = [point for point in found if point.kind == kind]
         if own:
             x, y = [getattr(point.cost, cost) / size for point in own], [point.accuracy for point in own]
-            parts.append(Series(kind, x, y, colour, points=True))
-    edge = [found[place] for place in places_of(found, cost)]
-    line = Series("front", [getattr(one.cost, cost) / size for one in edge], [one.accuracy for one in edge], "--two")
+            parts.append(Series(kind, x, y, colour, points=True, marker=marker))
     title = f"Accuracy on val against {name}"
-    svg = curves([*parts, line], title, percent=True, x_label=f"{unit}{name}")
+    svg = curves(parts, title, percent=True, x_label=f"{unit}{name}")
     caption = f"Front: no other network is more accurate at no more {name}. Scores that select are optimistic."
     return picture(svg, caption, f"front-{cost}", title=title)
 
@@ -98,16 +106,17 @@ def networks(chosen: "Sequence[Point]", run: str, images: int) -> Html:
             *([f"{point.cost.latency_ms:.3g} ms"] if is_timed else []),
             words.percent(point.accuracy, images),
             point.kind,
-            tag("code", json.dumps(point.architecture.to_json(), separators=(",", ":"))),
+            architecture_cell(text := json.dumps(point.architecture.to_json()), cut_out_command(run, text)),
         )
         for point in chosen
     ]
     latency = ("latency by the table",) if is_timed else ()
     head = ("multiply-adds", "parameters", *latency, "val accuracy", "found as", "architecture")
-    how = command(
-        f"dartboard specialise {quoted(run)} --architecture '...' --out network",
-        "Cut one out, with its weights; the architecture as it stands in the table:",
-    )
-    return section(
-        "networks", "Networks on the front", table(head, rows, caption="From few multiply-adds to many"), how
-    )
+    lead = "Open an architecture for the command that cuts its network out of the supernet, with its weights."
+    listed = table(head, rows, caption="From few multiply-adds to many")
+    return section("networks", "Networks on the front", listed, lead=lead)
+
+
+def cut_out_command(run: str, architecture: str) -> str:
+    """The command that makes a network of it, for a shell."""
+    return f"dartboard specialise {quoted(run)} --architecture {quoted(architecture)}"

@@ -33,6 +33,7 @@ PLACES = (
     ("story", "Epochs"),
     ("trials", "Trials"),
     ("supernet", "Supernet"),
+    ("space", "Space"),
     ("change", "Change"),
     ("sensitivity", "Sensitivity"),
     ("training", "Training"),

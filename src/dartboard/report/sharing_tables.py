@@ -2,17 +2,19 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from dartboard.methods.explained.record import DRAWN, FAMILIES, MIXTURE, PATH, TRAINING, Record, Remark
+from dartboard.methods.explained.record import DRAWN, FAMILIES, MIXTURE, PATH, SANDWICH, TRAINING, Record, Remark
 from dartboard.report import words
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.sheets import Column, Sheet
 from dartboard.spaces.search_space import SearchSpace
-from dartboard.studies.sharing import CLAIMS, Group
+from dartboard.studies.sharing import Group
+from dartboard.studies.sharing_claims import claims_of
 
 BRIEFLY = {
     MIXTURE: "all operations mixed",
     DRAWN: "one operation an edge",
     PATH: "one path",
+    SANDWICH: "the largest network, the smallest and some between",
     TRAINING: "of a trial's training",
 }
 
@@ -118,19 +120,19 @@ def group_lines(space: SearchSpace, groups: Sequence[Group]) -> Iterator[str]:
     for row in rows:
         yield "  " + "; ".join(f"{name} {cell}" for name, cell in zip(head, row, strict=True))
     yield "\nWhat the literature claims:"
-    for claim in CLAIMS:
+    for claim in claims_of(groups):
         verdict, said = claim.judged(groups)
         yield f"  {verdict}: {claim.says} ({claim.source})"
         yield f"    {said}. {claim.rule}"
 
 
-MARKS = {"agrees": "yes", "does not": "no", "not measured": "unknown"}
+MARKS = {"agrees": "yes", "does not": "no", "not shown": "unknown", "not measured": "unknown"}
 
 
 def claims_list(groups: Sequence[Group]) -> Html:
     """The claims, each with its verdict, the numbers and the rule."""
     items = []
-    for claim in CLAIMS:
+    for claim in claims_of(groups):
         verdict, said = claim.judged(groups)
         mark = tag("span", verdict, class_=f"verdict {MARKS[verdict]}")
         told = [tag("strong", claim.says), tag("p", f"{claim.source}."), tag("p", f"Here: {said}. {claim.rule}")]

@@ -7,6 +7,7 @@ from typing import Any
 
 from dartboard.paths import quoted
 from dartboard.report import next_training, words
+from dartboard.report.architecture_cell import architecture_cell
 from dartboard.report.blocks import command, picture, section, table, tiles
 from dartboard.report.cells import cells
 from dartboard.report.facts import Facts, finite, to_architecture
@@ -14,6 +15,7 @@ from dartboard.report.figures import Series, curves
 from dartboard.report.markup import Html, join, tag
 from dartboard.report.plots import line, plot, step_line
 from dartboard.report.search_page import device_word
+from dartboard.report.space_section import space_section
 from dartboard.report.timing import time_spent
 from dartboard.runs.limits import MOST_TRIALS
 from dartboard.scoring.pareto import front
@@ -116,7 +118,7 @@ def sections(facts: Facts) -> Html:
     """The best score so far over trials and seconds, and accuracy against cost."""
     lines = scored(facts)
     if not lines:
-        return supernet_section(facts)
+        return join([supernet_section(facts), space_section(facts)])
     pictures = [over_trials(facts, lines), over_seconds(facts, lines), *(against(facts, lines, name) for name in COSTS)]
     drawn = [one for one in pictures if one is not None]
     said = "The line is the best score so far, which is the result if the search stops there."
@@ -124,7 +126,7 @@ def sections(facts: Facts) -> Html:
     lead = f"Each trial is one architecture. {said}{again if facts.finalists else ''}"
     tables = finalists_table(facts), front_table(facts, lines)
     trials = section("trials", "The trials", tag("div", *drawn, class_="trio"), *tables, lead=lead)
-    return join([trials, supernet_section(facts)])
+    return join([trials, supernet_section(facts), space_section(facts)])
 
 
 def supernet_section(facts: Facts) -> Html:
@@ -136,7 +138,8 @@ def supernet_section(facts: Facts) -> Html:
     sizes = line(facts, "largest_loss", "largest", "--one") + line(facts, "random_loss", "at random", "--two")
     sizes += line(facts, "smallest_loss", "smallest", "--three")
     entropy = line(facts, "entropy", "mean entropy", "--three")
-    same = "Training: of the paths that were drawn; validation: of one path, the same in every epoch."
+    trained = "the largest network" if sizes else "the paths that were drawn"
+    same = f"Training: of {trained}; validation: of one path, the same in every epoch."
     found = [
         plot(facts, "Loss", loss + step_line(facts, "train_loss", "--one"), f"Cross entropy. {same}"),
         plot(facts, "Accuracy", accuracy, same, percent=True, chance=True),
@@ -159,7 +162,7 @@ def finalists_table(facts: Facts) -> Html | None:
         return None
     rows = [
         (int(one["trial"]) + 1, score_words(facts, before[one["trial"]]), score_words(facts, one),
-         tag("code", str(one.get("architecture", ""))))
+         architecture_cell(str(one.get("architecture", ""))))
         for one in sorted(again, key=lambda one: -float(one["score"]))
     ]  # fmt: skip
     head = ("trial", str(facts.trials[0].get("source", "")), str(again[0].get("source", "")), "architecture")
@@ -234,7 +237,7 @@ def front_table(facts: Facts, lines: Sequence[Line]) -> Html | None:
     chosen = [lines[place] for place in front(known, [float(line["score"]) for line in lines])]
     rows = [
         (int(line["trial"]) + 1, score_words(facts, line), words.short_count(line.get("macs")),
-         words.short_count(line.get("params")), tag("code", str(line.get("architecture", ""))))
+         words.short_count(line.get("params")), architecture_cell(str(line.get("architecture", ""))))
         for line in chosen
     ]  # fmt: skip
     head = ("trial", "score", "multiply-adds", "parameters", "architecture")

@@ -38,6 +38,11 @@ class Limit:
     name: str
     at_most: float
 
+    def __str__(self) -> str:
+        """As it can be typed: "macs<=400K"."""
+        size = max((one for one in SIZES.items() if one[1] <= self.at_most), key=lambda one: one[1], default=("", 1))
+        return f"{self.name}<={self.at_most / size[1]:.12g}{size[0]}"
+
 
 def limits_from(text: str) -> tuple[Limit, ...]:
     """The limits in "params<=3M,macs<=330M"; none in an empty text. Raises InputError in one line."""

@@ -1,9 +1,9 @@
-"""Weight sharing compared by runs that are there: what each search found, how well its weights rank, what it cost, and
-whether that agrees with what the literature claims. No torch."""
+"""Weight sharing compared by runs that are there: what each search found, how well its weights rank, what it cost.
+No torch."""
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -12,8 +12,7 @@ from typing import Any
 from dartboard import formats
 from dartboard.errors import InputError
 from dartboard.methods import METHODS
-from dartboard.methods.explained import record_of
-from dartboard.methods.explained.record import MIXTURE, TRAINING
+from dartboard.runs.json_files import read_json
 from dartboard.runs.peak_memory import PEAK
 from dartboard.runs.run import Run
 from dartboard.scoring import tables
@@ -24,17 +23,20 @@ from dartboard.studies.comparison_folder import is_comparison
 from dartboard.studies.rank_folder import RESULT, is_ranking
 from dartboard.studies.rank_results import SHARED, judge_of, read_results
 
-AGREES, DISAGREES, NOT_MEASURED = "agrees", "does not", "not measured"
 TRUTH, VAL = "true accuracy", "val accuracy by shared weights"
 VALUES = ("score", "derived_val_accuracy", "val_accuracy")  # of a result, the first that is there
+LOSSES = ("largest_loss", "random_loss", "smallest_loss")  # of an epoch by the sandwich rule
+ANSWERS = "specialised/*/answer.json"  # of networks that were cut out
 ASIDE = {"seed", "threads", "device", "save_every", "data_dir", "download"}  # settings that are none of a method's
 
 
 @dataclass(frozen=True)
 class Searched:
     """One run. accuracy: of what it found, of the kind that `measure` says; tau: (estimate, low, high) of the shared
-    weights, None if they were not ranked; peak_memory_mb: None if it was not measured; settings: as the run has them,
-    what has no part in the method aside; data: the fingerprint of the images."""
+    weights, None if they were not ranked; ranked: of how many architectures; peak_memory_mb: None if it was not
+    measured; settings: as the run has them, what has no part in the method aside; data: the fingerprint of the images;
+    losses: of the largest networks, those at random and the smallest in the last epoch, None if the search has none;
+    gains: in accuracy, of networks that were cut out and fine-tuned."""
 
     name: str
     method: str
@@ -46,6 +48,9 @@ class Searched:
     seconds: float
     peak_memory_mb: float | None
     settings: Mapping[str, Any]
+    ranked: int = 0
+    losses: tuple[float, ...] | None = None
+    gains: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,8 @@ def checked(folder: str, space: str) -> Run:
 
 def searched(run: Run, truth: Mapping[Architecture, float]) -> Searched:
     """What a run found. truth: the accuracies of a table, if there is one. Raises InputError if it is not finished."""
-    results = [line for line in run.metrics() if line.get("event") == "result"]
+    lines = run.metrics()
+    results = [line for line in lines if line.get("event") == "result"]
     if not results:
         raise InputError(f"{run.folder} is not finished; end it first: {run.resume_command}")
     result = results[-1]
@@ -123,13 +129,28 @@ def searched(run: Run, truth: Mapping[Architecture, float]) -> Searched:
     if val is None:
         raise InputError(f"the result of {run.folder} has no score; give another run")
     found, peak = architecture_in(run.folder), run.environment.get(PEAK)
-    true = None if found is None else truth.get(found)
+    true, rank = None if found is None else truth.get(found), ranking_in(run.folder)
     return Searched(
         str(run.folder), str(run.method), str(run.environment["data"]["fingerprint"]), run.seed,
-        VAL if true is None else TRUTH, val if true is None else true, tau_of(ranking_in(run.folder)),
+        VAL if true is None else TRUTH, val if true is None else true, tau_of(rank),
         float(result["elapsed_s"]), float(peak) if isinstance(peak, int | float) else None,
         {name: value for name, value in run.settings.items() if name not in ASIDE},
+        0 if rank is None else int(rank["samples"]), last_losses(lines), tuple(gains_in(run.folder)),
     )  # fmt: skip
+
+
+def last_losses(lines: Sequence[Mapping[str, Any]]) -> tuple[float, ...] | None:
+    """Training losses of the last epoch by the size of networks, from the largest to the smallest."""
+    last: Mapping[str, Any] = next((line for line in reversed(lines) if line.get("event") == "epoch"), {})
+    return tuple(last[name] for name in LOSSES) if all(name in last for name in LOSSES) else None
+
+
+def gains_in(folder: Path) -> Iterator[float]:
+    """By how much each network that was cut out of a run and fine-tuned became more accurate on val."""
+    for path in sorted(folder.glob(ANSWERS)):
+        answer = read_json(path)
+        if isinstance(tuned := answer.get("fine_tuned"), dict):
+            yield answer["val_accuracy"] - tuned["val_accuracy_before"]
 
 
 def ranking_in(folder: Path) -> Mapping[str, Any] | None:
@@ -173,73 +194,3 @@ def label_of(own: Sequence[Searched], runs: Sequence[Searched]) -> str:
     others = [one.settings for one in runs if one.method == method]
     names = [name for name, value in settings.items() if any(other.get(name) != value for other in others)]
     return ", ".join([method, *(f"{name} = {settings[name]}" for name in names)])
-
-
-# --- Claims ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What the literature says; rule: when runs agree with it; judged: (verdict, in numbers) by the rule."""
-
-    says: str
-    source: str
-    rule: str
-    judged: Callable[[Sequence[Group]], tuple[str, str]]
-
-
-def larger_spaces(groups: Sequence[Group]) -> tuple[str, str]:
-    """Whether the order by shared weights is better than none, in most of the runs that were ranked."""
-    lows = [one.tau[1] for group in groups for one in group.runs if one.tau is not None and one.tau[1] is not None]
-    if not lows:
-        return NOT_MEASURED, "no run has a ranking with an interval"
-    above = sum(low > 0 for low in lows)
-    return AGREES if 2 * above > len(lows) else DISAGREES, f"the interval is above 0 in {above} of {len(lows)} runs"
-
-
-def memory_of_a_path(groups: Sequence[Group]) -> tuple[str, str]:
-    """Whether what computes one operation an edge or one path took less than what mixes all."""
-    mixed: list[float] = []
-    single: list[float] = []
-    for group in groups:
-        if group.peak_memory_mb is not None:
-            through = {passes.through for passes in record_of(group.method).passes} - {TRAINING}
-            (mixed if MIXTURE in through else single).append(group.peak_memory_mb)
-    if not mixed or not single:
-        return NOT_MEASURED, "peak memory of both kinds is needed; searches by `dartboard search` and `compare` note it"
-    said = f"at most {max(single):,.0f} MB against at least {min(mixed):,.0f} MB"
-    return AGREES if max(single) < min(mixed) else DISAGREES, said
-
-
-def sensitivity(groups: Sequence[Group]) -> tuple[str, str]:
-    """Whether the largest spread over seeds is as large as the distance between the best and the worst method."""
-    spreads = [group.spread for group in groups if group.spread is not None]
-    if len(groups) < 2 or not spreads:
-        return NOT_MEASURED, "two methods or settings, one of them with two seeds, are needed"
-    apart = max(group.accuracy for group in groups) - min(group.accuracy for group in groups)
-    said = f"spread up to {100 * max(spreads):.2f} points, means {100 * apart:.2f} points apart"
-    return AGREES if max(spreads) >= apart else DISAGREES, said
-
-
-CLAIMS = (
-    Claim(
-        "Shared weights open larger spaces: one training judges all architectures, without one for each.",
-        "Pham et al., ICML 2018; Guo et al., ECCV 2020",
-        "Agrees if in most ranked runs the 95 % interval of tau lies above 0: the weights order architectures of a "
-        "space of this size better than chance.",
-        larger_spaces,
-    ),
-    Claim(
-        "One path, or one operation an edge, needs less memory than all operations mixed.",
-        "Cai, Zhu, Han, ICLR 2019; Dong, Yang, CVPR 2019; Guo et al., ECCV 2020",
-        "Agrees if the highest peak memory of the former is below the lowest of the latter.",
-        memory_of_a_path,
-    ),
-    Claim(
-        "Results depend on the seed and the settings as much as on the method.",
-        "Li, Talwalkar, UAI 2019; Yu et al., ICLR 2020",
-        "Agrees if the largest standard deviation over seeds is at least the distance between the best and the worst "
-        "mean.",
-        sensitivity,
-    ),
-)

@@ -235,21 +235,36 @@ WAYS = {"coarse-to-fine": coarse_and_fine, "evolution": evolved, "random": at_ra
 # --- The network ------------------------------------------------------------------------------------------------------
 
 
-def write_network(one: Trained, architecture: Architecture, question: Question, out: Path) -> float:
-    """Cuts the network out, collects its statistics at its own resolution, writes it with its description, and returns
-    its accuracy on the images of val that candidates are scored on."""
+def write_network(
+    one: Trained, architecture: Architecture, question: Question, out: Path,
+    tune: Callable[[nn.Module], None] | None = None,
+) -> tuple[float, float]:  # fmt: skip
+    """Cuts the network out, collects its statistics at its own resolution, and writes it with its description.
+
+    tune: trains it further. Then statistics are collected again. Returns its accuracy on the images of val that
+    candidates are scored on as the supernet has it, and as it is written.
+    """
     with torch.random.fork_rng(devices=[]):
         network = networks.module(architecture.space).inherit(one.supernet, architecture)
+    before = after = recalibrated_accuracy(one, network, question)
+    if tune is not None:
+        tune(network)
+        after = recalibrated_accuracy(one, network, question)
+    data = one.data
+    write_torch(
+        network.cpu(), out, image_size=data.image_size, mean=data.mean, std=data.std, class_names=data.class_names
+    )
+    return before, after
+
+
+def recalibrated_accuracy(one: Trained, network: nn.Module, question: Question) -> float:
+    """The accuracy on val with statistics that are collected anew; the network keeps them, in evaluation mode."""
     size, data = one.run.settings["batch_size"], one.data
     index = calibration_index(data.train, question.recalibrate, size)
     recalibrate(network, network, calibration_images(network, data.train, data, index))
     network.eval()
     order = paths.some_of_val(data, question.val_images)
-    found = answers(network, picked(data.val, order.cpu().numpy()), data, size)
-    write_torch(
-        network.cpu(), out, image_size=data.image_size, mean=data.mean, std=data.std, class_names=data.class_names
-    )
-    return found.accuracy
+    return answers(network, picked(data.val, order.cpu().numpy()), data, size).accuracy
 
 
 def pieces_of(run: Run) -> Pieces:

@@ -8,8 +8,9 @@ from statistics import fmean
 import torch
 
 from dartboard.methods import method_module
-from dartboard.methods.explained.record import BOTH_WAYS, DRAWN, MIXTURE, PATH, TRAINING, Passes
+from dartboard.methods.explained.record import BOTH_WAYS, DRAWN, MIXTURE, PATH, SANDWICH, TRAINING, Passes
 from dartboard.scoring.cost import Cost, count, count_module, shape_of_supernet
+from dartboard.search.shrinking import opened, phases_to
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import SearchSpace
 
@@ -56,6 +57,7 @@ def sizes_of(method: str, space: SearchSpace) -> dict[str, int]:
 def counted(passes: Passes, space: SearchSpace, sizes: Mapping[str, int]) -> StepCost:
     """The cost of a step's passes. Raises InputError for sizes of which the space has no network."""
     draws = 1 if passes.through == MIXTURE else DRAWS
+    space = opened(space, phases_to(passes.phase)[-1]) if passes.phase else space
     found = WAYS[passes.through](space, sizes["channels"], sizes["cells"], draws)
     macs, params, values = (fmean(getattr(one, name) for one in found) for name in ("macs", "params", "map_values"))
     return StepCost(passes.name, passes.count, macs, params, values, draws)
@@ -85,6 +87,13 @@ def of_path(space: SearchSpace, channels: int, cells: int, draws: int) -> list[C
     return [count_module(module, IMAGE_SIZE, 3, space.sample(Random(seed))) for seed in range(draws)]
 
 
+def of_sandwich(space: SearchSpace, channels: int, cells: int, draws: int) -> list[Cost]:
+    """The largest and the smallest path as often as two that are drawn uniformly."""
+    module = shape_of_supernet(space, channels, cells, NUM_CLASSES, 3)
+    ends = [count_module(module, IMAGE_SIZE, 3, one) for one in (space.largest(), space.smallest())]
+    return ends * (draws // 2) + of_path(space, channels, cells, draws)
+
+
 def of_training(space: SearchSpace, channels: int, cells: int, draws: int) -> list[Cost]:
     """Networks of architectures that are drawn uniformly."""
     sizes = {"channels": channels, "cells": cells, "num_classes": NUM_CLASSES, "image_size": IMAGE_SIZE}
@@ -93,4 +102,10 @@ def of_training(space: SearchSpace, channels: int, cells: int, draws: int) -> li
 
 
 Way = Callable[[SearchSpace, int, int, int], list[Cost]]
-WAYS: dict[str, Way] = {MIXTURE: of_mixture, DRAWN: of_drawn, PATH: of_path, TRAINING: of_training}
+WAYS: dict[str, Way] = {
+    MIXTURE: of_mixture,
+    DRAWN: of_drawn,
+    PATH: of_path,
+    SANDWICH: of_sandwich,
+    TRAINING: of_training,
+}

@@ -143,6 +143,7 @@ class Score:
 
 LearnOn = Literal["train and val", "train"]
 ScoreOn = Literal["test", "val"]
+FirstWeights = Literal["drawn", "given"]
 WORK = EpochWork(learn_on=("train", "val"), score_on="test")  # of an epoch of `fit`, as its defaults have it
 
 
@@ -164,10 +165,12 @@ def fit(
     *,
     learn_on: LearnOn = "train and val",
     score_on: ScoreOn = "test",
+    first_weights: FirstWeights = "drawn",
 ) -> Score:
     """Trains from scratch on train and val together; starts, or resumes from the run's checkpoint.
 
-    network: a Network, or any module of images to logits. Its initial weights are drawn again from the run's seed.
+    network: a Network, or any module of images to logits. Its initial weights are drawn again from the run's seed, or
+    they are those that are given, which is no training from scratch (studies/fine_tuning.py).
     The result is the last epoch's weights, also in weights.safetensors; the test accuracy of each epoch is logged and
     used for nothing. A training that serves as a score learns on "train" and is scored on "val": then no test image is
     read. Raises InputError for a batch larger than the data and for arguments of another kind, CannotContinueError
@@ -182,7 +185,7 @@ def fit(
     task = task_of(config, data, learn_on).to(device)
     task.check("training")
     run.check_data(data)
-    training = begin(config, network, run, device, dtype)
+    training = begin(config, network, run, device, dtype, first_weights)
     place = training.place
     num_steps = len(task.order("training", run, 0))
     progress_ = run.progress(total_steps=config.epochs * num_steps, total_epochs=config.epochs)
@@ -218,9 +221,13 @@ def check_splits(learn_on: str, score_on: str) -> None:
         raise InputError("the val images would be learned and scored on; learn on 'train' to score on 'val'")
 
 
-def begin(config: Config, network: nn.Module, run: Run, device: torch.device, dtype: torch.dtype) -> Training:
-    """The network with weights drawn from the run's seed, or as in the run's checkpoint."""
-    loop.seeded(run, "weights", lambda: redraw(network))
+def begin(
+    config: Config, network: nn.Module, run: Run, device: torch.device, dtype: torch.dtype,
+    first_weights: FirstWeights = "drawn",
+) -> Training:  # fmt: skip
+    """The network with weights drawn from the run's seed or as given, or as in the run's checkpoint."""
+    if first_weights == "drawn":
+        loop.seeded(run, "weights", lambda: redraw(network))
     loop.place_module(network, device, dtype, config.channels_last).train()
     optimizer = momentum_sgd(network.parameters(), config.lr, config.momentum, config.weight_decay)
     training = Training(network, optimizer, loop.Place(timer=Timer(device.type)), noises_of(network))

@@ -1,6 +1,6 @@
 """How BigNAS works."""
 
-from dartboard.methods.explained.record import PATH, Equation, Passes, Record, Remark, Step
+from dartboard.methods.explained.record import SANDWICH, Equation, Passes, Record, Remark, Step
 
 PAPER = "Yu et al., ECCV 2020"
 EXPLAINED = Record(
@@ -49,7 +49,7 @@ EXPLAINED = Record(
             "tests/test_bignas.py::test_the_learning_rate_falls_by_its_factor_to_a_constant_ending",
         ),
     ),
-    passes=(Passes(4, PATH, "the largest network, two at random and the smallest, on the same training images"),),
+    passes=(Passes(4, SANDWICH, "the largest network, two at random and the smallest, on the same training images"),),
     sharing="All networks are slices of the largest one's weights: its first channels, the middle of its kernels, its "
     "first blocks. A step trains four of them.",
     gains=(

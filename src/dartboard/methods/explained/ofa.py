@@ -50,9 +50,10 @@ EXPLAINED = Record(
         ),
     ),
     passes=(
-        Passes(1, PATH, "the full network, or one of elastic kernels", "full, kernel"),
-        Passes(2, PATH, "two networks of elastic depth; the teacher's forward pass is left out", "depth"),
-        Passes(4, PATH, "four networks of elastic width; the teacher's forward pass is left out", "width"),
+        Passes(1, PATH, "the full network", "full", phase="full"),
+        Passes(1, PATH, "one of elastic kernels; the teacher's forward pass is left out", "kernel", phase="kernel"),
+        Passes(2, PATH, "two of elastic depth; the teacher's forward pass is left out", "depth", phase="depth 2"),
+        Passes(4, PATH, "four of elastic width; the teacher's forward pass is left out", "width", phase="width 2"),
     ),
     sharing="All networks are parts of the largest one's weights: its first channels in the order of their importance, "
     "transforms of the middle of its kernels, its first blocks.",

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 
 FAMILIES = ("reinforcement learning", "gradient", "one-shot", "evolution", "random")
 STAGES = ("search space", "sample", "train or share", "score", "update", "derive")
-# What a pass goes through: the supernet with all operations mixed, with one operation drawn an edge, along one path; or
-# the network of an architecture that is trained from scratch.
-MIXTURE, DRAWN, PATH, TRAINING = "mixture", "drawn", "path", "training"
+# What a pass goes through: the supernet with all operations mixed, with one operation drawn an edge, along one path, or
+# along the largest path, the smallest and drawn ones; or the network of an architecture that is trained from scratch.
+MIXTURE, DRAWN, PATH, SANDWICH, TRAINING = "mixture", "drawn", "path", "sandwich", "training"
 BOTH_WAYS = 3  # times the multiply-adds of a pass forward are those of one forward and backward: two gradients more
 THROUGH = {
     MIXTURE: "the supernet, every edge computing every operation",
     DRAWN: "the supernet, one operation drawn an edge",
     PATH: "one path of the supernet",
+    SANDWICH: "the largest path of the supernet, the smallest, and drawn ones",
     TRAINING: "the network of one architecture, trained from scratch",
 }
 
@@ -40,13 +41,15 @@ class Equation:
 @dataclass(frozen=True)
 class Passes:
     """What a step computes. name: of the variant, empty if there is one; count: how often a batch goes forward and
-    backward; through: a key of THROUGH; says: what each pass is for; where: the settings that choose this variant."""
+    backward; through: a key of THROUGH; says: what each pass is for; where: the settings that choose this variant;
+    phase: of search.shrinking, whose networks alone are drawn, empty: all of the space."""
 
     count: int
     through: str
     says: str
     name: str = ""
     where: Mapping[str, object] = field(default_factory=dict)
+    phase: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,29 @@
+"""The section of a search's page that says what the networks of its space cost, from the smallest to the largest."""
+
+from dartboard.report.blocks import section, table
+from dartboard.report.facts import Facts
+from dartboard.report.markup import Html, tag
+from dartboard.scoring.space_costs import NETWORKS, WORDS, SpaceCosts, noted
+
+
+def space_section(facts: Facts) -> Html | None:
+    """None for a run that noted no such costs."""
+    costs = noted(facts.environment)
+    if costs is None:
+        return None
+    met = [tag("p", tag("code", one.limit), f": {one.words}.", class_="prose") for one in costs.limits]
+    lead = f"{costs.space} has {costs.size:,} networks, whose weights are all in one supernet."
+    return section("space", "The space", table_of(costs), *met, lead=lead)
+
+
+def table_of(costs: SpaceCosts) -> Html:
+    """Smallest, middle and largest network, and how far apart they are."""
+    names = list(costs.smallest)
+    rows = [(name, *(shown(getattr(costs, name)[cost]) for cost in names)) for name in NETWORKS]
+    rows.append(("largest / smallest", *(f"{costs.ratio(cost):.3g}" for cost in names)))
+    caption = "Of the network in the middle, all choices have their middle option. MB: float32 weights and live maps."
+    return table(("network", *(WORDS[cost] for cost in names)), rows, caption=caption)
+
+
+def shown(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:.4g}"
