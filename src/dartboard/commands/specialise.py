@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 ANSWER = "answer.json"
 FOLDER = "specialised"  # in the run's folder
+PREDICTED = "predicted"  # the strategy that has a predictor
+SCORINGS, FINALISTS = 60, 10  # networks to score; the same, of this strategy
+SAMPLES = 200
+MODELS = {"predictor": "predictor", "linear": "linear model", "macs": "multiply-adds alone"}
 MISSING = 'name the run of a search that trained shared weights: dartboard specialise RUN --limit "macs<=40M"'
 
 
@@ -42,10 +46,17 @@ class SpecialiseFlags:
     """the folder of a finished search that trained a supernet"""
     limit: str = ""
     """The most that it may cost: macs<=40M or params<=1M,memory_mb<=8; also bitops, latency_ms; empty: no limit."""
-    strategy: Literal["coarse-to-fine", "evolution", "random"] = "coarse-to-fine"
-    """How candidates are chosen: the grid and changes of its best, an evolution, or uniform draws."""
-    scorings: int = 60
-    """Networks to score. What was scored before costs nothing."""
+    strategy: Literal["coarse-to-fine", "evolution", "random", "predicted"] = "coarse-to-fine"
+    """How candidates are chosen: the grid and changes of its best, an evolution, uniform draws, or an evolution by a
+    predictor of accuracy."""
+    scorings: int | None = None
+    """Networks to score, 60; of predicted, of those with the best predictions, 10. What was scored before costs
+    nothing."""
+    samples: int | None = None
+    """Scored networks that the predictor learns from and is tried on, 200; for --strategy predicted."""
+    candidates: int | None = None
+    """Candidates of the evolution by the predictor, 50000, or 2000 where limits are given in a space whose networks are
+    counted one by one; for --strategy predicted."""
     architecture: str | None = None
     """Take this network instead of searching for one: an architecture in any notation, or a file."""
     out: str | None = None
@@ -66,8 +77,24 @@ class SpecialiseFlags:
     def __post_init__(self) -> None:
         check_ranges(self, fine_tune="[0, 1e5]")
         check_ranges(self, scorings="[1, 1e6]", recalibrate="[2, inf)", val_images="[1, inf)", seed="[0, 1e18]")
-        check_ranges(self, threads="[1, 1024]")
+        check_ranges(self, threads="[1, 1024]", samples="[20, 1e6]", candidates="[1, 1e7]")
+        for name in ("samples", "candidates"):
+            if getattr(self, name) is not None and (self.strategy != PREDICTED or self.architecture is not None):
+                raise InputError(f"--{name} has no effect without --strategy {PREDICTED}; leave it out")
         check_table(self.limit, self.latency)
+
+    @property
+    def is_predicted(self) -> bool:
+        return self.strategy == PREDICTED and self.architecture is None
+
+    @property
+    def num_scorings(self) -> int:
+        return self.scorings or (FINALISTS if self.is_predicted else SCORINGS)
+
+    @property
+    def evolution(self) -> dict[str, Any]:
+        """Numbers of the strategy predicted; none of others."""
+        return {"samples": self.samples or SAMPLES, "candidates": self.candidates} if self.is_predicted else {}
 
 
 def execute(words: list[str]) -> None:
@@ -121,8 +148,8 @@ def answered(out: Path, flags: SpecialiseFlags) -> dict[str, Any] | None:
 
 
 def question_of(flags: SpecialiseFlags) -> dict[str, Any]:
-    names = ("limit", "strategy", "scorings", "architecture", "recalibrate", "val_images", "seed")
-    asked = {name: getattr(flags, name) for name in names}
+    names = ("limit", "strategy", "architecture", "recalibrate", "val_images", "seed")
+    asked = {name: getattr(flags, name) for name in names} | {"scorings": flags.num_scorings, **flags.evolution}
     if flags.fine_tune:
         asked["fine_tune"] = flags.fine_tune
     if flags.latency is not None:
@@ -140,15 +167,18 @@ def within(text: str, space: Any) -> Architecture:
 
 def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, out: Path) -> dict[str, Any]:
     """Finds the network, writes it with its answer, and returns the answer. Raises as `execute`."""
-    from dartboard.studies import fine_tuning, measured_latency, specialise
+    from dartboard.studies import fine_tuning, measured_latency, predicted, specialise
 
     question = specialise.Question(
-        limits_from(flags.limit), flags.strategy, flags.scorings, flags.recalibrate, flags.val_images, flags.seed
+        limits_from(flags.limit), flags.strategy, flags.num_scorings, flags.recalibrate, flags.val_images, flags.seed
     )
     pieces, stops = specialise.pieces_of(one.run), limits_of(None, None)
-    check, timed = specialise.stopping(stops), None
+    check, timed, found = specialise.stopping(stops), None, None
     with catching_signals(stops):
-        answer = specialise.answer_of(one, question, pieces, check, given)
+        if flags.is_predicted:
+            answer, found = predicted.answer(one, question, **flags.evolution, pieces=pieces, check=check)
+        else:
+            answer = specialise.answer_of(one, question, pieces, check, given)
         if one.table is not None:
             answer, timed = measured_latency.held(one, answer, question.limits, given is not None, check)
     tune = fine_tuning.tuner(one, answer.best.architecture, flags.fine_tune, flags.seed) if flags.fine_tune else None
@@ -167,6 +197,8 @@ def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, 
         record["fine_tuned"] = {"epochs": flags.fine_tune, "val_accuracy_before": before}
     if timed is not None:
         record["latency"] = latency_record(timed)
+    if found is not None:
+        record["predictor"] = found.summary()
     replace_file(out / ANSWER, as_json(record))
     return record
 
@@ -194,6 +226,17 @@ def tell_latency(found: dict[str, Any]) -> None:
         print("the machine is busy, and networks take longer than alone; ask again when it is idle, with another --out")
 
 
+def tell_predictor(found: dict[str, Any]) -> None:
+    """Prints what the predictor is worth, beside a linear model and multiply-adds alone, and what it searched."""
+    print(f"learned from {found['learned_from']} scored networks, tried on {found['held_out']} others:")
+    for name, words in MODELS.items():
+        one = found["models"][name]
+        tau = "none" if one["kendall_tau"] is None else f"{one['kendall_tau']:.3f}"
+        errors = f"{one['rmse_points']:.2f} points, mean error {one['mean_error_points']:.2f}"
+        print(f"  {words:<20} root mean square error {errors}; Kendall's tau {tau}")
+    print(f"{found['candidates']:,} candidates of the evolution by the predictor in {found['seconds']:.1f} s")
+
+
 def weights_words(answer: dict[str, Any]) -> str:
     """Whose weights the network has."""
     if (tuned := answer.get("fine_tuned")) is None:
@@ -209,6 +252,8 @@ def tell(answer: dict[str, Any], out: Path) -> None:
     print(f"val accuracy {100 * answer['val_accuracy']:.2f} %{weights_words(answer)}; {cost}")
     if "latency" in answer:
         tell_latency(answer["latency"])
+    if "predictor" in answer:
+        tell_predictor(answer["predictor"])
     print(f"{answer['scorings']} networks scored, {answer['new_scorings']} of them for the first time")
     print(
         f"network: {shown(out)}; load it with dartboard.load_network, or: dartboard evaluate {quoted(out)} --data ..."

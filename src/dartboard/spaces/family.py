@@ -6,8 +6,9 @@ from typing import Any
 
 from dartboard.errors import InputError, unknown
 from dartboard.spaces.graph import Graph
+from dartboard.spaces.places import Place
 from dartboard.spaces.search_space import Architecture, SearchSpace, Value, quote
-from dartboard.spaces.timed_layers import TimedLayers
+from dartboard.spaces.timed_layers import Sizes, TimedLayers
 
 Mixed = Mapping[str, Sequence[Sequence[str]]]  # by kind of cell, of every edge: the columns of its mixture weights
 Part = tuple[str, int, str]  # kind of cell, row of its mixture weights, operation
@@ -96,6 +97,8 @@ class Family:
     usual: of these names, which of `sizes` such an architecture has; the first, if the choices do not say so.
     cheapest: architectures of a space of which one costs least; its smallest, where options go from small to large.
     timed: the layers by which the latency of its networks is summed up; None: it has no tables of latency.
+    places: of a space and sizes, the places of its networks, whose costs add up to theirs: many networks are then
+    counted at once; None: each by itself.
     Of a package's family alone (ours are in spaces.SPACES, networks/ and scoring.tables.LAYOUTS): spaces: those that it
     offers; networks: the path of the module of its networks; layout: a scoring.tables.Layout, if somebody measured all
     its architectures.
@@ -128,6 +131,7 @@ class Family:
     counted: str = "cells"
     cheapest: Callable[[SearchSpace], Sequence[Architecture]] = smallest_alone
     timed: TimedLayers | None = None
+    places: Callable[[SearchSpace, Sizes], Sequence[Place]] | None = None
     spaces: tuple[SearchSpace, ...] = ()
     networks: str = ""
     layout: Any = None

@@ -6,12 +6,9 @@ Elastic searches ask for the costs of thousands of networks; this takes microsec
 from dataclasses import dataclass
 
 from dartboard.spaces.mobilenet import Block, Net, net_of
+from dartboard.spaces.places import NUMBER_BYTES
 from dartboard.spaces.search_space import Architecture
 from dartboard.spaces.timed_layers import halved
-
-NUMBER_BYTES = 4  # float32
-
-NUMBER_BYTES = 4  # float32
 
 
 @dataclass
@@ -90,6 +87,35 @@ class Sums:
             self.conv(block.inputs, block.outputs, side * side)
         return side
 
+    def enter(self, in_channels: int, image_size: int, resolution: int, stem: int, stride: int) -> int:
+        """The resize, where images have another size, and the stem; returns the side of its map."""
+        side = halved(resolution, stride)
+        images, first = in_channels * resolution**2, stem * side * side
+        self.at_once(images, in_channels * image_size**2 if resolution != image_size else 0)
+        self.at_once(max(images, first), first)
+        self.conv(in_channels, stem, side * side, 3)
+        self.norm(stem)
+        return side
+
+    def leave(self, net: Net, last: int, side: int, num_classes: int) -> None:
+        """What follows the last block, from a map of `last` channels: convolution, pooling, head, classifier."""
+        expand = net.expand * side * side
+        self.at_once(max(last * side * side, expand, net.expand), expand)
+        self.conv(last, net.expand, side * side)
+        self.norm(net.expand)
+        if net.head:
+            self.at_once(max(net.expand, net.head), net.head)
+            self.conv(net.expand, net.head, 1, bias=net.biased)
+        features = net.head or net.expand
+        self.at_once(features, num_classes)
+        self.params += (features + 1) * num_classes
+        self.macs += features * num_classes
+
+    @property
+    def memory(self) -> int:
+        """Bytes of weights, statistics and live maps."""
+        return NUMBER_BYTES * (self.params + self.statistics + self.live)
+
 
 def counts(
     architecture: Architecture, in_channels: int, channels: int, num_classes: int, image_size: int, cells: int
@@ -101,24 +127,9 @@ def counts(
 
 def of_net(net: Net, in_channels: int, num_classes: int, image_size: int) -> tuple[int, int, int, int]:
     """As `counts`. image_size: of the images, where the network has no resolution of its own."""
-    resolution = net.resolution or image_size
-    sums, side = Sums(), halved(resolution, net.stem_stride)
-    images, stem = in_channels * resolution**2, net.stem * side * side
-    sums.at_once(images, in_channels * image_size**2 if resolution != image_size else 0)
-    sums.at_once(max(images, stem), stem)
-    sums.conv(in_channels, net.stem, side * side, 3)
-    sums.norm(net.stem)
+    sums = Sums()
+    side = sums.enter(in_channels, image_size, net.resolution or image_size, net.stem, net.stem_stride)
     for block in net.blocks:
         side = sums.block(block, side)
-    last, expand = net.blocks[-1].outputs, net.expand * side * side
-    sums.at_once(max(last * side * side, expand, net.expand), expand)
-    sums.conv(last, net.expand, side * side)
-    sums.norm(net.expand)
-    if net.head:
-        sums.at_once(max(net.expand, net.head), net.head)
-        sums.conv(net.expand, net.head, 1, bias=net.biased)
-    features = net.head or net.expand
-    sums.at_once(features, num_classes)
-    params = sums.params + (features + 1) * num_classes
-    memory = NUMBER_BYTES * (params + sums.statistics + sums.live)
-    return params, sums.macs + features * num_classes, sums.values, memory
+    sums.leave(net, net.blocks[-1].outputs, side, num_classes)
+    return sums.params, sums.macs, sums.values, sums.memory

@@ -6,6 +6,7 @@ from dartboard.spaces.family import Family
 from dartboard.spaces.graph import Bar, Graph
 from dartboard.spaces.mobilenet import BLOCKS, OPERATIONS, PUBLISHED, Block, from_choices, net_of
 from dartboard.spaces.mobilenet_counts import counts
+from dartboard.spaces.mobilenet_places import places
 from dartboard.spaces.mobilenet_plans import PLANS
 from dartboard.spaces.mobilenet_timed import TIMED
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -82,4 +83,5 @@ FAMILY = Family(
     training={"auxiliary": False, "drop_path": 0.0},
     counted="stages",
     timed=TIMED,
+    places=places,
 )

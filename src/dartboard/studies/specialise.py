@@ -4,6 +4,7 @@ A candidate is scored by the supernet's weights on val, with running statistics 
 Its score does not depend on what was scored before, so scores are kept beside the run and never computed twice.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +32,7 @@ from dartboard.scoring.scorers import Score, Scorer
 from dartboard.search import coarse_to_fine, paths, trials
 from dartboard.search.proposals import Trial
 from dartboard.spaces import SPACES
-from dartboard.spaces.search_space import Architecture, SearchSpace
+from dartboard.spaces.search_space import Architecture, SearchSpace, from_json
 from dartboard.studies.countdown import Countdown
 from dartboard.studies.pieces import Pieces
 from dartboard.training import loop
@@ -123,13 +124,32 @@ def remembering(one: Trained, recalibrate: int, val_images: int, pieces: Pieces)
     scorer = paths.on_some_of_val(one.supernet, one.data, one.run.settings["batch_size"], recalibrate, val_images)
 
     def known(architecture: Architecture, number: int) -> Score:
-        key = f"{one.step}/{recalibrate}/{val_images}/{architecture}"
+        key = f"{way_of_scoring(one, recalibrate, val_images)}{architecture}"
         if key not in pieces:
             found = scorer(architecture, number)
             pieces.add(key, score=found.value, source=found.source)
         return Score(pieces[key]["score"], source=pieces[key]["source"])
 
     return known
+
+
+def way_of_scoring(one: Trained, recalibrate: int, val_images: int) -> str:
+    """What stands before the architecture in the key of a score."""
+    return f"{one.step}/{recalibrate}/{val_images}/"
+
+
+def remembered(one: Trained, question: Question, pieces: Pieces) -> list[Trial]:
+    """Networks of the space whose scores of this kind are known, in the order in which they were scored. Raises
+    InputError for a damaged file."""
+    found = list[Trial]()
+    for text, piece in pieces.under(way_of_scoring(one, question.recalibrate, question.val_images)).items():
+        try:
+            architecture, score = from_json(json.loads(text)), Score(float(piece["score"]), source=piece["source"])
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise InputError(f"{pieces.path} is damaged; remove it, and its scores are computed again") from error
+        if architecture in one.space:
+            found.append(Trial(len(found), architecture, score))
+    return found
 
 
 # --- Strategies -------------------------------------------------------------------------------------------------------
