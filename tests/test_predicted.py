@@ -17,7 +17,7 @@ from dartboard.devices import processor
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.scoring.latency import Conditions, LatencyTable, Line, as_record, key_of
 from dartboard.scoring.limits import limits_from
-from dartboard.spaces import mobilenet
+from dartboard.spaces import SPACES, mobilenet
 from dartboard.spaces.mobilenet_timed import TIMED
 from dartboard.studies import predicted, specialise
 from dartboard.studies.pieces import Pieces
@@ -199,6 +199,12 @@ def test_a_space_with_too_few_networks_is_refused(one: specialise.Trained, tmp_p
         with pytest.raises(InputError, match=f"has {number} and a predictor learns from 20 or more"):
             predicted.answer(few, question(), 20, 100, pieces)
     assert not pieces.done
+
+
+def test_fewer_candidates_are_usual_where_each_is_counted_by_itself() -> None:
+    limits, usual = limits_from("macs<=1M"), predicted.usual_candidates
+    assert usual(SPACE, limits) == usual(SPACE, ()) == usual(SPACES["shufflenetv2-8"], ()) == 50_000
+    assert usual(SPACES["shufflenetv2-8"], limits) == 2_000
 
 
 def test_a_stopped_question_loses_no_score(one: specialise.Trained, tmp_path: Path) -> None:

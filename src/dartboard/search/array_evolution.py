@@ -3,8 +3,8 @@
 The evolution is Once-for-All's (Cai et al., ICLR 2020; mit-han-lab/once-for-all): a population of 100, of which the
 best quarter are the parents of the next; half of the children are mutations, half crossovers. Departures: children that
 were candidates before are not candidates again; the best of all candidates are returned, the children of the last
-generation among them, which the released code forgets; where too few children are new, uniform draws fill the
-generation, and where none is, it ends.
+generation among them, which the released code forgets; where fewer than half of the children that are wanted are new
+and within the limits, the population has converged, and another one starts from uniform draws.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from dartboard.search.coarse_to_fine import sort_of
 from dartboard.spaces.columns import Columns, Flags, Rows, keys
 
 POPULATION, PARENTS = 100, 25
+MOST_GENERATIONS = 2  # times as many as their candidates need if all are new
 CHANCE = 0.1  # of each choice to be drawn again in a mutation
 CHANCES = {"resolution": 0.5}  # the same, of sorts of choices that have their own
 TRIES, TIMES = 5, 4  # rounds in which children are drawn that are missing, and how many times as many each draws
@@ -90,14 +91,22 @@ def evolved(
     found, chance = Candidates(columns, predict, fit), chances(columns)
     draw = partial(columns.sample, rng=rng)
     population = found.new(first, number)
-    drawn = found.born(min(POPULATION, number) - len(population), draw)
-    population = np.concatenate([population, drawn])
+    population = np.concatenate([population, found.born(min(POPULATION, number) - len(population), draw)])
     predicted = found.add(population)
     told(len(population))
-    while len(found.known) < number:
+    for _ in range(MOST_GENERATIONS * number // POPULATION):
+        wanted = min(POPULATION, number - len(found.known))
         order = np.argsort(-predicted, kind="stable")[:PARENTS]
         parents, values = population[order], predicted[order]
-        children = generation(found, parents, min(POPULATION, number - len(found.known)), chance, rng)
+        children = generation(found, parents, wanted, chance, rng)
+        if 2 * len(children) < wanted:  # the population has converged
+            drawn = found.born(wanted - len(children), draw)
+            if len(drawn) >= PARENTS:  # another one starts from them; what the children are worth is known all the same
+                told(len(children))
+                found.add(children)
+                parents, values, children = drawn[:0], predicted[:0], drawn
+            else:
+                children = np.concatenate([children, drawn])
         if not len(children):
             break
         population = np.concatenate([parents, children])
@@ -106,16 +115,15 @@ def evolved(
     return found
 
 
-def generation(
-    found: Candidates, parents: Rows, wanted: int, chance: list[float], rng: np.random.Generator
-) -> Rows:
-    """New children of the parents: half mutations, half crossovers; uniform draws where too few of them are new."""
+def generation(found: Candidates, parents: Rows, wanted: int, chance: list[float], rng: np.random.Generator) -> Rows:
+    """New children of the parents: half mutations, half crossovers; fewer, if no others are new and fit."""
     columns = found.columns
 
     def some(number: int) -> Rows:
         return parents[rng.integers(0, len(parents), number)]
 
     mutations = found.born(wanted // 2, lambda number: columns.mutate(some(number), rng, chance))
-    crossovers = found.born(wanted - wanted // 2, lambda number: columns.cross(some(number), some(number), rng))
-    missing = wanted - len(mutations) - len(crossovers)
-    return np.concatenate([mutations, crossovers, found.born(missing, lambda number: columns.sample(number, rng))])
+    missing = wanted - len(mutations)
+    return np.concatenate(
+        [mutations, found.born(missing, lambda number: columns.cross(some(number), some(number), rng))]
+    )

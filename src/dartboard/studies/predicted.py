@@ -23,7 +23,7 @@ from dartboard.runs.json_files import as_json
 from dartboard.runs.streams import stream_seed
 from dartboard.scoring import array_costs, predictor
 from dartboard.scoring.latency import sizes_on
-from dartboard.scoring.limits import is_within
+from dartboard.scoring.limits import Limit, is_within
 from dartboard.search import coarse_to_fine, paths, trials
 from dartboard.search.array_evolution import evolved
 from dartboard.search.proposals import Trial
@@ -183,14 +183,18 @@ def quality(predicted: Floats, accuracies: Floats) -> Quality:
 # --- Candidates -------------------------------------------------------------------------------------------------------
 
 
+def usual_candidates(space: SearchSpace, limits: Sequence[Limit]) -> int:
+    """So many candidates as are gone through in seconds, or in a minute or more where each is counted by itself."""
+    return SLOW_CANDIDATES if limits and FAMILIES[space.family].places is None else CANDIDATES
+
+
 def predicted_best(
     one: Trained, question: Question, first: Architecture, found: Found, candidates: int | None,
     check: Callable[[], None],
 ) -> tuple[list[Architecture], Found]:  # fmt: skip
     """The candidates of the evolution that are predicted to be best, the best first, twice as many as are scored.
     first: one that is within the limits."""
-    is_fast = not question.limits or FAMILIES[one.space.family].places is not None
-    number = candidates or (CANDIDATES if is_fast else SLOW_CANDIDATES)
+    number = candidates or usual_candidates(one.space, question.limits)
     countdown = Countdown(number, "candidates")
 
     def told(fresh: int) -> None:
