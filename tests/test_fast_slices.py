@@ -1,5 +1,6 @@
 """The fast form of elastic mobile networks computes what the plain one does, with all gradients and statistics."""
 
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -7,9 +8,14 @@ import torch
 from torch.nn import functional as F
 
 from dartboard import kernels
+from dartboard.config import Setup
 from dartboard.kernels import channelwise
+from dartboard.methods import method_module
 from dartboard.networks.mobilenet import Supernet
+from dartboard.runs.run import Run
+from dartboard.search import supernets
 from dartboard.spaces import mobilenet as space
+from dartboard.testing import tiny
 
 pytestmark = [
     pytest.mark.usefixtures("global_rng"),
@@ -69,16 +75,22 @@ def test_the_same_threads_give_the_same_bits() -> None:
     assert all(torch.equal(one[0], all_found[0][0]) for one in all_found)
 
 
-def test_the_form_is_a_setting_and_reaches_the_depthwise_convolutions(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["bignas", "ofa"])
+def test_the_form_is_a_setting_and_reaches_the_depthwise_convolutions(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = list[int]()
     original = channelwise.depthwise
     monkeypatch.setattr(channelwise, "depthwise", lambda x, *rest: calls.append(len(x)) or original(x, *rest))
-    plain, fast = both("bignas-8", True)
-    x, elastic = torch.randn(2, 3, 8, 8, dtype=torch.float64), space.SPACES["bignas-8"]
-    plain(x, elastic.largest())
-    assert not calls
-    fast(x, elastic.largest())
+    elastic, data = space.SPACES[f"{method}-8"], tiny.digits()
+    x = torch.randn(2, data.channels, 8, 8).to(memory_format=torch.channels_last)
     large = [block for block in space.net_of(elastic.largest(), 8).blocks if block.kernel > 3]
-    assert len(calls) == len(large) > 0
-    fast(x, elastic.smallest())  # of kernels of 3
-    assert len(calls) == len(large)
+    for form, expected in (("plain", 0), ("fast", len(large))):
+        config = method_module(method).Config(channels=8, cells=4, supernet=form)
+        with Run.create(tmp_path / form, config, setup=Setup(device="cpu")) as run:
+            supernet = supernets.placed(config, elastic, data, run)
+        supernet(x, elastic.largest())
+        assert len(calls) == expected
+        supernet(x, elastic.smallest())  # of kernels of 3
+        assert len(calls) == expected
+    assert large and method_module(method).Config(channels=8, cells=4).supernet == "fast"

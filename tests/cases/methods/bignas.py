@@ -42,12 +42,12 @@ CASE = MethodCase(
         "rounds": (2, {}),
         "kept": (1, {"fine": 6}),
         "mutation_chance": (0.9, {}),
-        "supernet": ("plain", {}),
         "recalibrate": (5, {}),
         "val_images": (20, {}),
     },
     elsewhere={
         "latency": "test_latency_limits.py::test_the_first_network_of_each_method_is_within_a_latency",
+        "supernet": "test_fast_slices.py::test_the_form_is_a_setting_and_reaches_the_depthwise_convolutions",
         "cells": "test_bignas.py::test_another_number_of_stages_is_refused",
     },
 )  # fmt: skip

@@ -11,6 +11,7 @@ from dartboard.testing import tiny
 ELSEWHERE = {
     "latency": "test_latency_limits.py::test_the_first_network_of_each_method_is_within_a_latency",
     "cells": "test_bignas.py::test_another_number_of_stages_is_refused",
+    "supernet": "test_fast_slices.py::test_the_form_is_a_setting_and_reaches_the_depthwise_convolutions",
     "schedule_epochs": "test_ofa.py::test_wrong_settings_are_refused_in_one_line",
 }
 BEST = SMALL.walk(lambda choice: choice.options[min(1, len(choice.options) - 1)])
@@ -42,7 +43,6 @@ CASE = MethodCase(
         "distillation": (0.5, {}),
         "limit": ("macs<=250k", {}),
         "scorings": (2, {}),
-        "supernet": ("plain", {}),
         "recalibrate": (5, {}),
         "val_images": (20, {}),
     },
