@@ -62,6 +62,19 @@ def test_the_predictor_is_a_function_of_its_seed_and_moves_no_other_randomness()
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_the_number_of_threads_changes_nothing_and_stays() -> None:
+    rows, accuracies = planted(40)
+    found, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(predictor.trained(COLUMNS, rows, accuracies, 3)(rows))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert (found[0] == found[1]).all()
+
+
 def test_the_perceptron_has_three_hidden_layers_of_400_and_no_last_bias() -> None:
     with torch.device("meta"):
         perceptron = predictor.perceptron_of(128)

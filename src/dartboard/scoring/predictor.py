@@ -8,7 +8,8 @@ targets are the distances from that mean in standard deviations, and the passes 
 Beside it stand a linear model of the same numbers and a line through multiply-adds: what a predictor must beat.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -42,9 +43,21 @@ class Predictor:
     spread: float
 
     def __call__(self, rows: Rows) -> Floats:
-        with torch.no_grad():
+        with torch.no_grad(), one_thread():
             found = self.perceptron(torch.from_numpy(self.columns.one_hot(rows)))
         return np.asarray(self.mean + self.spread * found[:, 0].double().numpy())
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside, torch computes by one thread: batches are small, and threads that wait for one another on a busy machine
+    take ten times as long. Nor does the result depend on their number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def perceptron_of(inputs: int) -> nn.Sequential:
@@ -63,7 +76,7 @@ def trained(columns: Columns, rows: Rows, accuracies: ArrayLike, seed: int) -> P
     mean, spread = float(targets.mean()), float(targets.std()) or 1.0
     x = torch.from_numpy(columns.one_hot(rows))
     y = torch.from_numpy((targets - mean) / spread).float()[:, None]
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), one_thread():
         torch.manual_seed(seed)
         perceptron = perceptron_of(x.shape[1])
         optimizer = torch.optim.Adam(perceptron.parameters(), LR, weight_decay=WEIGHT_DECAY, fused=True)
