@@ -153,7 +153,7 @@ def architecture_text(random: Random, folder: Path) -> list[str]:
         try:
             text = formats.write(entry, notation)
         except formats.files.InputError:
-            text = formats.write(entry, "nested")
+            text = formats.write(entry, "json")
     for _ in range(random.choice((1, 1, 2))):
         text = random.choice(AROUND)(text)
     if random.random() < 0.2 and text:
