@@ -10,7 +10,7 @@ from dartboard.commands import work
 from dartboard.commands.flags import resolved
 from dartboard.config import Setup, flat
 from dartboard.devices import free_bytes, in_words, pick_device, resident_bytes
-from dartboard.methods import METHODS, method_module
+from dartboard.methods import METHODS, method_module, trained_space
 from dartboard.methods.explained import passes_of
 from dartboard.methods.explained.record import BOTH_WAYS
 from dartboard.scoring import space_costs
@@ -85,11 +85,10 @@ def costs_before(header: Mapping[str, str], config: Any, data: "Data") -> space_
     smallest. Raises InputError for a table of latencies that does not serve."""
     from dartboard.search import coarse_to_fine, paths
 
-    method, space = method_module(header["method"]), SPACES[header["space"]]
+    space, settings = SPACES[header["space"]], flat(config)
     if "slice" not in space.kinds or METHODS[header["method"]].by_trials:
         return None
-    own, settings = getattr(method, "trained_space", None), flat(config)
-    space = space if own is None else own(config, space)
+    space = trained_space(header["method"], config, space)
     count = paths.counting if settings.get("latency") is None else partial(paths.costing, space=space)
     middle = coarse_to_fine.uniform(space, dict.fromkeys(coarse_to_fine.sorts_of(space), 0.5))
     return space_costs.space_costs(space, middle, count(config, data=data), limits_from(settings.get("limit", "")))

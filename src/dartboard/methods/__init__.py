@@ -6,11 +6,13 @@ What needs torch it says in its file: `Config`, `PRESETS`, `search`, and of a su
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 from dartboard import plugins
 from dartboard.errors import InputError, unknown
 from dartboard.plugins import Table
 from dartboard.spaces import SPACES
+from dartboard.spaces.search_space import SearchSpace
 
 
 @dataclass(frozen=True)
@@ -164,3 +166,10 @@ def check_pair(method: str, space: str) -> None:
         words = " and a ".join(sorted(lacks))
         fault = f"that of {space} does not" if SPACES[space].kinds else f"{space} has none"
         raise InputError(f"{method} needs a supernet that computes a {words}, {fault}; give {able}")
+
+
+def trained_space(name: str, config: Any, space: SearchSpace) -> SearchSpace:
+    """The networks that a search with these settings trains: all of the space, unless the method's file has
+    `trained_space`, which says which. Raises InputError as `method_module`."""
+    own = getattr(method_module(name), "trained_space", None)
+    return space if own is None else own(config, space)

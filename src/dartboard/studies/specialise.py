@@ -20,7 +20,7 @@ from dartboard.data import Data
 from dartboard.data.splits import picked
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.export.weights import write_torch
-from dartboard.methods import method_module, spos
+from dartboard.methods import method_module, spos, trained_space
 from dartboard.runs.limits import Limits
 from dartboard.runs.run import Run
 from dartboard.runs.streams import stream_seed
@@ -86,9 +86,8 @@ class Trained:
 
 def asked(run: Run, space: SearchSpace) -> SearchSpace:
     """The networks that the finished phases of a search have trained; all of the space, if it has none."""
-    module = method_module(str(run.method))
-    trained_space = getattr(module, "trained_space", None)
-    return space if trained_space is None else trained_space(module.Config(**run.settings), space)
+    method = str(run.method)
+    return trained_space(method, method_module(method).Config(**run.settings), space)
 
 
 def trained(run: Run, space: SearchSpace, data: Data, latency: str | None = None) -> Trained:
