@@ -214,6 +214,8 @@ Cases = dict[str, tuple[Any, dict[str, Any]]]
 IDLE = {
     ("lr_min", "lr_schedule"),  # only the cosine has an end
     ("lr_factor", "lr_min"),
+    ("lr_min", "lr_period"),  # periods of one epoch have no end
+    ("lr_min", "lr_period_factor"),
     ("auxiliary", "auxiliary_weight"),  # without the head its loss has no weight
     ("auxiliary", "stem"),  # too small a map for a head
     ("auxiliary_weight", "stem"),
