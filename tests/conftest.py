@@ -124,3 +124,24 @@ def global_rng() -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield
+
+
+def with_one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One thread of torch in the test, and as many as before behind it, whatever the test sets."""
+    yield from with_one_thread()
+
+
+@pytest.fixture(scope="module")
+def one_thread_throughout() -> Iterator[None]:
+    """The same for a module, whose own fixtures compute, too."""
+    yield from with_one_thread()

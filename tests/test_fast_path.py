@@ -1,7 +1,7 @@
 """The fast form of a path, and of a draw of one operation an edge, computes what the plain one does, and keeps less."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -27,18 +27,9 @@ from dartboard.spaces import darts as space
 from test_counted_work import counted
 
 pytestmark = [
-    pytest.mark.usefixtures("global_rng", "one_thread"),
+    pytest.mark.usefixtures("global_rng", "one_thread"),  # maps are so small that threads would only wait
     pytest.mark.skipif(not kernels.available(), reason=f"compiled kernels: {kernels.why_not()}"),
 ]
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Maps are so small here that threads would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 LAYOUTS = (torch.contiguous_format, torch.channels_last)

@@ -9,19 +9,15 @@ from pathlib import Path
 
 import pytest
 
+import elastic_runs
 from dartboard.cli import main
 from dartboard.scoring.cost import count
 from dartboard.search import coarse_to_fine
 from dartboard.spaces import mobilenet
 from dartboard.studies import fronts, specialise
 from dartboard.studies.pieces import Pieces
+from elastic_runs import FEW, SPACE
 
-SPACE = mobilenet.SPACES["bignas-8"]
-TRAINED = [
-    "search", "bignas", "--space", "bignas-8", "--data", "digits", "--max-images", "96", "--channels", "4", "--epochs",
-    "1", "--batch-size", "16", "--coarse", "2", "--fine", "0", "--threads", "1",
-]  # fmt: skip
-FEW = ["--recalibrate", "32", "--val-images", "40"]
 ASKED = ["--samples", "4", "--targets", "2", "--scorings", "3", *FEW]
 Row = dict[str, str]
 
@@ -29,9 +25,7 @@ Row = dict[str, str]
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished search."""
-    folder = tmp_path_factory.mktemp("front") / "run"
-    assert main([*TRAINED, "--out", str(folder)]) == 0
-    return folder
+    return elastic_runs.made(tmp_path_factory.mktemp("front") / "run")
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +87,7 @@ def test_the_command_beside_a_network_of_the_front_cuts_that_network_out(run: Pa
     commands = [shlex.split(line) for line in re.findall(r"<code>(dartboard specialise .*?)</code>", text)]
     best = [row for row in rows if row["on_front"] == "1"]
     assert len(commands) == len(best)
-    assert main([*commands[0][1:], *FEW]) == 0
+    assert main(commands[0][1:]) == 0
     answers = [json.loads(path.read_text()) for path in run.glob("specialised/given-*/answer.json")]
     assert answers[-1]["val_accuracy"] == float(best[0]["val_accuracy"])
 

@@ -1,12 +1,10 @@
 """Limits on the latency of networks, by a table: what searches draw and find within them, what is refused."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import pytest
-import torch
 
 import latency_table
 from dartboard import Run
@@ -27,19 +25,12 @@ SPACE = SPACES["bignas-8"]
 DATA = ["--space", "bignas-8", "--data", "digits", "--max-images", "96", "--threads", "1"]
 SHORT = [*DATA, "--channels", "4", "--epochs", "1"]
 LIMIT_MS = 0.5
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def macs_of(limit_ms: float) -> float:
     """The multiply-adds of a network that takes so long by the formula of the table."""
     return (limit_ms - latency_table.CONSTANT_MS) / latency_table.MS_OF_MAC
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

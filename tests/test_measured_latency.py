@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -11,35 +11,21 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import elastic_runs
 import latency_table
-from dartboard import Run
 from dartboard.cli import main
 from dartboard.errors import InputError
 from dartboard.scoring.limits import limits_from
 from dartboard.scoring.scorers import Score
 from dartboard.scoring.stopwatch import Clock
 from dartboard.search.proposals import Trial
-from dartboard.spaces import SPACES
 from dartboard.studies import measured_latency, specialise
 from dartboard.studies.pieces import Pieces
 from dartboard.studies.specialise import Answer, Trained
-from dartboard.testing import tiny
+from elastic_runs import FEW, SPACE
 
-SPACE = SPACES["bignas-8"]
-TRAINED = [
-    "search", "bignas", "--space", "bignas-8", "--data", "digits", "--max-images", "96", "--channels", "4", "--epochs",
-    "1", "--batch-size", "16", "--coarse", "2", "--fine", "0", "--threads", "1",
-]  # fmt: skip
-FEW = ["--recalibrate", "32", "--val-images", "40"]
 LIMIT_MS = 0.6
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread_throughout")
 
 
 @pytest.fixture(scope="module")
@@ -50,14 +36,12 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished search."""
-    folder = tmp_path_factory.mktemp("measured") / "run"
-    assert main([*TRAINED, "--out", str(folder)]) == 0
-    return folder
+    return elastic_runs.made(tmp_path_factory.mktemp("measured") / "run")
 
 
 @pytest.fixture(scope="module")
 def one(run: Path, table: Path) -> Trained:
-    return specialise.trained(Run.open(run), SPACE, tiny.digits(96), str(table))
+    return elastic_runs.opened(run, str(table))
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,14 @@
 """The best network by a predictor: what is scored, what is written and said, what is refused."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
-import torch
 
+import elastic_runs
 import latency_table
-from dartboard import Run
 from dartboard.analysis.statistics import kendall_tau
 from dartboard.cli import main
 from dartboard.devices import processor
@@ -21,36 +19,21 @@ from dartboard.spaces import SPACES, mobilenet
 from dartboard.spaces.mobilenet_timed import TIMED
 from dartboard.studies import predicted, specialise
 from dartboard.studies.pieces import Pieces
-from dartboard.testing import tiny
+from elastic_runs import FEW, SPACE
 
-SPACE = mobilenet.SPACES["bignas-8"]
-TRAINED = [
-    "search", "bignas", "--space", "bignas-8", "--data", "digits", "--max-images", "96", "--channels", "4", "--epochs",
-    "1", "--batch-size", "16", "--coarse", "2", "--fine", "0", "--threads", "1",
-]  # fmt: skip
-FEW = ["--recalibrate", "32", "--val-images", "40"]
 PREDICTED = ["--strategy", "predicted", "--samples", "20", "--candidates", "150", "--scorings", "3", *FEW]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread_throughout")
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished search."""
-    folder = tmp_path_factory.mktemp("predicted") / "run"
-    assert main([*TRAINED, "--out", str(folder)]) == 0
-    return folder
+    return elastic_runs.made(tmp_path_factory.mktemp("predicted") / "run")
 
 
 @pytest.fixture
 def one(run: Path) -> specialise.Trained:
-    return specialise.trained(Run.open(run), SPACE, tiny.digits(96))
+    return elastic_runs.opened(run)
 
 
 def question(limit: str = "", scorings: int = 3, seed: int = 0) -> specialise.Question:

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 import torch
 
-from dartboard import Run
+import elastic_runs
 from dartboard.cli import main
 from dartboard.errors import InterruptedRunError
 from dartboard.export.weights import load_network
@@ -18,28 +18,18 @@ from dartboard.scoring.limits import limits_from
 from dartboard.spaces import mobilenet
 from dartboard.studies import fine_tuning, specialise
 from dartboard.studies.pieces import Pieces
-from dartboard.testing import tiny
-
-SPACE = mobilenet.SPACES["bignas-8"]
-TRAINED = [
-    "search", "bignas", "--space", "bignas-8", "--data", "digits", "--max-images", "96", "--channels", "4", "--epochs",
-    "1", "--batch-size", "16", "--coarse", "2", "--fine", "0", "--threads", "1",
-]  # fmt: skip
-FEW = ["--recalibrate", "32", "--val-images", "40"]
+from elastic_runs import FEW, SPACE
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished search."""
-    folder = tmp_path_factory.mktemp("specialise") / "run"
-    assert main([*TRAINED, "--out", str(folder)]) == 0
-    return folder
+    return elastic_runs.made(tmp_path_factory.mktemp("specialise") / "run")
 
 
 @pytest.fixture
 def one(run: Path) -> specialise.Trained:
-    opened = Run.open(run)
-    return specialise.trained(opened, SPACE, tiny.digits(96))
+    return elastic_runs.opened(run)
 
 
 def question(limit: str, strategy: str, scorings: int = 12) -> specialise.Question:
@@ -183,6 +173,8 @@ def test_wrong_questions_are_refused_in_one_line(run: Path, tmp_path: Path, caps
     assert "the smallest architecture of bignas-8 has" in refused([*asked, "--limit", "macs<=1K"], capsys)
     assert "unknown limit 'speed'" in refused([*asked, "--limit", "speed<=1"], capsys)
     assert "--limit names macs twice" in refused([*asked, "--limit", "macs<=1M,macs<=2M"], capsys)
+    largest = [*asked, "--architecture", str(SPACE.largest()), "--limit", "macs<=100K"]
+    assert "multiply-adds of an image, more than macs<=100K; give a larger --limit" in refused(largest, capsys)
     other = str(mobilenet.SPACES["ofa-8"].smallest())
     assert "not among those of bignas-8" in refused([*asked, "--architecture", other], capsys)
     (tmp_path / "full").mkdir()
@@ -193,14 +185,15 @@ def test_wrong_questions_are_refused_in_one_line(run: Path, tmp_path: Path, caps
 
 def test_a_supernet_that_is_not_finished_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "stopped"
-    assert main([*TRAINED, "--budget", "1steps", "--out", str(folder)]) in (0, 130)
+    assert main([*elastic_runs.WORDS, "--budget", "1steps", "--out", str(folder)]) in (0, 130)
     capsys.readouterr()
     assert "is not finished; first: dartboard resume" in refused(["specialise", str(folder)], capsys)
 
 
 def test_a_network_beyond_the_finished_phases_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, ofa = tmp_path / "ofa", mobilenet.SPACES["ofa-8"]
-    words = [*TRAINED[:1], "ofa", "--space", "ofa-8", *TRAINED[4:8], "--channels", "4", "--epochs", "2"]
+    data = elastic_runs.WORDS[4:8]
+    words = ["search", "ofa", "--space", "ofa-8", *data, "--channels", "4", "--epochs", "2"]
     more = ["--batch-size", "16", "--last-phase", "kernel", "--scorings", "1", "--threads", "1"]
     assert main([*words, *more, "--out", str(folder)]) == 0
     capsys.readouterr()

@@ -10,7 +10,7 @@ from dartboard.commands.flags import given, resolved
 from dartboard.config import Setup, field_names, flag, flat
 from dartboard.data.names import NO_DATA
 from dartboard.errors import InputError
-from dartboard.methods import METHODS, method_module
+from dartboard.methods import METHODS, method_module, middle_space
 from dartboard.paths import expanded
 from dartboard.runs.limits import Limits, limits_of
 from dartboard.runs.run import Run
@@ -227,13 +227,6 @@ def check_sizes(space: SearchSpace, config: Any, data: "Data") -> None:
         networks.module(space.family).sized(architecture, fitted(training_of(config), architecture), data)
 
 
-def middle_of(header: Mapping[str, str], config: Any) -> SearchSpace:
-    """What a trial in the middle of a search is drawn from, if its method says so; otherwise the space."""
-    middle = getattr(method_module(header["method"]), "middle", lambda config, space: space)
-    found: SearchSpace = middle(config, SPACES[header["space"]])
-    return found
-
-
 def trial_job(
     header: Mapping[str, str], setup: Setup, config: Any, data: "Data", part: SearchSpace | None = None
 ) -> Any:
@@ -276,7 +269,7 @@ def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) ->
         print(f"{resolved(header, setup, config)}\n{trials}, each scored by the weights of {config.shared_weights}")
         return None
     data = work.load_or_shapes(setup)
-    job = trial_job(header, setup, config, data, middle_of(header, config))
+    job = trial_job(header, setup, config, data, middle_space(header["method"], config, space))
     print(resolved(header, setup, config))
     work.say_where_absent(setup)
     work.announce(data)

@@ -73,9 +73,16 @@ def execute(words: list[str]) -> None:
         make_folders(out)
     replace_file(out / "front.csv", fronts.as_csv(found))
     images = min(flags.val_images, len(one.data.val))
-    place = front_page.write(found, str(run.folder), images, out / "report.html")
+    place = front_page.write(found, str(run.folder), images, out / "report.html", scoring_of(flags))
     for number in sorted(fronts.on_front(found), key=lambda number: found[number].cost.macs):
         point = found[number]
         print(f"{point.cost.macs:>14,} multiply-adds  {100 * point.accuracy:6.2f} %  {point.kind}")
     print(f"numbers: {shown(out / 'front.csv')}")
     print(f"report: {place}")
+
+
+def scoring_of(flags: FrontFlags) -> str:
+    """How networks were scored, as flags, where that is not the default."""
+    own = {name: getattr(flags, name) for name in ("recalibrate", "val_images")}
+    typed = [f" --{name.replace('_', '-')} {value}" for name, value in own.items() if value != vars(FrontFlags)[name]]
+    return "".join(typed)

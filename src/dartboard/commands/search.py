@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from dartboard import plugins
 from dartboard.commands import by_trials, by_workers, dryrun, together, work
 from dartboard.commands.flags import first_word, given, layered, named, parse, presets_of, resolved
-from dartboard.config import MOST_EPOCHS, Idle, Setup, build, check_ranges, flat
+from dartboard.config import MOST_EPOCHS, Setup, build, check_ranges, flat
 from dartboard.data.names import check_name
 from dartboard.errors import InputError, unknown
 from dartboard.formats.files import STOPPED
-from dartboard.methods import METHODS, check_pair, method_module
+from dartboard.methods import METHODS, check_pair, idle_settings, method_module
 from dartboard.paths import expanded
 from dartboard.runs.known_speeds import remember, say_known
 from dartboard.runs.limits import Limits, limits_of
@@ -21,7 +21,6 @@ from dartboard.scoring import space_costs
 from dartboard.search.stop_rules import rule_of
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
-from dartboard.spaces.search_space import SearchSpace
 
 if TYPE_CHECKING:
     from dartboard.data import Data
@@ -57,7 +56,7 @@ def execute(words: list[str]) -> None:
     defaults |= {"select": None, "select_config": None}
     flags = parse(cls, words, "search", MISSING, defaults)
     flags = replace(flags, config=with_table(flags.config))
-    for names, why in getattr(module, "idle", nothing)(flags.config, SPACES[space]):
+    for names, why in idle_settings(method, flags.config, SPACES[space]):
         by_trials.refuse_useless(words, names, why)
     if (flags.select, flags.select_config) != (None, None):
         from dartboard.commands import select
@@ -86,11 +85,6 @@ def with_table(config: Any) -> Any:
     if flat(config).get("latency") is None:
         return config
     return replace(config, latency=str(expanded(config.latency).absolute()))
-
-
-def nothing(config: Any, space: SearchSpace) -> Idle:
-    """The settings without effect of a method that names none."""
-    return ()
 
 
 def flags_class(settings: type[Any]) -> Any:

@@ -22,7 +22,7 @@ from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.json_files import as_json, read_json
 from dartboard.runs.limits import catching_signals, limits_of
 from dartboard.runs.run import Run
-from dartboard.scoring.limits import check_table, in_words, limits_from
+from dartboard.scoring.limits import check_table, fits, in_words, limits_from
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
@@ -113,6 +113,8 @@ def execute(words: list[str]) -> None:
     given = None if flags.architecture is None else within(flags.architecture, space)
 
     one = trained(run, space, flags.latency, flags.threads)
+    if given is not None:
+        check_given(given, one, flags.limit)
     with reporting_stops(f"the same command: dartboard specialise {quoted(flags.run)}"):
         tell(written(one, flags, given, out), out)
 
@@ -163,6 +165,15 @@ def within(text: str, space: Any) -> Architecture:
     if architecture not in space:
         raise InputError(f"the architecture is not among those of {space.name} that this supernet was trained for")
     return architecture
+
+
+def check_given(given: Architecture, one: "Trained", text: str) -> None:
+    """Raises InputError for a network beyond a limit that is counted; latency is measured, and said."""
+    cost = one.count(given)
+    for limit in limits_from(text):
+        if limit.name != "latency_ms" and not fits(cost, [limit]):
+            has = in_words(limit.name, getattr(cost, limit.name))
+            raise InputError(f"the architecture has {has}, more than {limit}; give a larger --limit, or leave it out")
 
 
 def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, out: Path) -> dict[str, Any]:

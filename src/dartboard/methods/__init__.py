@@ -6,9 +6,10 @@ What needs torch it says in its file: `Config`, `PRESETS`, `search`, and of a su
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from dartboard import plugins
+from dartboard.config import Idle
 from dartboard.errors import InputError, unknown
 from dartboard.plugins import Table
 from dartboard.spaces import SPACES
@@ -168,8 +169,28 @@ def check_pair(method: str, space: str) -> None:
         raise InputError(f"{method} needs a supernet that computes a {words}, {fault}; give {able}")
 
 
+# --- What a method's file may say besides -----------------------------------------------------------------------------
+
+
+def said(name: str, verb: str, config: Any, space: SearchSpace, otherwise: Any) -> Any:
+    """What a function of the method's file gives for these settings on a space; `otherwise`, if it has no such one.
+
+    Raises InputError as `method_module`.
+    """
+    own = getattr(method_module(name), verb, None)
+    return otherwise if own is None else own(config, space)
+
+
 def trained_space(name: str, config: Any, space: SearchSpace) -> SearchSpace:
-    """The networks that a search with these settings trains: all of the space, unless the method's file has
-    `trained_space`, which says which. Raises InputError as `method_module`."""
-    own = getattr(method_module(name), "trained_space", None)
-    return space if own is None else own(config, space)
+    """The networks that a search trains: those of `trained_space` of its file, or all of the space."""
+    return cast(SearchSpace, said(name, "trained_space", config, space, space))
+
+
+def middle_space(name: str, config: Any, space: SearchSpace) -> SearchSpace:
+    """What a trial in the middle of a search is drawn from: `middle` of its file, or the space."""
+    return cast(SearchSpace, said(name, "middle", config, space, space))
+
+
+def idle_settings(name: str, config: Any, space: SearchSpace) -> Idle:
+    """Settings that change nothing beside the others: those of `idle` of its file, or none."""
+    return cast(Idle, said(name, "idle", config, space, ()))

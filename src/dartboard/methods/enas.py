@@ -52,7 +52,7 @@ from dartboard.scoring.evaluate import running_path_score, shared_weights_score
 from dartboard.scoring.limits import check_table, is_within, limits_from, sample_within
 from dartboard.scoring.scorers import Score, Scorer
 from dartboard.search import enas_learning, paths, supernets
-from dartboard.search.enas_controllers import OF_ONE
+from dartboard.search.enas_controllers import unread
 from dartboard.search.enas_learning import LearningSettings, State, draw
 from dartboard.search.paths import Result
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -148,7 +148,7 @@ WORK = EpochWork(
 
 def idle(config: Config, space: SearchSpace) -> Idle:
     """Settings that change nothing on a space, and why, in words."""
-    return [((name,), f"the space is {space.name}") for name, family in OF_ONE.items() if family != space.family]
+    return [((name,), f"the space is {space.name}") for name in unread(space)]
 
 
 def search(config: Config, space: SearchSpace, data: Data, run: Run, *, supernet: nn.Module | None = None) -> Result:

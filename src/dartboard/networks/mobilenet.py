@@ -19,14 +19,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dartboard.errors import InputError
 from dartboard.networks import mobilenet_sorting as sorting
 from dartboard.networks import plain
 from dartboard.networks.elastic_layers import SlicedLinear, SlicedNorm, inherited, sliced_conv
 from dartboard.networks.fast import slices
-from dartboard.networks.mobilenet_layers import ACTIVATIONS, ElasticBlock, FixedBlock, conv
+from dartboard.networks.mobilenet_layers import ACTIVATIONS, ElasticBlock, FixedBlock, conv, resized
 from dartboard.networks.mobilenet_timed import timed_layer
 from dartboard.networks.plain import Sizes
 from dartboard.spaces import mobilenet as space
@@ -37,15 +36,7 @@ from dartboard.spaces.search_space import Architecture
 
 __all__ = ["Network", "Sizes", "Supernet", "inherit", "of_sizes", "reported", "sized", "sizes_of", "timed_layer"]
 
-
 PARTS = {"plain": sliced_conv, "fast": slices.sliced_conv}  # by the form of the supernet: depthwise convolutions
-
-
-def resized(x: Tensor, resolution: int | None) -> Tensor:
-    """Images (B, C, H, W) with this height and width; None: as they are."""
-    if resolution is None or x.shape[-2:] == (resolution, resolution):
-        return x
-    return F.interpolate(x, (resolution, resolution), mode="bicubic", align_corners=False)
 
 
 class Supernet(nn.Module):

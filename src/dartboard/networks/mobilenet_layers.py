@@ -24,6 +24,13 @@ Part = Callable[[Tensor, nn.Conv2d, int, Tensor | None], Tensor]  # elastic_laye
 SMALLER = {7: 5, 5: 3}  # the kernel that a transform makes of the middle of a larger one
 
 
+def resized(x: Tensor, resolution: int | None) -> Tensor:
+    """Images (B, C, H, W) with this height and width; None: as they are."""
+    if resolution is None or x.shape[-2:] == (resolution, resolution):
+        return x
+    return F.interpolate(x, (resolution, resolution), mode="bicubic", align_corners=False)
+
+
 def conv(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Conv2d:
     """A convolution that keeps the size of a map, or halves it upwards by stride 2."""
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)

@@ -1,15 +1,15 @@
 """The parts of a mobile network by themselves, as its latency is summed up of them (spaces/mobilenet_timed.py). In
 their order they compute what the network computes."""
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from dartboard.networks import plain
 from dartboard.networks.elastic_layers import SlicedNorm
-from dartboard.networks.mobilenet_layers import ACTIVATIONS, FixedBlock, conv
+from dartboard.networks.mobilenet_layers import ACTIVATIONS, FixedBlock, conv, resized
 from dartboard.spaces.mobilenet import Block
-from dartboard.spaces.timed_layers import Layer
 
 
 class Resize(nn.Module):
@@ -21,7 +21,7 @@ class Resize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W) -> (B, C, to, to)"""
-        return F.interpolate(x, (self.to_side, self.to_side), mode="bicubic", align_corners=False)
+        return resized(x, self.to_side)
 
 
 class Stem(nn.Module):
@@ -59,10 +59,4 @@ def block(channels: int, **settings: Any) -> FixedBlock:
     return FixedBlock(Block(inputs=channels, **settings))
 
 
-KINDS: dict[str, Any] = {"resize": Resize, "stem": Stem, "block": block, "head": Head}
-
-
-def timed_layer(layer: Layer) -> nn.Module:
-    """The module of a layer, with weights as torch draws them: (B, channels, side, side) -> its result."""
-    made: nn.Module = KINDS[layer.kind](layer.channels, **dict(layer.settings))
-    return made
+timed_layer = partial(plain.timed_layer, {"resize": Resize, "stem": Stem, "block": block, "head": Head})

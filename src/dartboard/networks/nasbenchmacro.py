@@ -12,6 +12,7 @@ statistics in training, too, where torch's fails.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,11 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dartboard.errors import InputError
-from dartboard.networks import check_sizes
+from dartboard.networks import check_sizes, plain
 from dartboard.spaces import nasbenchmacro as space
 from dartboard.spaces.family import Mixed
 from dartboard.spaces.search_space import Architecture
-from dartboard.spaces.timed_layers import Layer
 
 BLOCKS = {"mb3_k3": (3, 3), "mb6_k5": (6, 5)}  # expansion, kernel
 
@@ -169,19 +169,6 @@ def inherit(supernet: Supernet, architecture: Architecture) -> Network:
 # --- Layers that are timed --------------------------------------------------------------------------------------------
 
 
-class TimedHead(nn.Module):
-    """The last convolution, pooling and the classifier."""
-
-    def __init__(self, channels: int, outputs: int, classes: int) -> None:
-        super().__init__()
-        self.last = nn.Sequential(*conv_norm(channels, outputs, 1), nn.ReLU())
-        self.classifier = nn.Linear(outputs, classes)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (B, C, H, W) -> (B, classes)"""
-        return self.classifier(self.last(x).mean((2, 3)))  # type: ignore[no-any-return]
-
-
 def timed_stem(channels: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(*conv_norm(channels, outputs, 3), nn.ReLU())
 
@@ -190,13 +177,12 @@ def timed_operation(channels: int, operation: str, outputs: int, stride: int) ->
     return layer(operation, channels, outputs, stride)
 
 
-TIMED: dict[str, Any] = {"stem": timed_stem, "layer": timed_operation, "head": TimedHead}
+def timed_head(channels: int, outputs: int, classes: int) -> plain.PooledHead:
+    last = nn.Sequential(*conv_norm(channels, outputs, 1), nn.ReLU())
+    return plain.PooledHead(last, nn.Linear(outputs, classes))
 
 
-def timed_layer(layer: Layer) -> nn.Module:
-    """The module of a layer, with weights as torch draws them: (B, channels, side, side) -> its result."""
-    made: nn.Module = TIMED[layer.kind](layer.channels, **dict(layer.settings))
-    return made
+timed_layer = partial(plain.timed_layer, {"stem": timed_stem, "layer": timed_operation, "head": timed_head})
 
 
 # --- Sizes -----------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dartboard.errors import InputError
 from dartboard.networks import check_sizes
 from dartboard.spaces.search_space import Architecture
+from dartboard.spaces.timed_layers import Layer
 
 Network = TypeVar("Network", bound=nn.Module)
 Make = Callable[..., Network]
@@ -53,6 +54,24 @@ def sized(make: Make[Network], architecture: Architecture, config: Any, data: An
     sizes = {"channels": config.channels, "cells": config.cells}
     with torch.random.fork_rng(devices=[]):
         return make(architecture, num_classes=data.num_classes, in_channels=data.channels, **sizes)
+
+
+class PooledHead(nn.Module):
+    """The last convolution, global average pooling and the classifier by themselves."""
+
+    def __init__(self, last: nn.Module, classifier: nn.Linear) -> None:
+        super().__init__()
+        self.last, self.classifier = last, classifier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) -> (B, classes)"""
+        return self.classifier(self.last(x).mean((2, 3)))  # type: ignore[no-any-return]
+
+
+def timed_layer(kinds: Mapping[str, Callable[..., nn.Module]], layer: Layer) -> nn.Module:
+    """The module of a layer, with weights as torch draws them: (B, channels, side, side) -> its result. kinds: what
+    makes one, by the kind of layer; the file of a family binds it."""
+    return kinds[layer.kind](layer.channels, **dict(layer.settings))
 
 
 def check_side(name: str, stride: int, side: int) -> None:

@@ -18,6 +18,7 @@ Departures from the authors' code:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -30,7 +31,6 @@ from dartboard.networks.shufflenetv2_layers import Block, middle
 from dartboard.spaces import shufflenetv2 as space
 from dartboard.spaces.family import Mixed
 from dartboard.spaces.search_space import Architecture
-from dartboard.spaces.timed_layers import Layer
 
 Form = Literal["final", "search"]
 
@@ -199,30 +199,15 @@ class TimedBlock(nn.Module):
         return self.block(x, self.middle, self.bits)  # type: ignore[no-any-return]
 
 
-class TimedHead(nn.Module):
-    """The last convolution, pooling and the classifier."""
-
-    def __init__(self, channels: int, outputs: int, classes: int) -> None:
-        super().__init__()
-        self.last = conv_norm(channels, outputs, 1, 1, affine=True)
-        self.classifier = nn.Linear(outputs, classes, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x: (B, C, H, W) -> (B, classes)"""
-        return self.classifier(self.last(x).mean((2, 3)))  # type: ignore[no-any-return]
-
-
 def timed_stem(channels: int, outputs: int, stride: int) -> nn.Sequential:
     return conv_norm(channels, outputs, 3, stride, affine=True)
 
 
-TIMED: dict[str, Any] = {"stem": timed_stem, "block": TimedBlock, "head": TimedHead}
+def timed_head(channels: int, outputs: int, classes: int) -> plain.PooledHead:
+    return plain.PooledHead(conv_norm(channels, outputs, 1, 1, affine=True), nn.Linear(outputs, classes, bias=False))
 
 
-def timed_layer(layer: Layer) -> nn.Module:
-    """The module of a layer, with weights as torch draws them: (B, channels, side, side) -> its result."""
-    made: nn.Module = TIMED[layer.kind](layer.channels, **dict(layer.settings))
-    return made
+timed_layer = partial(plain.timed_layer, {"stem": timed_stem, "block": TimedBlock, "head": timed_head})
 
 
 # --- Sizes -----------------------------------------------------------------------------------------------------------

@@ -28,13 +28,14 @@ NO_BREAK = "\u00a0"
 UNITS = ((1e9, "billion "), (1e6, "million "), (1e3, "thousand "), (1.0, ""))
 
 
-def write(found: "Sequence[Point]", run: str, images: int, out: Path) -> Path:
-    """Writes the page; returns its path. run: the search's folder; images: of val, that score. Raises InputError."""
-    page.put(page_html(found, run, images), out, named=False)
+def write(found: "Sequence[Point]", run: str, images: int, out: Path, scoring: str = "") -> Path:
+    """Writes the page; returns its path. run: the search's folder; images: of val, that score; scoring: flags by which
+    `dartboard specialise` scores in the same way, if they are not its own. Raises InputError."""
+    page.put(page_html(found, run, images, scoring), out, named=False)
     return out
 
 
-def page_html(found: "Sequence[Point]", run: str, images: int) -> str:
+def page_html(found: "Sequence[Point]", run: str, images: int, scoring: str = "") -> str:
     """The complete file."""
     chosen = [found[place] for place in places_of(found)]
     best = max(chosen, key=lambda point: point.accuracy)
@@ -61,7 +62,7 @@ def page_html(found: "Sequence[Point]", run: str, images: int) -> str:
         ]
     )
     top = page.Page("Front of a supernet", title, lede, answer, Html(""))
-    return page.document(top, PLACES, [drawn(found), networks(chosen, run, images)], "front.csv")
+    return page.document(top, PLACES, [drawn(found), networks(chosen, run, images, scoring)], "front.csv")
 
 
 def places_of(found: "Sequence[Point]", cost: str = "macs") -> list[int]:
@@ -96,7 +97,7 @@ def against(found: "Sequence[Point]", cost: str, name: str) -> Html:
     return picture(svg, caption, f"front-{cost}", title=title)
 
 
-def networks(chosen: "Sequence[Point]", run: str, images: int) -> Html:
+def networks(chosen: "Sequence[Point]", run: str, images: int, scoring: str) -> Html:
     """The networks on the front, and the command that cuts each out."""
     is_timed = "latency_ms" in costs_of(chosen)
     rows = [
@@ -106,7 +107,7 @@ def networks(chosen: "Sequence[Point]", run: str, images: int) -> Html:
             *([f"{point.cost.latency_ms:.3g} ms"] if is_timed else []),
             words.percent(point.accuracy, images),
             point.kind,
-            architecture_cell(text := json.dumps(point.architecture.to_json()), cut_out_command(run, text)),
+            architecture_cell(text := json.dumps(point.architecture.to_json()), cut_out_command(run, text) + scoring),
         )
         for point in chosen
     ]

@@ -3,6 +3,7 @@
 from dartboard.report.blocks import section, table
 from dartboard.report.facts import Facts
 from dartboard.report.markup import Html, tag
+from dartboard.scoring.limits import number_in_words
 from dartboard.scoring.space_costs import NETWORKS, WORDS, SpaceCosts, noted
 
 
@@ -19,11 +20,7 @@ def space_section(facts: Facts) -> Html | None:
 def table_of(costs: SpaceCosts) -> Html:
     """Smallest, middle and largest network, and how far apart they are."""
     names = list(costs.smallest)
-    rows = [(name, *(shown(getattr(costs, name)[cost]) for cost in names)) for name in NETWORKS]
+    rows = [(name, *(number_in_words(getattr(costs, name)[cost]) for cost in names)) for name in NETWORKS]
     rows.append(("largest / smallest", *(f"{costs.ratio(cost):.3g}" for cost in names)))
     caption = "Of the network in the middle, all choices have their middle option. MB: float32 weights and live maps."
     return table(("network", *(WORDS[cost] for cost in names)), rows, caption=caption)
-
-
-def shown(number: float) -> str:
-    return f"{number:,}" if isinstance(number, int) else f"{number:.4g}"

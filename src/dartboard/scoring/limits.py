@@ -1,7 +1,7 @@
 """Limits on what an architecture may cost, and draws within them. Nothing here imports torch."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
@@ -73,9 +73,14 @@ def check_table(text: str, table: str | None, is_taken: bool = True) -> None:
         raise InputError(f"--limit latency_ms needs a table of this device: {make}, then --latency FILE")
 
 
-def in_words(name: str, number: float) -> str:
-    """ "40,000 multiply-adds of an image", "2.51 ms of latency by the table"."""
-    return f"{number:,} {NAMES[name]}" if isinstance(number, int) else f"{number:.4g} {NAMES[name]}"
+def in_words(name: str, number: float, words: Mapping[str, str] = NAMES) -> str:
+    """ "40,000 multiply-adds of an image", "2.51 ms of latency by the table". words: of each cost."""
+    return f"{number_in_words(number)} {words[name]}"
+
+
+def number_in_words(number: float) -> str:
+    """Whole numbers in full, others to four digits."""
+    return f"{number:,}" if isinstance(number, int) else f"{number:.4g}"
 
 
 def band_from(text: str) -> tuple[float, float] | None:

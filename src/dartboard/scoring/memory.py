@@ -16,8 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dartboard.networks.outputs import auxiliary_head
-
-NUMBER_BYTES = 4  # float32
+from dartboard.spaces.places import NUMBER_BYTES
 
 
 class LiveMaps:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.json_files import as_json
 from dartboard.runs.run import ENVIRONMENT, Run
-from dartboard.scoring.limits import NAMES, Limit, fits
+from dartboard.scoring.limits import NAMES, Limit, fits, in_words
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
@@ -82,14 +82,10 @@ def lines(costs: SpaceCosts) -> Iterator[str]:
     """What is printed before a search."""
     yield f"space: {costs.space}, {costs.size:,} networks"
     for name in NETWORKS:
-        yield f"  {name}: " + ", ".join(in_words(*one) for one in getattr(costs, name).items())
+        found: dict[str, float] = getattr(costs, name)
+        yield f"  {name}: " + ", ".join(in_words(cost, number, WORDS) for cost, number in found.items())
     yield "  largest / smallest: " + ", ".join(f"{WORDS[name]} {costs.ratio(name):.3g}" for name in costs.smallest)
     yield from (f"  {one.limit}: {one.words}" for one in costs.limits)
-
-
-def in_words(name: str, number: float) -> str:
-    """ "40,000 multiply-adds", "2.51 ms"."""
-    return f"{number:,} {WORDS[name]}" if isinstance(number, int) else f"{number:.4g} {WORDS[name]}"
 
 
 # --- In the run -------------------------------------------------------------------------------------------------------

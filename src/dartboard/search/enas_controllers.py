@@ -171,7 +171,12 @@ class Attention(nn.Module):
 
 class OfCells(nn.Module):
     """ENAS micro: for each block of a cell two inputs, by attention over the nodes before it, then two operations; the
-    state goes on from cell to cell. Choices: `normal.2.input1`, `.input2`, `.operation1`, `.operation2`, and so on."""
+    state goes on from cell to cell. Choices: `normal.2.input1`, `.input2`, `.operation1`, `.operation2`, and so on.
+
+    READS: settings that no other controller reads.
+    """
+
+    READS = ("operation_tanh",)
 
     def __init__(self, space: SearchSpace, sizes: ControllerSettings) -> None:
         super().__init__()
@@ -237,8 +242,10 @@ def bounded(logits: Tensor, largest: float, temperature: float) -> Tensor:
 class OfLayers(nn.Module):
     """ENAS macro: for each layer an operation, then whether each earlier layer skips to it, by attention.
 
-    Choices: `layer.1.operation`, `layer.2.operation`, `layer.2.skip.1`, and so on.
+    Choices: `layer.1.operation`, `layer.2.operation`, `layer.2.skip.1`, and so on. READS: as of OfCells.
     """
+
+    READS = ("skip_target", "skip_weight")
 
     def __init__(self, space: SearchSpace, sizes: ControllerSettings) -> None:
         super().__init__()
@@ -287,8 +294,10 @@ def skip_penalty(logits: Tensor, target: float) -> Tensor:
 class OfChoices(nn.Module):
     """Walks the choices of any space; those with the same options share an embedding and a softmax.
 
-    A choice that does not exist is left out.
+    A choice that does not exist is left out. READS: as of OfCells.
     """
+
+    READS = ()
 
     def __init__(self, space: SearchSpace, sizes: ControllerSettings) -> None:
         super().__init__()
@@ -323,9 +332,13 @@ class OfChoices(nn.Module):
 # --- Which one --------------------------------------------------------------------------------------------------------
 
 Controller = OfCells | OfLayers | OfChoices
-# Settings that the controller of one family alone reads.
-OF_ONE = {"operation_tanh": "enas_micro", "skip_target": "enas_macro", "skip_weight": "enas_macro"}
 CONTROLLERS: dict[str, type[OfCells] | type[OfLayers]] = {"enas_micro": OfCells, "enas_macro": OfLayers}  # by family
+
+
+def unread(space: SearchSpace) -> list[str]:
+    """Settings that the controllers of other spaces alone read."""
+    own = CONTROLLERS.get(space.family, OfChoices).READS
+    return [name for one in CONTROLLERS.values() for name in one.READS if name not in own]
 
 
 @torch.no_grad()

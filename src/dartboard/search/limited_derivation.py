@@ -19,15 +19,16 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from dartboard.scoring.cost import Cost
+from dartboard.scoring.cost import MB, Cost
 from dartboard.scoring.edge_costs import SUMMED, EdgeCosts, parts_of
 from dartboard.scoring.limits import Limit, cheapest, fits, is_within, refusal, sample_within
 from dartboard.spaces.families import FAMILIES
+from dartboard.spaces.places import NUMBER_BYTES
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 ENUMERABLE = 20_000  # architectures of which the best is found by trying them all
 DRAWS = 1000
-PARAMETER_MB = 4e-6  # float32
+PARAMETER_MB = NUMBER_BYTES / MB
 LEAST = 1e-300  # of a weight: its logarithm is finite
 
 Weights = Mapping[str, Sequence[Sequence[float]]]  # by kind of cell, a row an edge, a column an operation; softmaxed
@@ -111,8 +112,8 @@ class Limited:
         """The candidate within the limits with the largest score above that; None if there is none."""
         scores = {places: score(logs, places) for places in candidates}
         for places in sorted((one for one in scores if scores[one] > above), key=lambda one: -scores[one]):
-            fits = all(score(costs, places) <= most for most, costs in self.costs)
-            if fits and is_within(self.limits, self.cost, architecture_at(self.space, places)):
+            sums_fit = all(score(costs, places) <= most for most, costs in self.costs)
+            if sums_fit and is_within(self.limits, self.cost, architecture_at(self.space, places)):
                 return places
         return None
 

@@ -277,7 +277,7 @@ def write_network(
 
 
 def recalibrated_accuracy(one: Trained, network: nn.Module, question: Question) -> float:
-    """The accuracy on val with statistics that are collected anew; the network keeps them, in evaluation mode."""
+    """The accuracy on val with statistics that are collected again; the network keeps them, in evaluation mode."""
     size, data = one.run.settings["batch_size"], one.data
     index = calibration_index(data.train, question.recalibrate, size)
     recalibrate(network, network, calibration_images(network, data.train, data, index))
