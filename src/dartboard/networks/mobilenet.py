@@ -59,7 +59,7 @@ class Supernet(nn.Module):
         Raises InputError for another number of stages than it has.
         """
         super().__init__()
-        self.form, self.part = form, PARTS[form]
+        self.part = PARTS[form]
         self.plan = PLANS[plan] if isinstance(plan, str) else plan
         check_stages(cells, len(self.plan.stages))
         self.width = self.plan.stem[-1] if channels is None else channels
