@@ -15,10 +15,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import tiny
 from dartboard import networks
+from dartboard.errors import InputError
 from dartboard.networks import darts as darts_networks
 from dartboard.scoring import cost
-from dartboard.scoring.cost import Multiplications, count, count_module, count_supernet
+from dartboard.scoring.cost import count, count_module, count_supernet
+from dartboard.scoring.multiplications import Multiplications
 from dartboard.spaces import SPACES
+from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
 
 SIZES = {"channels": 4, "cells": 3, "image_size": 16}
@@ -241,3 +244,40 @@ def test_counting_imports_no_compiler() -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("more", [{}, {"channels": 24, "num_classes": 7, "in_channels": 1, "image_size": 67}])
+@pytest.mark.parametrize(
+    "name", ["shufflenetv2-8-channels", "shufflenetv2-32-bits", "shufflenetv2", "nasbenchmacro", "ofa-8", "bignas-8"]
+)
+def test_costs_of_layers_in_a_row_are_those_of_the_network(name: str, more: dict[str, int]) -> None:
+    """Independent answer: the network that is built, all of it computed at once."""
+    space, rng = SPACES[name], Random(3)
+    family = FAMILIES[space.family]
+    sizes = {**family.sizes_of(space.smallest(), family.usual_network(space.smallest())), "in_channels": 3, **more}
+    assert family.timed is not None and family.timed.in_a_row
+    for architecture in [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(4))]:
+        with torch.device("meta"):
+            network = networks.module(space.family).reported(architecture, family.usual_network(architecture), **sizes)
+        whole = cost.count_module(network, sizes["image_size"], sizes["in_channels"])
+        found = cost.in_a_row(space.family, family.timed.of_network(architecture, sizes))
+        assert vars(found) == vars(whole)
+
+
+def test_layers_in_a_row_are_counted_once_and_impossible_sizes_are_still_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    space, built, own = SPACES["shufflenetv2-8-channels"], list[object](), networks.module("shufflenetv2").reported
+
+    def noting(architecture: Architecture, *words: Any, **sizes: Any) -> Any:
+        built.append(architecture)
+        return own(architecture, *words, **sizes)
+
+    monkeypatch.setattr(networks.module("shufflenetv2"), "reported", noting)
+    rng = Random(4)
+    for _ in range(20):
+        count(space.sample(rng), channels=4, num_classes=9)
+    assert len(built) == 1
+    for _ in range(2):
+        with pytest.raises(InputError, match="divides an image's side by 4"):
+            count(space.sample(rng), channels=4, image_size=3)

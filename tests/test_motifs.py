@@ -12,7 +12,8 @@ from dartboard import formats
 from dartboard.analysis import motifs, p_values
 from dartboard.networks.darts import Network
 from dartboard.networks.layers import operation
-from dartboard.scoring.cost import Multiplications, num_params
+from dartboard.scoring.cost import num_params
+from dartboard.scoring.multiplications import Multiplications
 from dartboard.spaces import SPACES, darts
 from dartboard.spaces.search_space import Architecture
 

@@ -14,7 +14,8 @@ from dartboard.formats import published
 from dartboard.networks.darts import Network, Supernet
 from dartboard.networks.fast import fast_network
 from dartboard.networks.layers import FactorizedReduce, Zero, layer, operation
-from dartboard.scoring.cost import SIZES, Multiplications, count, count_module, count_supernet
+from dartboard.scoring.cost import SIZES, count, count_module, count_supernet
+from dartboard.scoring.multiplications import Multiplications
 from dartboard.spaces import darts as space
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture

@@ -184,10 +184,11 @@ def test_a_space_with_too_few_networks_is_refused(one: specialise.Trained, tmp_p
     assert not pieces.done
 
 
-def test_fewer_candidates_are_usual_where_each_is_counted_by_itself() -> None:
+def test_fewer_candidates_are_usual_where_each_is_built_to_be_counted() -> None:
     limits, usual = limits_from("macs<=1M"), predicted.usual_candidates
-    assert usual(SPACE, limits) == usual(SPACE, ()) == usual(SPACES["shufflenetv2-8"], ()) == 50_000
-    assert usual(SPACES["shufflenetv2-8"], limits) == 2_000
+    assert usual(SPACE, limits) == usual(SPACE, ()) == usual(SPACES["nasbench201"], ()) == 50_000
+    assert usual(SPACES["shufflenetv2-8"], limits) == usual(SPACES["nasbenchmacro"], limits) == 50_000
+    assert usual(SPACES["nasbench201"], limits) == 2_000
 
 
 def test_a_stopped_question_loses_no_score(one: specialise.Trained, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from dartboard.scoring.latency import LatencyTable
 from dartboard.scoring.limits import Limit
 from dartboard.spaces.columns import ABSENT, Columns, Flags, Rows
 from dartboard.spaces.families import FAMILIES
-from dartboard.spaces.places import NUMBER_BYTES, Place
+from dartboard.spaces.places import NUMBER_BYTES, Part, Place
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ Counts = Callable[[Rows], Costs]
 @dataclass(frozen=True)
 class Lookup:
     """The costs of the parts at a place. columns: that decide, (k,); steps: what a place in each counts, (k,); numbers:
-    params, macs, statistics, live of each setting, (settings, 4); layers_ms: medians of its layers, (settings,)."""
+    of each setting parameters, multiply-adds, bit operations, bytes of weights and of maps that live at one time,
+    (settings, 5); layers_ms: medians of its layers, (settings,)."""
 
     columns: NDArray[np.int64]
     steps: NDArray[np.int64]
@@ -52,16 +53,29 @@ def lookup_of(place: Place, columns: Columns, table: LatencyTable | None) -> Loo
     radix = part_of.options + 1  # with ABSENT
     steps = np.concatenate([[1], np.cumprod(radix)[:-1]]).astype(np.int64) if len(radix) else radix
     size = int(np.prod(radix))
-    found = Lookup(own, steps, np.zeros((size, 4), dtype=np.int64), np.zeros(size))
+    found = Lookup(own, steps, np.zeros((size, 5), dtype=np.int64), np.zeros(size))
     architectures = list(part_of.space.enumerate())
     settings = (part_of.rows(architectures).astype(np.int64) - ABSENT) @ steps
     for setting, architecture in zip(settings, architectures, strict=True):
         part = place.part(dict(architecture.choices))
         if part is not None:
-            found.numbers[setting] = part.params, part.macs, part.statistics, part.live
+            found.numbers[setting] = numbers_of(columns.space.family, part)
             if table is not None:
                 found.layers_ms[setting] = sum(table.of_layer(layer) for layer in part.layers)
     return found
+
+
+def numbers_of(family: str, part: Part) -> tuple[int, int, int, int, int]:
+    """What a Lookup has of a part: by its counts, or by those of its layers' modules."""
+    if part.counts is not None:
+        one = part.counts
+        weights, live = NUMBER_BYTES * (one.params + one.statistics), NUMBER_BYTES * one.live
+        return one.params, one.macs, FLOAT_BITS**2 * one.macs, weights, live
+    from dartboard.scoring.cost import counted_layer
+
+    counts = [counted_layer(family, layer) for layer in part.layers]
+    params, macs, _, bitops, weights, _ = (sum(numbers) for numbers in zip(*counts, strict=True))
+    return params, macs, bitops, weights, max(live for *_, live in counts)
 
 
 def counting(
@@ -81,11 +95,10 @@ def counting(
     def counts(rows: Rows) -> Costs:
         settings = [lookup.at(rows) for lookup in lookups]
         pairs = list(zip(lookups, settings, strict=True))
-        parts = np.stack([lookup.numbers[setting] for lookup, setting in pairs])  # (places, N, 4)
-        params, macs, statistics = (parts[:, :, number].sum(axis=0) for number in range(3))
-        memory = NUMBER_BYTES * (params + statistics + parts[:, :, 3].max(axis=0))
-        found: dict[str, NDArray[Any]] = {"params": params, "macs": macs, "memory_mb": memory / MB}
-        found["bitops"] = FLOAT_BITS**2 * macs
+        parts = np.stack([lookup.numbers[setting] for lookup, setting in pairs])  # (places, N, 5)
+        params, macs, bitops, weights = (parts[:, :, number].sum(axis=0) for number in range(4))
+        memory = weights + parts[:, :, 4].max(axis=0)
+        found: dict[str, NDArray[Any]] = {"params": params, "macs": macs, "bitops": bitops, "memory_mb": memory / MB}
         if table is not None:  # equation (1) of scoring/latency.py
             layers_ms = np.stack([lookup.layers_ms[setting] for lookup, setting in pairs]).sum(axis=0)
             found["latency_ms"] = np.asarray(table.line.constant_ms + table.line.slope * layers_ms)

@@ -14,7 +14,8 @@ from torch import nn
 
 from dartboard import networks
 from dartboard.errors import InputError
-from dartboard.scoring.cost import Multiplications, count, num_params, with_bits
+from dartboard.scoring.cost import count, num_params
+from dartboard.scoring.multiplications import Multiplications, with_bits
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.family import Part
 from dartboard.spaces.search_space import Architecture, SearchSpace

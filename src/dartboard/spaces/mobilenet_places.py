@@ -12,7 +12,7 @@ from dartboard.spaces.mobilenet import Block, Net, block_of
 from dartboard.spaces.mobilenet_counts import Sums
 from dartboard.spaces.mobilenet_plans import EXPAND, PLANS, Plan, divisible
 from dartboard.spaces.mobilenet_timed import entering, leaving, of_block
-from dartboard.spaces.places import Part, Place
+from dartboard.spaces.places import Counts, Part, Place
 from dartboard.spaces.search_space import SearchSpace, Value
 from dartboard.spaces.timed_layers import Layer, Sizes, halved
 
@@ -121,4 +121,4 @@ def exit_part(plan: Plan, sizes: Sizes, values: Values) -> Part:
 
 
 def as_part(sums: Sums, layers: Iterable[Layer]) -> Part:
-    return Part(tuple(layers), sums.params, sums.macs, sums.statistics, sums.live)
+    return Part(tuple(layers), Counts(sums.params, sums.macs, sums.statistics, sums.live))

@@ -80,4 +80,4 @@ def at_resolution(plan: Plan, factor: float, resolution: int, sizes: Sizes) -> I
             yield leaving(net, last, side, sizes["num_classes"])
 
 
-TIMED = TimedLayers(of_network, of_space)
+TIMED = TimedLayers(of_network, of_space, in_a_row=True)

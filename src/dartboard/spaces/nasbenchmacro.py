@@ -170,5 +170,5 @@ FAMILY = Family(
     training={"cells": NUM_LAYERS, "auxiliary": False, "drop_path": 0.0},
     defaults={"channels": 32},
     counted="layers",
-    timed=TimedLayers(layers_of_network, layers_of_space),
+    timed=TimedLayers(layers_of_network, layers_of_space, in_a_row=True),
 )

@@ -14,16 +14,23 @@ NUMBER_BYTES = 4  # float32
 
 
 @dataclass(frozen=True)
-class Part:
-    """What stands at a place. layers: by which its latency is summed up; params: trainable numbers; macs: multiply-adds
-    of an image; statistics: numbers of BatchNorm; live: the most numbers in maps at one time, of which the network
-    has the largest of its parts."""
+class Counts:
+    """params: trainable numbers; macs: multiply-adds of an image, of 32 bits; statistics: numbers of BatchNorm; live:
+    the most numbers in maps at one time, of which a network has the largest of its parts."""
 
-    layers: tuple[Layer, ...]
     params: int
     macs: int
     statistics: int
     live: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """What stands at a place. layers: by which its latency is summed up; counts: what it costs; None where that is to
+    be counted on the modules of its layers."""
+
+    layers: tuple[Layer, ...]
+    counts: Counts | None = None
 
 
 @dataclass(frozen=True)

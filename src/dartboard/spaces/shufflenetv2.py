@@ -11,11 +11,13 @@ our own are for smaller images: 12 blocks for 32x32, six for 8x8. The number of 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 from dartboard.errors import InputError, unknown
 from dartboard.spaces.family import Family, Mixed
 from dartboard.spaces.graph import Graph
+from dartboard.spaces.places import Part, Place
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 from dartboard.spaces.timed_layers import Layer, Sizes, TimedLayers, halved
 
@@ -235,35 +237,64 @@ def graphs(architecture: Architecture) -> tuple[Graph, ...]:
 Options = Sequence[tuple[str, float, tuple[int, int]]]  # operation, factor and bits of a block
 
 
-def in_layers(options: Sequence[Options], sizes: Sizes) -> list[Layer]:
-    """Stem, blocks and head of networks whose blocks have these options, as entries of a table of latencies."""
+def in_layers(options: Sequence[Options], sizes: Sizes) -> list[list[Layer]]:
+    """Stem, blocks and head of networks whose blocks have these options, as entries of a table of latencies: by place,
+    a layer an option."""
     layout, before = LAYOUTS[len(options)], sizes["channels"]
     side = halved(sizes["image_size"], layout.stem_stride)
     settings = (("outputs", before), ("stride", layout.stem_stride))
-    layers = [Layer("stem", sizes["in_channels"], sizes["image_size"], settings)]
+    layers = [[Layer("stem", sizes["in_channels"], sizes["image_size"], settings)]]
     for (wide, stride), own in zip(layout.blocks, options, strict=True):
         width = (("outputs", wide * sizes["channels"]), ("stride", stride))
-        for operation, factor, bits in own:
-            one = (("operation", operation), ("factor", factor), ("bits", bits_in_words(bits)))
-            layers.append(Layer("block", before, side, (*width, *one)))
+        layers.append([Layer("block", before, side, (*width, *settings_of(*one))) for one in own])
         before, side = wide * sizes["channels"], halved(side, stride)
     head = (("outputs", layout.head * sizes["channels"]), ("classes", sizes["num_classes"]))
-    return [*layers, Layer("head", before, side, head)]
+    return [*layers, [Layer("head", before, side, head)]]
+
+
+def settings_of(operation: str, factor: float, bits: tuple[int, int]) -> tuple[tuple[str, Value], ...]:
+    """What is chosen of a block, as its layer has it."""
+    return ("operation", operation), ("factor", factor), ("bits", bits_in_words(bits))
 
 
 def layers_of_network(architecture: Architecture, sizes: Sizes) -> list[Layer]:
     """The layers of an architecture's network, from images to logits."""
-    return in_layers([[one] for one in chosen(architecture)], sizes)
+    return [layer for (layer,) in in_layers([[one] for one in chosen(architecture)], sizes)]
 
 
 def layers_of_space(space: SearchSpace, sizes: Sizes) -> list[Layer]:
     """All layers that networks of the space have, each once."""
+    return list(dict.fromkeys(layer for place in in_layers(options_of(space), sizes) for layer in place))
+
+
+def options_of(space: SearchSpace) -> list[Options]:
+    """All that each block can be."""
     offered = {choice.name: choice.options for choice in space.choices}
-    options = []
-    for number in range(1, num_blocks([*offered]) + 1):
-        parts = [offered.get(f"block.{number}{part}", (AS_PUBLISHED.get(part),)) for part in PARTS]
-        options.append([*product(*parts)])
-    return list(dict.fromkeys(in_layers(options, sizes)))
+    return [
+        [*product(*(offered.get(f"block.{number}{part}", (AS_PUBLISHED.get(part),)) for part in PARTS))]
+        for number in range(1, num_blocks([*offered]) + 1)
+    ]
+
+
+def places(space: SearchSpace, sizes: Sizes) -> list[Place]:
+    """Stem, blocks and head, each block decided by its own choices."""
+    options, there = options_of(space), {choice.name for choice in space.choices}
+    stem, *blocks, head = in_layers(options, sizes)
+    found = [fixed(stem)]
+    for number, (own, layers) in enumerate(zip(options, blocks, strict=True), 1):
+        names = tuple(name for part in PARTS if (name := f"block.{number}{part}") in there)
+        found.append(Place(names, partial(one_of, f"block.{number}", dict(zip(own, layers, strict=True)))))
+    return [*found, fixed(head)]
+
+
+def fixed(layers: Sequence[Layer]) -> Place:
+    """A place at which every network has the same."""
+    return Place((), lambda values: Part(tuple(layers)))
+
+
+def one_of(block: str, layers: Mapping[tuple[Value, ...], Layer], values: Mapping[str, Value]) -> Part:
+    """The layer of a block by the values of its choices."""
+    return Part((layers[tuple(values.get(f"{block}{part}", AS_PUBLISHED.get(part)) for part in PARTS)],))
 
 
 FAMILY = Family(
@@ -286,5 +317,6 @@ FAMILY = Family(
     layers=num_blocks,
     usual=lambda names: NETWORKS[num_blocks(names)],
     counted="blocks",
-    timed=TimedLayers(layers_of_network, layers_of_space),
+    timed=TimedLayers(layers_of_network, layers_of_space, in_a_row=True),
+    places=places,
 )

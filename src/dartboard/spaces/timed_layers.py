@@ -34,11 +34,13 @@ class TimedLayers:
     """How networks of a family fall into layers, one behind the other.
 
     of_network: the layers of an architecture's network at these sizes; of_space: all layers that networks of a space
-    have at these sizes, each once. networks/ makes the modules, by `timed_layer` in the family's file.
+    have at these sizes, each once. in_a_row: whether the layers one after the other compute what the network computes,
+    so that its costs are theirs. networks/ makes the modules, by `timed_layer` in the family's file.
     """
 
     of_network: Callable[[Architecture, Sizes], Sequence[Layer]]
     of_space: Callable[[SearchSpace, Sizes], Sequence[Layer]]
+    in_a_row: bool = False
 
 
 def halved(side: int, stride: int) -> int:

@@ -38,7 +38,7 @@ FILE = "predictor.json"  # in the run's folder
 LEAST = 20  # networks of which a predictor can be trained and tried
 HELD_OUT = 5  # one of so many networks is not learned from
 CANDIDATES = 50_000  # of Once-for-All's evolution: 500 generations of 100
-SLOW_CANDIDATES = 2_000  # where limits are given and each network is counted by itself
+SLOW_CANDIDATES = 2_000  # where limits are given and each network is built to be counted
 
 Floats = NDArray[np.float64]
 
@@ -94,7 +94,7 @@ def answer(
 ) -> tuple[Answer, Found]:  # fmt: skip
     """The best network within the limits. question.scorings: candidates that are scored in the end; samples: networks
     that are scored for the predictor; candidates: of the evolution, None for CANDIDATES, or SLOW_CANDIDATES where each
-    is counted by itself; check: raises where the work is to stop.
+    is built to be counted; check: raises where the work is to stop.
 
     Raises InputError, with the smallest there is, for limits that nothing is within, and where there are too few
     networks to learn from.
@@ -184,8 +184,10 @@ def quality(predicted: Floats, accuracies: Floats) -> Quality:
 
 
 def usual_candidates(space: SearchSpace, limits: Sequence[Limit]) -> int:
-    """So many candidates as are gone through in seconds, or in a minute or more where each is counted by itself."""
-    return SLOW_CANDIDATES if limits and FAMILIES[space.family].places is None else CANDIDATES
+    """So many candidates as are gone through in seconds, or in a minute or more where each is built to be counted."""
+    family = FAMILIES[space.family]
+    built = family.places is None and (family.timed is None or not family.timed.in_a_row)
+    return SLOW_CANDIDATES if limits and built else CANDIDATES
 
 
 def predicted_best(
