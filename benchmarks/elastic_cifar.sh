@@ -2,11 +2,12 @@
 # Supernets of elastic networks on a part of CIFAR-10: what their shared weights say of networks, and what those learn
 # alone in as many steps.
 #
-# Usage: DATA=DIR [IMAGES=4000] [EPOCHS=12] [TRIALS=12] [SEED=0] [THREADS=1] [METHODS="bignas ofa"] elastic_cifar.sh OUT
+# Usage: DATA=DIR [IMAGES=4000] [EPOCHS=12] [TRIALS=12] [SEED=0] [THREADS=1] [METHODS="bignas ofa"] [FRONT=yes]
+#        elastic_cifar.sh OUT
 # DATA: the folder of CIFAR-10. For each method, in OUT/METHOD: `supernet`, the search; `alone`, TRIALS networks drawn
 # uniformly and trained by themselves for the same epochs, which is random search, too; `rank`, the scores by shared
-# weights (recalibrated) against those of the trainings; `front`. A step that has finished is not made again, one that
-# was stopped is resumed.
+# weights (recalibrated) against those of the trainings; `front`, unless FRONT is another word than yes. A step that has
+# finished is not made again, one that was stopped is resumed.
 set -eu
 OUT=${1:?give the folder of the results}
 DARTBOARD=${DARTBOARD:-dartboard}
@@ -30,5 +31,6 @@ for method in ${METHODS:-bignas ofa}; do
     made "$OUT/$method/alone" search random_search --space "$space" $DATA_FLAGS --epochs "$EPOCHS" \
         --trials "${TRIALS:-12}"
     $DARTBOARD rank "$OUT/$method/supernet" --scores "$OUT/$method/alone" --out "$OUT/$method/rank"
-    $DARTBOARD front "$OUT/$method/supernet" --samples 24 --targets 5 --scorings 20 --val-images 1000
+    [ "${FRONT:-yes}" != yes ] ||
+        $DARTBOARD front "$OUT/$method/supernet" --samples 24 --targets 5 --scorings 20 --val-images 1000
 done
