@@ -215,3 +215,47 @@ def test_subnets_survive_the_notation_of_once_for_all(plan: str) -> None:
     own = space.SPACES[plan]
     for architecture in (own.smallest(), own.largest()):
         assert mobile.read(mobile.to_ofa(architecture)) == (architecture, "ofa")
+
+
+FLAT = [[3, 16, 16, 0, "relu", 1, False]] * 3
+SMALL_OFA = {"ks": [3] * 9, "e": [3] * 9, "d": [1, 1, 1]}
+SMALL_BIGNAS = {
+    "width": [8, 8, 8, 16, 32, 96], "depth": [1, 1, 1, 1], "kernel_size": [3, 3, 3, 3], "expand_ratio": [1, 3, 3, 3]
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"stem": 0, "head": 64, "blocks": FLAT}, "the stem has 0 channels and stride 2; give 1 to 65,536"),
+        ({"stem": -16, "head": 64, "blocks": FLAT}, "the stem has -16 channels"),
+        ({"stem": 16, "head": -5, "blocks": FLAT}, "the head has -5 and 0 channels"),
+        ({"stem": 16, "head": 10**9, "blocks": FLAT}, "the head has 1000000000 and 0 channels"),
+        ({"stem": 16, "head": 64, "blocks": [[3, 16, 16, 0, "relu", 900000, False], *FLAT]}, "sizes are 1 to 65,536"),
+        ({"stem": 16, "head": 64, "blocks": 5}, "blocks is 5; give a list"),
+        ({**SMALL_OFA, "r": 33}, "'r' is 33, which tells these networks apart: 6 8 of ofa-8, 20 24 28 32 of ofa-32"),
+        (SMALL_OFA, "'r' is missing, which tells these"),
+        (SMALL_BIGNAS, "'resolution' is missing, which tells these networks apart: 6 8 of bignas-8"),
+    ],
+)
+def test_odd_mobile_networks_are_refused(record: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        mobile.read(record)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"stem": (16, 0, "relu")}, "the stem has 16 channels and stride 0"),
+        ({"stem": (16, 2, "tanh")}, "the stem has the activation 'tanh'"),
+        ({"head": (64, "sin", 0)}, "the head has the activation 'sin'"),
+        ({"head": (64, "relu", -1)}, "the head has 64 and -1 channels"),
+    ],
+)
+def test_odd_ends_of_a_network_by_its_blocks_are_refused(changed: dict[str, Any], message: str) -> None:
+    values = {"plan": "blocks", "stem": (16, 2, "relu"), "blocks": FLAT, "head": (64, "relu", 0), **changed}
+    with pytest.raises(InputError, match=message):
+        space.from_choices(values)
+    del values["stem"]
+    with pytest.raises(InputError, match="a network by its blocks has plan, stem, blocks and head"):
+        space.from_choices({**values, "root": 1})

@@ -183,6 +183,32 @@ def test_wrong_questions_are_refused_in_one_line(run: Path, tmp_path: Path, caps
     assert "there is no" in refused(["specialise", str(tmp_path / "nowhere")], capsys)
 
 
+def test_an_answer_serves_only_the_same_question_to_the_same_supernet(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, moved, other = tmp_path / "out", tmp_path / "moved", tmp_path / "other"
+    shutil.copytree(run, moved)
+    words = ["--scorings", "1", *FEW, "--out", str(out)]
+    assert main(["specialise", str(run), *words]) == 0
+    assert "1 network scored" in capsys.readouterr().out
+    assert main(["specialise", str(moved), *words]) == 0  # the same supernet in another place
+    assert "answered before" in capsys.readouterr().out
+    assert "answers another question (seed 0, not 3)" in refused(
+        ["specialise", str(run), *words, "--seed", "3"], capsys
+    )
+    assert "(fine_tune None, not 1)" in refused(["specialise", str(run), *words, "--fine-tune", "1"], capsys)
+    shutil.copytree(run, other)
+    about = json.loads((other / "environment.json").read_text())
+    (other / "environment.json").write_text(json.dumps({**about, "created": "2020-01-01T00:00:00+00:00"}))
+    assert "has an answer of another supernet" in refused(["specialise", str(other), *words], capsys)
+    answer = json.loads((out / "answer.json").read_text())
+    (out / "answer.json").write_text(json.dumps({"question": answer["question"], "cost": 3}))
+    assert "answer.json is damaged" in refused(["specialise", str(run), *words], capsys)
+    (out / "answer.json").write_text(json.dumps(answer))
+    (out / "weights.safetensors").unlink()
+    assert "is not an empty folder" in refused(["specialise", str(run), *words], capsys)
+
+
 def test_a_supernet_that_is_not_finished_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "stopped"
     assert main([*elastic_runs.WORDS, "--budget", "1steps", "--out", str(folder)]) in (0, 130)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -102,11 +103,8 @@ def execute(words: list[str]) -> None:
     flags = parse(SpecialiseFlags, words, "specialise", MISSING)
     run, space = judged(flags.run)
     out = Path(flags.out) if flags.out is not None else run.folder / FOLDER / name_of(flags)
-    if (known := answered(out, flags)) is not None:
-        print(f"answered before: {shown(out)}")
-        return tell(known, out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{shown(out)} is not an empty folder; give another one with --out")
+    if (known := answered(out, flags, run)) is not None:
+        return tell(known, out, "answered before")
     from dartboard.studies import specialise
 
     space = specialise.asked(run, space)
@@ -141,22 +139,46 @@ def name_of(flags: SpecialiseFlags) -> str:
     return f"{limit}-{flags.strategy}" + (f"-s{flags.seed}" if flags.seed else "") + tuned
 
 
-def answered(out: Path, flags: SpecialiseFlags) -> dict[str, Any] | None:
-    """The answer that lies there, if it is to the same question."""
-    if not (out / ANSWER).is_file():
+def answered(out: Path, flags: SpecialiseFlags, run: Run) -> dict[str, Any] | None:
+    """The answer that lies there, if it is to the same question to the same supernet; None for a folder to write in.
+    Raises InputError for anything else that lies there."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
-    found = read_json(out / ANSWER)
-    return found if found.get("question") == question_of(flags) else None
+    from dartboard.export.run_weights import WEIGHTS
+    from dartboard.export.weights import DESCRIPTION
+
+    if not all((out / name).is_file() for name in (ANSWER, WEIGHTS, DESCRIPTION)):
+        raise InputError(f"{shown(out)} is not an empty folder; give another one with --out")
+    found, asked = read_json(out / ANSWER), question_of(flags, run)
+    question = found.get("question")
+    if question == asked:
+        return found
+    of = question if isinstance(question, dict) else {}
+    if of.get("supernet") != asked["supernet"]:
+        raise InputError(f"{shown(out)} has an answer of another supernet; give another folder with --out")
+    other = [f"{name} {of.get(name)!r}, not {asked.get(name)!r}" for name in {**asked, **of} if differ(of, asked, name)]
+    raise InputError(f"{shown(out)} answers another question ({', '.join(other)}); give another folder with --out")
 
 
-def question_of(flags: SpecialiseFlags) -> dict[str, Any]:
+def differ(one: dict[str, Any], other: dict[str, Any], name: str) -> bool:
+    return (name in one, one.get(name)) != (name in other, other.get(name))
+
+
+def question_of(flags: SpecialiseFlags, run: Run) -> dict[str, Any]:
+    """What is asked, and of which supernet."""
     names = ("limit", "strategy", "architecture", "recalibrate", "val_images", "seed")
     asked = {name: getattr(flags, name) for name in names} | {"scorings": flags.num_scorings, **flags.evolution}
     if flags.fine_tune:
         asked["fine_tune"] = flags.fine_tune
     if flags.latency is not None:
         asked["latency"] = hashlib.sha256(ordinary_bytes(flags.latency)).hexdigest()
-    return asked
+    return asked | {"supernet": supernet_of(run)}
+
+
+def supernet_of(run: Run) -> str:
+    """What tells the supernets of runs apart, also of runs that lay in one place one after the other."""
+    about = [run.environment.get("created"), run.stored]
+    return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def within(text: str, space: Any) -> Architecture:
@@ -195,7 +217,7 @@ def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, 
     tune = fine_tuning.tuner(one, answer.best.architecture, flags.fine_tune, flags.seed) if flags.fine_tune else None
     before, accuracy = specialise.write_network(one, answer.best.architecture, question, out, tune)
     record = {
-        "question": question_of(flags),
+        "question": question_of(flags, one.run),
         "architecture": answer.best.architecture.to_json(),
         "val_accuracy": accuracy,
         "cost": answer.cost.numbers,
@@ -221,31 +243,31 @@ def latency_record(timed: "Latencies") -> dict[str, Any]:
     return {**timed.taken.record(), **about, "missed": [one.record() for one in timed.missed]}
 
 
-def tell_latency(found: dict[str, Any]) -> None:
-    """Prints what the network takes, and which better ones missed the limit."""
+def of_latency(found: dict[str, Any]) -> Iterator[str]:
+    """What the network takes, and which better ones missed the limit."""
     for one in found["missed"]:
         times = f"measured {one['measured_ms']:.4g} ms, by the table {one['predicted_ms']:.4g}"
-        print(f"limit missed: a network of {100 * one['score']:.2f} %, {times}; the next best was taken")
+        yield f"limit missed: a network of {100 * one['score']:.2f} %, {times}; the next best was taken"
     word = "" if found["limit_ms"] is None else f"; limit of {found['limit_ms']:g} ms"
     word += "" if not word else " met" if found["is_met"] else " missed"
     load = f"load average {found['load_average']:.1f} on {found['cores']} cores"
-    print(
+    yield (
         f"latency measured {found['measured_ms']:.4g} ms (quartiles {found['spread_ms']:.2g} apart), by the table "
         f"{found['predicted_ms']:.4g}{word}; {found['clock']}, {load}"
     )
     if found["load_average"] > found["cores"]:
-        print("the machine is busy, and networks take longer than alone; ask again when it is idle, with another --out")
+        yield "the machine is busy, and networks take longer than alone; ask again when it is idle, with another --out"
 
 
-def tell_predictor(found: dict[str, Any]) -> None:
-    """Prints what the predictor is worth, beside a linear model and multiply-adds alone, and what it searched."""
-    print(f"learned from {found['learned_from']} scored networks, tried on {found['held_out']} others:")
+def of_predictor(found: dict[str, Any]) -> Iterator[str]:
+    """What the predictor is worth, beside a linear model and multiply-adds alone, and what it searched."""
+    yield f"learned from {found['learned_from']} scored networks, tried on {found['held_out']} others:"
     for name, words in MODELS.items():
         one = found["models"][name]
         tau = "none" if one["kendall_tau"] is None else f"{one['kendall_tau']:.3f}"
         errors = f"{one['rmse_points']:.2f} points, mean error {one['mean_error_points']:.2f}"
-        print(f"  {words:<20} root mean square error {errors}; Kendall's tau {tau}")
-    print(f"{found['candidates']:,} candidates of the evolution by the predictor in {found['seconds']:.1f} s")
+        yield f"  {words:<20} root mean square error {errors}; Kendall's tau {tau}"
+    yield f"{found['candidates']:,} candidates of the evolution by the predictor in {found['seconds']:.1f} s"
 
 
 def weights_words(answer: dict[str, Any]) -> str:
@@ -256,16 +278,26 @@ def weights_words(answer: dict[str, Any]) -> str:
     return f", fine-tuned {epochs}; {100 * tuned['val_accuracy_before']:.2f} % before, by the supernet's weights"
 
 
-def tell(answer: dict[str, Any], out: Path) -> None:
-    """Prints the network, what it costs, and where it lies."""
-    print(json.dumps(answer["architecture"]))
+def tell(answer: dict[str, Any], out: Path, before: str = "") -> None:
+    """Prints the network, what it costs, and where it lies. before: what stands before all that. Raises InputError for
+    a damaged answer."""
+    try:
+        lines = list(told(answer, out))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{shown(out / ANSWER)} is damaged; give another folder with --out") from error
+    print("\n".join(([f"{before}: {shown(out)}"] if before else []) + lines))
+
+
+def told(answer: dict[str, Any], out: Path) -> Iterator[str]:
+    """The lines of an answer."""
+    yield json.dumps(answer["architecture"])
     cost = ", ".join(in_words(name, number) for name, number in answer["cost"].items())
-    print(f"val accuracy {100 * answer['val_accuracy']:.2f} %{weights_words(answer)}; {cost}")
+    yield f"val accuracy {100 * answer['val_accuracy']:.2f} %{weights_words(answer)}; {cost}"
     if "latency" in answer:
-        tell_latency(answer["latency"])
+        yield from of_latency(answer["latency"])
     if "predictor" in answer:
-        tell_predictor(answer["predictor"])
-    print(f"{answer['scorings']} networks scored, {answer['new_scorings']} of them for the first time")
-    print(
-        f"network: {shown(out)}; load it with dartboard.load_network, or: dartboard evaluate {quoted(out)} --data ..."
-    )
+        yield from of_predictor(answer["predictor"])
+    scored = f"{answer['scorings']} network{'s' * (answer['scorings'] != 1)} scored"
+    yield f"{scored}, {answer['new_scorings']} of them for the first time"
+    evaluate = f"dartboard evaluate {quoted(out)} --data ..."
+    yield f"network: {shown(out)}; load it with dartboard.load_network, or: {evaluate}"

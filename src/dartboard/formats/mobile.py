@@ -66,7 +66,19 @@ def by_places(stages: int, places: int, resolution: object) -> Plan:
     if not found:
         wanted = "20 entries in ks and e and 5 in d, or 9 and 3 for ofa-32 and ofa-8"
         raise InputError(f"a subnet of Once-for-All has {wanted}; this has {places} in ks and {stages} in d")
-    return next((plan for plan in found if resolution in plan.resolutions), found[0])
+    return of_resolution(found, "r", resolution)
+
+
+def of_resolution(found: Sequence[Plan], key: str, resolution: object) -> Plan:
+    """The first of these plans with this resolution. Raises InputError where they differ in resolutions, and this is
+    of none, or missing."""
+    if own := next((plan for plan in found if resolution in plan.resolutions), None):
+        return own
+    if len({plan.resolutions for plan in found}) == 1:
+        return found[0]
+    known = ", ".join(f"{' '.join(map(str, plan.resolutions))} of {plan.name}" for plan in found)
+    says = "is missing" if resolution is None else f"is {quote(resolution)}"
+    raise InputError(f"{key!r} {says}, which tells these networks apart: {known}")
 
 
 def to_ofa(architecture: Architecture) -> dict[str, Any]:
@@ -135,7 +147,7 @@ def by_stages(stages: int, resolution: object) -> Plan:
     found = [plan for plan in PLANS.values() if not plan.by_block and len(plan.stages) == stages]
     if not found:
         raise InputError(f"a subnet of AttentiveNAS has 7 entries in depth, or 4 for small images; this has {stages}")
-    return next((plan for plan in found if resolution in plan.resolutions), found[0])
+    return of_resolution(found, "resolution", resolution)
 
 
 def to_attentive(architecture: Architecture) -> dict[str, Any]:
@@ -169,6 +181,8 @@ def is_list(record: Mapping[str, Any]) -> bool:
 
 def read_list(record: Mapping[str, Any]) -> Architecture:
     """The network of a list of blocks. The stem has stride 2, and the activation of the end. Raises InputError."""
+    if not isinstance(record["blocks"], list):
+        raise InputError(f"blocks is {quote(record['blocks'])}; give a list of blocks, each {mobilenet.FIELDS}")
     blocks, head = list(record["blocks"]), record["head"]
     end: tuple[Any, str, Any] = (head, "relu", 0)
     if blocks and isinstance(blocks[-1], Mapping):

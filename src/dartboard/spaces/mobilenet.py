@@ -196,7 +196,8 @@ def from_choices(values: Mapping[str, Value]) -> Architecture:
     """
     name = values.get("plan")
     if name == PUBLISHED:
-        return published(values["stem"], values["blocks"], values["head"]) if len(values) == 4 else wrong_names(values)
+        names = ("stem", "blocks", "head")
+        return published(*map(values.get, names)) if values.keys() == {"plan", *names} else wrong_names(values)
     if name not in SPACES:
         raise InputError(f"the plan is {quote(name)}; give one of {', '.join([*SPACES, PUBLISHED])}")
     return within(SPACES[name], values)
@@ -233,6 +234,7 @@ def told(options: Sequence[Value]) -> str:
 
 FIELDS = "[kernel, middle channels, channels, squeeze channels, activation, stride, shortcut]"
 ACTIVATIONS = ("relu", "h_swish", "swish")
+MOST = 2**16  # channels, strides and kernels of a published network
 
 
 def published(stem: Any, blocks: Any, head: Any) -> Architecture:
@@ -240,14 +242,16 @@ def published(stem: Any, blocks: Any, head: Any) -> Architecture:
     the last convolution before pooling, its activation, channels before the classifier or 0). Raises InputError."""
     if not (is_row(stem, (int, int, str)) and is_row(head, (int, str, int))):
         raise InputError("stem is [channels, stride, activation], head is [channels, activation, channels or 0]")
+    check_ends(stem, head)
     if not isinstance(blocks, tuple | list) or len(blocks) < 3:
         raise InputError(f"blocks is a list of three or more, each {FIELDS}")
     for number, block in enumerate(blocks, 1):
         if not is_row(block, (int, int, int, int, str, int, bool)):
             raise InputError(f"block {number} is {quote(block)}; give {FIELDS}")
         kernel, middle, outputs, squeeze, activation, stride, _ = block
-        if min(kernel, middle, outputs, stride) < 1 or squeeze < 0 or kernel % 2 == 0 or max(block[:4]) > 2**16:
-            raise InputError(f"block {number} is {quote(block)}; sizes are 1 or more, kernels are odd")
+        largest = max(*block[:4], stride)
+        if min(kernel, middle, outputs, stride) < 1 or squeeze < 0 or kernel % 2 == 0 or largest > MOST:
+            raise InputError(f"block {number} is {quote(block)}; sizes are 1 to {MOST:,}, kernels are odd")
         if activation not in ACTIVATIONS:
             raise InputError(f"block {number} has the activation {quote(activation)}; known: {', '.join(ACTIVATIONS)}")
     rows = tuple(tuple(block) for block in blocks)
@@ -257,6 +261,18 @@ def published(stem: Any, blocks: Any, head: Any) -> Architecture:
         if block.shortcut and (block.stride != 1 or block.inputs != block.outputs):
             raise InputError(f"block {number} has a shortcut although its width or its size changes; give false")
     return found
+
+
+def check_ends(stem: Sequence[Any], head: Sequence[Any]) -> None:
+    """Raises InputError for a stem or a head of `published` with numbers or activations that no network has."""
+    (width, stride, first), (expand, last, channels) = stem, head
+    if not (0 < width <= MOST and 0 < stride <= MOST):
+        raise InputError(f"the stem has {width} channels and stride {stride}; give 1 to {MOST:,}")
+    if not (0 < expand <= MOST and 0 <= channels <= MOST):
+        raise InputError(f"the head has {expand} and {channels} channels; give 1 to {MOST:,}, the second may be 0")
+    for name, word in (("stem", first), ("head", last)):
+        if word not in ACTIVATIONS:
+            raise InputError(f"the {name} has the activation {quote(word)}; known: {', '.join(ACTIVATIONS)}")
 
 
 def is_row(row: Any, types: Sequence[type]) -> bool:
