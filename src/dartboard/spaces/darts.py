@@ -388,6 +388,6 @@ FAMILY = Family(
     derive=derive,
     parts=parts,
     covering=covering,
-    timed=TimedLayers(layers_of_network, layers_of_space, layers_of_edge),
+    timed=TimedLayers(layers_of_network, layers_of_space, of_edge=layers_of_edge),
     rivals=edges_of,
 )

@@ -286,6 +286,6 @@ FAMILY = Family(
     derive=derive,
     parts=parts,
     covering=covering,
-    timed=TimedLayers(layers_of_network, layers_of_space, layers_of_edge),
+    timed=TimedLayers(layers_of_network, layers_of_space, of_edge=layers_of_edge),
     training={"auxiliary": False, "drop_path": 0.0},  # its networks have neither a second head nor drop path
 )
