@@ -189,6 +189,12 @@ def test_a_layer_that_is_not_in_the_table_is_refused(table: tuple[Path, dict[str
         {"conditions": {"device": "cpu"}},
         {"space": "nowhere"},
         {"sizes": [1]},
+        {"layers": {}},
+        {"layers": {"a": {"median_ms": -1.0}}},
+        {"layers": {"a": {"median_ms": float("nan")}}},
+        {"slope": float("nan")},
+        {"conditions": {"device": "cpu", "device_name": "x", "threads": "1"}},
+        {"conditions": {"device": "cpu", "device_name": "x", "threads": 1, "memory_format": "x"}},
     ],
 )
 def test_damaged_tables_are_refused(change: dict[str, Any], table: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
@@ -220,6 +226,16 @@ def test_the_command_shows_what_a_table_says(
     assert "this table predicts badly; build another one" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("change", [{"measured": 3}, {"checked": {"by_layers": {"n": 20}}}, {"layers": {}}])
+def test_a_damaged_table_is_not_shown(
+    change: dict[str, Any], table: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.json").write_text(json.dumps({**table[1], **change}))
+    assert main(["latency", "show", str(tmp_path / "t.json")]) == 2
+    said = capsys.readouterr()
+    assert "is damaged: it is no table of latencies; make one with" in said.err and said.out == ""
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -233,7 +249,7 @@ def test_the_command_shows_what_a_table_says(
         (["latency", "build", "--checked", "3"], "--checked"),
         (["latency", "build", "--threads", "0"], "--threads"),
         (["latency", "show"], "name a table"),
-        (["latency", "show", "nowhere.json"], "there is no file nowhere.json"),
+        (["latency", "show", "nowhere.json"], "there is no file nowhere.json; give a file of dartboard latency build"),
     ],
 )
 def test_wrong_words_are_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -209,3 +209,16 @@ def test_a_damaged_score_is_refused(one: specialise.Trained, tmp_path: Path) -> 
     (tmp_path / specialise.SCORES).write_text(json.dumps(line) + "\n")
     with pytest.raises(InputError, match="is damaged"):
         predicted.scored(one, question(), 20, Pieces(tmp_path, specialise.SCORES), lambda: None)
+
+
+@pytest.mark.parametrize("fields", [{}, {"score": "high", "source": "x"}, {"score": float("nan"), "source": "x"}])
+def test_a_damaged_score_of_a_network_is_refused(
+    fields: dict[str, object], one: specialise.Trained, tmp_path: Path
+) -> None:
+    line = {"key": f"{one.step}/32/40/{SPACE.largest()}", **fields}
+    (tmp_path / specialise.SCORES).write_text(json.dumps(line) + "\n")
+    pieces = Pieces(tmp_path, specialise.SCORES)
+    with pytest.raises(InputError, match="is damaged; remove it, and its scores are computed again"):
+        predicted.scored(one, question(), 20, pieces, lambda: None)
+    with pytest.raises(InputError, match="is damaged"):
+        specialise.remembering(one, 32, 40, pieces)(SPACE.largest(), 0)

@@ -1,6 +1,6 @@
 """dartboard latency: tables of what layers take on this device, which serve as limits on the latency of networks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -94,12 +94,16 @@ def execute(words: list[str]) -> None:
 
 def show(words: list[str]) -> None:
     """Prints what a file holds. Raises InputError."""
-    from dartboard.scoring.latency import table_from
+    from dartboard.scoring.latency import MAX_DAMAGE, OTHERWISE, table_from
 
     flags = parse(ShowFlags, words, "latency show", "name a table: dartboard latency show FILE")
-    record = read_json(Path(flags.file))
+    record = read_json(Path(flags.file), OTHERWISE)
     table_from(record, flags.file)
-    tell(record)
+    try:
+        lines = list(told(record))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{quoted(flags.file)} is damaged: {MAX_DAMAGE}") from error
+    print("\n".join(lines))
 
 
 def build(words: list[str]) -> None:
@@ -123,7 +127,7 @@ def build(words: list[str]) -> None:
     with writing(out.parent):
         make_folders(out.parent)
     with reporting_stops("the same command: dartboard latency build ..."), catching_signals(stops):
-        tell(latency_tables.build(plan, out, check=check))
+        print("\n".join(told(latency_tables.build(plan, out, check=check))))
     print(f"table: {shown(out)}; use it with --latency {quoted(str(out))} --limit latency_ms<=...")
 
 
@@ -149,23 +153,23 @@ def plan_of(flags: BuildFlags) -> Any:  # a latency_tables.Plan, whose file impo
     return Plan(space, sizes, conditions, flags.rounds, flags.fitted, flags.checked, flags.seed)
 
 
-def tell(record: Mapping[str, Any]) -> None:
-    """Prints what a table's file says."""
+def told(record: Mapping[str, Any]) -> Iterator[str]:
+    """What a table's file says, line by line."""
     one, made, checked = record["conditions"], record["measured"], record["checked"]
     threads = f"{one['threads']} thread" + ("s" if one["threads"] > 1 else "")
-    print(f"{record['space']}: {len(record['layers']):,} layers on {one['device_name']} ({one['device']}), {threads}")
+    yield f"{record['space']}: {len(record['layers']):,} layers on {one['device_name']} ({one['device']}), {threads}"
     load = " to ".join(f"{value:.1f}" for value in made["load_average"])
     by = f"onnxruntime {made['onnxruntime']}, exported by " if "onnxruntime" in made else ""
-    print(f"batch {one['batch_size']}, {one['memory_format']}, {one['number_format']}, {by}torch {made['torch']}")
-    print(f"{made['clock']}, {made['rounds']} rounds, load average {load} on {made['cores']} cores, {made['created']}")
-    print(f"latency = {record['constant_ms']:.4g} ms + {record['slope']:.4g} x the sum of its layers")
-    print(f"on {checked['by_layers']['n']} networks that nothing was fitted on:")
+    yield f"batch {one['batch_size']}, {one['memory_format']}, {one['number_format']}, {by}torch {made['torch']}"
+    yield f"{made['clock']}, {made['rounds']} rounds, load average {load} on {made['cores']} cores, {made['created']}"
+    yield f"latency = {record['constant_ms']:.4g} ms + {record['slope']:.4g} x the sum of its layers"
+    yield f"on {checked['by_layers']['n']} networks that nothing was fitted on:"
     for name, word in (("by_layers", "layers"), ("by_macs", "multiply-adds")):
         found = checked[name]
         tau = "none" if found["kendall_tau"] is None else f"{found['kendall_tau']:.3f}"
         errors = f"mean error {100 * found['mean_error']:5.1f} %, largest {100 * found['largest_error']:5.1f} %"
         within = f"within 10 % {100 * found['share_within_10_percent']:4.0f} %"
-        print(f"  by {word:16} {errors}, {within}, Kendall's tau {tau}")
+        yield f"  by {word:16} {errors}, {within}, Kendall's tau {tau}"
     if checked["by_layers"]["share_within_10_percent"] < 0.5:
-        print("  this table predicts badly; build another one when the machine is idle, or with more --rounds")
-    print(f"  measurements  spread between quartiles {100 * checked['spread']:.1f} % of the median")
+        yield "  this table predicts badly; build another one when the machine is idle, or with more --rounds"
+    yield f"  measurements  spread between quartiles {100 * checked['spread']:.1f} % of the median"

@@ -156,12 +156,15 @@ def answered(out: Path, flags: SpecialiseFlags, run: Run) -> dict[str, Any] | No
     of = question if isinstance(question, dict) else {}
     if of.get("supernet") != asked["supernet"]:
         raise InputError(f"{shown(out)} has an answer of another supernet; give another folder with --out")
-    other = [f"{name} {of.get(name)!r}, not {asked.get(name)!r}" for name in {**asked, **of} if differ(of, asked, name)]
+    other = [differs(name, of, asked) for name in {**asked, **of} if of.get(name) != asked.get(name)]
     raise InputError(f"{shown(out)} answers another question ({', '.join(other)}); give another folder with --out")
 
 
-def differ(one: dict[str, Any], other: dict[str, Any], name: str) -> bool:
-    return (name in one, one.get(name)) != (name in other, other.get(name))
+def differs(name: str, one: dict[str, Any], other: dict[str, Any]) -> str:
+    """In which way a part of two questions does."""
+    if name == "latency":
+        return "another table of latencies" if one.get(name) and other.get(name) else "with and without --latency"
+    return f"{name} {one.get(name)!r}, not {other.get(name)!r}"
 
 
 def question_of(flags: SpecialiseFlags, run: Run) -> dict[str, Any]:

@@ -7,6 +7,7 @@ so constant and slope are fitted on networks timed as a whole. Tables of layers 
 (Cai et al., ICLR 2020); the slope is this house's. Nothing here imports torch.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from dartboard.scoring.cost import Cost
 
 FORMAT = "dartboard latency table 1"
+OTHERWISE = "give a file of dartboard latency build"
 MAX_DAMAGE = "it is no table of latencies; make one with: dartboard latency build --space S"
 
 
@@ -183,7 +185,7 @@ def with_latency(
 
 def read_table(path: str) -> LatencyTable:
     """The table in a file of `dartboard latency build`. Raises InputError."""
-    return table_from(read_json(Path(path)), path)
+    return table_from(read_json(Path(path), OTHERWISE), path)
 
 
 def table_from(record: Mapping[str, Any], path: str) -> LatencyTable:
@@ -195,11 +197,23 @@ def table_from(record: Mapping[str, Any], path: str) -> LatencyTable:
         sizes = {str(name): int(size) for name, size in record["sizes"].items()}
         line = Line(float(record["constant_ms"]), float(record["slope"]))
         found = LatencyTable(path, record["space"], sizes, Conditions(**record["conditions"]), layers, line)
+        if not is_sound(found):
+            raise ValueError("numbers or conditions that no build writes")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{quoted(path)} is damaged: {MAX_DAMAGE}") from error
     if found.space not in SPACES:
         raise InputError(f"{quoted(path)} is of the space {found.space!r}, which dartboard does not know here")
     return found
+
+
+def is_sound(table: LatencyTable) -> bool:
+    """Whether times are finite and not negative, and conditions such as a build has."""
+    one, times = table.conditions, [*table.layers.values()]
+    has_times = bool(times) and all(0 <= time < math.inf for time in times)
+    has_line = math.isfinite(table.line.constant_ms) and math.isfinite(table.line.slope)
+    counts = all(isinstance(number, int) and number > 0 for number in (one.threads, one.batch_size))
+    words = all(isinstance(word, str) for word in (table.space, one.device, one.device_name, one.number_format))
+    return has_times and has_line and counts and words and one.memory_format in ("channels_first", "channels_last")
 
 
 def as_record(table: LatencyTable) -> dict[str, Any]:

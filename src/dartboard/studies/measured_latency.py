@@ -87,5 +87,8 @@ def held(
             missed.append(found)
     fastest = min(missed, key=lambda found: found.measured_ms)
     times = f"{fastest.measured_ms:.4g} ms (by the table {fastest.predicted_ms:.4g})"
-    why = f"all {len(missed)} networks that were scored take more than {limit_ms:g} ms when measured"
+    all_of = (
+        f"all {len(missed)} networks that were scored take" if len(missed) > 1 else "the network that was scored takes"
+    )
+    why = f"{all_of} more than {limit_ms:g} ms when measured"
     raise InputError(f"{why}, the fastest {times}; give a larger limit, or more --scorings")

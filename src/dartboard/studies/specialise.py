@@ -5,12 +5,13 @@ Its score does not depend on what was scored before, so scores are kept beside t
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
 from torch import nn
@@ -127,9 +128,21 @@ def remembering(one: Trained, recalibrate: int, val_images: int, pieces: Pieces)
         if key not in pieces:
             found = scorer(architecture, number)
             pieces.add(key, score=found.value, source=found.source)
-        return Score(pieces[key]["score"], source=pieces[key]["source"])
+        return score_in(pieces, pieces[key])
 
     return known
+
+
+def score_in(pieces: Pieces, piece: Mapping[str, Any]) -> Score:
+    """A score that is known. Raises InputError for a damaged one."""
+    value, source = piece.get("score"), piece.get("source")
+    if not isinstance(value, float) or not 0 <= value <= 1 or not isinstance(source, str):
+        raise damaged(pieces)
+    return Score(value, source=source)
+
+
+def damaged(pieces: Pieces) -> InputError:
+    return InputError(f"{pieces.path} is damaged; remove it, and its scores are computed again")
 
 
 def way_of_scoring(one: Trained, recalibrate: int, val_images: int) -> str:
@@ -143,11 +156,11 @@ def remembered(one: Trained, question: Question, pieces: Pieces) -> list[Trial]:
     found = list[Trial]()
     for text, piece in pieces.under(way_of_scoring(one, question.recalibrate, question.val_images)).items():
         try:
-            architecture, score = from_json(json.loads(text)), Score(float(piece["score"]), source=piece["source"])
+            architecture = from_json(json.loads(text))
         except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise InputError(f"{pieces.path} is damaged; remove it, and its scores are computed again") from error
+            raise damaged(pieces) from error
         if architecture in one.space:
-            found.append(Trial(len(found), architecture, score))
+            found.append(Trial(len(found), architecture, score_in(pieces, piece)))
     return found
 
 
