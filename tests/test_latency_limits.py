@@ -116,8 +116,8 @@ def test_where_no_table_can_be_given_a_latency_is_refused(words: str, capsys: py
         ),
         (
             "random_search",
-            ["--space", "nasbench201", "--cells", "5"],
-            "networks of nasbench201 are not timed by layers",
+            ["--space", "nas_rl"],
+            "networks of nas_rl are not timed by layers",
         ),
         ("random_search", ["--space", "ofa-8"], "the space bignas-8, and this is the space ofa-8"),
     ],

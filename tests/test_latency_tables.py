@@ -26,7 +26,8 @@ HERE = Conditions("cpu", "a processor", torch.get_num_threads())
 
 
 def plan(**more: Any) -> Plan:
-    return Plan(SPACE, own_sizes(SPACE), HERE, **{"rounds": 3, "fitted": 4, "checked": 20, **more})
+    usual = {"space": SPACE, "sizes": own_sizes(SPACE), "rounds": 3, "fitted": 4, "checked": 20}
+    return Plan(**{**usual, "conditions": HERE, **more})
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,17 @@ def test_a_table_predicts_networks_that_were_never_timed(table: tuple[Path, dict
         one = SPACE.sample(rng)
         expected = CONSTANT_MS + MS_OF_MAC * count(one, channels=8, num_classes=10, image_size=8).macs
         assert found.predict_ms(one) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["darts", "nasbench201"])
+def test_a_table_of_cells_predicts_networks_that_were_never_timed(name: str, tmp_path: Path) -> None:
+    """Independent answer as above: what joins, and pools, have no multiply-adds and take no time."""
+    space, sizes = SPACES[name], {"channels": 4, "cells": 5, "num_classes": 10, "in_channels": 3, "image_size": 8}
+    record = build(plan(space=space, sizes=sizes), tmp_path / "t.json", clock_of_macs())
+    assert record["constant_ms"] == pytest.approx(CONSTANT_MS, rel=1e-4)
+    found, one = read_table(str(tmp_path / "t.json")), space.sample(Random(9))
+    assert found.predict_ms(one) == pytest.approx(CONSTANT_MS + MS_OF_MAC * count(one, **sizes).macs, rel=1e-4)
+    assert "--cells 5" in command_of(space, sizes, 1) and "--cells" not in command_of(SPACE, own_sizes(SPACE), 1)
 
 
 def test_all_layers_of_the_space_are_in_the_table_with_what_they_were_timed_under(
@@ -215,7 +227,9 @@ def test_the_command_shows_what_a_table_says(
         (["latency", "biuld"], "did you mean 'build'"),
         (["latency", "--space", "ofa-8"], "say what to do"),
         (["latency", "build", "--space", "ofa-9"], "unknown space"),
-        (["latency", "build", "--space", "darts"], "darts are not timed by layers; spaces that are: "),
+        (["latency", "build", "--space", "nas_rl"], "nas_rl are not timed by layers; spaces that are: "),
+        (["latency", "build", "--space", "darts", "--cells", "2"], "--cells"),
+        (["latency", "build", "--space", "nasbenchmacro", "--cells", "9"], "has 8 layers; leave it out"),
         (["latency", "build", "--checked", "3"], "--checked"),
         (["latency", "build", "--threads", "0"], "--threads"),
         (["latency", "show"], "name a table"),

@@ -13,6 +13,7 @@ from dartboard.analysis.p_values import holm, spearman_p
 from dartboard.analysis.statistics import spearman
 from dartboard.spaces import darts
 from dartboard.spaces.search_space import Architecture
+from dartboard.spaces.timed_cells import places
 
 WORD = re.compile(r"([a-z_]+?)(\d+)?(?:x(\d+))?(/)?")
 CONVOLUTIONS = ("depthwise", "dilated", "conv")  # whose kernels span more than one pixel
@@ -190,24 +191,22 @@ def of_architecture(
     found: dict[str, float] = {
         f"{kind}.{name}": value for kind, cell in parts.items() for name, value in asdict(of_cell(cell, kind)).items()
     }
-    places = list(network_places(parts, channels, cells, image_size))
-    found["params"] = sum(params(name, width, stride) for name, width, stride, _ in places)
-    found["macs"] = sum(macs(name, width, stride, side) for name, width, stride, side in places)
+    edges = list(network_edges(parts, channels, cells, image_size))
+    found["params"] = sum(params(name, width, stride) for name, width, stride, _ in edges)
+    found["macs"] = sum(macs(name, width, stride, side) for name, width, stride, side in edges)
     return found
 
 
-def network_places(
+def network_edges(
     parts: Mapping[str, darts.Cell], channels: int, cells: int, side: int
 ) -> Iterator[tuple[str, int, int, int]]:
     """(operation, channels, stride, side of its input map) of each edge of each cell of a network (networks/darts)."""
-    for position in range(cells):
-        reduction = position in (cells // 3, 2 * cells // 3)
-        channels, small = (channels * 2, -(-side // 2)) if reduction else (channels, side)
-        for node in parts["reduce" if reduction else "normal"].nodes:
+    for place in places({"channels": channels, "cells": cells, "image_size": side}):
+        for node in parts["reduce" if place.reduction else "normal"].nodes:
             for name, pred in node:
                 outside = pred < darts.NUM_INPUTS
-                yield name, channels, 2 if reduction and outside else 1, side if outside else small
-        side = small
+                stride = 2 if place.reduction and outside else 1
+                yield name, place.channels, stride, place.side if outside else place.inner
 
 
 @dataclass(frozen=True)

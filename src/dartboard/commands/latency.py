@@ -37,6 +37,8 @@ class BuildFlags:
     """Maps with their channels last in memory."""
     channels: int | None = None
     """Channels of the widest stem, as in a search; by default the space's own."""
+    cells: int | None = None
+    """Cells, as in a search; by default the space's own number."""
     classes: int | None = None
     """Classes; by default the space's own number."""
     in_channels: int = 3
@@ -57,7 +59,7 @@ class BuildFlags:
     def __post_init__(self) -> None:
         check_ranges(self, threads="[1, 1024]", batch_size="[1, 4096]", channels="[1, 65536]", classes="[1, 1e6]")
         check_ranges(self, in_channels="[1, 4096]", image_size="[1, 4096]", rounds="[3, 10000]", seed="[0, 1e18]")
-        check_ranges(self, fitted="[3, 1000]", checked="[20, 1000]")
+        check_ranges(self, fitted="[3, 1000]", checked="[20, 1000]", cells="[3, 1000]")
         if self.space not in SPACES:
             raise unknown("space", self.space, SPACES)
 
@@ -118,13 +120,16 @@ def build(words: list[str]) -> None:
 def plan_of(flags: BuildFlags) -> Any:  # a latency_tables.Plan, whose file imports torch
     """What is to be timed. Raises InputError."""
     from dartboard.devices import device_name, pick_device
+    from dartboard.networks import check_layers
     from dartboard.scoring.latency import Conditions, own_sizes, timed_of
     from dartboard.studies.latency_tables import Plan
 
     space = SPACES[flags.space]
     timed_of(space)
-    given = {"channels": flags.channels, "num_classes": flags.classes, "image_size": flags.image_size}
+    given = {"channels": flags.channels, "cells": flags.cells, "num_classes": flags.classes}
+    given["image_size"] = flags.image_size
     sizes = {**own_sizes(space), **{name: size for name, size in given.items() if size is not None}}
+    check_layers(space, sizes["cells"])
     sizes["in_channels"] = flags.in_channels
     name = device_name(pick_device(flags.device))
     layout: Literal["channels_first", "channels_last"] = "channels_last" if flags.channels_last else "channels_first"

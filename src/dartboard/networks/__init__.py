@@ -10,6 +10,7 @@ from dartboard.config import check_ranges, check_types
 from dartboard.errors import InputError, unknown
 from dartboard.spaces.families import FAMILIES, OURS
 from dartboard.spaces.search_space import SearchSpace
+from dartboard.spaces.timed_cells import reductions
 
 MOST_CELLS = 1000
 
@@ -82,4 +83,4 @@ def check_cells(cells: int) -> tuple[int, int]:
         raise InputError(f"--cells {cells}: give 3 or more, two of them are reduction cells")
     if cells > MOST_CELLS:
         raise InputError(f"--cells {cells}: give {MOST_CELLS} or less")
-    return cells // 3, 2 * cells // 3
+    return reductions(cells)

@@ -15,21 +15,21 @@ from torch import Tensor, nn
 
 from dartboard.errors import InputError
 from dartboard.networks import check_cells, check_sizes
+from dartboard.networks.darts_timed import timed_layer
 from dartboard.networks.fast import fast_network, path
 from dartboard.networks.fast.mixed_cell import laid_out, mixed_cell
-from dartboard.networks.layers import FactorizedReduce, operation, relu_conv_norm
+from dartboard.networks.layers import FactorizedReduce, conv_norm, operation, relu_conv_norm
 from dartboard.networks.mixed_cell import MixedCell, MixedOperation
 from dartboard.networks.rows import Choice, Rows
 from dartboard.spaces import darts as space
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
+from dartboard.spaces.timed_cells import STEM_MULTIPLIER
 from dartboard.tasks.task import Output
 
-STEM_MULTIPLIER = 3
-
-
-def conv_norm(in_channels: int, out_channels: int, stride: int = 1) -> list[nn.Module]:
-    return [nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False), nn.BatchNorm2d(out_channels)]
+__all__ = [
+    "Network", "Sizes", "Supernet", "edge_layers", "inherit", "of_sizes", "reported", "sized", "sizes_of", "timed_layer"
+]  # fmt: skip
 
 
 class Supernet(nn.Module):

@@ -98,6 +98,11 @@ def noises_of(module: nn.Module) -> list[Noise]:
     return [part for part in module.modules() if isinstance(part, Noise)]
 
 
+def conv_norm(in_channels: int, out_channels: int, stride: int = 1) -> list[nn.Module]:
+    """3x3 convolution and BatchNorm: of stems."""
+    return [nn.Conv2d(in_channels, out_channels, 3, stride, 1, bias=False), nn.BatchNorm2d(out_channels)]
+
+
 def relu_conv_norm(in_channels: int, out_channels: int, affine: bool = True) -> nn.Sequential:
     """ReLU, 1x1 convolution, BatchNorm: brings an input of a cell to the cell's width."""
     conv = nn.Conv2d(in_channels, out_channels, 1, bias=False)

@@ -14,7 +14,7 @@ that code fails; on even sizes nothing is different.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any
 
@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dartboard.errors import InputError
-from dartboard.networks import check_cells, check_sizes
-from dartboard.networks.layers import Zero
+from dartboard.networks import check_cells, check_sizes, plain
+from dartboard.networks.layers import Zero, conv_norm
 from dartboard.networks.rows import Choice, Row, Rows, brought
 from dartboard.spaces import nasbench201 as space
 from dartboard.spaces.search_space import Architecture
@@ -62,6 +62,10 @@ class ResidualBlock(nn.Module):
         return self.downsample(x) + self.conv_b(self.conv_a(x))  # type: ignore[no-any-return]
 
 
+def lastact(channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU())
+
+
 class Trunk(nn.Module):
     """What all networks of the family share: all but what a cell is."""
 
@@ -69,8 +73,7 @@ class Trunk(nn.Module):
         self, channels: int, cells: int, num_classes: int, in_channels: int, make_cell: Callable[[int], nn.Module]
     ) -> None:
         super().__init__()
-        conv = nn.Conv2d(in_channels, channels, 3, 1, 1, bias=False)
-        self.stem = nn.Sequential(conv, nn.BatchNorm2d(channels))
+        self.stem = nn.Sequential(*conv_norm(in_channels, channels))
         self.cells = nn.ModuleList()
         for position in range(cells):
             if position in check_cells(cells):
@@ -78,7 +81,7 @@ class Trunk(nn.Module):
                 channels *= 2
             else:
                 self.cells.append(make_cell(channels))
-        self.lastact = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU())
+        self.lastact = lastact(channels)
         self.classifier = nn.Linear(channels, num_classes)
 
     def head(self, x: Tensor) -> Tensor:
@@ -346,6 +349,19 @@ def edge_layers(network: Network) -> Iterator[tuple[tuple[str, int, str], nn.Mod
     for cell in cells:
         yield from zip(places, cell.layers, strict=True)
 
+
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+timed_layer = partial(
+    plain.timed_layer,
+    {
+        "stem": lambda channels, outputs: nn.Sequential(*conv_norm(channels, outputs)),
+        "operation": lambda channels, name, stride: LAYERS[name](channels, False),
+        "join": plain.Join,
+        "residual": lambda channels, outputs: ResidualBlock(channels, outputs),
+        "head": lambda channels, classes: plain.PooledHead(lastact(channels), nn.Linear(channels, classes)),
+    },
+)
 
 # --- From the supernet to the network ---------------------------------------------------------------------------------
 

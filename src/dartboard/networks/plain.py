@@ -68,6 +68,20 @@ class PooledHead(nn.Module):
         return self.classifier(self.last(x).mean((2, 3)))  # type: ignore[no-any-return]
 
 
+class Join(nn.Module):
+    """What a cell computes besides its operations, by itself: sums of two maps, and its output of some maps. It has the
+    one map for all of them: what numbers they hold does not decide its time."""
+
+    def __init__(self, channels: int, sums: int, joined: int) -> None:
+        super().__init__()
+        self.sums, self.joined = sums, joined
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W) -> (B, joined C, H, W); one map alone is not copied."""
+        nodes = [x, *(x + x for _ in range(self.sums))]
+        return torch.cat((nodes * self.joined)[-self.joined :], dim=1) if self.joined > 1 else nodes[-1]
+
+
 def timed_layer(kinds: Mapping[str, Callable[..., nn.Module]], layer: Layer) -> nn.Module:
     """The module of a layer, with weights as torch draws them: (B, channels, side, side) -> its result. kinds: what
     makes one, by the kind of layer; the file of a family binds it."""

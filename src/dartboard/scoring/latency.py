@@ -138,6 +138,8 @@ def command_of(space: SearchSpace, sizes: Mapping[str, int], threads: int) -> st
     """The command that builds a table of these sizes on this device."""
     flags = {"channels": "--channels", "num_classes": "--classes", "in_channels": "--in-channels"}
     flags["image_size"] = "--image-size"
+    if "cells" not in FAMILIES[space.family].needs(space):
+        flags["cells"] = "--cells"
     words = [f"{flag} {sizes[name]}" for name, flag in flags.items()]
     return f"dartboard latency build --space {space.name} {' '.join(words)} --threads {threads} --out FILE"
 

@@ -11,7 +11,7 @@ predecessor used twice are architectures too; they lie outside SPACE, and the ne
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import TypeVar
 
@@ -19,6 +19,8 @@ from dartboard.errors import InputError, unknown
 from dartboard.spaces.family import Family
 from dartboard.spaces.graph import Graph, skips_and_pools
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
+from dartboard.spaces.timed_cells import Edges, distinct, of_cells, operation, places
+from dartboard.spaces.timed_layers import Layer, Sizes, TimedLayers
 
 CELLS = ("normal", "reduce")
 TITLES = {"normal": "normal cell", "reduce": "reduction cell"}
@@ -335,6 +337,36 @@ def drawn_names(num_nodes: int) -> tuple[str, ...]:
     return ("c_{k-2}", "c_{k-1}", *map(str, range(NUM_INPUTS, NUM_INPUTS + num_nodes)), "c_{k}")
 
 
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+
+def edges_timed(cell: Cell) -> Edges:
+    """What a cell computes, in the order in which its network has it."""
+    operations = [(name, pred < NUM_INPUTS) for node in cell.nodes for name, pred in node]
+    return Edges(operations, len(operations) - len(cell.nodes), len(cell.concat))
+
+
+def layers_of_network(architecture: Architecture, sizes: Sizes) -> list[Layer]:
+    """The layers of an architecture's network, from images to logits; the head of its trainings is left out."""
+    normal, reduce = (edges_timed(cell(architecture, kind)) for kind in CELLS)
+    return list(of_cells(normal, reduce, sizes))
+
+
+def layers_of_space(space: SearchSpace, sizes: Sizes) -> list[Layer]:
+    """All layers that networks of the space have, each once: every node has two inputs."""
+    smallest, (every,) = space.smallest(), covering(space)
+    cells = [replace(edges_timed(cell(every, kind)), sums=edges_timed(cell(smallest, kind)).sums) for kind in CELLS]
+    return distinct(of_cells(cells[0], cells[1], sizes))
+
+
+def layers_of_edge(part: tuple[str, int, str], sizes: Sizes) -> list[Layer]:
+    """What an operation on an edge adds in all cells of its kind. part: as in `parts`."""
+    kind, row, name = part
+    leaves_input = edges_of(row + 1)[row][0] < NUM_INPUTS
+    own = [place for place in places(sizes) if place.reduction == (kind == "reduce")]
+    return [layer for place in own for layer in operation(place, name, leaves_input)]
+
+
 NOTE = "Numbers are the genotype's; its nodes 0 and 1 are the outputs of the two cells before."  # of both pictures
 SPACE = space("darts", "Liu et al., DARTS, ICLR 2019, section 3.1.1; quark0/darts", OPERATIONS[1:])
 FAMILY = Family(
@@ -356,5 +388,6 @@ FAMILY = Family(
     derive=derive,
     parts=parts,
     covering=covering,
+    timed=TimedLayers(layers_of_network, layers_of_space, of_edge=layers_of_edge),
     rivals=edges_of,
 )

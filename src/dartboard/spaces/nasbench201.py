@@ -8,13 +8,15 @@ string, node by node: `|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from dartboard.errors import InputError
 from dartboard.spaces.family import Family, in_order, of_operations
 from dartboard.spaces.graph import Graph, skips_and_pools
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
+from dartboard.spaces.timed_cells import distinct, head, join, operation, places, stem
+from dartboard.spaces.timed_layers import Layer, Sizes, TimedLayers
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")  # in the benchmark's order
 NUM_NODES = 4
@@ -234,6 +236,41 @@ def named_edges() -> list[tuple[str, str]]:
     return [(node_name(source), node_name(target)) for source, target in EDGES]
 
 
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+
+def in_layers(operations: Sequence[str], sizes: Sizes) -> Iterator[Layer]:
+    """The layers of a network whose cells have these operations: stem, cells and residual blocks, head."""
+    yield stem(sizes, sizes["channels"])
+    place = None
+    for place in places(sizes):
+        if place.reduction:
+            yield Layer("residual", place.channels // 2, place.side, (("outputs", place.channels),))
+            continue
+        for name in operations:
+            yield from operation(place, name, leaves_input=False)
+        yield join(place, sums=len(EDGES) - NUM_NODES + 1, joined=1)
+    assert place is not None  # a network has at least three cells
+    yield head(sizes, place.channels, place.inner)
+
+
+def layers_of_network(architecture: Architecture, sizes: Sizes) -> list[Layer]:
+    """The layers of an architecture's network, from images to logits."""
+    values = dict(architecture.choices)
+    return list(in_layers([values[name] for name in NAMES], sizes))
+
+
+def layers_of_space(space: SearchSpace, sizes: Sizes) -> list[Layer]:
+    """All layers that networks of the space have, each once."""
+    return distinct(in_layers([name for choice in space.choices for name in choice.options], sizes))
+
+
+def layers_of_edge(part: tuple[str, int, str], sizes: Sizes) -> list[Layer]:
+    """What an operation on an edge adds in all cells. part: as in `parts`."""
+    own = [place for place in places(sizes) if not place.reduction]
+    return [layer for place in own for layer in operation(place, part[2], leaves_input=False)]
+
+
 FAMILY = Family(
     read=from_choices,
     notation="nasbench201",
@@ -249,5 +286,6 @@ FAMILY = Family(
     derive=derive,
     parts=parts,
     covering=covering,
+    timed=TimedLayers(layers_of_network, layers_of_space, of_edge=layers_of_edge),
     training={"auxiliary": False, "drop_path": 0.0},  # its networks have neither a second head nor drop path
 )

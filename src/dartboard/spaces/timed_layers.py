@@ -31,16 +31,18 @@ class Layer:
 
 @dataclass(frozen=True)
 class TimedLayers:
-    """How networks of a family fall into layers, one behind the other.
+    """How networks of a family fall into layers, which are computed one after another.
 
     of_network: the layers of an architecture's network at these sizes; of_space: all layers that networks of a space
     have at these sizes, each once. in_a_row: whether the layers one after the other compute what the network computes,
-    so that its costs are theirs. networks/ makes the modules, by `timed_layer` in the family's file.
+    so that its costs are theirs. of_edge: the layers that an operation adds which `parts` of the family names, in all
+    cells together; None for a family without parts. networks/ makes the modules, by `timed_layer` in the family's file.
     """
 
     of_network: Callable[[Architecture, Sizes], Sequence[Layer]]
     of_space: Callable[[SearchSpace, Sizes], Sequence[Layer]]
     in_a_row: bool = False
+    of_edge: Callable[[tuple[str, int, str], Sizes], Sequence[Layer]] | None = None
 
 
 def halved(side: int, stride: int) -> int:
