@@ -88,7 +88,7 @@ def test_a_limit_that_nothing_is_within_names_the_smallest(table: Path, capsys: 
     assert f"has {smallest:.4g} ms of latency by the table; give a --limit above that" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("method", ["bignas", "random_search", "ofa", "spos"])
+@pytest.mark.parametrize("method", ["bignas", "random_search", "ofa", "spos", "gdas", "darts"])
 def test_a_latency_without_a_table_is_refused(method: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", method, "--data", "digits", "--limit", "latency_ms<=3"]) == 2
     error = capsys.readouterr().err
@@ -96,8 +96,7 @@ def test_a_latency_without_a_table_is_refused(method: str, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    "words",
-    ["search gdas --data digits", "compare --methods random_search --space darts --data digits --budget 3trials"],
+    "words", ["compare --methods random_search --space darts --data digits --budget 3trials"]
 )
 def test_where_no_table_can_be_given_a_latency_is_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words.split(), "--limit", "latency_ms<=3"]) == 2

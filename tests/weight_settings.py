@@ -30,5 +30,8 @@ OF_ALPHA: dict[str, Setting] = {
     "limit": ("macs<=22k", {}),
     "cost_weight": (1.0, {}),
 }
+ALPHA_ELSEWHERE = {
+    "latency": "test_latency_of_cells.py::test_a_search_derives_within_a_latency_and_says_what_the_table_predicts"
+}
 # Of searches by single paths: the form of the supernet shows only where there is a compiler.
 FORM_OF_PATHS = {"supernet": "test_fast_path.py::test_the_form_of_a_supernet_is_a_setting_of_every_search_by_paths"}

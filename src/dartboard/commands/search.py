@@ -242,7 +242,7 @@ def print_result(run: Run, config: Any, data: "Data") -> None:
     if architecture is None:
         raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search again")
     print(formats.write(architecture, FAMILIES[architecture.space].notation))
-    for line in rule_lines(run):
+    for line in (*work.latency_lines(run), *rule_lines(run)):
         print(line)
     macs = macs_of(run, config, data)
     remember(run, data, macs)

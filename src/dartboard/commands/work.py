@@ -22,6 +22,7 @@ from dartboard.runs.pace import seconds_in_words as seconds_in_words
 from dartboard.runs.run import Run
 from dartboard.runs.worker import use_threads as use_threads
 from dartboard.runs.workers import check_workers
+from dartboard.scoring.limits import in_words
 from dartboard.spaces.search_space import Architecture
 
 if TYPE_CHECKING:
@@ -207,3 +208,9 @@ def network_that_fits(architecture: Architecture, config: Any, data: "Data") -> 
         )
     network: Network = family.sized(architecture, config, data)
     return network
+
+
+def latency_lines(run: Run) -> list[str]:
+    """What a table of latencies says of the architecture that a finished search found, if it had one."""
+    found = run.metrics()[-1].get("latency_ms")
+    return [] if found is None else [f"{in_words('latency_ms', found)}, not measured"]

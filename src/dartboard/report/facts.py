@@ -27,6 +27,7 @@ NUMBERS = (
     "test_loss", "test_accuracy", "elapsed_s", "epoch_s", "images_per_s", "data_s", "alpha_s", "weights_s", "forward_s",
     "backward_s", "optimizers_s", "scoring_s", "stopping_s", "save_s", "eigenvalue", "held_out_accuracy",
     "reward", "baseline", "entropy", "largest_loss", "random_loss", "smallest_loss", "expected_macs",
+    "latency_ms",
 )  # fmt: skip
 
 

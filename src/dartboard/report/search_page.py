@@ -176,6 +176,12 @@ def search_curves(facts: Facts) -> list[Html]:
             line(facts, "expected_macs", "multiply-adds", "--one"),
             "Multiply-adds of an image that softmax(alpha) expects; a part of alpha's loss.",
         ),
+        plot(
+            facts,
+            "Latency",
+            line(facts, "latency_ms", "milliseconds", "--one"),
+            "Of the architecture that is derived, by the table of latencies; it is not measured.",
+        ),
     ]
     return [one for one in found if one is not None]
 

@@ -1,7 +1,8 @@
 """What each operation of each edge adds to the costs of a network, counted at the network's place.
 
 In some families an architecture's parameters, multiply-adds and bit operations are a rest, which all architectures of
-the space have, and a sum over its edges. A few networks then give the costs of all. Memory is no such sum.
+the space have, and a sum over its edges. A few networks then give the costs of all. Latency by a table is such a sum,
+too: in equation (1) of scoring/latency.py each layer belongs to an edge or to all networks. Memory is none.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,26 +16,29 @@ from torch import nn
 from dartboard import networks
 from dartboard.errors import InputError
 from dartboard.scoring.cost import count, num_params
+from dartboard.scoring.latency import LatencyTable, timed_of
 from dartboard.scoring.multiplications import Multiplications, with_bits
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.family import Part
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
-SUMMED = ("params", "macs", "bitops")  # the costs that are sums
+SUMMED = ("params", "macs", "bitops")  # the costs that are counted and sums
+LATENCY = "latency_ms"
 
 
 @dataclass(frozen=True)
 class EdgeCosts:
-    """By name of a cost: rest: what all architectures have; added: what an operation on an edge adds."""
+    """By name of a cost: rest: what all architectures have; added: what an operation on an edge adds. Counts are whole
+    numbers."""
 
-    rest: Mapping[str, int]
-    added: Mapping[Part, Mapping[str, int]]
+    rest: Mapping[str, float]
+    added: Mapping[Part, Mapping[str, float]]
 
-    def total(self, name: str, parts: Iterable[Part]) -> int:
+    def total(self, name: str, parts: Iterable[Part]) -> float:
         """The cost of the architecture with these operations on its edges."""
         return self.rest[name] + self.of(name, parts)
 
-    def of(self, name: str, parts: Iterable[Part]) -> int:
+    def of(self, name: str, parts: Iterable[Part]) -> float:
         """What these operations add."""
         return sum(self.added[part][name] for part in parts)
 
@@ -65,6 +69,19 @@ def edge_costs(
     whole, parts = count(first, in_channels=in_channels, **sizes), parts_of(first)
     rest = {name: getattr(whole, name) - sum(added[part][name] for part in parts) for name in SUMMED}
     return EdgeCosts(rest, added)
+
+
+def with_latencies(edges: EdgeCosts, space: SearchSpace, table: LatencyTable) -> EdgeCosts:
+    """The same, and what each operation adds to the latency that the table predicts, in milliseconds."""
+    of_edge = timed_of(space).of_edge
+    assert of_edge is not None  # of a family with parts
+    added = {
+        part: {**costs, LATENCY: table.line.slope * sum(map(table.of_layer, of_edge(part, table.sizes)))}
+        for part, costs in edges.added.items()
+    }
+    first = space.smallest()
+    own = sum(added[part][LATENCY] for part in parts_of(first))
+    return EdgeCosts({**edges.rest, LATENCY: table.predict_ms(first) - own}, added)
 
 
 def counted_edges(architecture: Architecture, in_channels: int, sizes: Mapping[str, int]) -> dict[Part, dict[str, int]]:

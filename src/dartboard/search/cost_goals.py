@@ -1,6 +1,6 @@
 """What a search over relaxed architectures does about costs: limits on what it derives, a term in alpha's loss."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -11,10 +11,12 @@ from torch import Tensor
 from dartboard.data import Data
 from dartboard.runs.run import Run
 from dartboard.runs.streams import stream_seed
-from dartboard.scoring.cost import cost_of
-from dartboard.scoring.edge_costs import EdgeCosts, edge_costs
+from dartboard.scoring.cost import Cost, cost_of
+from dartboard.scoring.edge_costs import LATENCY, EdgeCosts, edge_costs, with_latencies
+from dartboard.scoring.latency import LatencyTable, sizes_on, table_for, with_latency
 from dartboard.scoring.limits import limits_from
 from dartboard.search.expected_cost import ExpectedCost, expected_cost
+from dartboard.search.given_tables import note_latency
 from dartboard.search.limited_derivation import Limited, Weights, first_within
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
@@ -30,14 +32,18 @@ class Settings(Protocol):
     def limit(self) -> str: ...
     @property
     def cost_weight(self) -> float: ...
+    @property
+    def latency(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
 class Goals:
-    """limited: None without a limit; expected: None without a weight. With neither, nothing here changes anything."""
+    """limited: None without a limit; expected: None without a weight; table: of latencies, None without one. With none
+    of them, nothing here changes anything."""
 
     limited: Limited | None = None
     expected: ExpectedCost | None = None
+    table: LatencyTable | None = None
 
     def within(self, weights: Weights, derived: Architecture) -> Architecture:
         """What is derived within the limits. derived: without them."""
@@ -47,36 +53,57 @@ class Goals:
         """The gradients in alpha with those of the expected cost."""
         return gradients if self.expected is None else self.expected.added(gradients, alpha)
 
-    def numbers(self, alpha: Mapping[str, Tensor]) -> dict[str, float]:
-        """What the line of an epoch says of the cost."""
-        return {} if self.expected is None else {"expected_macs": self.expected.macs(alpha)}
+    def numbers(self, alpha: Mapping[str, Tensor], derived: Architecture) -> dict[str, float]:
+        """What the line of an epoch says of costs."""
+        expected = {} if self.expected is None else {"expected_macs": self.expected.macs(alpha)}
+        return {**expected, **self.latency(derived)}
+
+    def latency(self, derived: Architecture) -> dict[str, float]:
+        """The latency of an architecture by the table, for a line of the metrics."""
+        return {} if self.table is None else {LATENCY: self.table.predict_ms(derived)}
 
 
 def goals_of(config: Settings, space: SearchSpace, data: Data, run: Run, alpha: Mapping[str, Tensor]) -> Goals:
     """What the config says; alpha gives the device and the number format.
 
-    Raises InputError for a limit that nothing is within, and for a space whose costs are no sums over edges.
+    Raises InputError for a limit that nothing is within, for a space whose costs are no sums over edges, and for a
+    table of latencies that does not serve, or is not that of the run's start.
     """
+    table = table_of(config, space, data)
+    note_latency(run, config.latency)
     if not config.limit.strip() and config.cost_weight == 0.0:
-        return Goals()
-    edges, like = edges_of(config, space, data), next(iter(alpha.values()))
+        return Goals(table=table)
+    edges, like = edges_of(config, space, data, table), next(iter(alpha.values()))
     expected = expected_cost(space, edges, config.cost_weight, like) if config.cost_weight else None
     if not (limits := limits_from(config.limit)):
-        return Goals(expected=expected)
-    cost = partial(cost_of, config.channels, config.cells, data)
-    seed = stream_seed(run.seed, "derivation", 0)
+        return Goals(expected=expected, table=table)
+    cost, seed = costs_of(config, data, table), stream_seed(run.seed, "derivation", 0)
     first = first_within(space, limits, cost, edges, Random(seed))
-    return Goals(Limited(space, limits, cost, edges, first, lambda: Random(seed)), expected)
+    return Goals(Limited(space, limits, cost, edges, first, lambda: Random(seed)), expected, table)
 
 
 def check(config: Settings, space: SearchSpace, data: Data, rng: Random) -> None:
     """Raises InputError as `goals_of`, before anything runs."""
+    table = table_of(config, space, data)
     if config.limit.strip() or config.cost_weight:
-        edges = edges_of(config, space, data)
+        edges = edges_of(config, space, data, table)
         if limits := limits_from(config.limit):
-            first_within(space, limits, partial(cost_of, config.channels, config.cells, data), edges, rng)
+            first_within(space, limits, costs_of(config, data, table), edges, rng)
 
 
-def edges_of(config: Settings, space: SearchSpace, data: Data) -> EdgeCosts:
+def table_of(config: Settings, space: SearchSpace, data: Data) -> LatencyTable | None:
+    """The table of latencies, if the settings name one. Raises InputError for one that does not serve."""
+    if config.latency is None:
+        return None
+    return table_for(config.latency, space, sizes_on(data, config.channels, config.cells))
+
+
+def costs_of(config: Settings, data: Data, table: LatencyTable | None) -> Callable[[Architecture], Cost]:
+    """Counts of an architecture's network at the sizes of the search, with its latency if there is a table."""
+    return with_latency(partial(cost_of, config.channels, config.cells, data), table)
+
+
+def edges_of(config: Settings, space: SearchSpace, data: Data, table: LatencyTable | None) -> EdgeCosts:
     """What operations on edges cost at the sizes of the search."""
-    return edge_costs(space, config.channels, config.cells, data.num_classes, data.image_size, data.channels)
+    found = edge_costs(space, config.channels, config.cells, data.num_classes, data.image_size, data.channels)
+    return found if table is None else with_latencies(found, space, table)

@@ -95,10 +95,13 @@ def log_epoch(
     progress.epoch(place.epoch, loop.in_words(numbers), str(found.get("architecture", "")))
 
 
-def write_result(run: Run, last: Architecture, watch: early_stopping.Watch) -> tuple[Architecture, dict[str, Any]]:
+def write_result(
+    run: Run, last: Architecture, watch: early_stopping.Watch, more: Callable[[Architecture], Mapping[str, float]]
+) -> tuple[Architecture, dict[str, Any]]:
     """Writes what was found, once; returns it with the accuracies of the epoch it comes from.
 
-    It is the last epoch's architecture, or that of the rule by which the search ended.
+    It is the last epoch's architecture, or that of the rule by which the search ended. more: what the line of the
+    result says of it besides.
     """
     lines = run.metrics()
     epochs = [line for line in lines if line["event"] == "epoch"]
@@ -107,5 +110,6 @@ def write_result(run: Run, last: Architecture, watch: early_stopping.Watch) -> t
     found = last if by is None else early_stopping.architecture_of(by[1])
     numbers = {name: line[name] for name in RESULT_NUMBERS}
     if not run.done:
-        run.finish(found, **numbers, **early_stopping.write(watch, lines, run), elapsed_s=run.elapsed_s)
+        stopped = early_stopping.write(watch, lines, run)
+        run.finish(found, **numbers, **more(found), **stopped, elapsed_s=run.elapsed_s)
     return found, numbers

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
 from random import Random
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dartboard.scoring.cost import MB, Cost
-from dartboard.scoring.edge_costs import SUMMED, EdgeCosts, parts_of
+from dartboard.scoring.edge_costs import EdgeCosts, parts_of
 from dartboard.scoring.limits import Limit, cheapest, fits, is_within, refusal, sample_within
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.places import NUMBER_BYTES
@@ -56,10 +57,11 @@ class Limited:
 
         Of memory that is parameters, the part of it that is a sum: what they leave over must hold the rest.
         """
-        names = {limit.name: limit.name if limit.name in SUMMED else "params" for limit in self.limits}
+        summed = self.edges.rest
+        names = {limit.name: limit.name if limit.name in summed else "params" for limit in self.limits}
         return [
             (
-                (limit.at_most if limit.name in SUMMED else (limit.at_most - self.floor_mb) / PARAMETER_MB)
+                (limit.at_most if limit.name in summed else (limit.at_most - self.floor_mb) / PARAMETER_MB)
                 - self.edges.rest[names[limit.name]],
                 costs_by_choice(self.space, self.edges, names[limit.name]),
             )
@@ -171,13 +173,13 @@ def first_within(
     Nothing is counted for what sums over edges say.
     """
     smallest = {}
-    for limit in (limit for limit in limits if limit.name in SUMMED):
+    for limit in (limit for limit in limits if limit.name in edges.rest):
         costs = costs_by_choice(space, edges, limit.name)
         smallest[limit] = architecture_at(space, [int(own.argmin()) for own in costs])
 
     def summed(architecture: Architecture) -> Cost:
         """Sums, and counted only if they are within the limits; memory is then not known, and over any limit."""
-        sums = {name: edges.total(name, parts_of(architecture)) for name in SUMMED}
+        sums: dict[str, Any] = {name: edges.total(name, parts_of(architecture)) for name in edges.rest}
         found = Cost(params_with_auxiliary=sums["params"], memory_mb=math.inf, **sums)
         return cost(architecture) if fits(found, list(smallest)) else found
 

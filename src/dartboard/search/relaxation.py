@@ -46,6 +46,8 @@ class Settings(supernets.Settings):
     """stop: end when the first rule fires, with its cell; report: run to the end, and report the cell of each rule"""
     limit: str = ""
     """the largest cost of an architecture that is derived, such as macs<=400K or params<=3M,macs<=330M"""
+    latency: str | None = None
+    """a table of latencies of this device (dartboard latency build), for latency_ms in the limit"""
     cost_weight: float = 0.0
     """weight of the expected multiply-adds, relative to the largest, in alpha's loss (ProxylessNAS: 0.1 for latency)"""
 
@@ -53,7 +55,7 @@ class Settings(supernets.Settings):
         super().__post_init__()
         check_ranges(self, cost_weight="[0, inf)")
         stop_rules.parse(self.stop)
-        check_table(self.limit, None, is_taken=False)
+        check_table(self.limit, self.latency)
 
 
 @dataclass
@@ -133,7 +135,7 @@ def finish_epoch(
     """
     place, (weights, architecture) = state.place, derived(state, mixture)
     with place.timer("scoring"):
-        numbers = {"lr": lr, **numbers_of_method, **state.goals.numbers(state.alpha), **place.means(task)}
+        numbers = {"lr": lr, **numbers_of_method, **state.goals.numbers(state.alpha, architecture), **place.means(task)}
         numbers |= epoch_log.scores(state.supernet, draw or weights, architecture, task)
     with place.timer("stopping") if watch.rules else nullcontext():
         numbers |= early_stopping.readings(watch, place.epoch, state.supernet, state.alpha, mixture, data, run)
@@ -142,6 +144,6 @@ def finish_epoch(
 
 def finish(state: State, mixture: Mixture, watch: Watch, run: Run) -> Result:
     """Writes the result, once, and returns it."""
-    architecture, numbers = epoch_log.write_result(run, derived(state, mixture)[1], watch)
+    architecture, numbers = epoch_log.write_result(run, derived(state, mixture)[1], watch, state.goals.latency)
     alpha = {kind: logits.detach() for kind, logits in state.alpha.items()}
     return Result(architecture, alpha, state.supernet, **numbers)

@@ -53,4 +53,5 @@ CASE = MethodCase(
         "epsilon": (10.0, {"second_order": True}),
         "supernet": ("plain", {}),
     },
+    elsewhere=weight_settings.ALPHA_ELSEWHERE,
 )

@@ -55,4 +55,5 @@ CASE = MethodCase(
         "undrawn": ("none", {}),
         "supernet": ("plain", {"stop": "held-out:0.1"}),
     },
+    elsewhere=weight_settings.ALPHA_ELSEWHERE,
 )  # fmt: skip
