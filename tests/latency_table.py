@@ -1,14 +1,17 @@
 """A table of latencies for tests, made by formula: a network takes 0.25 ms and 2 ns for each of its multiply-adds."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from dartboard import networks
 from dartboard.devices import processor
 from dartboard.networks import family_of
 from dartboard.scoring.cost import count_module
-from dartboard.scoring.latency import Conditions
+from dartboard.scoring.latency import Conditions, LatencyTable, Line, as_record, key_of, timed_of
 from dartboard.scoring.stopwatch import Clock
 from dartboard.spaces import SPACES
 from dartboard.studies.latency_tables import Plan, build
@@ -36,4 +39,18 @@ def for_digits(space: str, channels: int, cells: int, out: Path) -> Path:
     conditions = Conditions("cpu", processor(), threads=1)
     sizes = {"channels": channels, "cells": cells, **DIGITS}
     build(Plan(SPACES[space], sizes, conditions, rounds=3, fitted=4, checked=20), out, clock_of_macs())
+    return out
+
+
+def by_formula(space: str, sizes: Mapping[str, int], out: Path) -> Path:
+    """The same table, of which nothing is timed: the times of its layers are counted, and its line is exact."""
+    timed, conditions = timed_of(SPACES[space]), Conditions("cpu", processor(), threads=1)
+    make = networks.module(SPACES[space].family).timed_layer
+    layers = {}
+    with torch.random.fork_rng(devices=[]):
+        for one in timed.of_space(SPACES[space], sizes):
+            layers[key_of(one, conditions)] = MS_OF_MAC * count_module(make(one), one.side, one.channels).macs
+    table = LatencyTable(str(out), space, sizes, conditions, layers, Line(CONSTANT_MS, 1.0))
+    times = {key: {"median_ms": ms, "spread_ms": 0.0} for key, ms in layers.items()}
+    out.write_text(json.dumps({**as_record(table), "layers": times}))
     return out

@@ -96,15 +96,6 @@ def test_a_latency_without_a_table_is_refused(method: str, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(
-    "words", ["compare --methods random_search --space darts --data digits --budget 3trials"]
-)
-def test_where_no_table_can_be_given_a_latency_is_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*words.split(), "--limit", "latency_ms<=3"]) == 2
-    error = capsys.readouterr().err
-    assert "has no table of latencies here to go by; limit macs or params instead" in error and error.count("\n") == 1
-
-
-@pytest.mark.parametrize(
     ("method", "more", "message"),
     [
         ("bignas", ["--channels", "8"], "was measured with 4 channels, and this is 8 channels; build one: dartboard"),

@@ -25,17 +25,19 @@ from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
 
-SPACES_OF_CELLS = ["nasbench201", "darts"]
 SIZES: dict[str, Any] = {"channels": 2, "cells": 3, **latency_table.DIGITS}
 WORDS = ["--data", "digits", "--max-images", "64", "--batch-size", "16", "--threads", "1"]
 WORDS += ["--channels", "2", "--cells", "3", "--epochs", "1"]
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(scope="module", params=SPACES_OF_CELLS)
+def made(space: str, folder: Path) -> LatencyTable:
+    return read_table(str(latency_table.by_formula(space, SIZES, folder / "table.json")))
+
+
+@pytest.fixture(scope="module", params=["nasbench201", "darts"])
 def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LatencyTable:
-    out = tmp_path_factory.mktemp("latency") / "table.json"
-    return read_table(str(latency_table.for_digits(request.param, SIZES["channels"], SIZES["cells"], out)))
+    return made(request.param, tmp_path_factory.mktemp("latency"))
 
 
 def latency_ms(macs: float) -> float:
@@ -95,11 +97,11 @@ def search(method: str, table: LatencyTable, limit_ms: float, *more: str) -> int
     return main(["search", method, *WORDS, *given, *more])
 
 
-@pytest.mark.parametrize("method", ["darts", "gdas"])
+@pytest.mark.parametrize(("method", "name"), [("darts", "nasbench201"), ("gdas", "darts")])
 def test_a_search_derives_within_a_latency_and_says_what_the_table_predicts(
-    method: str, table: LatencyTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    method: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    space = SPACES[table.space]
+    space, table = SPACES[name], made(name, tmp_path)
     limit_ms = sorted(table.predict_ms(space.sample(Random(seed))) for seed in range(40))[5]
     assert search(method, table, limit_ms, "--out", str(tmp_path / "run")) == 0
     out = capsys.readouterr().out
@@ -129,16 +131,17 @@ def test_a_latency_that_nothing_is_within_is_refused_with_the_smallest(
 
 
 @pytest.mark.parametrize("method", ["darts", "gdas"])
-def test_a_dry_run_takes_a_latency(method: str, table: LatencyTable, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_takes_a_latency(method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = made("nasbench201", tmp_path)
     assert search(method, table, 1000.0, "--dry-run") == 0
     assert f'latency = "{table.path}"' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("method", ["darts", "gdas"])
 def test_without_a_limit_the_table_is_held_to_the_sizes_and_to_that_of_the_start(
-    method: str, table: LatencyTable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own = tmp_path / "own.json"
+    table, own = made("nasbench201", tmp_path), tmp_path / "own.json"
     own.write_bytes(Path(table.path).read_bytes())
     words = ["search", method, *WORDS, "--space", table.space, "--latency", str(own), "--out", str(tmp_path / "run")]
     assert main([*words, "--channels", "4"]) == 2

@@ -55,6 +55,8 @@ class CompareFlags:
     """The comparison's folder; by default runs/compare-SPACE-sSEED. With it, the same command resumes what stopped."""
     limit: str = ""
     """The largest cost of an architecture, such as params<=3M,macs<=330M."""
+    latency: str | None = None
+    """A table of latencies of this device (dartboard latency build), for latency_ms in the limit."""
     config: str | None = None
     """Files with settings of single methods: METHOD=FILE.toml, separated by commas."""
     epochs: int | None = None
@@ -203,6 +205,7 @@ def run_comparison(one: ComparisonFolder, limits: Limits, workers: str | None = 
         print(f"note: {method}: {text}; give a larger --budget or a smaller population", file=sys.stderr, flush=True)
     if workers is not None:
         say_crowded(workers, one.threads or 1)
+    compare_settings.check_latency(one)
     with reporting_stops(f"dartboard resume {quoted(one.folder)}"), locked(one.folder):
         on.work_on(one, limits, workers)
         write_findings(comparison_of(one), one.folder)

@@ -82,7 +82,8 @@ def check_batches(config: Any, method: str, data: "Data") -> None:
 
 
 def check_memory(one: ComparisonFolder, data: "Data") -> None:
-    """Raises InputError for searches and trainings that take more memory than is free, or batches larger than data."""
+    """Raises InputError for searches and trainings that take more memory than is free, for batches larger than data,
+    and for limits that nothing is within."""
     from random import Random
 
     from dartboard.tasks import task_of
@@ -95,7 +96,10 @@ def check_memory(one: ComparisonFolder, data: "Data") -> None:
         if not METHODS[method].by_trials:
             header = {"command": "search", "method": method, "space": one.plan.space}
             dryrun.check_search(header, one.setup, config, data)
-        elif not dry_run.is_tiny(one.setup, config, data):
+            continue
+        if config.limit:
+            by_trials.check_limits(SPACES[one.plan.space], config, data)
+        if not dry_run.is_tiny(one.setup, config, data):
             dry_run.check_memory(job_of(method, one.plan.space, one.setup, config, data))
     config = build(Config, dict(one.train))
     task_of(config, data, "train and val").check("training")

@@ -7,7 +7,7 @@ from typing import Any
 
 from dartboard import plugins
 from dartboard.commands import compare_budgets, work
-from dartboard.commands.by_trials import OF_IMAGES, refuse_useless
+from dartboard.commands.by_trials import OF_IMAGES, check_limits, refuse_useless
 from dartboard.commands.flags import presets_of, with_needs
 from dartboard.commands.transfer import merged
 from dartboard.config import Setup, build, field_names
@@ -52,7 +52,7 @@ def checked(flags: Any, words: Sequence[str]) -> Asked:
     if not flags.budget:
         raise InputError(f"--budget is missing: {EXAMPLES}")
     budget = parse_size(flags.budget)
-    cost_limits.check_table(flags.limit, None, is_taken=False)
+    check_limit(flags.limit, flags.latency)
     asked = Asked(methods, space, budget, files_of(flags.config, methods))
     if (flags.truth is None) == (flags.data is None):
         text = "a table scores, or trainings on data do" if flags.data else "there is nothing to score with"
@@ -62,6 +62,13 @@ def checked(flags: Any, words: Sequence[str]) -> Asked:
     else:
         check_on_data(flags, asked)
     return asked
+
+
+def check_limit(limit: str, latency: str | None) -> None:
+    """Raises InputError for a limit that cannot be read, one on latency without a table, and a table for nothing."""
+    cost_limits.check_table(limit, latency)
+    if latency is not None and not any(one.name == "latency_ms" for one in cost_limits.limits_from(limit)):
+        raise InputError("--latency has no effect without a limit on it; give --limit latency_ms<=..., or leave it out")
 
 
 def methods_of(text: str) -> tuple[str, ...]:
@@ -138,10 +145,11 @@ def wanted_on_table(flags: Any, asked: Asked) -> ComparisonFolder:
     truth = anchored(flags.truth)
     setup = Setup(data=NO_DATA, threads=flags.threads, seed=flags.seed)
     plan = plan_of(flags, asked, truth)
-    check_table(plan)
-    more = {"trials": int(asked.budget.amount), "truth": truth, "limit": flags.limit}
+    more = {"trials": int(asked.budget.amount), "truth": truth, **limits_of(plan)}
     searches = {method: search_settings(asked, method, {}, more) for method in asked.searched}
-    return ComparisonFolder(Path(), plan, searches, {}, setup)
+    one = ComparisonFolder(Path(), plan, searches, {}, setup)
+    check_table(one)
+    return one
 
 
 def wanted_on_data(flags: Any, asked: Asked, known: ComparisonFolder | None) -> ComparisonFolder:
@@ -150,17 +158,17 @@ def wanted_on_data(flags: Any, asked: Asked, known: ComparisonFolder | None) -> 
     if not flags.print_config:
         work.announce(data)
     sizes = {name: getattr(flags, name) for name in OF_TRAININGS if getattr(flags, name) is not None}
-    searches = {}
+    plan, searches = plan_of(flags, asked, None), {}
     for method in asked.searched:
         limited = METHODS[method].by_trials or METHODS[method].limits
-        more = {**sizes, "limit": flags.limit} if limited else dict(sizes)
+        more = {**sizes, **limits_of(plan)} if limited else dict(sizes)
         if not METHODS[method].by_trials:
             more.pop("epochs", None)
         module = method_module(method)
         own = presets_of(module, SPACES[asked.space])
         found = search_settings(asked, method, own[kind], more)
         searches[method] = compare_budgets.sized(asked.budget, method, asked.space, found, setup, data, known)
-    one = ComparisonFolder(Path(), plan_of(flags, asked, None), searches, train_settings(flags, asked, kind), setup)
+    one = ComparisonFolder(Path(), plan, searches, train_settings(flags, asked, kind), setup)
     if not flags.print_config:
         compare_budgets.check_memory(one, data)
     return one
@@ -168,7 +176,13 @@ def wanted_on_data(flags: Any, asked: Asked, known: ComparisonFolder | None) -> 
 
 def plan_of(flags: Any, asked: Asked, truth: str | None) -> Plan:
     budget, limit = asked.budget, flags.limit
-    return Plan(asked.methods, asked.space, budget.unit, budget.amount, flags.seed, flags.seeds, truth, limit)
+    latency = None if flags.latency is None else anchored_file(flags.latency)
+    return Plan(asked.methods, asked.space, budget.unit, budget.amount, flags.seed, flags.seeds, truth, limit, latency)
+
+
+def limits_of(plan: Plan) -> dict[str, Any]:
+    """The settings of a method that hold it to the limits of the comparison."""
+    return {"limit": plan.limit, **({} if plan.latency is None else {"latency": plan.latency})}
 
 
 def setup_of(flags: Any) -> Setup:
@@ -195,7 +209,11 @@ def train_settings(flags: Any, asked: Asked, kind: str) -> dict[str, Any]:
 def anchored(truth: str) -> str:
     """The table's words with an absolute path."""
     path, column = split_column(truth)
-    return str(expanded(path).absolute()) + ("" if column is None else f":{column}")
+    return anchored_file(path) + ("" if column is None else f":{column}")
+
+
+def anchored_file(path: str) -> str:
+    return str(expanded(path).absolute())
 
 
 def search_settings(asked: Asked, method: str, preset: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
@@ -209,26 +227,33 @@ def search_settings(asked: Asked, method: str, preset: dict[str, Any], more: dic
     return found
 
 
-def check_table(plan: Plan) -> None:
+def check_table(one: ComparisonFolder) -> None:
     """Raises InputError for the table of another space, and for a limit that no architecture is within."""
-    from random import Random
-
-    from dartboard.scoring.cost import count
     from dartboard.search.given_tables import table_of
 
-    assert plan.truth is not None
-    table = table_of(plan.truth, SPACES[plan.space])
-    cost_limits.sample_within(table.space, Random(0), cost_limits.limits_from(plan.limit), count)
+    assert one.plan.truth is not None
+    table_of(one.plan.truth, SPACES[one.plan.space])
+    check_limits(SPACES[one.plan.space], one.config_of(BASELINE), None)
+
+
+def check_latency(one: ComparisonFolder) -> None:
+    """Raises InputError for a table of latencies that is not that of the start."""
+    from dartboard.search.given_tables import check_file_of
+
+    if one.plan.latency is not None:
+        check_file_of(one.folder, one.environment, "latency", one.plan.latency)
 
 
 def facts(one: ComparisonFolder) -> dict[str, Any]:
     """What environment.json records at the start: versions, device, and which table it is."""
     from dartboard.devices import pick_device
     from dartboard.runs.environment import describe
-    from dartboard.search.given_tables import table_of
+    from dartboard.search.given_tables import file_record, table_of
     from dartboard.studies.compare_on_table import fingerprint
 
     found = describe(pick_device(one.setup.device), None)
     if one.plan.truth is not None:
         found["truth"] = fingerprint(one.plan.truth, table_of(one.plan.truth, SPACES[one.plan.space]))
+    if one.plan.latency is not None:
+        found["latency"] = file_record(one.plan.latency)
     return found

@@ -61,14 +61,9 @@ def limits_from(text: str) -> tuple[Limit, ...]:
     return tuple(found.values())
 
 
-def check_table(text: str, table: str | None, is_taken: bool = True) -> None:
-    """Raises InputError for --limit that names latency_ms without a table that says what takes how long.
-
-    is_taken: whether a table could be given.
-    """
+def check_table(text: str, table: str | None) -> None:
+    """Raises InputError for --limit that names latency_ms without a table that says what takes how long."""
     if any(limit.name == "latency_ms" for limit in limits_from(text)) and table is None:
-        if not is_taken:
-            raise InputError("--limit latency_ms has no table of latencies here to go by; limit macs or params instead")
         make = "dartboard latency build --space SPACE --out FILE"
         raise InputError(f"--limit latency_ms needs a table of this device: {make}, then --latency FILE")
 

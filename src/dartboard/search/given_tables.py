@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from dartboard.errors import InputError
@@ -40,9 +41,19 @@ def note_latency(run: Run, latency: str | None) -> None:
 
 def note_file(run: Run, name: str, path: str, more: Mapping[str, Any]) -> None:
     """Notes a file of the run in environment.json under a name. Raises InputError as `note_table`."""
-    found = {"file": path, "sha256": hashlib.sha256(ordinary_bytes(path)).hexdigest(), **more}
     environment = run.environment
-    if name not in environment:
-        replace_file(run.folder / ENVIRONMENT, as_json({**environment, name: found}))
-    elif environment[name].get("sha256") != found["sha256"]:
-        raise InputError(f"the table {path} is not that of the start of {run.folder}; restore it, or start a new run")
+    if name in environment:
+        check_file_of(run.folder, environment, name, path)
+    else:
+        replace_file(run.folder / ENVIRONMENT, as_json({**environment, name: {**file_record(path), **more}}))
+
+
+def file_record(path: str) -> dict[str, str]:
+    """What environment.json has of a file."""
+    return {"file": path, "sha256": hashlib.sha256(ordinary_bytes(path)).hexdigest()}
+
+
+def check_file_of(folder: Path, environment: Mapping[str, Any], name: str, path: str) -> None:
+    """Raises InputError for a file that is not the one noted under this name at the start of what is in the folder."""
+    if environment.get(name, {}).get("sha256") != file_record(path)["sha256"]:
+        raise InputError(f"the table {path} is not that of the start of {folder}; restore it, or start a new one")

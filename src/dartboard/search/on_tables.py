@@ -31,7 +31,7 @@ def run(
     nothing fits the limits.
     """
     given_tables.check_table(table, space)
-    draw = drawing(space, limits_from(config.limit), count)
+    draw = drawing(space, limits_from(config.limit), trials.timed_costs(count, config, space, None))
     module = import_module(f"dartboard.methods.{method}") if isinstance(method, str) else method
     for first in range(0, len(seeds), TOGETHER):
         group = seeds[first : first + TOGETHER]

@@ -4,7 +4,6 @@ A line has the numbers of the architectures of a seed's trials, in their order, 
 The file is complete after each piece of work, which is a few seeds of one method; a killed process loses that piece.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -14,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from dartboard.errors import InputError
-from dartboard.formats.files import ordinary_bytes
 from dartboard.methods import method_module
 from dartboard.runs.limits import Limits
 from dartboard.scoring.tables import Table, split_column
 from dartboard.search import on_tables
-from dartboard.search.given_tables import table_of
+from dartboard.search.given_tables import check_file_of, file_record, table_of
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture
 from dartboard.studies import compare_pieces
@@ -68,19 +66,14 @@ def are_trials(fields: Mapping[str, Any], most: int, size: int) -> bool:
 
 def fingerprint(truth: str, table: Table) -> dict[str, str]:
     """What environment.json records of a table."""
-    path = split_column(truth)[0]
-    sha256 = hashlib.sha256(ordinary_bytes(path)).hexdigest()
-    return {"file": path, "sha256": sha256, "seen": table.seen_column, "shown": table.shown_column}
+    return {**file_record(split_column(truth)[0]), "seen": table.seen_column, "shown": table.shown_column}
 
 
 def known_of(one: ComparisonFolder) -> Known:
     """The comparison's table. Raises InputError if it is not the one of the start."""
     assert one.plan.truth is not None  # of a comparison on a table
-    path = split_column(one.plan.truth)[0]
-    sha256 = hashlib.sha256(ordinary_bytes(path)).hexdigest()
-    if one.environment.get("truth", {}).get("sha256") != sha256:
-        raise InputError(f"the table {path} is not that of the start of {one.folder}; restore it, or start a new one")
-    return read_known(one.plan.truth, one.plan.space, sha256)
+    check_file_of(one.folder, one.environment, "truth", split_column(one.plan.truth)[0])
+    return read_known(one.plan.truth, one.plan.space, one.environment["truth"]["sha256"])
 
 
 @lru_cache(maxsize=1)

@@ -34,7 +34,8 @@ TABLES = ("setup", "searches", "train")  # of compare.toml, beside the fields of
 class Plan:
     """What is compared. methods: those that were named; truth: FILE or FILE:COLUMN, or None on data.
 
-    unit, amount: the size of each method's run; seed: the first of `seeds`; limit: on what an architecture may cost.
+    unit, amount: the size of each method's run; seed: the first of `seeds`; limit: on what an architecture may cost;
+    latency: the file of a table of latencies.
     """
 
     methods: tuple[str, ...]
@@ -45,6 +46,7 @@ class Plan:
     seeds: int = 3
     truth: str | None = None
     limit: str = ""
+    latency: str | None = None
 
     def __post_init__(self) -> None:
         check_types(self)

@@ -7,7 +7,8 @@ from dartboard.studies import values_on_data, values_on_table
 from dartboard.studies.comparison_folder import ComparisonFolder
 from dartboard.studies.contenders import Comparison
 
-OF_ALL = ("trials", "truth", "limit", "epochs", "channels", "cells", "batch_size")  # settings that are said elsewhere
+# Settings that are said elsewhere.
+OF_ALL = ("trials", "truth", "limit", "latency", "epochs", "channels", "cells", "batch_size")
 
 
 def comparison_of(one: ComparisonFolder) -> Comparison:
@@ -33,6 +34,8 @@ def common_conditions(one: ComparisonFolder) -> dict[str, str]:
     found = {"seeds": f"{plan.seed} to {plan.all_seeds[-1]}", "budget": f"{plan.budget} for each method and seed"}
     if plan.limit:
         found["limit"] = plan.limit
+    if plan.latency is not None:
+        found["table of latencies"] = plan.latency
     for method in plan.searched:
         if words := changed_words(one, method):
             found[f"settings of {method}"] = words
