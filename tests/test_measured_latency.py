@@ -1,12 +1,16 @@
 """The best network under a limit on latency: by the table first, then measured; what a front says of latency."""
 
+import contextlib
 import csv
+import io
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +20,9 @@ import elastic_runs
 import latency_table
 from dartboard.cli import main
 from dartboard.errors import InputError
+from dartboard.formats.files import LATENCY, MEASURED, WITHIN_LIMIT
+from dartboard.report import latency_words
+from dartboard.runs.run import Run
 from dartboard.scoring.latency import read_table
 from dartboard.scoring.limits import limits_from
 from dartboard.scoring.runtimes import Call, Session
@@ -191,3 +198,93 @@ def test_a_front_has_latencies_in_its_csv_and_on_its_page(run: Path, table: Path
     assert "Accuracy on val against ms of latency by the table" in page and "latency by the table</th>" in page
     assert main(["front", str(run), *few]) == 0
     assert "latency_ms" not in (tmp_path / "front.csv").read_text()
+
+
+# --- What a search found ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def search(table: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A random search within a limit on latency that is measured when it ends, and what it printed."""
+    out, limit = tmp_path_factory.mktemp("searched") / "run", f"latency_ms<={LIMIT_MS}"
+    words = [
+        "search",
+        "random_search",
+        "--space",
+        "bignas-8",
+        "--data",
+        "digits",
+        "--max-images",
+        "64",
+        "--epochs",
+        "1",
+    ]
+    words += ["--trials", "4", "--channels", "4", "--batch-size", "16", "--threads", "1", "--latency", str(table)]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert main([*words, "--limit", limit, "--out", str(out)]) == 0
+    return out, printed.getvalue()
+
+
+@pytest.fixture
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that does nothing else."""
+    monkeypatch.setattr(measured_latency.os, "getloadavg", lambda: (0.5, 0.5, 0.5))
+
+
+def measured_anew(search: tuple[Path, str], table: Path, slow: Callable[[int], bool]) -> tuple[dict[str, Any], Run]:
+    """What is measured of the search where networks at some places of its ranking take ten times as long."""
+    shutil.rmtree(search[0] / MEASURED)
+    run = Run.open(search[0])
+    ranking = Answer(*[None] * 4, tuple(measured_latency.ranked(run, LIMIT_MS)))  # type: ignore[arg-type]
+    clock = slower(slow, ranking)
+    return measured_latency.of_search(run, read_table(str(table)), limits_from(f"latency_ms<={LIMIT_MS}"), clock), run
+
+
+def test_what_a_search_found_is_measured_when_it_ends_and_only_once(search: tuple[Path, str], table: Path) -> None:
+    out, printed = search
+    record = json.loads((out / MEASURED / LATENCY).read_text())
+    assert f"latency measured {record['measured_ms']:.4g} ms" in printed
+    assert f"latency measured {record['measured_ms']:.4g} ms" in (out / "report.html").read_text()
+
+    def broken(*words: Any) -> float:
+        raise AssertionError("measured again")
+
+    assert measured_latency.of_search(Run.open(out), read_table(str(table)), (), broken) == record
+
+
+@pytest.mark.usefixtures("idle")
+def test_a_search_that_meets_its_limit_says_so(search: tuple[Path, str], table: Path) -> None:
+    record, run = measured_anew(search, table, lambda place: False)
+    assert run.architecture is not None and record["is_met"] and record["missed"] == []
+    assert record["architecture"] == run.architecture.to_json()
+    assert record["measured_ms"] == pytest.approx(record["predicted_ms"], rel=1e-4)
+    (line,) = latency_words.of_run(run.folder)
+    assert f"limit of {LIMIT_MS} ms met" in line
+
+
+@pytest.mark.usefixtures("idle")
+def test_where_a_search_misses_its_limit_the_next_best_is_written_and_can_be_trained(
+    search: tuple[Path, str], table: Path, tmp_path: Path
+) -> None:
+    record, run = measured_anew(search, table, lambda place: place < 2)
+    best = measured_latency.ranked(run, LIMIT_MS)
+    assert record["is_met"] and record["architecture"] == best[2].architecture.to_json()
+    assert [one["architecture"] for one in record["missed"]] == [one.architecture.to_json() for one in best[:2]]
+    assert run.architecture == best[0].architecture, "what the search found stays"
+    within = run.folder / MEASURED / WITHIN_LIMIT
+    missed, other, met, train = latency_words.of_run(run.folder)
+    assert missed.startswith("limit missed: ") and "the next best was taken" in other and " ms met" in met
+    assert train.endswith(f"dartboard train {within}")
+    words = ["train", str(within), "--data", "digits", "--max-images", "64", "--epochs", "1", "--channels", "4"]
+    assert main([*words, "--batch-size", "16", "--out", str(tmp_path / "trained")]) == 0
+    assert Run.open(tmp_path / "trained").architecture == best[2].architecture
+
+
+@pytest.mark.usefixtures("idle")
+def test_where_all_miss_the_limit_that_is_said_of_the_result(search: tuple[Path, str], table: Path) -> None:
+    record, run = measured_anew(search, table, lambda place: True)
+    assert run.architecture is not None and not record["is_met"]
+    assert record["architecture"] == run.architecture.to_json() and len(record["missed"]) == 3
+    assert not (run.folder / MEASURED / WITHIN_LIMIT).exists()
+    *missed, last = latency_words.of_run(run.folder)
+    assert f"limit of {LIMIT_MS} ms missed" in last and not any("was taken" in line for line in missed)

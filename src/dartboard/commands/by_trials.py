@@ -301,7 +301,7 @@ def print_result(run: Run, config: Any) -> None:
     print(f"score {100 * result['score']:.2f} % ({result['source']}), trial {result['trial'] + 1} of {config.trials:,}")
     if "shown" in result:
         print(f"shown by {result['shown_by']}: {100 * result['shown']:.2f} %")
-    for line in work.latency_lines(run):
+    for line in work.latency_lines(run, config.limit, config.latency):
         print(line)
     print(f"report: {write_report([run.folder])}")
     if config.truth is None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ from dartboard.scoring.limits import check_table, fits, in_words, limits_from
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 if TYPE_CHECKING:
-    from dartboard.studies.measured_latency import Latencies
     from dartboard.studies.specialise import Trained
 
 ANSWER = "answer.json"
@@ -36,6 +34,7 @@ PREDICTED = "predicted"  # the strategy that has a predictor
 SCORINGS, FINALISTS = 60, 10  # networks to score; the same, of this strategy
 SAMPLES = 200
 MODELS = {"predictor": "predictor", "linear": "linear model", "macs": "multiply-adds alone"}
+AGAIN = "ask again when it is idle, with another --out"
 MISSING = 'name the run of a search that trained shared weights: dartboard specialise RUN --limit "macs<=40M"'
 
 
@@ -235,34 +234,11 @@ def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, 
     if tune is not None:
         record["fine_tuned"] = {"epochs": flags.fine_tune, "val_accuracy_before": before}
     if timed is not None:
-        record["latency"] = latency_record(timed)
+        record["latency"] = timed.record()
     if found is not None:
         record["predictor"] = found.summary()
     replace_file(out / ANSWER, as_json(record))
     return record
-
-
-def latency_record(timed: "Latencies") -> dict[str, Any]:
-    """What the answer says of measured latencies."""
-    about = {"limit_ms": timed.limit_ms, "is_met": timed.is_met, "runtime": timed.runtime, "clock": timed.clock}
-    about |= {"load_average": timed.load_average, "cores": os.cpu_count() or 1}
-    return {**timed.taken.record(), **about, "missed": [one.record() for one in timed.missed]}
-
-
-def of_latency(found: dict[str, Any]) -> Iterator[str]:
-    """What the network takes, and which better ones missed the limit."""
-    for one in found["missed"]:
-        times = f"measured {one['measured_ms']:.4g} ms, by the table {one['predicted_ms']:.4g}"
-        yield f"limit missed: a network of {100 * one['score']:.2f} %, {times}; the next best was taken"
-    word = "" if found["limit_ms"] is None else f"; limit of {found['limit_ms']:g} ms"
-    word += "" if not word else " met" if found["is_met"] else " missed"
-    load = f"load average {found['load_average']:.1f} on {found['cores']} cores"
-    yield (
-        f"latency measured {found['measured_ms']:.4g} ms (quartiles {found['spread_ms']:.2g} apart), by the table "
-        f"{found['predicted_ms']:.4g}{word}; {found.get('runtime', 'torch')}, {found['clock']}, {load}"
-    )
-    if found["load_average"] > found["cores"]:
-        yield "the machine is busy, and networks take longer than alone; ask again when it is idle, with another --out"
 
 
 def of_predictor(found: dict[str, Any]) -> Iterator[str]:
@@ -296,11 +272,13 @@ def tell(answer: dict[str, Any], out: Path, before: str = "") -> None:
 
 def told(answer: dict[str, Any], out: Path) -> Iterator[str]:
     """The lines of an answer."""
+    from dartboard.report import latency_words
+
     yield json.dumps(answer["architecture"])
     cost = ", ".join(in_words(name, number) for name, number in answer["cost"].items())
     yield f"val accuracy {100 * answer['val_accuracy']:.2f} %{weights_words(answer)}; {cost}"
     if "latency" in answer:
-        yield from of_latency(answer["latency"])
+        yield from latency_words.lines(answer["latency"], AGAIN)
     if "predictor" in answer:
         yield from of_predictor(answer["predictor"])
     scored = f"{answer['scorings']} network{'s' * (answer['scorings'] != 1)} scored"

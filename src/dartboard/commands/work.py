@@ -22,7 +22,7 @@ from dartboard.runs.pace import seconds_in_words as seconds_in_words
 from dartboard.runs.run import Run
 from dartboard.runs.worker import use_threads as use_threads
 from dartboard.runs.workers import check_workers
-from dartboard.scoring.limits import in_words
+from dartboard.scoring.limits import limits_from
 from dartboard.spaces.search_space import Architecture
 
 if TYPE_CHECKING:
@@ -210,7 +210,16 @@ def network_that_fits(architecture: Architecture, config: Any, data: "Data") -> 
     return network
 
 
-def latency_lines(run: Run) -> list[str]:
-    """What a table of latencies says of the architecture that a finished search found, if it had one."""
-    found = run.metrics()[-1].get("latency_ms")
-    return [] if found is None else [f"{in_words('latency_ms', found)}, not measured"]
+def latency_lines(run: Run, limit: str, latency: str | None) -> list[str]:
+    """Measures what a finished search found, if it had a table of latencies, and says whether its limit is met.
+
+    Where it is not, the next best network that meets it lies in the run's folder. Raises InputError.
+    """
+    if latency is None:
+        return []
+    from dartboard.report import latency_words
+    from dartboard.scoring.latency import read_table
+    from dartboard.studies import measured_latency
+
+    measured_latency.of_search(run, read_table(latency), limits_from(limit))
+    return latency_words.of_run(run.folder)

@@ -20,6 +20,8 @@ from dartboard.spaces.search_space import Architecture
 RUN_FILE = "architecture.json"  # a run folder's result
 PUT_BACK = "move it away, or restore the file"
 STOPPED = "stopped"  # in a run's folder, the cells of the stopping rules
+MEASURED = "measured"  # the latency of what was found, and where that misses the limit the next best within it
+LATENCY, WITHIN_LIMIT = "latency.json", "within-limit.json"  # in that folder
 WEIGHTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05")  # how weight files begin
 FROM_TEXT = "genotype"  # what an architecture is called that came as text and not by a name
 
@@ -161,7 +163,7 @@ def member_of(word: str) -> tuple[str, str]:
 
 
 def label_of(path: Path) -> str:
-    """What a file of an architecture is called: its run's folder, with the stopping rule if it is that of one."""
+    """What a file of an architecture is called: its run's folder, with the stopping rule or limit it is there for."""
     if path.name == RUN_FILE:
         return path.parent.name
     run = run_of(path)
@@ -169,9 +171,9 @@ def label_of(path: Path) -> str:
 
 
 def run_of(path: Path) -> Path | None:
-    """The run's folder, of the cell of a stopping rule in it; of any other file None."""
+    """The run's folder, of the cell of a stopping rule in it or of what is within a limit; of any other file None."""
     folder = path.resolve().parent
-    return folder.parent if folder.name == STOPPED and (folder.parent / "config.toml").is_file() else None
+    return folder.parent if folder.name in (STOPPED, MEASURED) and (folder.parent / "config.toml").is_file() else None
 
 
 def parent_of(word: str) -> Path | None:

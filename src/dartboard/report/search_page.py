@@ -3,7 +3,7 @@
 from dartboard.analysis.edit_distance import COMPARED
 from dartboard.methods import METHODS, Method
 from dartboard.paths import quoted
-from dartboard.report import next_training, words
+from dartboard.report import latency_words, next_training, words
 from dartboard.report.blocks import command, section, tiles, unbroken
 from dartboard.report.cells import cells, collapse_box
 from dartboard.report.change_page import change_section
@@ -96,6 +96,7 @@ def answer(facts: Facts) -> Html:
             tiles(answer_tiles(facts)),
             alarm(facts),
             cells(facts.architecture, facts.name),
+            latency_words.block(facts.folder),
             train if facts.done else command(resume, "Resume it exactly where it stopped:"),
             command(f"dartboard why {quoted(facts.folder)}", "Study why it performs as it does:")
             if facts.done and facts.architecture is not None and facts.architecture.space in COMPARED

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dartboard.paths import quoted
-from dartboard.report import next_training, words
+from dartboard.report import latency_words, next_training, words
 from dartboard.report.architecture_cell import architecture_cell
 from dartboard.report.blocks import command, picture, section, table, tiles
 from dartboard.report.cells import cells
@@ -86,7 +86,7 @@ def answer(facts: Facts) -> Html:
         "Train this architecture from scratch, and score it on the test images:",
     )
     next_ = resume if not facts.done else train if "truth" not in facts.config else None
-    return join([tiles(answer_tiles(facts)), cells(found, facts.name), next_])
+    return join([tiles(answer_tiles(facts)), cells(found, facts.name), latency_words.block(facts.folder), next_])
 
 
 def source_words(best: Line | None) -> str:
