@@ -4,7 +4,7 @@ The table is made by formula, a constant and so many milliseconds a multiply-add
 """
 
 import json
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,7 +17,7 @@ from dartboard import Run
 from dartboard.cli import main
 from dartboard.formats import read
 from dartboard.scoring.cost import count
-from dartboard.scoring.edge_costs import edge_costs, parts_of, with_latencies
+from dartboard.scoring.edge_costs import EdgeCosts, edge_costs, parts_of, with_latencies
 from dartboard.scoring.latency import LatencyTable, read_table, with_latency
 from dartboard.scoring.limits import limits_from
 from dartboard.search.limited_derivation import Limited, first_within
@@ -44,6 +44,12 @@ def latency_ms(macs: float) -> float:
     return latency_table.CONSTANT_MS + latency_table.MS_OF_MAC * macs
 
 
+@cache
+def edges_of(path: str) -> EdgeCosts:
+    table = read_table(path)
+    return with_latencies(edge_costs(SPACES[table.space], **SIZES), SPACES[table.space], table)
+
+
 def most_probable(table: LatencyTable, limit: str, seed: int) -> Architecture:
     """What is derived from softmaxed noise within a limit."""
     space, limits, rng = SPACES[table.space], limits_from(limit), np.random.default_rng(seed)
@@ -52,16 +58,14 @@ def most_probable(table: LatencyTable, limit: str, seed: int) -> Architecture:
         noise = np.exp(rng.normal(size=(len(rows), len(rows[0]))))
         weights[kind] = (noise / noise.sum(axis=1, keepdims=True)).tolist()
     cost = with_latency(partial(count, **SIZES), table)
-    edges = with_latencies(edge_costs(space, **SIZES), space, table)
-    limited = Limited(
-        space, limits, cost, edges, first_within(space, limits, cost, edges, Random(0)), lambda: Random(0)
-    )
+    edges = edges_of(table.path)
+    first = first_within(space, limits, cost, edges, Random(0))
+    limited = Limited(space, limits, cost, edges, first, lambda: Random(0))
     return limited.most_probable(weights, FAMILIES[space.family].derive(weights, mixed))
 
 
 def test_what_edges_add_and_the_rest_are_what_the_table_predicts(table: LatencyTable) -> None:
-    space = SPACES[table.space]
-    edges = with_latencies(edge_costs(space, **SIZES), space, table)
+    space, edges = SPACES[table.space], edges_of(table.path)
     for seed in range(10):
         one = space.sample(Random(seed))
         assert edges.total("latency_ms", parts_of(one)) == pytest.approx(table.predict_ms(one), rel=1e-12)
@@ -69,20 +73,18 @@ def test_what_edges_add_and_the_rest_are_what_the_table_predicts(table: LatencyT
 
 def test_what_is_derived_within_a_latency_is_what_is_derived_within_the_multiply_adds(table: LatencyTable) -> None:
     space = SPACES[table.space]
-    costs = sorted(count(space.sample(Random(seed)), **SIZES).macs for seed in range(40))
-    bound, found = costs[2] + 0.5, []
-    for seed in range(4):
+    costs = sorted(count(space.sample(Random(seed)), **SIZES).macs for seed in range(20))
+    bound, found = costs[1] + 0.5, []
+    for seed in range(3):
         found.append(most_probable(table, f"latency_ms<={latency_ms(bound):.12f}", seed))
         assert found[-1] == most_probable(table, f"macs<={bound}", seed)
         assert count(found[-1], **SIZES).macs <= bound
-        free = most_probable(table, "macs<=1G", seed)
-        assert found[-1] != free or count(free, **SIZES).macs <= bound
     assert any(one != most_probable(table, "macs<=1G", seed) for seed, one in enumerate(found))
 
 
 def test_latency_and_another_limit_hold_together(table: LatencyTable) -> None:
     space = SPACES[table.space]
-    middle = [count(space.sample(Random(seed)), **SIZES) for seed in range(40)]
+    middle = [count(space.sample(Random(seed)), **SIZES) for seed in range(21)]
     macs, params = np.median([one.macs for one in middle]), np.median([one.params for one in middle])
     one = most_probable(table, f"latency_ms<={latency_ms(macs):.12f},params<={params:.0f},memory_mb<=1", 5)
     found = count(one, **SIZES)
@@ -102,7 +104,7 @@ def test_a_search_derives_within_a_latency_and_says_what_the_table_predicts(
     method: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     space, table = SPACES[name], made(name, tmp_path)
-    limit_ms = sorted(table.predict_ms(space.sample(Random(seed))) for seed in range(40))[5]
+    limit_ms = sorted(table.predict_ms(space.sample(Random(seed))) for seed in range(20))[4]
     assert search(method, table, limit_ms, "--out", str(tmp_path / "run")) == 0
     out = capsys.readouterr().out
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
