@@ -133,10 +133,10 @@ def test_a_real_clock_gives_seconds_and_placed_maps_their_format(global_rng: Non
     conditions = replace(HERE, batch_size=3, memory_format="channels_last")
     one = placed("a", nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)), 4, 5, conditions)
     assert one.x.shape == (3, 4, 5, 5) and one.x.is_contiguous(memory_format=torch.channels_last)
-    assert seconds_of_call(one.module, one.x, 3) > 0.0
+    assert seconds_of_call(one.call, one.x, 3) > 0.0
     assert clock_words("cpu", 1) == "CPU time of the one thread"
     assert clock_words("cpu", 2) == clock_words("cuda", 1) == "wall clock"
-    out = one.module(one.x)
+    out = one.call(one.x)
     assert 0.1 < float(out.detach().std()) < 10.0  # by statistics of its own
 
 

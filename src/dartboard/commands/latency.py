@@ -35,6 +35,8 @@ class BuildFlags:
     """Images at once."""
     channels_last: bool = False
     """Maps with their channels last in memory."""
+    runtime: Literal["torch", "onnxruntime"] = "torch"
+    """What computes; onnxruntime times exports to ONNX on a CPU: pip install "dartboard[onnxruntime]"."""
     channels: int | None = None
     """Channels of the widest stem, as in a search; by default the space's own."""
     classes: int | None = None
@@ -52,7 +54,8 @@ class BuildFlags:
     seed: int = 0
     """Which networks these are."""
     out: str | None = None
-    """The table's file; by default latency-SPACE-DEVICE-THREADSt.json. The same command continues a stopped one."""
+    """The table's file; by default latency-SPACE-DEVICE-THREADSt.json, or ...t-onnxruntime.json. The same command
+    continues a stopped one."""
 
     def __post_init__(self) -> None:
         check_ranges(self, threads="[1, 1024]", batch_size="[1, 4096]", channels="[1, 65536]", classes="[1, 1e6]")
@@ -60,6 +63,12 @@ class BuildFlags:
         check_ranges(self, fitted="[3, 1000]", checked="[20, 1000]")
         if self.space not in SPACES:
             raise unknown("space", self.space, SPACES)
+        for is_given, name, why in (
+            (self.channels_last, "--channels-last", "in ONNX channels are first"),
+            (self.device != "cpu", f"--device {self.device}", "exports are timed on a CPU"),
+        ):
+            if self.runtime == "onnxruntime" and is_given:
+                raise InputError(f"--runtime onnxruntime does not go with {name}, {why}; leave one of them out")
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,8 @@ def show(words: list[str]) -> None:
 def build(words: list[str]) -> None:
     """Raises as `execute`."""
     flags = parse(BuildFlags, words, "latency build", MISSING)
-    out = Path(flags.out or f"latency-{flags.space}-{flags.device}-{flags.threads}t.json")
+    runtime = "" if flags.runtime == "torch" else f"-{flags.runtime}"
+    out = Path(flags.out or f"latency-{flags.space}-{flags.device}-{flags.threads}t{runtime}.json")
     if out.exists():
         raise InputError(
             f"{shown(out)} exists; give another file with --out, or: dartboard latency show {quoted(str(out))}"
@@ -119,8 +129,10 @@ def plan_of(flags: BuildFlags) -> Any:  # a latency_tables.Plan, whose file impo
     """What is to be timed. Raises InputError."""
     from dartboard.devices import device_name, pick_device
     from dartboard.scoring.latency import Conditions, own_sizes, timed_of
+    from dartboard.scoring.runtimes import check_installed
     from dartboard.studies.latency_tables import Plan
 
+    check_installed(flags.runtime)
     space = SPACES[flags.space]
     timed_of(space)
     given = {"channels": flags.channels, "num_classes": flags.classes, "image_size": flags.image_size}
@@ -128,7 +140,7 @@ def plan_of(flags: BuildFlags) -> Any:  # a latency_tables.Plan, whose file impo
     sizes["in_channels"] = flags.in_channels
     name = device_name(pick_device(flags.device))
     layout: Literal["channels_first", "channels_last"] = "channels_last" if flags.channels_last else "channels_first"
-    conditions = Conditions(flags.device, name, flags.threads, flags.batch_size, layout)
+    conditions = Conditions(flags.device, name, flags.threads, flags.batch_size, layout, runtime=flags.runtime)
     return Plan(space, sizes, conditions, flags.rounds, flags.fitted, flags.checked, flags.seed)
 
 
@@ -138,7 +150,8 @@ def tell(record: Mapping[str, Any]) -> None:
     threads = f"{one['threads']} thread" + ("s" if one["threads"] > 1 else "")
     print(f"{record['space']}: {len(record['layers']):,} layers on {one['device_name']} ({one['device']}), {threads}")
     load = " to ".join(f"{value:.1f}" for value in made["load_average"])
-    print(f"batch {one['batch_size']}, {one['memory_format']}, {one['number_format']}, torch {made['torch']}")
+    by = f"onnxruntime {made['onnxruntime']}, exported by " if "onnxruntime" in made else ""
+    print(f"batch {one['batch_size']}, {one['memory_format']}, {one['number_format']}, {by}torch {made['torch']}")
     print(f"{made['clock']}, {made['rounds']} rounds, load average {load} on {made['cores']} cores, {made['created']}")
     print(f"latency = {record['constant_ms']:.4g} ms + {record['slope']:.4g} x the sum of its layers")
     print(f"on {checked['by_layers']['n']} networks that nothing was fitted on:")

@@ -178,6 +178,7 @@ def check_given(given: Architecture, one: "Trained", text: str) -> None:
 
 def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, out: Path) -> dict[str, Any]:
     """Finds the network, writes it with its answer, and returns the answer. Raises as `execute`."""
+    from dartboard.scoring.runtimes import check_installed
     from dartboard.studies import fine_tuning, measured_latency, predicted, specialise
 
     question = specialise.Question(
@@ -185,6 +186,8 @@ def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, 
     )
     pieces, stops = specialise.pieces_of(one.run), limits_of(None, None)
     check, timed, found = specialise.stopping(stops), None, None
+    if one.table is not None:
+        check_installed(one.table.conditions.runtime)
     with catching_signals(stops):
         if flags.is_predicted:
             answer, found = predicted.answer(one, question, **flags.evolution, pieces=pieces, check=check)
@@ -216,7 +219,7 @@ def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, 
 
 def latency_record(timed: "Latencies") -> dict[str, Any]:
     """What the answer says of measured latencies."""
-    about = {"limit_ms": timed.limit_ms, "is_met": timed.is_met, "clock": timed.clock}
+    about = {"limit_ms": timed.limit_ms, "is_met": timed.is_met, "runtime": timed.runtime, "clock": timed.clock}
     about |= {"load_average": timed.load_average, "cores": os.cpu_count() or 1}
     return {**timed.taken.record(), **about, "missed": [one.record() for one in timed.missed]}
 
@@ -231,7 +234,7 @@ def tell_latency(found: dict[str, Any]) -> None:
     load = f"load average {found['load_average']:.1f} on {found['cores']} cores"
     print(
         f"latency measured {found['measured_ms']:.4g} ms (quartiles {found['spread_ms']:.2g} apart), by the table "
-        f"{found['predicted_ms']:.4g}{word}; {found['clock']}, {load}"
+        f"{found['predicted_ms']:.4g}{word}; {found.get('runtime', 'torch')}, {found['clock']}, {load}"
     )
     if found["load_average"] > found["cores"]:
         print("the machine is busy, and networks take longer than alone; ask again when it is idle, with another --out")

@@ -33,7 +33,7 @@ MAX_DAMAGE = "it is no table of latencies; make one with: dartboard latency buil
 @dataclass(frozen=True)
 class Conditions:
     """Under what a table was measured. device: cpu or cuda, device_name: its model; threads: of the CPU; batch_size:
-    images at once; number_format: of weights and maps."""
+    images at once; number_format: of weights and maps; runtime: what computes."""
 
     device: str
     device_name: str
@@ -41,11 +41,13 @@ class Conditions:
     batch_size: int = 1
     memory_format: Literal["channels_first", "channels_last"] = "channels_first"
     number_format: str = "float32"
+    runtime: Literal["torch", "onnxruntime"] = "torch"
 
     @property
     def words(self) -> str:
         """What stands behind the layer in a key of the table."""
-        return f"batch={self.batch_size} threads={self.threads} {self.memory_format} {self.number_format}"
+        runtime = "" if self.runtime == "torch" else f" {self.runtime}"
+        return f"batch={self.batch_size} threads={self.threads} {self.memory_format} {self.number_format}{runtime}"
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class LatencyTable:
             if own.get(name) != value:
                 is_of = f"{quoted(self.path)} was measured with {in_words(name, own.get(name))}"
                 give = f"give --threads {own['threads']}, or build one" if name == "threads" else "build one"
-                make = command_of(space, sizes, threads)
+                make = command_of(space, sizes, threads, self.conditions.runtime)
                 raise InputError(f"{is_of}, and this is {in_words(name, value)}; {give}: {make}")
 
 
@@ -134,12 +136,13 @@ def in_words(name: str, value: object) -> str:
     return f"{value} {word.removesuffix('s') if value == 1 else word}"
 
 
-def command_of(space: SearchSpace, sizes: Mapping[str, int], threads: int) -> str:
+def command_of(space: SearchSpace, sizes: Mapping[str, int], threads: int, runtime: str = "torch") -> str:
     """The command that builds a table of these sizes on this device."""
     flags = {"channels": "--channels", "num_classes": "--classes", "in_channels": "--in-channels"}
     flags["image_size"] = "--image-size"
     words = [f"{flag} {sizes[name]}" for name, flag in flags.items()]
-    return f"dartboard latency build --space {space.name} {' '.join(words)} --threads {threads} --out FILE"
+    words += [f"--threads {threads}", *([] if runtime == "torch" else [f"--runtime {runtime}"])]
+    return f"dartboard latency build --space {space.name} {' '.join(words)} --out FILE"
 
 
 def own_sizes(space: SearchSpace) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Times of modules on a device: in rounds over all of them, warm, in evaluation mode.
+"""Times of modules on a device and by a runtime: in rounds over all of them, warm, in evaluation mode.
 
 A round times every module once, in an order of its own, so that what disturbs a machine for a while disturbs all alike.
 A time is the median of a few calls, each behind two that are not timed (torch.utils.benchmark's Timer). One thread of a
@@ -22,29 +22,30 @@ from torch.utils.benchmark import Timer
 from dartboard.runs.streams import stream_seed
 from dartboard.scoring.evaluate import recalibrate
 from dartboard.scoring.latency import Conditions
+from dartboard.scoring.runtimes import Call, callable_of
 
 TURN_S = 0.002  # of calls in a row
 LEAST_CALLS, MOST_CALLS = 3, 25
 THREAD = "CPU time of the one thread"
 SETTLING = 8  # images of which BatchNorm's statistics are collected
 
-Clock = Callable[[nn.Module, Tensor, int], float]  # (module, its input, calls) -> seconds of a call
+Clock = Callable[[Call, Tensor, int], float]  # (what is called, its input, calls) -> seconds of a call
 
 
 @dataclass(frozen=True)
 class Timed:
-    """A module and what it is called with. name: that of its entry."""
+    """What is timed and what it is called with. name: that of its entry."""
 
     name: str
-    module: nn.Module
+    call: Call
     x: Tensor
 
 
-def seconds_of_call(module: nn.Module, x: Tensor, calls: int) -> float:
+def seconds_of_call(call: Call, x: Tensor, calls: int) -> float:
     """Median seconds of so many calls; on a GPU until it is done."""
     threads = torch.get_num_threads()
     own: dict[str, Any] = {"timer": time.thread_time} if clock_words(x.device.type, threads) == THREAD else {}
-    timer = Timer("module(x)", globals={"module": module, "x": x}, num_threads=threads, **own)
+    timer = Timer("call(x)", globals={"call": call, "x": x}, num_threads=threads, **own)
     return median(timer.timeit(1).mean for _ in range(calls))
 
 
@@ -55,33 +56,33 @@ def clock_words(device: str, threads: int) -> str:
 
 def placed(name: str, module: nn.Module, channels: int, side: int, conditions: Conditions) -> Timed:
     """A module as it is timed: on the device, with statistics of random images, so that numbers neither vanish nor grow
-    from layer to layer: the smallest ones of a format take a CPU longer."""
+    from layer to layer: the smallest ones of a format take a CPU longer. Raises InputError as `callable_of`."""
     layout = torch.channels_last if conditions.memory_format == "channels_last" else torch.contiguous_format
     images = torch.randn(SETTLING, channels, side, side, generator=torch.Generator().manual_seed(0))
     module = module.to(conditions.device).to(memory_format=layout).eval()  # type: ignore[call-overload]
     recalibrate(module, module, [images.to(conditions.device)])
-    x = images[torch.arange(conditions.batch_size) % SETTLING]
-    return Timed(name, module, x.to(conditions.device).to(memory_format=layout))
+    x = images[torch.arange(conditions.batch_size) % SETTLING].to(conditions.device).to(memory_format=layout)
+    return Timed(name, callable_of(name, module, x, conditions), x)
 
 
 def calls_of(timed: Sequence[Timed], clock: Clock) -> list[int]:
-    """Calls in a row of each module, by what one takes."""
+    """Calls in a row of each, by what one takes."""
     with torch.inference_mode():
-        seconds = [clock(one.module, one.x, LEAST_CALLS) for one in timed]
+        seconds = [clock(one.call, one.x, LEAST_CALLS) for one in timed]
     return [max(LEAST_CALLS, min(MOST_CALLS, math.ceil(TURN_S / one))) for one in seconds]
 
 
 def one_round(timed: Sequence[Timed], calls: Sequence[int], number: int, clock: Clock) -> list[float]:
-    """Milliseconds of a call of each module. number: of the round, which decides their order."""
+    """Milliseconds of a call of each. number: of the round, which decides their order."""
     found, order = [0.0] * len(timed), list(range(len(timed)))
     Random(stream_seed(0, "latency-round", number)).shuffle(order)
     with torch.inference_mode():
         for place in order:
-            found[place] = 1000 * clock(timed[place].module, timed[place].x, calls[place])
+            found[place] = 1000 * clock(timed[place].call, timed[place].x, calls[place])
     return found
 
 
 def medians(rounds: Sequence[Sequence[float]]) -> tuple[list[float], list[float]]:
-    """Of each module the median over the rounds, and the distance between the quartiles."""
+    """Of each the median over the rounds, and the distance between the quartiles."""
     low, middle, high = np.percentile(np.asarray(rounds, dtype=np.float64), [25, 50, 75], axis=0)
     return [float(one) for one in middle], [float(one) for one in high - low]

@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import dartboard
 from dartboard import networks
@@ -28,6 +28,7 @@ from dartboard.runs.pace import seconds_in_words
 from dartboard.runs.streams import stream_seed
 from dartboard.scoring.cost import count
 from dartboard.scoring.latency import Conditions, LatencyTable, Line, as_record, fitted, key_of, timed_of
+from dartboard.scoring.runtimes import Call, version
 from dartboard.scoring.stopwatch import Clock, Timed, calls_of, clock_words, medians, one_round, placed, seconds_of_call
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -74,17 +75,27 @@ def drawn(plan: Plan) -> list[Architecture]:
     raise InputError(f"{plan.space.name} has fewer than {number} networks; give fewer with --fitted and --checked")
 
 
-def timed(plan: Plan, layers: Sequence[Layer], chosen: Sequence[Architecture]) -> list[Timed]:
-    """The modules of the layers, then those of the networks. Layers with the same weights share a module."""
+def timed(
+    plan: Plan, layers: Sequence[Layer], chosen: Sequence[Architecture], check: Callable[[], None]
+) -> list[Timed]:
+    """The layers, then the networks. Layers with the same weights share a module.
+
+    check: is called before each, and raises to stop. Raises InputError for what the runtime cannot compute.
+    """
     file, made = networks.module(plan.space.family), dict[Layer, Any]()
-    found = []
+    found, countdown = list[Timed](), Countdown(len(layers) + len(chosen), "preparations")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(plan.seed, "latency-weights") % 2**63)
         for layer in layers:
+            check()
             module = made.setdefault(layer.weights, None) or file.timed_layer(layer)
             made[layer.weights] = module
             found.append(placed(key_of(layer, plan.conditions), module, layer.channels, layer.side, plan.conditions))
-        found += [timed_network(one, plan.sizes, plan.conditions) for one in chosen]
+            countdown.advance(f"a {layer.kind}")
+        for one in chosen:
+            check()
+            found.append(timed_network(one, plan.sizes, plan.conditions))
+            countdown.advance("a network")
     return found
 
 
@@ -111,9 +122,9 @@ def measurements(plan: Plan, out: Path) -> Pieces:
 def rounds_of(plan: Plan, things: Sequence[Timed], pieces: Pieces, clock: Clock, check: Callable[[], None]) -> None:
     """Times everything in the rounds that are left. check: is called before each time, and raises to stop."""
 
-    def checked(module: nn.Module, x: Tensor, calls: int) -> float:
+    def checked(call: Call, x: Tensor, calls: int) -> float:
         check()
-        return clock(module, x, calls)
+        return clock(call, x, calls)
 
     if "calls" not in pieces:
         pieces.add("calls", calls=calls_of(things, checked))
@@ -140,7 +151,7 @@ def build(
     """
     layers, chosen = list(timed_of(plan.space).of_space(plan.space, plan.sizes)), drawn(plan)
     pieces, load = measurements(plan, out), [os.getloadavg()[0]]
-    rounds_of(plan, timed(plan, layers, chosen), pieces, clock, check)
+    rounds_of(plan, timed(plan, layers, chosen, check), pieces, clock, check)
     rounds = [pieces[f"round/{number}"]["ms"] for number in range(plan.rounds)]
     middle, spread = medians(rounds)
     of_layers = {key_of(layer, plan.conditions): ms for layer, ms in zip(layers, middle, strict=False)}
@@ -208,5 +219,7 @@ def agreement(predicted_ms: Sequence[float], measured_ms: Sequence[float]) -> di
 def surroundings(plan: Plan) -> dict[str, Any]:
     """With what a table was measured."""
     versions = {"dartboard": dartboard.__version__, "torch": torch.__version__, "cores": os.cpu_count()}
+    if plan.conditions.runtime != "torch":
+        versions[plan.conditions.runtime] = version(plan.conditions.runtime)
     clock = clock_words(plan.conditions.device, plan.conditions.threads)
     return {**versions, "clock": clock, "created": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -45,6 +45,7 @@ class Latencies:
     limit_ms: float | None
     taken: Measured
     missed: tuple[Measured, ...]
+    runtime: str
     clock: str
     load_average: float
 
@@ -70,18 +71,19 @@ def held(
     """The answer with the best network whose measured latency is within the limits, and the measurements.
 
     is_given: a person has chosen the network, which is taken whatever it takes. check: raises where the work is to
-    stop. Raises InputError if every network that was scored takes longer.
+    stop. Raises InputError if every network that was scored takes longer, or if the table's runtime is not installed.
     """
     assert one.table is not None
     limit_ms = min((limit.at_most for limit in limits if limit.name == "latency_ms"), default=None)
-    words, load = clock_words(one.table.conditions.device, one.table.conditions.threads), os.getloadavg()[0]
+    conditions, load = one.table.conditions, os.getloadavg()[0]
+    by = (conditions.runtime, clock_words(conditions.device, conditions.threads))
     missed: list[Measured] = []
     for first in range(0, len(answer.ranked), TOGETHER):
         check()
         for found in measured(one.table, answer.ranked[first : first + TOGETHER], clock):
             if limit_ms is None or found.measured_ms <= limit_ms or is_given:
                 chosen = replace(answer, best=found.trial, cost=one.count(found.trial.architecture))
-                return chosen, Latencies(limit_ms, found, tuple(missed), words, load)
+                return chosen, Latencies(limit_ms, found, tuple(missed), *by, load)
             missed.append(found)
     fastest = min(missed, key=lambda found: found.measured_ms)
     times = f"{fastest.measured_ms:.4g} ms (by the table {fastest.predicted_ms:.4g})"
