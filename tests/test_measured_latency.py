@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,9 @@ import elastic_runs
 import latency_table
 from dartboard.cli import main
 from dartboard.errors import InputError
+from dartboard.scoring.latency import read_table
 from dartboard.scoring.limits import limits_from
+from dartboard.scoring.runtimes import Call, Session
 from dartboard.scoring.scorers import Score
 from dartboard.scoring.stopwatch import Clock
 from dartboard.search.proposals import Trial
@@ -23,6 +26,7 @@ from dartboard.studies import measured_latency, specialise
 from dartboard.studies.pieces import Pieces
 from dartboard.studies.specialise import Answer, Trained
 from elastic_runs import FEW, SPACE
+from test_runtimes import installed
 
 LIMIT_MS = 0.6
 pytestmark = pytest.mark.usefixtures("one_thread_throughout")
@@ -85,6 +89,46 @@ def test_networks_that_miss_the_limit_are_named_and_the_next_best_is_taken(
     assert [missed.trial for missed in timed.missed] == list(answer.ranked[:number])
     assert all(missed.measured_ms > LIMIT_MS >= missed.predicted_ms for missed in timed.missed)
     assert timed.is_met and timed.taken.measured_ms <= LIMIT_MS
+
+
+@pytest.fixture
+def exported_table(table: Path, tmp_path: Path) -> Path:
+    """The table as if onnxruntime had computed."""
+    record = json.loads(table.read_text())
+    record["conditions"]["runtime"] = "onnxruntime"
+    record["layers"] = {f"{key} onnxruntime": value for key, value in record["layers"].items()}
+    (tmp_path / "exported.json").write_text(json.dumps(record))
+    return tmp_path / "exported.json"
+
+
+@installed
+def test_networks_are_measured_again_by_the_runtime_of_the_table(
+    one: Trained, answer: Answer, exported_table: Path
+) -> None:
+    by_runtime = {}
+    for path in (exported_table, None):
+        seen = set[type]()
+
+        def clock(call: Call, x: Tensor, calls: int, seen: set[type] = seen) -> float:
+            seen.add(type(call))
+            return 0.0001
+
+        table = one.table if path is None else read_table(str(path))
+        _, timed = held(replace(one, table=table), replace(answer, ranked=answer.ranked[:1]), clock)
+        by_runtime[timed.runtime] = seen
+    assert by_runtime.pop("onnxruntime") == {Session}
+    assert Session not in by_runtime.pop("torch") and not by_runtime
+
+
+def test_a_table_of_a_runtime_that_is_missing_is_refused_before_anything_is_scored(
+    run: Path, exported_table: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    words = ["specialise", str(run), "--latency", str(exported_table), "--limit", "latency_ms<=3", "--threads", "1"]
+    assert main([*words, "--out", str(run.parent / "exported")]) == 2
+    error = capsys.readouterr().err
+    assert 'pip install "dartboard[onnxruntime]"' in error and error.count("\n") == 1
+    assert not (run.parent / "exported").exists()
 
 
 def test_a_limit_that_all_miss_is_refused_with_the_fastest(one: Trained, answer: Answer) -> None:

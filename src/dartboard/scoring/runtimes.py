@@ -83,7 +83,7 @@ def session_of(name: str, module: nn.Module, x: Tensor, conditions: Conditions) 
     options.add_session_config_entry("session.force_spinning_stop", "1")  # its threads leave the next session alone
     session = onnxruntime.InferenceSession(exported(name, module, x), options, providers=["CPUExecutionProvider"])
     given = onnxruntime.OrtValue.ortvalue_from_numpy(x.numpy())
-    result = onnxruntime.OrtValue.ortvalue_from_numpy(session.run(["y"], {"x": given})[0])
+    result = onnxruntime.OrtValue.ortvalue_from_numpy(session.run(["y"], {"x": x.numpy()})[0])
     binding = session.io_binding()
     binding.bind_ortvalue_input("x", given)
     binding.bind_ortvalue_output("y", result)
