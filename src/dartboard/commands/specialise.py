@@ -202,7 +202,6 @@ def check_given(given: Architecture, one: "Trained", text: str) -> None:
 
 def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, out: Path) -> dict[str, Any]:
     """Finds the network, writes it with its answer, and returns the answer. Raises as `execute`."""
-    from dartboard.scoring.runtimes import check_installed
     from dartboard.studies import fine_tuning, measured_latency, predicted, specialise
 
     question = specialise.Question(
@@ -210,8 +209,6 @@ def written(one: "Trained", flags: SpecialiseFlags, given: Architecture | None, 
     )
     pieces, stops = specialise.pieces_of(one.run), limits_of(None, None)
     check, timed, found = specialise.stopping(stops), None, None
-    if one.table is not None:
-        check_installed(one.table.conditions.runtime)
     with catching_signals(stops):
         if flags.is_predicted:
             answer, found = predicted.answer(one, question, **flags.evolution, pieces=pieces, check=check)

@@ -162,13 +162,16 @@ def sizes_on(data: "Data", channels: int, cells: int) -> dict[str, int]:
 
 
 def table_for(path: str, space: SearchSpace, sizes: Mapping[str, int]) -> LatencyTable:
-    """The table in a file, for networks of these sizes on this device and number of threads. Raises InputError."""
+    """The table in a file, for networks of these sizes on this device and number of threads. Raises InputError, also
+    where the table's runtime is not installed: what is found by it is measured in the end."""
     import torch
 
     from dartboard.devices import device_name, pick_device
+    from dartboard.scoring.runtimes import check_installed
 
     timed_of(space)
     table = read_table(path)
+    check_installed(table.conditions.runtime)
     name = device_name(pick_device(table.conditions.device))
     table.check(space, sizes, name, torch.get_num_threads())
     return table
