@@ -19,7 +19,7 @@ from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 SPACES_WITH_PLACES = ("ofa-8", "bignas-8", "ofa-32", "bignas-32", "ofa", "ofa-w1.2", "bignas")
-SPACES_WITH_PLACES += ("shufflenetv2-8", "shufflenetv2-8-channels", "shufflenetv2-32-bits", "shufflenetv2-channels")
+SPACES_WITH_PLACES += ("shufflenetv2-8-channels", "shufflenetv2-8-bits")
 COUNTED = ("params", "macs", "bitops", "memory_mb")
 CONDITIONS = Conditions("cpu", "made up", threads=1)
 

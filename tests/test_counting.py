@@ -248,7 +248,7 @@ def test_counting_imports_no_compiler() -> None:
 
 @pytest.mark.parametrize("more", [{}, {"channels": 24, "num_classes": 7, "in_channels": 1, "image_size": 67}])
 @pytest.mark.parametrize(
-    "name", ["shufflenetv2-8-channels", "shufflenetv2-32-bits", "shufflenetv2", "nasbenchmacro", "ofa-8", "bignas-8"]
+    "name", ["shufflenetv2-8-channels", "shufflenetv2-8-bits", "shufflenetv2", "nasbenchmacro", "ofa-8", "bignas-8"]
 )
 def test_costs_of_layers_in_a_row_are_those_of_the_network(name: str, more: dict[str, int]) -> None:
     """Independent answer: the network that is built, all of it computed at once."""
@@ -256,7 +256,7 @@ def test_costs_of_layers_in_a_row_are_those_of_the_network(name: str, more: dict
     family = FAMILIES[space.family]
     sizes = {**family.sizes_of(space.smallest(), family.usual_network(space.smallest())), "in_channels": 3, **more}
     assert family.timed is not None and family.timed.in_a_row
-    for architecture in [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(4))]:
+    for architecture in [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(2))]:
         with torch.device("meta"):
             network = networks.module(space.family).reported(architecture, family.usual_network(architecture), **sizes)
         whole = cost.count_module(network, sizes["image_size"], sizes["in_channels"])
