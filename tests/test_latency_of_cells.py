@@ -16,6 +16,7 @@ import latency_table
 from dartboard import Run
 from dartboard.cli import main
 from dartboard.formats import read
+from dartboard.formats.files import LATENCY, MEASURED
 from dartboard.scoring.cost import count
 from dartboard.scoring.edge_costs import EdgeCosts, edge_costs, parts_of, with_latencies
 from dartboard.scoring.latency import LatencyTable, read_table, with_latency
@@ -114,8 +115,12 @@ def test_a_search_derives_within_a_latency_and_says_what_the_table_predicts(
     assert run.architecture is not None and run.environment["latency"]["file"] == table.path
     predicted = table.predict_ms(run.architecture)
     assert [line["latency_ms"] for line in lines if line["event"] in ("epoch", "result")] == [predicted] * 2
-    assert f"{predicted:.4g} ms of latency by the table, not measured" in out
-    assert "by the table of latencies; it is not measured" in (tmp_path / "run" / "report.html").read_text()
+    found = json.loads((run.folder / MEASURED / LATENCY).read_text())
+    assert found["limit_ms"] == pytest.approx(limit_ms) and f"latency measured {found['measured_ms']:.4g} ms" in out
+    assert f"by the table {found['predicted_ms']:.4g}" in (run.folder / "report.html").read_text()
+    others = [read(text)[0] for text in lines[-1]["next_best"]]
+    assert len(set(others)) == len(others) > 0 and run.architecture not in others
+    assert all(table.predict_ms(one) <= limit_ms for one in others)
 
 
 @pytest.mark.parametrize("method", ["darts", "gdas"])

@@ -92,7 +92,9 @@ def test_in_a_small_space_it_is_the_most_probable_of_all_that_are_counted(limits
         scores = [
             np.prod([weights[kind][row][mixed[kind][row].index(o)] for kind, row, o in parts_of(a)]) for a in fitting
         ]
-        assert one.most_probable(weights, derived(FEW, weights)) == fitting[int(np.argmax(scores))]
+        ranked = [fitting[place] for place in np.argsort(-np.array(scores))]
+        assert one.most_probable(weights, derived(FEW, weights)) == ranked[0]
+        assert one.next_best(weights, ranked[0], 3) == ranked[1:4]
 
 
 def test_in_nasbench201_it_is_the_most_probable_of_all_15625() -> None:
@@ -104,6 +106,25 @@ def test_in_nasbench201_it_is_the_most_probable_of_all_15625() -> None:
     best = max(fits, key=lambda a: probability(weights, a))
     assert derived(space, weights) not in fits
     assert one.most_probable(weights, derived(space, weights)) == best
+
+
+def test_in_a_space_that_is_not_tried_as_a_whole_the_next_best_differ_in_one_choice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Independent answer: every neighbour counted, and its score written out."""
+    monkeypatch.setattr(limited_derivation, "ENUMERABLE", 0)
+    one, weights, limits = limited(FEW, "macs<=18k"), weights_of(FEW, 1), limits_from("macs<=18k")
+    found = one.most_probable(weights, derived(FEW, weights))
+    own = dict(found.choices)
+    near = {FEW.build({**own, choice.name: option}) for choice in FEW.choices for option in choice.options} - {found}
+    fitting = [a for a in near if is_within(limits, COST, a)]
+    assert 1 < len(fitting) < len(near) == 6
+    mixed = FAMILIES["nasbench201"].mixed(FEW)
+
+    def log_score(a: Architecture) -> float:
+        return float(sum(np.log(weights[kind][row][mixed[kind][row].index(o)]) for kind, row, o in parts_of(a)))
+
+    assert one.next_best(weights, found, 5) == sorted(fitting, key=lambda a: -log_score(a))[:5]
 
 
 def test_a_limit_that_does_not_bind_gives_what_the_family_derives() -> None:

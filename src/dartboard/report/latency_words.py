@@ -31,7 +31,8 @@ def lines(found: Mapping[str, Any], again: str) -> Iterator[str]:
     for one in found["missed"]:
         times = f"measured {one['measured_ms']:.4g} ms, by the table {one['predicted_ms']:.4g}"
         then = "; the next best was taken" if found["is_met"] else ""
-        yield f"limit missed: a network of {100 * one['score']:.2f} %, {times}{then}"
+        of = "" if one["score"] is None else f" of {100 * one['score']:.2f} %"
+        yield f"limit missed: a network{of}, {times}{then}"
     word = "" if found["limit_ms"] is None else f"; limit of {found['limit_ms']:g} ms"
     word += "" if not word else " met" if found["is_met"] else " missed"
     load = f"load average {found['load_average']:.1f} on {found['cores']} cores"

@@ -181,7 +181,7 @@ def search_curves(facts: Facts) -> list[Html]:
             facts,
             "Latency",
             line(facts, "latency_ms", "milliseconds", "--one"),
-            "Of the architecture that is derived, by the table of latencies; it is not measured.",
+            "Of the architecture that is derived, by the table of latencies.",
         ),
     ]
     return [one for one in found if one is not None]

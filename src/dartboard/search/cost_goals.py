@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -18,7 +18,10 @@ from dartboard.scoring.limits import limits_from
 from dartboard.search.expected_cost import ExpectedCost, expected_cost
 from dartboard.search.given_tables import note_latency
 from dartboard.search.limited_derivation import Limited, Weights, first_within
+from dartboard.search.trial_log import NEXT_BEST, text_of
 from dartboard.spaces.search_space import Architecture, SearchSpace
+
+RUNNERS_UP = 11  # architectures beside the result
 
 
 class Settings(Protocol):
@@ -61,6 +64,14 @@ class Goals:
     def latency(self, derived: Architecture) -> dict[str, float]:
         """The latency of an architecture by the table, for a line of the metrics."""
         return {} if self.table is None else {LATENCY: self.table.predict_ms(derived)}
+
+    def of_result(self, weights: Weights, found: Architecture) -> dict[str, Any]:
+        """What the line of the result says of costs: latency, and where that is limited the next best within the
+        limits, for the case that what was found misses them when it is measured."""
+        latency = self.latency(found)
+        if self.limited is None or all(limit.name != LATENCY for limit in self.limited.limits):
+            return latency
+        return {**latency, NEXT_BEST: [text_of(one) for one in self.limited.next_best(weights, found, RUNNERS_UP)]}
 
 
 def goals_of(config: Settings, space: SearchSpace, data: Data, run: Run, alpha: Mapping[str, Tensor]) -> Goals:

@@ -96,7 +96,7 @@ def log_epoch(
 
 
 def write_result(
-    run: Run, last: Architecture, watch: early_stopping.Watch, more: Callable[[Architecture], Mapping[str, float]]
+    run: Run, last: Architecture, watch: early_stopping.Watch, more: Callable[[Architecture], Mapping[str, Any]]
 ) -> tuple[Architecture, dict[str, Any]]:
     """Writes what was found, once; returns it with the accuracies of the epoch it comes from.
 

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, reduce
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -82,15 +83,23 @@ class Limited:
             return derived
         logs, first = scores_by_choice(self.space, weights), places_of(self.space, self.first)
         if self.space.size <= ENUMERABLE:
-            return architecture_at(self.space, self.of_all(logs) or first)
+            return architecture_at(self.space, next(self.of_all(logs), first))
         candidates = [*self.draws(logs), *neighbours(self.space, places_of(self.space, derived))]
-        best = self.best_of(candidates, logs, above=score(logs, first)) or first
-        while better := self.best_of(neighbours(self.space, best), logs, above=score(logs, best)):
+        best = next(self.best_of(candidates, logs, above=score(logs, first)), first)
+        while better := next(self.best_of(neighbours(self.space, best), logs, above=score(logs, best)), None):
             best = better
         return architecture_at(self.space, best)
 
-    def of_all(self, logs: Sequence[Numbers]) -> Places | None:
-        """The best of all architectures of the space."""
+    def next_best(self, weights: Weights, found: Architecture, number: int) -> list[Architecture]:
+        """So many others within the limits, those with the largest scores first: of all architectures of a space that
+        is tried as a whole, else of those that differ from what was found in one choice."""
+        logs, own = scores_by_choice(self.space, weights), places_of(self.space, found)
+        every = self.space.size <= ENUMERABLE
+        others = self.of_all(logs) if every else self.best_of(neighbours(self.space, own), logs, above=-math.inf)
+        return [architecture_at(self.space, one) for one in islice((one for one in others if one != own), number)]
+
+    def of_all(self, logs: Sequence[Numbers]) -> Iterator[Places]:
+        """All architectures of the space that are within the limits, those with the largest scores first."""
         total = reduce(np.add.outer, logs)
         within = np.ones(total.shape, dtype=bool)
         for most, costs in self.costs:
@@ -99,8 +108,7 @@ class Limited:
         for number in order[within.ravel()[order]]:
             places = tuple(int(place) for place in np.unravel_index(number, total.shape))
             if is_within(self.limits, self.cost, architecture_at(self.space, places)):
-                return places
-        return None
+                yield places
 
     def draws(self, logs: Sequence[Numbers]) -> Iterator[Places]:
         """Places of options, those of each choice drawn in proportion to their scores."""
@@ -110,14 +118,13 @@ class Limited:
             columns.append(rng.choices(range(len(own)), weights=chances.tolist(), k=DRAWS))
         return zip(*columns, strict=True)
 
-    def best_of(self, candidates: Iterable[Places], logs: Sequence[Numbers], above: float) -> Places | None:
-        """The candidate within the limits with the largest score above that; None if there is none."""
+    def best_of(self, candidates: Iterable[Places], logs: Sequence[Numbers], above: float) -> Iterator[Places]:
+        """The candidates within the limits whose scores are above that, the largest first."""
         scores = {places: score(logs, places) for places in candidates}
         for places in sorted((one for one in scores if scores[one] > above), key=lambda one: -scores[one]):
             sums_fit = all(score(costs, places) <= most for most, costs in self.costs)
             if sums_fit and is_within(self.limits, self.cost, architecture_at(self.space, places)):
-                return places
-        return None
+                yield places
 
 
 def scores_by_choice(space: SearchSpace, weights: Weights) -> list[Numbers]:

@@ -7,6 +7,7 @@ the method's: its function `mixture`.
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -109,8 +110,13 @@ def derived(state: State, mixture: Mixture) -> tuple[dict[str, Tensor], Architec
     family = FAMILIES[state.space.family]
     with torch.no_grad():
         weights = mixture(state.alpha)
-    rows = {kind: table.tolist() for kind, table in weights.items()}
+    rows = rows_of(weights)
     return weights, state.goals.within(rows, family.derive(rows, family.mixed(state.space)))
+
+
+def rows_of(weights: Mapping[str, Tensor]) -> dict[str, list[list[float]]]:
+    """Mixture weights as plain numbers: by kind of cell a row an edge, a column an operation."""
+    return {kind: table.tolist() for kind, table in weights.items()}
 
 
 def tables(state: State) -> dict[str, Tensor]:
@@ -144,6 +150,8 @@ def finish_epoch(
 
 def finish(state: State, mixture: Mixture, watch: Watch, run: Run) -> Result:
     """Writes the result, once, and returns it."""
-    architecture, numbers = epoch_log.write_result(run, derived(state, mixture)[1], watch, state.goals.latency)
+    weights, last = derived(state, mixture)
+    of_result = partial(state.goals.of_result, rows_of(weights))
+    architecture, numbers = epoch_log.write_result(run, last, watch, of_result)
     alpha = {kind: logits.detach() for kind, logits in state.alpha.items()}
     return Result(architecture, alpha, state.supernet, **numbers)

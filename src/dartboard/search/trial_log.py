@@ -12,6 +12,7 @@ from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, Value
 
 Rows = Sequence[tuple[str, Sequence[Value], Sequence[float]]]  # of each choice: name, options, their probabilities
+NEXT_BEST = "next_best"  # in the line of a result, architectures that come after it
 FRAMES = 50  # lines with a controller's probabilities that a run has, at most
 
 

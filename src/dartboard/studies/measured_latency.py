@@ -24,6 +24,7 @@ from dartboard.scoring.scorers import Score
 from dartboard.scoring.stopwatch import Clock, calls_of, clock_words, medians, one_round, seconds_of_call
 from dartboard.search import paths
 from dartboard.search.proposals import Trial
+from dartboard.search.trial_log import NEXT_BEST
 from dartboard.studies.latency_tables import timed_network
 from dartboard.studies.specialise import Answer, Trained
 
@@ -44,7 +45,9 @@ class Measured:
     def record(self) -> dict[str, Any]:
         """As the answer has it."""
         times = {name: getattr(self, name) for name in ("predicted_ms", "measured_ms", "spread_ms")}
-        return {"architecture": self.trial.architecture.to_json(), "score": self.trial.score.value, **times}
+        score = self.trial.score.value
+        found = {"architecture": self.trial.architecture.to_json(), "score": score if math.isfinite(score) else None}
+        return {**found, **times}
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,8 @@ def of_search(
 
 
 def ranked(run: Run, limit_ms: float | None) -> list[Trial]:
-    """What a search found, then what else it scored that is within the limit by the table, the best first; a few."""
+    """What a search found, then what else it scored, or would derive, that is within the limit by the table, the best
+    first; a few."""
     lines = run.metrics()
     result, found = lines[-1], run.architecture
     assert found is not None
@@ -168,6 +172,8 @@ def ranked(run: Run, limit_ms: float | None) -> list[Trial]:
         if is_near(line, limit_ms)
     ]
     others = [trial for trial in paths.best_of(scored, len(scored)) if trial.architecture != found]
+    # Architectures that were derived have no score of their own.
+    others += [Trial(0, formats.read(text)[0], Score(math.nan)) for text in result.get(NEXT_BEST, [])]
     score = result["score"] if "score" in result else result["derived_val_accuracy"]
     return [Trial(0, found, Score(score)), *others][:MOST]
 
