@@ -40,7 +40,9 @@ def test_the_csv_has_the_cloud_scaled_networks_the_best_under_limits_and_the_gri
     kinds = [row["kind"] for row in rows]
     numbers = {kind: kinds.count(kind) for kind in set(kinds)}
     of_grid = len(coarse_to_fine.grid(SPACE))
-    assert numbers == {fronts.RANDOM: 4, fronts.UNIFORM: len(fronts.LEVELS), fronts.BEST: 2, fronts.GRID: of_grid}
+    assert numbers == {fronts.RANDOM: 4, fronts.UNIFORM: 3, fronts.FOUND: 2, fronts.GRID: of_grid}
+    scaled = [row["architecture"] for row in rows if row["kind"] == fronts.UNIFORM]
+    assert len(set(scaled)) == 3, "in a space of two or three options five levels are three networks"
     assert [int(row["macs"]) for row in rows] == sorted(int(row["macs"]) for row in rows)
     for row in rows:
         architecture = mobilenet.from_choices(json.loads(row["architecture"])["choices"])

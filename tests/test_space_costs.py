@@ -1,6 +1,7 @@
 """What a search says of its space before it begins: costs from smallest to largest, and which limits can be met."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,7 @@ from dartboard.report.facts import read_facts
 from dartboard.report.space_section import space_section
 from dartboard.scoring.cost import count
 from dartboard.scoring.limits import limits_from
-from dartboard.scoring.space_costs import DRAWS, SpaceCosts, lines, space_costs
+from dartboard.scoring.space_costs import DRAWS, SpaceCosts, Within, lines, question, space_costs
 from dartboard.search.shrinking import PHASES, opened
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace
@@ -88,6 +89,15 @@ def test_a_search_that_ends_at_an_earlier_phase_counts_only_what_it_trains() -> 
 
 def test_a_space_without_slices_has_no_smallest_network_to_speak_of() -> None:
     assert dryrun.costs_before({"method": "spos", "space": "nasbench201"}, spos.Config(), tiny.digits(96)) is None
+
+
+def test_the_question_to_ask_a_supernet_is_within_counted_limits_or_those_of_the_middle() -> None:
+    asked = {limit: question(toy(limit), Path("runs/a b")) for limit in ("macs<=12", "macs<=9,params<=8", "")}
+    assert asked["macs<=12"] == "dartboard specialise 'runs/a b' --limit \"macs<=12\""
+    assert asked["macs<=9,params<=8"].endswith('--limit "macs<=9,params<=8"')
+    assert asked[""].endswith('--limit "macs<=16"')  # 2 x 2 x 2 x 2
+    by_table = replace(toy(""), limits=(Within("latency_ms<=3", 1.0, True),))
+    assert question(by_table, Path("run")).endswith('--limit "macs<=16"')
 
 
 def test_a_limit_is_written_as_it_can_be_typed() -> None:

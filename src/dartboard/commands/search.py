@@ -254,6 +254,8 @@ def print_result(run: Run, config: Any, data: "Data") -> None:
     print(f"train it: {next_training.command(run.folder, given)}")
     if remark := next_training.remark(run.folder, given):
         print(f"this trains {remark}")
+    if costs := space_costs.noted(run.environment):
+        print(f"ask its supernet for other networks: {space_costs.question(costs, run.folder)}")
 
 
 def rule_lines(run: Run) -> list[str]:

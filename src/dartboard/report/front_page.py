@@ -21,7 +21,7 @@ KINDS = {  # of points: colour and marker
     "grid": ("--five", "o"),
     "random": ("--muted", "o"),
     "uniformly scaled": ("--three", "s"),
-    "best under a limit": ("--one", "D"),
+    "found under a limit": ("--one", "D"),
 }
 PLACES = (("answer", "Answer"), ("front", "Front"), ("networks", "Networks"))
 NO_BREAK = "\u00a0"

@@ -1,10 +1,12 @@
 """The section of a search's page that says what the networks of its space cost, from the smallest to the largest."""
 
-from dartboard.report.blocks import section, table
+from pathlib import Path
+
+from dartboard.report.blocks import command, section, table
 from dartboard.report.facts import Facts
 from dartboard.report.markup import Html, tag
 from dartboard.scoring.limits import number_in_words
-from dartboard.scoring.space_costs import NETWORKS, WORDS, SpaceCosts, noted
+from dartboard.scoring.space_costs import NETWORKS, WORDS, SpaceCosts, noted, question
 
 
 def space_section(facts: Facts) -> Html | None:
@@ -14,7 +16,8 @@ def space_section(facts: Facts) -> Html | None:
         return None
     met = [tag("p", tag("code", one.limit), f": {one.words}.", class_="prose") for one in costs.limits]
     lead = f"{costs.space} has {costs.size:,} networks, whose weights are all in one supernet."
-    return section("space", "The space", table_of(costs), *met, lead=lead)
+    ask = command(question(costs, Path(facts.folder)), "Ask it for the best network within limits:")
+    return section("space", "The space", table_of(costs), *met, ask if facts.done else None, lead=lead)
 
 
 def table_of(costs: SpaceCosts) -> Html:

@@ -3,9 +3,11 @@ middle, the largest, and how many draws are within limits. Nothing here imports 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from dartboard.paths import quoted
 from dartboard.runs.atomic_files import replace_file
 from dartboard.runs.json_files import as_json
 from dartboard.runs.run import ENVIRONMENT, Run
@@ -86,6 +88,14 @@ def lines(costs: SpaceCosts) -> Iterator[str]:
         yield f"  {name}: " + ", ".join(in_words(cost, number, WORDS) for cost, number in found.items())
     yield "  largest / smallest: " + ", ".join(f"{WORDS[name]} {costs.ratio(name):.3g}" for name in costs.smallest)
     yield from (f"  {one.limit}: {one.words}" for one in costs.limits)
+
+
+def question(costs: SpaceCosts, folder: Path) -> str:
+    """The command that asks a trained supernet for a network: within the search's limits where these are counted, else
+    within the multiply-adds of the network in the middle."""
+    counted = [one.limit for one in costs.limits if "latency_ms" not in one.limit]
+    limit = counted[-1] if counted else str(Limit("macs", costs.middle["macs"]))
+    return f'dartboard specialise {quoted(str(folder))} --limit "{limit}"'
 
 
 # --- In the run -------------------------------------------------------------------------------------------------------

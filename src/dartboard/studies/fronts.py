@@ -18,7 +18,7 @@ from dartboard.studies.countdown import Countdown
 from dartboard.studies.pieces import Pieces
 from dartboard.studies.specialise import Question, Trained
 
-RANDOM, UNIFORM, BEST, GRID = "random", "uniformly scaled", "best under a limit", "grid"
+RANDOM, UNIFORM, FOUND, GRID = "random", "uniformly scaled", "found under a limit", "grid"
 LEVELS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of uniformly scaled networks, from the smallest to the largest
 COLUMNS = ("kind", "val_accuracy", "macs", "params", "on_front", "architecture")
 
@@ -49,7 +49,7 @@ def points(
         countdown.advance(f"with {100 * score.value:.2f} %")
     for most in limits(one, targets):
         answer = specialise.answer(one, replace(question, limits=(Limit("macs", most),)), pieces, check)
-        found.append(Point(BEST, answer.best.architecture, answer.best.score.value, answer.cost))
+        found.append(Point(FOUND, answer.best.architecture, answer.best.score.value, answer.cost))
         countdown.advance(f"up to {most:,} multiply-adds")
     return found
 
@@ -61,9 +61,11 @@ def sources(
     rng = specialise.stream(question, "cloud")
     draws = paths.different((one.space.sample(rng) for _ in range(100 * samples)), (), lambda architecture: True)
     yield from ((RANDOM, architecture, None) for architecture in islice(draws, samples))
+    scaled = dict[Architecture, Mapping[str, float]]()  # where options are few, several levels are one network
     for level in LEVELS:
         levels = dict.fromkeys(coarse_to_fine.sorts_of(one.space), level)
-        yield UNIFORM, coarse_to_fine.uniform(one.space, levels), levels
+        scaled.setdefault(coarse_to_fine.uniform(one.space, levels), levels)
+    yield from ((UNIFORM, architecture, levels) for architecture, levels in scaled.items())
     if grid:
         yield from ((GRID, architecture, levels) for architecture, levels in coarse_to_fine.grid(one.space))
 
