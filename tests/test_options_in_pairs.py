@@ -114,7 +114,7 @@ SETUP: dict[str, Any] = {  # a value unlike the default of each field
     "until": "1h",
 }
 CASES = {
-    "search": {**test_contracts.METHOD_CASES["darts"].changes, "keep_every": (2, {})},
+    "search": {**test_contracts.METHOD_CASES["darts"].changes, "keep_every": (2, {}), "latency": ("/table.json", {})},
     "train": test_training.CASES,
 }
 BESIDE = {"search": tiny.SEARCH, "train": test_training.COLOURED}  # values unlike those of the cases

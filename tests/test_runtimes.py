@@ -76,9 +76,10 @@ def test_the_runtime_is_in_the_keys_of_a_table_and_those_of_torch_are_what_they_
 
 
 def record_of(conditions: dict[str, Any]) -> dict[str, Any]:
-    """A table's file without layers."""
+    """A table's file."""
+    layers = {"a layer": {"median_ms": 1.0}}
     about = {"format": "dartboard latency table 1", "space": "bignas-8", "sizes": own_sizes(SPACES["bignas-8"])}
-    return {**about, "conditions": conditions, "layers": {}, "constant_ms": 0.0, "slope": 1.0}
+    return {**about, "conditions": conditions, "layers": layers, "constant_ms": 0.0, "slope": 1.0}
 
 
 def test_a_table_from_before_there_were_runtimes_is_one_of_torch() -> None:

@@ -89,7 +89,8 @@ def test_the_shared_settings_check_their_ranges_in_every_method(settings: dict[s
 def test_the_settings_of_darts_are_those_of_every_supernet_those_of_relaxation_and_its_own() -> None:
     kinds = (supernets.Settings, relaxation.Settings, darts.Config)
     names = {kind: {one.name for one in fields(kind)} for kind in kinds}
-    assert names[relaxation.Settings] - names[supernets.Settings] == {"stop", "stop_mode", "limit", "cost_weight"}
+    own = {"stop", "stop_mode", "limit", "latency", "cost_weight"}
+    assert names[relaxation.Settings] - names[supernets.Settings] == own
     alpha = {"alpha_lr", "alpha_beta1", "alpha_beta2", "alpha_weight_decay", "alpha_init"}
     assert names[darts.Config] - names[relaxation.Settings] == {"second_order", "epsilon", *alpha}
 

@@ -11,13 +11,14 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from dartboard.errors import InputError
 from dartboard.paths import quoted
 from dartboard.runs.json_files import read_json
+from dartboard.scoring.conditions import Conditions as Conditions
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -30,26 +31,6 @@ if TYPE_CHECKING:
 FORMAT = "dartboard latency table 1"
 OTHERWISE = "give a file of dartboard latency build"
 MAX_DAMAGE = "it is no table of latencies; make one with: dartboard latency build --space S"
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """Under what a table was measured. device: cpu or cuda, device_name: its model; threads: of the CPU; batch_size:
-    images at once; number_format: of weights and maps; runtime: what computes."""
-
-    device: str
-    device_name: str
-    threads: int
-    batch_size: int = 1
-    memory_format: Literal["channels_first", "channels_last"] = "channels_first"
-    number_format: str = "float32"
-    runtime: Literal["torch", "onnxruntime"] = "torch"
-
-    @property
-    def words(self) -> str:
-        """What stands behind the layer in a key of the table."""
-        runtime = "" if self.runtime == "torch" else f" {self.runtime}"
-        return f"batch={self.batch_size} threads={self.threads} {self.memory_format} {self.number_format}{runtime}"
 
 
 @dataclass(frozen=True)
@@ -216,7 +197,8 @@ def is_sound(table: LatencyTable) -> bool:
     has_line = math.isfinite(table.line.constant_ms) and math.isfinite(table.line.slope)
     counts = all(isinstance(number, int) and number > 0 for number in (one.threads, one.batch_size))
     words = all(isinstance(word, str) for word in (table.space, one.device, one.device_name, one.number_format))
-    return has_times and has_line and counts and words and one.memory_format in ("channels_first", "channels_last")
+    known = one.memory_format in ("channels_first", "channels_last") and one.runtime in ("torch", "onnxruntime")
+    return has_times and has_line and counts and words and known
 
 
 def as_record(table: LatencyTable) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from dartboard.errors import InputError
-from dartboard.scoring.latency import Conditions
+from dartboard.scoring.conditions import Conditions
 
 OPSET = 18
 NEAR = 1e-4  # between what both compute, in shares of the largest number

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.utils.benchmark import Timer
 
 from dartboard.runs.streams import stream_seed
+from dartboard.scoring.conditions import Conditions
 from dartboard.scoring.evaluate import recalibrate
-from dartboard.scoring.latency import Conditions
 from dartboard.scoring.runtimes import Call, callable_of
 
 TURN_S = 0.002  # of calls in a row
