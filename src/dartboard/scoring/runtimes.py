@@ -2,7 +2,7 @@
 
 For onnxruntime a module is exported to ONNX for the one map that it is timed on, and computes the same numbers there as
 in torch, up to rounding, or it is not timed. The export traces the module (torch.onnx.export, dynamo=False): the other
-exporter of torch takes twenty times as long, which is an hour for the layers of a space.
+exporter of torch takes many times as long, which is an hour for the layers of a space.
 """
 
 import importlib.metadata
