@@ -25,6 +25,7 @@ from dartboard.search.limited_derivation import Limited, first_within
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
+from dartboard.studies import measured_latency
 
 SIZES: dict[str, Any] = {"channels": 2, "cells": 3, **latency_table.DIGITS}
 WORDS = ["--data", "digits", "--max-images", "64", "--batch-size", "16", "--threads", "1"]
@@ -102,8 +103,9 @@ def search(method: str, table: LatencyTable, limit_ms: float, *more: str) -> int
 
 @pytest.mark.parametrize(("method", "name"), [("darts", "nasbench201"), ("gdas", "darts")])
 def test_a_search_derives_within_a_latency_and_says_what_the_table_predicts(
-    method: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    method: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(measured_latency, "ROUNDS", 2)
     space, table = SPACES[name], made(name, tmp_path)
     limit_ms = sorted(table.predict_ms(space.sample(Random(seed))) for seed in range(20))[4]
     assert search(method, table, limit_ms, "--out", str(tmp_path / "run")) == 0
