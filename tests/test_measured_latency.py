@@ -288,3 +288,19 @@ def test_where_all_miss_the_limit_that_is_said_of_the_result(search: tuple[Path,
     assert not (run.folder / MEASURED / WITHIN_LIMIT).exists()
     *missed, last = latency_words.of_run(run.folder)
     assert f"limit of {LIMIT_MS} ms missed" in last and not any("was taken" in line for line in missed)
+
+
+def test_a_finished_search_without_its_table_still_says_what_it_found(
+    search: tuple[Path, str], table: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured_anew(search, table, lambda place: False)
+    kept = table.read_bytes()
+    table.unlink()
+    assert main(["resume", str(search[0])]) == 0 and "latency measured" in capsys.readouterr().out
+    shutil.rmtree(search[0] / MEASURED)
+    assert main(["resume", str(search[0])]) == 0
+    assert f"the latency was not measured: {table} is gone, or of another device" in capsys.readouterr().out
+    table.write_bytes(kept)
+    monkeypatch.setattr(measured_latency, "device_name", lambda device: "another")
+    assert main(["resume", str(search[0])]) == 0 and "was not measured" in capsys.readouterr().out
+    assert not (search[0] / MEASURED).exists()

@@ -22,6 +22,7 @@ from dartboard.runs.pace import seconds_in_words as seconds_in_words
 from dartboard.runs.run import Run
 from dartboard.runs.worker import use_threads as use_threads
 from dartboard.runs.workers import check_workers
+from dartboard.scoring.latency import read_table
 from dartboard.scoring.limits import limits_from
 from dartboard.spaces.search_space import Architecture
 
@@ -218,8 +219,10 @@ def latency_lines(run: Run, limit: str, latency: str | None) -> list[str]:
     if latency is None:
         return []
     from dartboard.report import latency_words
-    from dartboard.scoring.latency import read_table
     from dartboard.studies import measured_latency
 
-    measured_latency.of_search(run, read_table(latency), limits_from(limit))
+    if not measured_latency.is_measured(run):
+        if not measured_latency.serves_here(latency):
+            return [f"the latency was not measured: {latency} is gone, or of another device"]
+        measured_latency.of_search(run, read_table(latency), limits_from(limit))
     return latency_words.of_run(run.folder)

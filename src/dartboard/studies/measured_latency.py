@@ -8,17 +8,19 @@ import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from dartboard import formats
+from dartboard.devices import device_name, pick_device
 from dartboard.errors import InputError
 from dartboard.formats.files import LATENCY, MEASURED, WITHIN_LIMIT
 from dartboard.runs.atomic_files import replace_file, writing
 from dartboard.runs.json_files import as_json, read_json
 from dartboard.runs.run import Run
-from dartboard.scoring.latency import LatencyTable
+from dartboard.scoring.latency import LatencyTable, read_table
 from dartboard.scoring.limits import Limit
 from dartboard.scoring.scorers import Score
 from dartboard.scoring.stopwatch import Clock, calls_of, clock_words, medians, one_round, seconds_of_call
@@ -133,6 +135,19 @@ def one_by_one(
 # --- What a search found ----------------------------------------------------------------------------------------------
 
 
+def is_measured(run: Run) -> bool:
+    return (run.folder / MEASURED / LATENCY).is_file()
+
+
+def serves_here(path: str) -> bool:
+    """Whether a table is there, and of this device and number of threads: a finished run may lie on another one."""
+    if not Path(path).is_file():
+        return False
+    conditions = read_table(path).conditions
+    here = (device_name(pick_device(conditions.device)), torch.get_num_threads())
+    return here == (conditions.device_name, conditions.threads)
+
+
 def of_search(
     run: Run, table: LatencyTable, limits: Sequence[Limit], clock: Clock = seconds_of_call
 ) -> dict[str, Any]:  # fmt: skip
@@ -142,7 +157,7 @@ def of_search(
     miss it, the record is of the result. Raises InputError.
     """
     folder = run.folder / MEASURED
-    if (folder / LATENCY).is_file():
+    if is_measured(run):
         return read_json(folder / LATENCY)
     with writing(run.folder):
         folder.mkdir(exist_ok=True)
