@@ -256,6 +256,10 @@ def test_what_a_search_found_is_measured_when_it_ends_and_only_once(search: tupl
 def test_a_search_that_meets_its_limit_says_so(search: tuple[Path, str], table: Path) -> None:
     record, run = measured_anew(search, table, lambda place: False)
     assert run.architecture is not None and record["is_met"] and record["missed"] == []
+    (run.folder / MEASURED / LATENCY).rename(run.folder / MEASURED / WITHIN_LIMIT)  # as a stop would leave it
+    again = measured_latency.of_search(run, read_table(str(table)), (), latency_table.clock_of_macs())
+    assert again["architecture"] == record["architecture"] and not (run.folder / MEASURED / WITHIN_LIMIT).exists()
+    record, run = measured_anew(search, table, lambda place: False)
     assert record["architecture"] == run.architecture.to_json()
     assert record["measured_ms"] == pytest.approx(record["predicted_ms"], rel=1e-4)
     (line,) = latency_words.of_run(run.folder)

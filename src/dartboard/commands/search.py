@@ -242,8 +242,8 @@ def print_result(run: Run, config: Any, data: "Data") -> None:
     if architecture is None:
         raise InputError(f"{run.folder} has a result but no architecture.json; restore it or search again")
     print(formats.write(architecture, FAMILIES[architecture.space].notation))
-    given = flat(config)
-    latency = work.latency_lines(run, given.get("limit", ""), given.get("latency"))
+    settings = flat(config)
+    latency = work.latency_lines(run, settings.get("limit", ""), settings.get("latency"))
     for line in (*latency, *rule_lines(run)):
         print(line)
     macs = macs_of(run, config, data)

@@ -71,11 +71,10 @@ def numbers_of(family: str, part: Part) -> tuple[int, int, int, int, int]:
         one = part.counts
         weights, live = NUMBER_BYTES * (one.params + one.statistics), NUMBER_BYTES * one.live
         return one.params, one.macs, FLOAT_BITS**2 * one.macs, weights, live
-    from dartboard.scoring.cost import counted_layer
+    from dartboard.scoring.cost import summed
 
-    counts = [counted_layer(family, layer) for layer in part.layers]
-    params, macs, _, bitops, weights, _ = (sum(numbers) for numbers in zip(*counts, strict=True))
-    return params, macs, bitops, weights, max(live for *_, live in counts)
+    params, macs, _, bitops, weights, live = summed(family, part.layers)
+    return params, macs, bitops, weights, live
 
 
 def counting(

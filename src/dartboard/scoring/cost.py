@@ -110,21 +110,28 @@ def counted(architecture: Architecture, network: str, in_channels: int, sizes: t
     return found
 
 
+# Parameters, multiply-adds, numbers in the results of convolutions, bit operations, bytes of weights, and bytes of maps
+# that live at one time.
+Counts = tuple[int, int, int, int, int, int]
 COUNTED = set[tuple[Any, ...]]()  # networks that were built, by their sizes: these are possible
 
 
 def in_a_row(family: str, layers: Sequence[Layer]) -> Cost:
-    """Counts of a network by those of its layers: sums, and for maps the layer that needs the most of them."""
-    counts = [counted_layer(family, layer) for layer in layers]
-    params, macs, map_values, bitops, weights, _ = (sum(numbers) for numbers in zip(*counts, strict=True))
-    memory = weights + max(live for *_, live in counts)
-    return Cost(params, params, macs, map_values, bitops, memory / MB)
+    """Counts of a network by those of its layers."""
+    params, macs, map_values, bitops, weights, live = summed(family, layers)
+    return Cost(params, params, macs, map_values, bitops, (weights + live) / MB)
+
+
+def summed(family: str, layers: Sequence[Layer]) -> Counts:
+    """What layers in a row count together: sums, and for maps the layer that needs the most of them."""
+    *added, live = zip(*(counted_layer(family, layer) for layer in layers), strict=True)
+    params, macs, map_values, bitops, weights = map(sum, added)
+    return params, macs, map_values, bitops, weights, max(live)
 
 
 @lru_cache(maxsize=2**15)
-def counted_layer(family: str, layer: Layer) -> tuple[int, int, int, int, int, int]:
-    """Parameters, multiply-adds, numbers in the results of convolutions, bit operations, bytes of weights, and bytes of
-    maps that live at one time, of one layer."""
+def counted_layer(family: str, layer: Layer) -> Counts:
+    """The counts of one layer."""
     with torch.device("meta"):
         module = networks.module(family).timed_layer(layer)
     found = multiplied(module, layer.side, layer.channels)

@@ -169,6 +169,7 @@ def of_search(
     else:
         found, *missed = missed
     record = Latencies(limit_ms, found, tuple(missed), *by_what(table), load).record()
+    (folder / WITHIN_LIMIT).unlink(missing_ok=True)  # of a measurement that was stopped
     if found.trial.architecture != run.architecture:
         replace_file(folder / WITHIN_LIMIT, as_json(found.trial.architecture.to_json()))
     replace_file(folder / LATENCY, as_json(record))
