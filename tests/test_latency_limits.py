@@ -1,6 +1,7 @@
 """Limits on the latency of networks, by a table: what searches draw and find within them, what is refused."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
@@ -12,12 +13,13 @@ from dartboard.cli import main
 from dartboard.devices import processor
 from dartboard.errors import InputError
 from dartboard.methods import method_module
-from dartboard.scoring.cost import count
+from dartboard.scoring.cost import Cost, count
 from dartboard.scoring.latency import Conditions, own_sizes, read_table
 from dartboard.scoring.limits import Limit, check_table, in_words, limits_from
 from dartboard.search import trials
 from dartboard.search.given_tables import note_latency
 from dartboard.spaces import SPACES
+from dartboard.spaces.search_space import Architecture
 from dartboard.studies.latency_tables import Plan, build
 from dartboard.testing import tiny
 
@@ -72,6 +74,46 @@ def test_the_first_network_of_each_method_is_within_a_latency(method: str, table
     assert any(count(one, **sizes, **latency_table.DIGITS).macs > macs_of(LIMIT_MS) for one in free)
 
 
+@pytest.mark.parametrize(
+    ("method", "name", "cells"),
+    [("enas", "enas_micro", 5), ("enas", "enas_macro", 12), ("random_search_ws", "enas_micro", 5)],
+)
+def test_searches_of_cells_of_blocks_and_of_chains_with_skips_draw_within_a_latency(
+    method: str, name: str, cells: int, tmp_path: Path
+) -> None:
+    space, sizes = SPACES[name], {"channels": 4, "cells": cells}
+    table = latency_table.by_formula(name, {**sizes, **latency_table.DIGITS}, tmp_path / "table.json")
+    module, data, rng = method_module(method), tiny.digits(), Random(0)
+    times = sorted(read_table(str(table)).predict_ms(space.sample(rng)) for _ in range(20))
+    limited = module.Config(**sizes, latency=str(table), limit=f"latency_ms<={times[6]}")
+    found = {module.check(limited, space, data, Random(seed)) for seed in range(20)}
+    counted = [latency_table.CONSTANT_MS + latency_table.MS_OF_MAC * cost(one, sizes).macs for one in found]
+    assert len(found) > 1 and max(counted) <= times[6] * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("name", ["nasnet", "nas_rl-12"])
+def test_searches_by_trials_of_spaces_without_a_supernet_draw_within_a_latency(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space, cells = SPACES[name], 12 if name == "nas_rl-12" else 5
+    sizes = {"channels": 2, "cells": cells}
+    table, rng = latency_table.by_formula(name, {**sizes, **latency_table.DIGITS}, tmp_path / "table.json"), Random(0)
+    limit = sorted(read_table(str(table)).predict_ms(space.sample(rng)) for _ in range(20))[6]
+    words = ["search", "random_search", "--space", name, "--data", "digits", "--max-images", "96", "--threads", "1"]
+    words += ["--channels", "2", "--epochs", "1", "--trials", "2", "--batch-size", "64"]
+    words += [] if name == "nas_rl-12" else ["--cells", "5"]
+    words += ["--latency", str(table), "--limit", f"latency_ms<={limit}", "--out", str(tmp_path / "run")]
+    assert main(words) == 0
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    trials = [line for line in lines if "trial" in line]
+    assert len(trials) >= 2 and all(line["latency_ms"] <= limit for line in trials)
+    assert "latency" in capsys.readouterr().out
+
+
+def cost(architecture: Architecture, sizes: Mapping[str, int]) -> Cost:
+    return count(architecture, **sizes, **latency_table.DIGITS)
+
+
 def test_where_a_table_of_scores_serves_latencies_are_those_of_the_published_sizes(tmp_path: Path) -> None:
     space, out = SPACES["nasbenchmacro"], tmp_path / "macro.json"
     conditions = Conditions("cpu", processor(), threads=1)
@@ -104,11 +146,7 @@ def test_a_latency_without_a_table_is_refused(method: str, capsys: pytest.Captur
             ["--threads", "77"],
             "this is 77 threads; give --threads 1, or build one: dartboard latency build --space bignas-8",
         ),
-        (
-            "random_search",
-            ["--space", "nas_rl"],
-            "networks of nas_rl are not timed by layers",
-        ),
+        ("random_search", ["--space", "nas_rl"], "the space bignas-8, and this is the space nas_rl"),
         ("random_search", ["--space", "ofa-8"], "the space bignas-8, and this is the space ofa-8"),
     ],
 )

@@ -12,12 +12,16 @@ from dartboard import networks
 from dartboard.formats import published
 from dartboard.networks import mobilenet
 from dartboard.scoring.cost import count, count_module
-from dartboard.spaces import SPACES, darts, nasbench201
+from dartboard.spaces import SPACES, darts, enas_macro, enas_micro, nas_rl, nasbench201, nasnet
+from dartboard.spaces.blocks import loose_ends
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture
 
 TIMED = [name for name, space in SPACES.items() if FAMILIES[space.family].timed is not None]
 OF_CELLS = [name for name in TIMED if SPACES[name].family in ("darts", "nasbench201")]
+OF_BLOCKS = ["enas_micro", "nasnet"]
+Modules = Iterator[torch.nn.Module]
+OF_LAYERS = ["enas_macro", "nas_rl-12", "nas_rl-strides"]  # which take several earlier ones
 SMALL = [name for name in TIMED if "-8" in name or name == "nasbenchmacro"]
 
 
@@ -57,12 +61,17 @@ def test_every_layer_of_every_drawn_network_is_among_those_of_the_space(name: st
     known = set(timed.of_space(space, sizes))
     rng = Random(0)
     drawn = [space.smallest(), space.largest(), *(space.sample(rng) for _ in range(100))]
-    assert all(set(timed.of_network(one, sizes)) <= known for one in drawn)
+    needed = {layer for one in drawn for layer in timed.of_network(one, sizes)}
+    if timed.between is not None:
+        lies = timed.between(space, sizes)
+        needed = {one for layer in needed for one, _ in lies(layer)}
+    assert needed <= known
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, *OF_BLOCKS, "enas_macro"])
 def test_every_layer_of_a_space_is_one_of_some_network(name: str) -> None:
     space, sizes, rng = SPACES[name], sizes_of(name), Random(0)
+    sizes = {**sizes, "cells": 5} if name in OF_BLOCKS else sizes
     timed = FAMILIES[space.family].timed
     assert timed is not None
     left = set(timed.of_space(space, sizes))
@@ -106,7 +115,7 @@ CELL_SIZES = [
 ]
 
 
-def in_darts_cells(architecture: Architecture, modules: Iterator[torch.nn.Module], cells: int, x: Tensor) -> Tensor:
+def in_darts_cells(architecture: Architecture, modules: Modules, cells: int, x: Tensor) -> Tensor:
     """What the layers compute as section 2.1 of DARTS connects them."""
     before = last = next(modules)(x)
     for position in range(cells):
@@ -124,9 +133,7 @@ def in_darts_cells(architecture: Architecture, modules: Iterator[torch.nn.Module
     return next(modules)(last)  # type: ignore[no-any-return]
 
 
-def in_nasbench201_cells(
-    architecture: Architecture, modules: Iterator[torch.nn.Module], cells: int, x: Tensor
-) -> Tensor:
+def in_nasbench201_cells(architecture: Architecture, modules: Modules, cells: int, x: Tensor) -> Tensor:
     """What the layers compute as NAS-Bench-201 connects them."""
     values, x = dict(architecture.choices), next(modules)(x)
     for position in range(cells):
@@ -202,3 +209,165 @@ def test_every_layer_of_smaller_networks_of_cells_is_among_those_of_the_space(na
     assert timed is not None
     known = set(timed.of_space(space, sizes))
     assert all(set(timed.of_network(space.sample(rng), sizes)) <= known for _ in range(50))
+
+
+# --- Cells of blocks, and layers that take several earlier ones -------------------------------------------------------
+
+
+def placed_cells(cells: int, channels: int) -> Iterator[tuple[bool, bool, int]]:
+    """Of each cell whether it is a reduction, whether it follows one, and its width."""
+    at = ((cells - 2) // 3, 2 * ((cells - 2) // 3) + 1)
+    for position in range(cells):
+        channels = 2 * channels if position in at else channels
+        yield position in at, position - 1 in at, channels
+
+
+def in_enas_cells(architecture: Architecture, modules: Modules, cells: int, x: Tensor) -> Tensor:
+    """What the layers compute as the final network of ENAS micro connects them."""
+    older = newest = next(modules)(x)
+    for reduction, after, width in placed_cells(cells, newest.shape[1] // 3):
+        blocks = enas_micro.blocks(architecture, "reduce" if reduction else "normal")
+        entering = ((older, after), (newest, False))
+        states = [next(modules)(one) if larger or one.shape[1] != width else one for one, larger in entering]
+        states[1] = next(modules)(states[1])
+        for first, second, *names in blocks:
+            pairs = zip((first, second), names, strict=True)
+            own = [
+                states[node] if name == "identity" and not (reduction and node < 2) else next(modules)(states[node])
+                for node, name in pairs
+            ]
+            states.append(own[0] + own[1])
+        loose = loose_ends(blocks)
+        joined = [next(modules)(states[node]) if reduction and node < 2 else states[node] for node in loose]
+        older, newest = newest, torch.cat(joined, dim=1)
+        assert next(modules)(states[-1]).shape == newest.shape  # of what joins
+    return next(modules)(newest)  # type: ignore[no-any-return]
+
+
+def in_nasnet_cells(architecture: Architecture, modules: Modules, cells: int, x: Tensor) -> Tensor:
+    """What the layers compute as NASNet connects them."""
+    older = newest = next(modules)(x)
+    for position, (reduction, after, width) in enumerate(placed_cells(cells, newest.shape[1] // 3)):
+        kind = "reduce" if reduction else "normal"
+        states = [next(modules)(newest)]
+        states.append(next(modules)(older) if position and (after or older.shape[1] != width) else older)
+        wide = 0
+        for first, second, one, other, combine in nasnet.blocks(architecture, kind):
+            own = []
+            for node, name in ((first, one), (second, other)):
+                same = name == "identity" and not (reduction and node < 2) and states[node].shape[1] == width
+                own.append(states[node] if same else next(modules)(states[node]))
+            states.append(own[0] + own[1] if combine == "add" else torch.cat(own, dim=1))
+            wide += combine == "concat"
+        joined = []
+        for node in nasnet.joined(architecture, kind):
+            fits = not (reduction and node < 2) and states[node].shape[1] == width
+            joined.append(states[node] if fits else next(modules)(states[node]))
+        older, newest = newest, torch.cat(joined, dim=1)
+        of_width = newest[:, :width]
+        assert all(next(modules)(of_width).shape[1] == 2 * width for _ in range(wide))  # of blocks that join
+        assert next(modules)(of_width).shape == newest.shape  # of what joins
+    return next(modules)(newest)  # type: ignore[no-any-return]
+
+
+def in_enas_layers(architecture: Architecture, modules: Modules, cells: int, x: Tensor) -> Tensor:
+    """What the layers compute as the final network of ENAS macro connects them: each has its own map for all that it
+    joins, so the weights of what joins are applied here."""
+    states = [next(modules)(x)]
+    for place, (_, skips) in enumerate(enas_macro.layers_of(architecture)):
+        out = next(modules)(states[-1])
+        if place:
+            joined = [state for state, bit in zip(states, skips, strict=False) if bit]
+            out = next(modules).join(torch.cat([*joined, out], dim=1))  # type: ignore[operator]
+        states.append(out)
+        if place + 1 in (cells // 3, 2 * (cells // 3)):
+            states = [next(modules)(state) for state in states]
+    return next(modules)(states[-1])  # type: ignore[no-any-return]
+
+
+def in_nas_rl_layers(architecture: Architecture, modules: Modules, cells: int, x: Tensor) -> Tensor:
+    """What the layers compute as section 3.3 of NAS with RL connects them."""
+    layers, states = nas_rl.layers_of(architecture), [x]
+
+    def together(numbers: list[int]) -> Tensor:
+        side = max(states[one].shape[-1] for one in numbers)
+        own = [torch.nn.functional.pad(one, (0, side - one.shape[-1]) * 2) for one in (states[n] for n in numbers)]
+        found = torch.cat(own, dim=1)
+        return next(modules)(found) if len(numbers) > 1 else found  # type: ignore[no-any-return]
+
+    for layer in layers:
+        taken = together(list(layer.inputs or (0,)))
+        states.append(next(modules)(taken))
+    found = together(nas_rl.dangling(layers))
+    return next(modules)(found)  # type: ignore[no-any-return]
+
+
+TOGETHER = {
+    "enas_micro": in_enas_cells,
+    "nasnet": in_nasnet_cells,
+    "enas_macro": in_enas_layers,
+    "nas_rl": in_nas_rl_layers,
+}
+
+
+def family_sizes(name: str) -> list[dict[str, int]]:
+    """Small sizes: of cells any number, of layers the space's own."""
+    own = {"num_classes": 7, "in_channels": 2}
+    if name in OF_BLOCKS:
+        return [{**one, **own} for one in CELL_SIZES]
+    return [{"channels": 6, "cells": sizes_of(name)["cells"], "image_size": side, **own} for side in (8, 9)]
+
+
+def tensors_in_order(name: str, known: Mapping[str, Tensor]) -> list[Tensor]:
+    """A network's tensors in the order of its layers: of ENAS macro the halving follows the layer before it."""
+    left = [key for key in known if not key.startswith("auxiliary_head") and key != "base"]
+    if name == "enas_macro":
+        halves = [key for key in left if key.startswith("halves.")]
+        left = [key for key in left if key not in halves]
+        for place in sorted({int(key.split(".")[1]) for key in halves}, reverse=True):
+            after = 1 + max(n for n, key in enumerate(left) if key.startswith(f"cells.{place}."))
+            left[after:after] = [key for key in halves if key.startswith(f"halves.{place}.")]
+    return [known[key] for key in left]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("name", [*OF_BLOCKS, *OF_LAYERS])
+def test_layers_that_take_several_maps_compute_what_the_network_computes(
+    name: str, seed: int, number: int, global_rng: None
+) -> None:
+    torch.manual_seed(seed)
+    space, sizes = SPACES[name], family_sizes(name)[number]
+    architecture = space.sample(Random(seed))
+    network = networks.module(space.family).reported(architecture, "cifar", **sizes).eval()
+    modules = chain(architecture, sizes).eval()
+    tensors = tensors_in_order(name, network.state_dict())
+    modules.load_state_dict(dict(zip(modules.state_dict(), tensors, strict=True)))
+    side = sizes["image_size"]
+    x, left = torch.randn(2, 2, side, side), iter(modules)
+    found = TOGETHER[space.family](architecture, left, sizes["cells"], x)
+    assert torch.equal(found, network(x)) and not list(left)
+
+
+@pytest.mark.parametrize("name", [*OF_BLOCKS, *OF_LAYERS])
+def test_layers_that_take_several_maps_have_the_counts_of_the_network(name: str, global_rng: None) -> None:
+    space, sizes = SPACES[name], family_sizes(name)[1]
+    timed = FAMILIES[space.family].timed
+    assert timed is not None
+    architecture = space.sample(Random(7))
+    file = networks.module(space.family)
+    layers = timed.of_network(architecture, sizes)
+    costs = [count_module(file.timed_layer(layer), layer.side, layer.channels) for layer in layers]
+    counted = count(architecture, **sizes)
+    assert (sum(one.params for one in costs), sum(one.macs for one in costs)) == (counted.params, counted.macs)
+
+
+@pytest.mark.parametrize("name", OF_BLOCKS)
+def test_published_cells_of_blocks_have_layers_too(name: str, global_rng: None) -> None:
+    timed = FAMILIES[name].timed
+    assert timed is not None
+    for one in (entry.architecture for entry in published().values() if entry.architecture.space == name):
+        sizes = {**FAMILIES[name].sizes_of(one, "cifar"), "in_channels": 3}
+        parts = [networks.module(name).timed_layer(layer) for layer in timed.of_network(one, sizes)]
+        counted = count(one, **sizes)  # type: ignore[arg-type]
+        assert sum(tensor.numel() for part in parts for tensor in part.parameters()) == counted.params

@@ -7,20 +7,16 @@ import torch
 from torch import Tensor, nn
 
 from dartboard.errors import InputError
+from dartboard.networks import darts_timed, plain
 from dartboard.networks.layers import FactorizedReduce, relu_conv_norm
 from dartboard.networks.same_padding import Depthwise
 from dartboard.spaces.search_space import Architecture
+from dartboard.spaces.timed_blocks import reductions as reductions
+from dartboard.spaces.timed_cells import STEM_MULTIPLIER as STEM_MULTIPLIER
 
-STEM_MULTIPLIER = 3
 SMALLEST_AUXILIARY_MAP = 5
 SIDES = 2  # of a block
 Network = TypeVar("Network", bound=nn.Module)
-
-
-def reductions(cells: int) -> tuple[int, int]:
-    """The places of both reductions, of n + 2 cells."""
-    third = (cells - 2) // 3
-    return third, 2 * third + 1
 
 
 def places(cells: int, channels: int) -> Iterator[tuple[bool, int, bool]]:
@@ -116,3 +112,11 @@ def masked(x: Tensor, name: str, masks: Iterator[Tensor] | None) -> Tensor:
 def joined(states: Sequence[Tensor], nodes: Sequence[int], fit: nn.ModuleDict) -> Tensor:
     """These states side by side, each through its module in `fit`, if it has one."""
     return torch.cat([fit[str(node)](states[node]) if str(node) in fit else states[node] for node in nodes], dim=1)
+
+
+# What both have of layers that are timed by themselves (spaces/timed_blocks.py).
+TIMED: Mapping[str, Callable[..., nn.Module]] = {
+    "stem": darts_timed.stem,
+    "enter": darts_timed.enter,
+    "join": plain.Join,
+}

@@ -20,13 +20,15 @@ Departures from the authors' code:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from dartboard.errors import InputError
-from dartboard.networks import check_sizes
+from dartboard.networks import check_sizes, darts_timed
+from dartboard.networks import plain as of_one_form
 from dartboard.networks.layers import FactorizedReduce, relu_conv_norm
 from dartboard.spaces import enas_macro as space
 from dartboard.spaces.family import Mixed
@@ -35,12 +37,6 @@ from dartboard.spaces.search_space import Architecture
 Form = Literal["final", "search"]
 KERNELS = {"conv_3x3": 3, "sep_conv_3x3": 3, "conv_5x5": 5, "sep_conv_5x5": 5}
 SEARCH_EPS = 1e-3  # of the second BatchNorm of a convolution of the search child, as in the authors' code
-
-
-def reductions(cells: int) -> tuple[int, int]:
-    """The places of the layers behind which all states are halved."""
-    third = cells // 3
-    return third - 1, 2 * third - 1
 
 
 def plain(in_channels: int, channels: int, kernel: int) -> nn.Conv2d:
@@ -128,7 +124,7 @@ class Trunk(nn.Module):
         self.cells, self.halves = nn.ModuleList(), nn.ModuleDict()
         for place in range(cells):
             self.cells.append(make(place, channels))
-            if place in reductions(cells):
+            if place in space.reductions(cells):
                 wide = growth * channels
                 states = range(place + 2)  # the stem's, and those of all layers so far
                 self.halves[str(place)] = nn.ModuleList(FactorizedReduce(channels, wide, relu=False) for _ in states)
@@ -231,6 +227,45 @@ def inherit(supernet: Supernet, architecture: Architecture) -> Network:
     network = Network(architecture, **sizes_in(weights), form="search").to(next(supernet.parameters()))
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
     return network.train(supernet.training)
+
+
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+
+class TimedJoin(nn.Module):
+    """What joins skip connections, by itself. It has the one map for all of them."""
+
+    def __init__(self, channels: int, joined: int) -> None:
+        super().__init__()
+        self.joined, self.join = joined, relu_conv_norm(joined * channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W), and so is what comes out."""
+        return self.join(torch.cat([x] * self.joined, dim=1))  # type: ignore[no-any-return]
+
+
+def timed_operation(channels: int, name: str) -> nn.Module:
+    return final_operation(name, channels)
+
+
+def timed_half(channels: int, outputs: int) -> nn.Module:
+    return FactorizedReduce(channels, outputs, relu=False)
+
+
+def timed_head(channels: int, classes: int) -> nn.Module:
+    return of_one_form.PooledHead(nn.Identity(), nn.Linear(channels, classes, bias=False))
+
+
+timed_layer = partial(
+    of_one_form.timed_layer,
+    {
+        "stem": darts_timed.stem,
+        "operation": timed_operation,
+        "join": TimedJoin,
+        "halve": timed_half,
+        "head": timed_head,
+    },
+)
 
 
 # --- Sizes -----------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from dartboard.errors import InputError
-from dartboard.networks import blocks, check_sizes
+from dartboard.networks import blocks, check_sizes, plain
 from dartboard.networks.blocks import (
     SIDES,
     SMALLEST_AUXILIARY_MAP,
@@ -40,7 +40,7 @@ from dartboard.networks.blocks import (
     sizes_in,
     stem,
 )
-from dartboard.networks.enas_micro_layers import AuxiliaryHead, FinalLayer, OwnLayer, SharedLayer
+from dartboard.networks.enas_micro_layers import AuxiliaryHead, FinalLayer, OwnLayer, SharedLayer, operation
 from dartboard.spaces import enas_micro as space
 from dartboard.spaces.blocks import CELLS, TITLES, loose_ends
 from dartboard.spaces.family import Mixed
@@ -177,6 +177,20 @@ def check_inside(supernet: Supernet, architecture: Architecture) -> None:
             for side, name in enumerate(block[2:]):
                 if name not in sides[SIDES * number + side][0]:  # type: ignore[index]
                     raise InputError(f"the supernet has no operation {name!r} in block {number + 1}")
+
+
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+
+def timed_operation(channels: int, name: str, stride: int) -> nn.Module:
+    return operation(name, channels, stride)
+
+
+def timed_head(channels: int, classes: int) -> plain.PooledHead:
+    return plain.PooledHead(nn.ReLU(), nn.Linear(channels, classes, bias=False))
+
+
+timed_layer = partial(plain.timed_layer, {**blocks.TIMED, "operation": timed_operation, "head": timed_head})
 
 
 # --- Sizes -----------------------------------------------------------------------------------------------------------

@@ -25,14 +25,10 @@ from torch.nn import functional as F
 from dartboard.errors import InputError
 from dartboard.networks import check_sizes, plain
 from dartboard.spaces import nas_rl as space
+from dartboard.spaces.nas_rl_timed import width_of
 from dartboard.spaces.search_space import Architecture
 
 FIRST = "cells.0.conv.weight"
-
-
-def width_of(filters: int, channels: int) -> int:
-    """The maps of a layer of so many filters. channels: what 24 of them become."""
-    return max(1, round(filters * channels / space.FILTERS[0]))
 
 
 def joined(maps: Sequence[Tensor]) -> Tensor:
@@ -100,6 +96,32 @@ def check_layers(cells: int, number: int) -> None:
     """Raises InputError for another number of layers than the architecture has."""
     if cells != number:
         raise InputError(f"--cells {cells}: this architecture has {number} layers; give --cells {number}")
+
+
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+
+class Joined(nn.Module):
+    """Maps side by side, by themselves: both halves of the map that it is given."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = channels // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, C, H, W), and so is what comes out."""
+        return joined([x[:, : self.first], x[:, self.first :]])
+
+
+def timed_convolution(channels: int, height: int, width: int, stride: int, outputs: int) -> Convolution:
+    return Convolution(channels, outputs, space.Layer(height, width, outputs, stride, ()))
+
+
+def timed_head(channels: int, classes: int) -> plain.PooledHead:
+    return plain.PooledHead(nn.Identity(), nn.Linear(channels, classes))
+
+
+timed_layer = partial(plain.timed_layer, {"convolution": timed_convolution, "join": Joined, "head": timed_head})
 
 
 # --- Sizes -----------------------------------------------------------------------------------------------------------

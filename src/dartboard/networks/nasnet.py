@@ -19,9 +19,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from dartboard.networks import blocks, check_sizes
+from dartboard.networks import blocks, check_sizes, plain
 from dartboard.networks.blocks import SMALLEST_AUXILIARY_MAP, STEM_MULTIPLIER, places, reductions, stem
-from dartboard.networks.nasnet_layers import AuxiliaryHead, Cell
+from dartboard.networks.nasnet_layers import AuxiliaryHead, Cell, fitted, operation
 from dartboard.spaces import nasnet as space
 from dartboard.spaces.blocks import CELLS
 from dartboard.spaces.search_space import Architecture
@@ -79,6 +79,22 @@ class Network(nn.Module):
             if place == self.auxiliary_position and self.training and self.auxiliary_head is not None:
                 auxiliary = self.auxiliary_head(newest)
         return Output(self.classifier(newest.relu().mean((2, 3))), auxiliary=auxiliary)
+
+
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+
+def timed_operation(channels: int, name: str, outputs: int, stride: int) -> nn.Module:
+    return operation(name, channels, outputs, stride)
+
+
+def timed_head(channels: int, classes: int) -> plain.PooledHead:
+    return plain.PooledHead(nn.ReLU(), nn.Linear(channels, classes))
+
+
+timed_layer = partial(
+    plain.timed_layer, {**blocks.TIMED, "operation": timed_operation, "fit": fitted, "head": timed_head}
+)
 
 
 # --- Sizes -----------------------------------------------------------------------------------------------------------

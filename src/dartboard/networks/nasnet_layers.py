@@ -75,6 +75,11 @@ def conv_norm(before: int, channels: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(before, channels, 1, bias=False), nn.BatchNorm2d(channels))
 
 
+def fitted(before: int, outputs: int, stride: int) -> nn.Module:
+    """Brings a joined state to a cell's width, and with stride 2 to half its side."""
+    return FactorizedReduce(before, outputs, relu=False) if stride == 2 else conv_norm(before, outputs)
+
+
 # --- The cell --------------------------------------------------------------------------------------------------------
 
 
@@ -107,10 +112,8 @@ class Cell(nn.Module):
             states.append(channels if combine == "add" else SIDES * channels)
         self.fit = nn.ModuleDict()
         for state in joined:
-            if strides[state] == 2:
-                self.fit[str(state)] = FactorizedReduce(states[state], channels, relu=False)
-            elif states[state] != channels:
-                self.fit[str(state)] = conv_norm(states[state], channels)
+            if strides[state] == 2 or states[state] != channels:
+                self.fit[str(state)] = fitted(states[state], channels, strides[state])
 
     def forward(self, older: Tensor, newest: Tensor, masks: Iterator[Tensor] | None = None) -> Tensor:
         """masks: as `Network.output` takes them."""

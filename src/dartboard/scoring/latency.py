@@ -10,6 +10,7 @@ so constant and slope are fitted on networks timed as a whole. Tables of layers 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from dartboard.scoring.conditions import Conditions as Conditions
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
-from dartboard.spaces.timed_layers import Layer, TimedLayers
+from dartboard.spaces.timed_layers import Between, Layer, TimedLayers
 
 if TYPE_CHECKING:
     from dartboard.data import Data
@@ -84,15 +85,25 @@ class LatencyTable:
         timed = timed_of(SPACES[self.space])
         return self.line.at(sum(self.of_layer(layer) for layer in timed.of_network(architecture, self.sizes)))
 
+    @cached_property
+    def between(self) -> Between | None:
+        """What says between which layers of the table another one lies; None where the table has all."""
+        space = SPACES[self.space]
+        make = timed_of(space).between
+        return None if make is None else make(space, self.sizes)
+
     def of_layer(self, layer: Layer) -> float:
         """Median milliseconds of a layer. Raises InputError."""
         if layer not in self.known:
             key = key_of(layer, self.conditions)
-            if key not in self.layers:
+            if key in self.layers:
+                self.known[layer] = self.layers[key]
+            elif self.between is not None and (found := self.between(layer)) != [(layer, 1.0)]:
+                self.known[layer] = sum(weight * self.of_layer(one) for one, weight in found)
+            else:
                 raise InputError(
                     f"{self.path} has no {key!r}; it is of the space {self.space}: build one of this space"
                 )
-            self.known[layer] = self.layers[key]
         return self.known[layer]
 
     def check(self, space: SearchSpace, sizes: Mapping[str, int], device_name: str, threads: int) -> None:

@@ -5,7 +5,7 @@ nodes it reads. Choices are called "normal.2.input1": kind of cell, node, part o
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 from dartboard.errors import InputError
@@ -58,6 +58,12 @@ def mixed(space: SearchSpace, names: Mapping[str, str]) -> Mixed:
     """What each of the two operations of each block has to choose from. names: of the lists, by kind of cell."""
     own = {kind: [one for one in space.choices if one.name.startswith(kind)] for kind in CELLS}
     return {names[kind]: tuple(one.options for one in own[kind] if "operation" in one.name) for kind in CELLS}
+
+
+def offered(space: SearchSpace) -> list[list[str]]:
+    """All operations that any block of the normal cell can have, and of the reduction cell."""
+    own = mixed(space, {kind: kind for kind in CELLS})
+    return [list(dict.fromkeys(chain(*own[kind]))) for kind in CELLS]
 
 
 def cheapest(space: SearchSpace, order: Sequence[str]) -> list[Architecture]:

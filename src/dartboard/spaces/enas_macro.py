@@ -7,12 +7,15 @@ operation, then a bit for each earlier layer, L (L + 1) / 2 integers in all. As 
 for the stem, that of layer 2 for the output of layer 1, and so on: the layer right before is read in any case.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from dartboard.errors import InputError
 from dartboard.spaces.family import Family, Mixed
 from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
+from dartboard.spaces.timed_cells import distinct, head, stem
+from dartboard.spaces.timed_layers import Layer as Timed
+from dartboard.spaces.timed_layers import Sizes, TimedLayers, halved
 
 OPERATIONS = ("conv_3x3", "sep_conv_3x3", "conv_5x5", "sep_conv_5x5", "avg_pool", "max_pool")  # by their ids
 LAYERS = "macro_layers"  # the one kind of place: the name of its list in `mixed`
@@ -178,6 +181,41 @@ def graphs(architecture: Architecture) -> tuple[Graph, ...]:
     return (Graph("chain", "chain", names, tuple(edges), passed=tuple(passed), caption=caption),)
 
 
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+
+def reductions(layers: int) -> tuple[int, int]:
+    """The places of the layers behind which all states are halved."""
+    third = layers // 3
+    return third - 1, 2 * third - 1
+
+
+def in_layers(options: Sequence[tuple[Sequence[str], Sequence[int]]], sizes: Sizes) -> Iterator[Timed]:
+    """The layers of final networks. options: of each layer its operations and numbers of skip connections."""
+    channels, side = sizes["channels"], sizes["image_size"]
+    yield stem(sizes, channels)
+    for place, (operations, skips) in enumerate(options):
+        for name in operations:
+            yield Timed("operation", channels, side, (("name", name),))
+        for number in skips if place else ():
+            yield Timed("join", channels, side, (("joined", 1 + number),))
+        if place in reductions(len(options)):
+            yield from [Timed("halve", channels, side, (("outputs", 2 * channels),))] * (place + 2)
+            channels, side = 2 * channels, halved(side, 2)
+    yield head(sizes, channels, side)
+
+
+def layers_of_network(architecture: Architecture, sizes: Sizes) -> list[Timed]:
+    """The layers of an architecture's final network, from images to logits."""
+    return list(in_layers([([name], [sum(skips)]) for name, skips in layers_of(architecture)], sizes))
+
+
+def layers_of_space(space: SearchSpace, sizes: Sizes) -> list[Timed]:
+    """All layers that final networks of the space have, each once."""
+    offered = enumerate(mixed(space)[LAYERS])
+    return distinct(in_layers([(operations, range(place + 1)) for place, operations in offered], sizes))
+
+
 FAMILY = Family(
     read=from_choices,
     notation="enas_macro",
@@ -194,4 +232,5 @@ FAMILY = Family(
     recipe={"channels": 96, "epochs": 310, "batch_size": 100, "lr": 0.05, "lr_min": 0.001, "weight_decay": 4e-4},
     layers=lambda names: sum(name.endswith(".operation") for name in names),
     counted="layers",
+    timed=TimedLayers(layers_of_network, layers_of_space),
 )

@@ -16,10 +16,14 @@ from typing import cast
 
 from dartboard.errors import InputError
 from dartboard.spaces import blocks as cells_of_blocks
+from dartboard.spaces import timed_blocks
 from dartboard.spaces.blocks import CELLS, NUM_INPUTS, TITLES, loose_ends, read_cells
 from dartboard.spaces.family import Family
 from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
+from dartboard.spaces.timed_blocks import Blocks, State
+from dartboard.spaces.timed_cells import distinct
+from dartboard.spaces.timed_layers import Layer, Sizes, TimedLayers
 
 OPERATIONS = ("sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3", "identity")  # by their ids
 NUM_BLOCKS = 5
@@ -174,6 +178,32 @@ def graph(blocks: Sequence[Block], kind: str) -> Graph:
     return Graph(kind, TITLES[kind], names, tuple(edges), NUM_INPUTS, joined, caption=caption)
 
 
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+
+def state_of(node: int) -> State:
+    return State(node if node < NUM_INPUTS else None)
+
+
+def timed(blocks: Sequence[Block]) -> Blocks:
+    """What a cell computes, in the order in which its network has it."""
+    pairs = [pair for first, second, one, other in blocks for pair in ((one, first), (other, second))]
+    operations = [(name, state_of(node)) for name, node in pairs]
+    return Blocks(operations, len(blocks), 0, [state_of(node) for node in loose_ends(blocks)])
+
+
+def layers_of_network(architecture: Architecture, sizes: Sizes) -> list[Layer]:
+    """The layers of an architecture's final network, from images to logits."""
+    normal, reduce = (timed(blocks(architecture, kind)) for kind in CELLS)
+    return list(timed_blocks.of_network(timed_blocks.enas_cell, normal, reduce, sizes))
+
+
+def layers_of_space(space: SearchSpace, sizes: Sizes) -> list[Layer]:
+    """All layers that final networks of the space have, each once."""
+    offered, number = cells_of_blocks.offered(space), len(blocks(space.smallest(), "normal"))
+    return distinct(timed_blocks.of_space(timed_blocks.enas_cell, offered, number, False, sizes))
+
+
 NOTE = "Numbers are the arc's; its nodes 0 and 1 are the outputs of the two layers before."  # of both pictures
 FAMILY = Family(
     read=from_choices,
@@ -198,4 +228,5 @@ FAMILY = Family(
         "cutout": 0,
     },
     counted="layers",
+    timed=TimedLayers(layers_of_network, layers_of_space),
 )

@@ -10,15 +10,19 @@ space that has strides, `:` and its inputs by number: "3x5x36 7x7x48:1 1x3x24:1,
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 from dartboard.errors import InputError, unknown
+from dartboard.spaces import nas_rl_timed
 from dartboard.spaces.family import Family
 from dartboard.spaces.graph import Graph
+from dartboard.spaces.nas_rl_timed import width_of
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
+from dartboard.spaces.timed_layers import Between, Sizes, TimedLayers, halved
+from dartboard.spaces.timed_layers import Layer as Timed
 
 SIDES = (1, 3, 5, 7)  # of a filter: its heights, its widths
 FILTERS = (24, 36, 48, 64)
@@ -275,6 +279,46 @@ def graphs(architecture: Architecture) -> tuple[Graph, ...]:
     return (Graph("layers", "layers", names, tuple(edges), joined=joined, passed=tuple(passed), caption=caption),)
 
 
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+
+def in_layers(layers: Sequence[Layer], sizes: Sizes) -> Iterator[Timed]:
+    """The layers of a network, from images to logits."""
+
+    def together(numbers: Sequence[int]) -> tuple[int, int]:
+        """Width and side of these maps side by side."""
+        return sum(maps[one][0] for one in numbers), max(maps[one][1] for one in numbers)
+
+    maps = [(sizes["in_channels"], sizes["image_size"])]  # the image is number 0
+    for layer in layers:
+        width, side = together(layer.inputs or (0,))
+        if len(layer.inputs) > 1:
+            yield nas_rl_timed.joined(width, side)
+        outputs = width_of(layer.filters, sizes["channels"])
+        yield nas_rl_timed.convolution(width, side, (layer.height, layer.width), layer.step, outputs)
+        maps.append((outputs, halved(side, layer.step)))
+    loose = dangling(layers)
+    width, side = together(loose)
+    if len(loose) > 1:
+        yield nas_rl_timed.joined(width, side)
+    yield nas_rl_timed.head(width, side, sizes)
+
+
+def layers_of_network(architecture: Architecture, sizes: Sizes) -> list[Timed]:
+    """The layers of an architecture's network; between which timed ones they lie says nas_rl_timed."""
+    return list(in_layers(layers_of(architecture), sizes))
+
+
+def layers_of_space(space: SearchSpace, sizes: Sizes) -> list[Timed]:
+    """The layers that are timed."""
+    return list(nas_rl_timed.grid(space, sizes).layers())
+
+
+def between(space: SearchSpace, sizes: Sizes) -> Between:
+    """What says between which of them a layer lies."""
+    return nas_rl_timed.grid(space, sizes).between
+
+
 FAMILY = Family(
     read=from_choices,
     notation="nas_rl",
@@ -291,4 +335,5 @@ FAMILY = Family(
     layers=num_layers,
     counted="layers",
     cheapest=cheapest,
+    timed=TimedLayers(layers_of_network, layers_of_space, between=between),
 )

@@ -20,10 +20,14 @@ from typing import cast
 
 from dartboard.errors import InputError
 from dartboard.spaces import blocks as cells_of_blocks
+from dartboard.spaces import timed_blocks
 from dartboard.spaces.blocks import CELLS, NUM_INPUTS, TITLES, loose_ends, read_cells
 from dartboard.spaces.family import Family
 from dartboard.spaces.graph import Graph
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
+from dartboard.spaces.timed_blocks import Blocks, State
+from dartboard.spaces.timed_cells import distinct
+from dartboard.spaces.timed_layers import Layer, Sizes, TimedLayers
 
 OPERATIONS = (  # by their ids
     "identity",
@@ -242,6 +246,30 @@ def graph(blocks: Sequence[Block], states: Sequence[int], kind: str) -> Graph:
     )
 
 
+# --- Layers that are timed --------------------------------------------------------------------------------------------
+
+
+def timed(blocks: Sequence[Block], joined: Sequence[int]) -> Blocks:
+    """What a cell computes, in the order in which its network has it."""
+    states = [State(0), State(1), *(State(wide=block[-1] == "concat") for block in blocks)]
+    pairs = [pair for *reads, one, other, _ in blocks for pair in ((one, reads[0]), (other, reads[1]))]
+    joins = sum(state.wide for state in states)
+    operations = [(name, states[read]) for name, read in pairs]
+    return Blocks(operations, len(blocks) - joins, joins, [states[number] for number in joined])
+
+
+def layers_of_network(architecture: Architecture, sizes: Sizes) -> list[Layer]:
+    """The layers of an architecture's network, from images to logits."""
+    normal, reduce = (timed(blocks(architecture, kind), joined(architecture, kind)) for kind in CELLS)
+    return list(timed_blocks.of_network(timed_blocks.nasnet_cell, normal, reduce, sizes))
+
+
+def layers_of_space(space: SearchSpace, sizes: Sizes) -> list[Layer]:
+    """All layers that networks of the space have, each once."""
+    offered, number = cells_of_blocks.offered(space), len(blocks(space.smallest(), "normal"))
+    return distinct(timed_blocks.of_space(timed_blocks.nasnet_cell, offered, number, True, sizes))
+
+
 FAMILY = Family(
     read=from_choices,
     notation="nasnet",
@@ -256,4 +284,5 @@ FAMILY = Family(
     num_skips=num_skips,
     is_learnable=is_learnable,
     recipe={"channels": 32, "cells": 20, "epochs": 600},
+    timed=TimedLayers(layers_of_network, layers_of_space),
 )

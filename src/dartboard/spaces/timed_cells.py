@@ -4,11 +4,12 @@ enters a cell, the operations of its edges, what joins its nodes, head.
 A cell is no chain, but on a device its operations are computed one after another, so their times add up.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from dartboard.spaces.timed_layers import Layer, Sizes, halved
 
+NOTHING = ("skip_connect", "identity")  # with stride 1
 STEM_MULTIPLIER = 3  # channels of the stem of networks with two inputs a cell, in those of the first cell's nodes
 
 
@@ -27,11 +28,13 @@ class Place:
     inner: int
 
 
-def places(sizes: Sizes) -> Iterator[Place]:
-    """The places of all cells of a network, from the stem to the head."""
+def places(sizes: Sizes, at: Collection[int] | None = None) -> Iterator[Place]:
+    """The places of all cells of a network, from the stem to the head. at: positions of the reductions, if they are not
+    those of `reductions`."""
     channels, side = sizes["channels"], sizes["image_size"]
+    halving = reductions(sizes["cells"]) if at is None else at
     for position in range(sizes["cells"]):
-        reduction = position in reductions(sizes["cells"])
+        reduction = position in halving
         channels, inner = (2 * channels, halved(side, 2)) if reduction else (channels, side)
         yield Place(reduction, channels, side, inner)
         side = inner
@@ -71,7 +74,7 @@ def stem(sizes: Sizes, width: int) -> Layer:
 def operation(place: Place, name: str, leaves_input: bool) -> Iterator[Layer]:
     """The operation of an edge; a skip connection that changes nothing is no layer."""
     stride = 2 if place.reduction and leaves_input else 1
-    if (name, stride) != ("skip_connect", 1):
+    if name not in NOTHING or stride > 1:
         side = place.side if leaves_input else place.inner
         yield Layer("operation", place.channels, side, (("name", name), ("stride", stride)))
 

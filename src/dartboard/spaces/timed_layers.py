@@ -29,6 +29,9 @@ class Layer:
         return Layer(self.kind, self.channels, 0, self.settings)
 
 
+Between = Callable[[Layer], Sequence[tuple[Layer, float]]]
+
+
 @dataclass(frozen=True)
 class TimedLayers:
     """How networks of a family fall into layers, which are computed one after another.
@@ -36,13 +39,16 @@ class TimedLayers:
     of_network: the layers of an architecture's network at these sizes; of_space: all layers that networks of a space
     have at these sizes, each once. in_a_row: whether the layers one behind the other compute what the network computes,
     so that its costs are theirs. of_edge: those that an operation adds which `parts` of the family names, in all cells
-    together; None for a family without parts. networks/ makes the modules, by `timed_layer` in the family's file.
+    together; None for a family without parts. between: of a space whose layers are too many to be timed, what gives of
+    a layer those of `of_space` between which it lies, with weights by which their times add up to its own; None where
+    each is timed. networks/ makes the modules, by `timed_layer` in the family's file.
     """
 
     of_network: Callable[[Architecture, Sizes], Sequence[Layer]]
     of_space: Callable[[SearchSpace, Sizes], Sequence[Layer]]
     in_a_row: bool = False
     of_edge: Callable[[tuple[str, int, str], Sizes], Sequence[Layer]] | None = None
+    between: Callable[[SearchSpace, Sizes], Between] | None = None
 
 
 def halved(side: int, stride: int) -> int:
