@@ -1,7 +1,7 @@
 """A table of latencies for tests, made by formula: a network takes 0.25 ms and 2 ns for each of its multiply-adds."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -24,7 +24,8 @@ def clock_of_macs() -> Clock:
     """A clock whose seconds are in proportion to multiply-adds; a network takes a constant besides."""
     known: dict[tuple[nn.Module, int], int] = {}
 
-    def clock(module: nn.Module, x: Tensor, calls: int) -> float:
+    def clock(module: nn.Module, maps: Sequence[Tensor], calls: int) -> float:
+        x = maps[0]
         if (module, x.shape[-1]) not in known:
             with torch.inference_mode(False):
                 known[module, x.shape[-1]] = count_module(module, x.shape[-1], x.shape[1]).macs

@@ -100,7 +100,7 @@ def test_searches_by_trials_of_spaces_without_a_supernet_draw_within_a_latency(
     table, rng = latency_table.by_formula(name, {**sizes, **latency_table.DIGITS}, tmp_path / "table.json"), Random(0)
     limit = sorted(read_table(str(table)).predict_ms(space.sample(rng)) for _ in range(20))[6]
     words = ["search", "random_search", "--space", name, "--data", "digits", "--max-images", "96", "--threads", "1"]
-    words += ["--channels", "2", "--epochs", "1", "--trials", "2", "--batch-size", "64"]
+    words += ["--channels", "2", "--epochs", "1", "--trials", "2", "--batch-size", "32"]
     words += [] if name == "nas_rl-12" else ["--cells", "5"]
     words += ["--latency", str(table), "--limit", f"latency_ms<={limit}", "--out", str(tmp_path / "run")]
     assert main(words) == 0

@@ -1,6 +1,7 @@
 """Tables of latency, with a clock whose times are known: no test looks at a real one's."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -14,7 +15,7 @@ from dartboard.cli import main
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.scoring.cost import count
 from dartboard.scoring.latency import Conditions, Line, command_of, fitted, key_of, own_sizes, read_table, timed_of
-from dartboard.scoring.stopwatch import calls_of, clock_words, medians, one_round, placed, seconds_of_call
+from dartboard.scoring.stopwatch import Placing, calls_of, clock_words, medians, one_round, seconds_of_call
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.mobilenet_timed import of_space
@@ -106,7 +107,7 @@ def test_a_stopped_build_continues_with_the_rounds_that_are_left(tmp_path: Path)
         if len(timed) == 3 * num_things + 5:  # calls, two rounds, and a part of the third
             raise InterruptedRunError("stopped", 130)
 
-    def clock(module: nn.Module, x: Tensor, calls: int) -> float:
+    def clock(module: nn.Module, maps: Sequence[Tensor], calls: int) -> float:
         timed.append(calls)
         return 0.001
 
@@ -141,10 +142,11 @@ def test_agreement_by_hand() -> None:
 
 
 def test_rounds_time_everything_once_each_in_an_order_of_its_own(global_rng: None) -> None:
-    things = [placed(str(n), nn.Conv2d(1, n + 1, 1), 1, 2, HERE) for n in range(6)]
+    places = Placing(HERE)
+    things = [places.placed(str(n), nn.Conv2d(1, n + 1, 1), 1, 2) for n in range(6)]
     seen = list[int]()
 
-    def clock(module: nn.Module, x: Tensor, calls: int) -> float:
+    def clock(module: nn.Module, maps: Sequence[Tensor], calls: int) -> float:
         assert not torch.is_grad_enabled() and not module.training
         seen.append(module.out_channels)  # type: ignore[arg-type]
         return 0.001
@@ -160,13 +162,25 @@ def test_rounds_time_everything_once_each_in_an_order_of_its_own(global_rng: Non
 
 def test_a_real_clock_gives_seconds_and_placed_maps_their_format(global_rng: None) -> None:
     conditions = replace(HERE, batch_size=3, memory_format="channels_last")
-    one = placed("a", nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)), 4, 5, conditions)
-    assert one.x.shape == (3, 4, 5, 5) and one.x.is_contiguous(memory_format=torch.channels_last)
-    assert seconds_of_call(one.call, one.x, 3) > 0.0
+    one = Placing(conditions).placed("a", nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)), 4, 5)
+    assert all(x.shape == (3, 4, 5, 5) and x.is_contiguous(memory_format=torch.channels_last) for x in one.maps)
+    assert seconds_of_call(one.call, one.maps, 3) > 0.0
     assert clock_words("cpu", 1) == "CPU time of the one thread"
     assert clock_words("cpu", 2) == clock_words("cuda", 1) == "wall clock"
-    out = one.call(one.x)
+    out = one.call(one.maps[0])
     assert 0.1 < float(out.detach().std()) < 10.0  # by statistics of its own
+
+
+@pytest.mark.parametrize(("batch_size", "number"), [(1, 16), (3, 6), (16, 1), (40, 1)])
+def test_maps_are_taken_in_turn_and_have_all_images(batch_size: int, number: int, global_rng: None) -> None:
+    places, seen = Placing(replace(HERE, batch_size=batch_size)), list[Tensor]()
+    one, other = (places.placed(name, nn.Conv2d(2, 2, 1), 2, 3) for name in "ab")
+    assert len(one.maps) == number and all(x.shape == (batch_size, 2, 3, 3) for x in one.maps)
+    assert len({image.numpy().tobytes() for x in one.maps for image in x}) == 16
+    assert (one.maps[0].data_ptr() == other.maps[0].data_ptr()) == (batch_size == 1)  # one tensor for all
+    seconds_of_call(seen.append, one.maps, 3)  # each of three calls behind two that are not timed
+    assert [x.data_ptr() for x in seen[:number]] == [x.data_ptr() for x in one.maps][: len(seen)]
+    assert len(seen) == 9
 
 
 # --- What does not serve ----------------------------------------------------------------------------------------------

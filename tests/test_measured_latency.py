@@ -6,7 +6,7 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -71,8 +71,8 @@ def slower(places: Callable[[int], bool], answer: Answer) -> Clock:
     known = latency_table.clock_of_macs()
     slow = [str(trial.architecture) for place, trial in enumerate(answer.ranked) if places(place)]
 
-    def clock(module: nn.Module, x: Tensor, calls: int) -> float:
-        return known(module, x, calls) * (10 if str(module.architecture) in slow else 1)
+    def clock(module: nn.Module, maps: Sequence[Tensor], calls: int) -> float:
+        return known(module, maps, calls) * (10 if str(module.architecture) in slow else 1)
 
     return clock
 
@@ -116,7 +116,7 @@ def test_networks_are_measured_again_by_the_runtime_of_the_table(
     for path in (exported_table, None):
         seen = set[type]()
 
-        def clock(call: Call, x: Tensor, calls: int, seen: set[type] = seen) -> float:
+        def clock(call: Call, maps: Sequence[Tensor], calls: int, seen: set[type] = seen) -> float:
             seen.add(type(call))
             return 0.0001
 

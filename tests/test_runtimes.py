@@ -19,7 +19,7 @@ from dartboard.devices import processor
 from dartboard.errors import InputError, InterruptedRunError
 from dartboard.scoring import runtimes
 from dartboard.scoring.latency import Conditions, key_of, own_sizes, read_table, table_from, timed_of
-from dartboard.scoring.stopwatch import placed, seconds_of_call
+from dartboard.scoring.stopwatch import Placing, seconds_of_call
 from dartboard.spaces import SPACES
 from dartboard.spaces.search_space import from_json
 from dartboard.spaces.timed_layers import Layer
@@ -100,7 +100,7 @@ def test_a_table_that_does_not_serve_is_refused_with_the_command_for_its_own_run
 
 def test_torch_is_the_module_itself(global_rng: None) -> None:
     module = nn.Conv2d(3, 2, 1)
-    assert runtimes.callable_of("a", module, torch.zeros(1, 3, 2, 2), HERE) is module
+    assert runtimes.callable_of("a", module, [torch.zeros(1, 3, 2, 2)], HERE) is module
 
 
 def test_preparations_can_be_stopped() -> None:
@@ -133,16 +133,19 @@ def test_exported_layers_and_networks_compute_what_torch_computes(name: str, glo
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_call_computes_anew_and_takes_time(threads: int, global_rng: None) -> None:
     conditions = replace(EXPORTED, threads=threads)
-    one = placed("a", nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)), 4, 5, conditions)
+    one = Placing(conditions).placed("a", nn.Sequential(nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4)), 4, 5)
     assert isinstance(one.call, runtimes.Session)
+    one.call(one.maps[0])
     before = one.call.result.numpy().copy()
     options = one.call.session.get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (threads, 1)
     assert one.call.session.get_providers() == ["CPUExecutionProvider"]
     one.call.result.update_inplace(before * 0)
-    one.call(one.x)
+    one.call(one.maps[0])
     assert (one.call.result.numpy() == before).all() and before.any()
-    assert seconds_of_call(one.call, one.x, 3) > 0.0
+    one.call(one.maps[1])
+    assert not (one.call.result.numpy() == before).any()
+    assert seconds_of_call(one.call, one.maps, 3) > 0.0
 
 
 class Astray(nn.Module):
@@ -155,7 +158,7 @@ class Astray(nn.Module):
 @installed
 def test_other_numbers_than_those_of_torch_are_refused() -> None:
     with pytest.raises(InputError, match=r"computes other numbers than torch for a layer, 1 of the largest apart"):
-        placed("a layer", Astray(), 3, 4, EXPORTED)
+        Placing(EXPORTED).placed("a layer", Astray(), 3, 4)
 
 
 class Unknown(nn.Module):
@@ -168,7 +171,7 @@ class Unknown(nn.Module):
 @installed
 def test_what_cannot_be_exported_is_refused_in_one_line() -> None:
     with pytest.raises(InputError, match=r"cannot export a layer to ONNX \(.*; build the table by") as caught:
-        placed("a layer", Unknown(), 3, 4, EXPORTED)
+        Placing(EXPORTED).placed("a layer", Unknown(), 3, 4)
     assert "\n" not in str(caught.value)
 
 

@@ -8,7 +8,7 @@ exporter of torch takes many times as long, which is an hour for the layers of a
 import importlib.metadata
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, cast
@@ -30,15 +30,16 @@ Call = Callable[[Tensor], object]  # what is timed, with the map that it was mad
 
 @dataclass(frozen=True)
 class Session:
-    """An exported module in onnxruntime. Map and result lie in place, so a call is the computation alone."""
+    """An exported module in onnxruntime. Maps and result lie in place, so a call is the computation alone."""
 
     session: Any  # an onnxruntime.InferenceSession
-    binding: Any
+    maps: Sequence[Tensor]  # which lie where the bindings say
+    bindings: Mapping[int, Any]  # by where a map lies
     result: Any  # an onnxruntime.OrtValue: what the last call computed
 
     def __call__(self, x: Tensor) -> object:
-        """x: the map that the session was made for."""
-        return self.session.run_with_iobinding(self.binding)
+        """x: one of the maps that the session was made for."""
+        return self.session.run_with_iobinding(self.bindings[x.data_ptr()])
 
 
 def check_installed(runtime: str) -> None:
@@ -47,15 +48,15 @@ def check_installed(runtime: str) -> None:
         raise InputError('the runtime onnxruntime is not installed; type: pip install "dartboard[onnxruntime]"')
 
 
-def callable_of(name: str, module: nn.Module, x: Tensor, conditions: Conditions) -> Call:
-    """What is timed on a map: the module itself, or the session of its export.
+def callable_of(name: str, module: nn.Module, maps: Sequence[Tensor], conditions: Conditions) -> Call:
+    """What is timed on maps: the module itself, or the session of its export.
 
-    name: for messages; module: in evaluation mode, on the device of the map x: (B, C, H, W). Raises InputError if it
-    cannot be exported, computes other numbers there, or onnxruntime is not installed.
+    name: for messages; module: in evaluation mode, on the device of the maps, each (B, C, H, W). Raises InputError if
+    it cannot be exported, computes other numbers there, or onnxruntime is not installed.
     """
     if conditions.runtime == "torch":
         return module
-    return checked(name, module, x, session_of(name, module, x, conditions))
+    return checked(name, module, maps[-1], session_of(name, module, maps, conditions))
 
 
 def exported(name: str, module: nn.Module, x: Tensor) -> bytes:
@@ -71,7 +72,7 @@ def exported(name: str, module: nn.Module, x: Tensor) -> bytes:
     return file.getvalue()
 
 
-def session_of(name: str, module: nn.Module, x: Tensor, conditions: Conditions) -> Session:
+def session_of(name: str, module: nn.Module, maps: Sequence[Tensor], conditions: Conditions) -> Session:
     """The module in onnxruntime, with as many threads as the conditions say. Raises InputError."""
     check_installed(conditions.runtime)
     import onnxruntime
@@ -81,13 +82,14 @@ def session_of(name: str, module: nn.Module, x: Tensor, conditions: Conditions) 
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = QUIET
     options.add_session_config_entry("session.force_spinning_stop", "1")  # its threads leave the next session alone
-    session = onnxruntime.InferenceSession(exported(name, module, x), options, providers=["CPUExecutionProvider"])
-    given = onnxruntime.OrtValue.ortvalue_from_numpy(x.numpy())
-    result = onnxruntime.OrtValue.ortvalue_from_numpy(session.run(["y"], {"x": x.numpy()})[0])
-    binding = session.io_binding()
-    binding.bind_ortvalue_input("x", given)
-    binding.bind_ortvalue_output("y", result)
-    return Session(session, binding, result)
+    session = onnxruntime.InferenceSession(exported(name, module, maps[0]), options, providers=["CPUExecutionProvider"])
+    result = onnxruntime.OrtValue.ortvalue_from_numpy(session.run(["y"], {"x": maps[0].numpy()})[0])
+    bindings = {}
+    for x in maps:
+        binding = bindings[x.data_ptr()] = session.io_binding()
+        binding.bind_input("x", "cpu", 0, x.numpy().dtype, tuple(x.shape), x.data_ptr())
+        binding.bind_ortvalue_output("y", result)
+    return Session(session, maps, bindings, result)
 
 
 def checked(name: str, module: nn.Module, x: Tensor, session: Session) -> Session:

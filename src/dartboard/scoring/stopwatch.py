@@ -4,12 +4,16 @@ A round times every module once, in an order of its own, so that what disturbs a
 A time is the median of a few calls, each behind two that are not timed (torch.utils.benchmark's Timer). One thread of a
 CPU is timed by what it computes: on an idle machine that is the wall clock's time, on a busy one it is without the time
 in which other processes had the core. Several threads, and a GPU, are timed by the wall clock.
+
+Every call has another map than the one before. A processor learns which branches a map makes torch's max pool take, and
+of one map again and again such a pool took less than half of the time that it takes of new ones.
 """
 
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from random import Random
 from statistics import median
 from typing import Any
@@ -27,9 +31,11 @@ from dartboard.scoring.runtimes import Call, callable_of
 TURN_S = 0.002  # of calls in a row
 LEAST_CALLS, MOST_CALLS = 3, 25
 THREAD = "CPU time of the one thread"
-SETTLING = 8  # images of which BatchNorm's statistics are collected
+IMAGES = 16  # different ones
+SETTLING = 8  # of them, of which BatchNorm's statistics are collected
 
-Clock = Callable[[Call, Tensor, int], float]  # (what is called, its input, calls) -> seconds of a call
+Maps = Sequence[Tensor]  # each (B, C, H, W), taken in turn
+Clock = Callable[[Call, Maps, int], float]  # (what is called, its maps, calls) -> seconds of a call
 
 
 @dataclass(frozen=True)
@@ -38,14 +44,14 @@ class Timed:
 
     name: str
     call: Call
-    x: Tensor
+    maps: Maps
 
 
-def seconds_of_call(call: Call, x: Tensor, calls: int) -> float:
+def seconds_of_call(call: Call, maps: Maps, calls: int) -> float:
     """Median seconds of so many calls; on a GPU until it is done."""
     threads = torch.get_num_threads()
-    own: dict[str, Any] = {"timer": time.thread_time} if clock_words(x.device.type, threads) == THREAD else {}
-    timer = Timer("call(x)", globals={"call": call, "x": x}, num_threads=threads, **own)
+    own: dict[str, Any] = {"timer": time.thread_time} if clock_words(maps[0].device.type, threads) == THREAD else {}
+    timer = Timer("call(next(turn))", globals={"call": call, "turn": cycle(maps)}, num_threads=threads, **own)
     return median(timer.timeit(1).mean for _ in range(calls))
 
 
@@ -54,21 +60,46 @@ def clock_words(device: str, threads: int) -> str:
     return THREAD if device == "cpu" and threads == 1 else "wall clock"
 
 
-def placed(name: str, module: nn.Module, channels: int, side: int, conditions: Conditions) -> Timed:
-    """A module as it is timed: on the device, with statistics of random images, so that numbers neither vanish nor grow
-    from layer to layer: the smallest ones of a format take a CPU longer. Raises InputError as `callable_of`."""
-    layout = torch.channels_last if conditions.memory_format == "channels_last" else torch.contiguous_format
-    images = torch.randn(SETTLING, channels, side, side, generator=torch.Generator().manual_seed(0))
-    module = module.to(conditions.device).to(memory_format=layout).eval()  # type: ignore[call-overload]
-    recalibrate(module, module, [images.to(conditions.device)])
-    x = images[torch.arange(conditions.batch_size) % SETTLING].to(conditions.device).to(memory_format=layout)
-    return Timed(name, callable_of(name, module, x, conditions), x)
+class Placing:
+    """Places modules as they are timed. Maps of one size are the same for all of them."""
+
+    def __init__(self, conditions: Conditions) -> None:
+        self.conditions = conditions
+        self.known: dict[tuple[int, int], Tensor] = {}
+
+    def placed(self, name: str, module: nn.Module, channels: int, side: int) -> Timed:
+        """A module on the device, with statistics of random images, so that numbers neither vanish nor grow from layer
+        to layer: the smallest ones of a format take a CPU longer. Raises InputError as `callable_of`."""
+        images = self.images(channels, side)
+        module = module.to(self.conditions.device).to(memory_format=self.layout).eval()  # type: ignore[call-overload]
+        recalibrate(module, module, [images[:SETTLING]])
+        maps = self.maps(images)
+        return Timed(name, callable_of(name, module, maps, self.conditions), maps)
+
+    @property
+    def layout(self) -> torch.memory_format:
+        return torch.channels_last if self.conditions.memory_format == "channels_last" else torch.contiguous_format
+
+    def images(self, channels: int, side: int) -> Tensor:
+        """(IMAGES, channels, side, side), on the device."""
+        if (channels, side) not in self.known:
+            drawn = torch.randn(IMAGES, channels, side, side, generator=torch.Generator().manual_seed(0))
+            self.known[channels, side] = drawn.to(self.conditions.device).to(memory_format=self.layout)
+        return self.known[channels, side]
+
+    def maps(self, images: Tensor) -> Maps:
+        """Batches, as many as have all images."""
+        size = self.conditions.batch_size
+        if size == 1:  # parts of the one tensor, which all modules share
+            return [images[number : number + 1] for number in range(IMAGES)]
+        starts, whole = range(0, IMAGES, size), torch.arange(size, device=images.device)
+        return [images[(whole + start) % IMAGES].contiguous(memory_format=self.layout) for start in starts]
 
 
 def calls_of(timed: Sequence[Timed], clock: Clock) -> list[int]:
     """Calls in a row of each, by what one takes."""
     with torch.inference_mode():
-        seconds = [clock(one.call, one.x, LEAST_CALLS) for one in timed]
+        seconds = [clock(one.call, one.maps, LEAST_CALLS) for one in timed]
     return [max(LEAST_CALLS, min(MOST_CALLS, math.ceil(TURN_S / one))) for one in seconds]
 
 
@@ -78,7 +109,7 @@ def one_round(timed: Sequence[Timed], calls: Sequence[int], number: int, clock: 
     Random(stream_seed(0, "latency-round", number)).shuffle(order)
     with torch.inference_mode():
         for place in order:
-            found[place] = 1000 * clock(timed[place].call, timed[place].x, calls[place])
+            found[place] = 1000 * clock(timed[place].call, timed[place].maps, calls[place])
     return found
 
 

@@ -16,7 +16,6 @@ from random import Random
 from typing import Any
 
 import torch
-from torch import Tensor
 
 import dartboard
 from dartboard import networks
@@ -29,7 +28,17 @@ from dartboard.runs.streams import stream_seed
 from dartboard.scoring.cost import count
 from dartboard.scoring.latency import Conditions, LatencyTable, Line, as_record, fitted, key_of, timed_of
 from dartboard.scoring.runtimes import Call, version
-from dartboard.scoring.stopwatch import Clock, Timed, calls_of, clock_words, medians, one_round, placed, seconds_of_call
+from dartboard.scoring.stopwatch import (
+    Clock,
+    Maps,
+    Placing,
+    Timed,
+    calls_of,
+    clock_words,
+    medians,
+    one_round,
+    seconds_of_call,
+)
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
 from dartboard.spaces.timed_layers import Layer
@@ -82,7 +91,7 @@ def timed(
 
     check: is called before each, and raises to stop. Raises InputError for what the runtime cannot compute.
     """
-    file, made = networks.module(plan.space.family), dict[Layer, Any]()
+    file, made, places = networks.module(plan.space.family), dict[Layer, Any](), Placing(plan.conditions)
     found, countdown = list[Timed](), Countdown(len(layers) + len(chosen), "preparations")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(plan.seed, "latency-weights") % 2**63)
@@ -90,20 +99,20 @@ def timed(
             check()
             module = made.setdefault(layer.weights, None) or file.timed_layer(layer)
             made[layer.weights] = module
-            found.append(placed(key_of(layer, plan.conditions), module, layer.channels, layer.side, plan.conditions))
+            found.append(places.placed(key_of(layer, plan.conditions), module, layer.channels, layer.side))
             countdown.advance(f"a {layer.kind}")
         for one in chosen:
             check()
-            found.append(timed_network(one, plan.sizes, plan.conditions))
+            found.append(timed_network(one, plan.sizes, places))
             countdown.advance("a network")
     return found
 
 
-def timed_network(architecture: Architecture, sizes: Mapping[str, Any], conditions: Conditions) -> Timed:
+def timed_network(architecture: Architecture, sizes: Mapping[str, Any], places: Placing) -> Timed:
     """The network of an architecture with weights as torch draws them: what it computes does not decide its time."""
     name = FAMILIES[architecture.space].usual_network(architecture)
     network = networks.module(architecture.space).reported(architecture, name, **sizes)
-    return placed(str(architecture), network, sizes["in_channels"], sizes["image_size"], conditions)
+    return places.placed(str(architecture), network, sizes["in_channels"], sizes["image_size"])
 
 
 # --- Rounds ----------------------------------------------------------------------------------------------------------
@@ -122,9 +131,9 @@ def measurements(plan: Plan, out: Path) -> Pieces:
 def rounds_of(plan: Plan, things: Sequence[Timed], pieces: Pieces, clock: Clock, check: Callable[[], None]) -> None:
     """Times everything in the rounds that are left. check: is called before each time, and raises to stop."""
 
-    def checked(call: Call, x: Tensor, calls: int) -> float:
+    def checked(call: Call, maps: Maps, calls: int) -> float:
         check()
-        return clock(call, x, calls)
+        return clock(call, maps, calls)
 
     if "calls" not in pieces:
         pieces.add("calls", calls=calls_of(things, checked))

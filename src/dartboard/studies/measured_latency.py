@@ -23,7 +23,7 @@ from dartboard.runs.run import Run
 from dartboard.scoring.latency import LatencyTable, read_table
 from dartboard.scoring.limits import Limit
 from dartboard.scoring.scorers import Score
-from dartboard.scoring.stopwatch import Clock, calls_of, clock_words, medians, one_round, seconds_of_call
+from dartboard.scoring.stopwatch import Clock, Placing, calls_of, clock_words, medians, one_round, seconds_of_call
 from dartboard.search import paths
 from dartboard.search.proposals import Trial
 from dartboard.search.trial_log import NEXT_BEST
@@ -78,7 +78,8 @@ class Latencies:
 def measured(table: LatencyTable, found: Sequence[Trial], clock: Clock) -> list[Measured]:
     """The networks, timed in the same rounds under the conditions of the table."""
     with torch.random.fork_rng(devices=[]):
-        things = [timed_network(one.architecture, table.sizes, table.conditions) for one in found]
+        places = Placing(table.conditions)
+        things = [timed_network(one.architecture, table.sizes, places) for one in found]
     calls = calls_of(things, clock)
     middle, spread = medians([one_round(things, calls, number, clock) for number in range(ROUNDS)])
     predicted = [table.predict_ms(one.architecture) for one in found]
