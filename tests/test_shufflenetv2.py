@@ -246,6 +246,7 @@ WRONG = {
     "".join(map(str, BEST[:-1])) + "9": "block 20 is 9",
     str(BEST[:19]): "19 integers are no arc: .* a list of SPOS in brackets 20, 12 or 6",
     str(list(BEST))[:40]: "integers are no arc",
+    "[0, 1, 2, 3, 0]": "5 integers are no arc: .* a list of SPOS in brackets 20, 12 or 6",
     '{"blocks": [0, 1, 2, 3, 0, 1], "factors": [0.2]}': "1 factors for 6 blocks; give one for each",
     '{"blocks": [0, 1, 2, 3, 0, 1], "bits": [[1, 2], [1, 2], [1, 2], [9, 9], [1, 2], [1, 2]]}': r"block.4.bits is",
     '{"blocks": 3, "factors": [0.2]}': "'blocks' is 3; give lists called blocks, factors, bits",

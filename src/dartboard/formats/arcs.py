@@ -22,6 +22,7 @@ NUMBER = re.compile(r"-?\d+(?:\.\d*)?")
 LIST = re.compile(r"\[([\s\d,-]+)\]")
 ADDED = re.compile(r"""^[ \t]*fixed_arc=["']?(\$fixed_arc)?([\s\d]*)""", re.MULTILINE)
 LEAST = 9  # integers that are taken for an arc: fewer may be anything, such as a code of NAS-Bench-Macro
+LEAST_LISTED = 4  # of such integers in brackets, which are no code
 MOST_DIGITS = 3  # of such an integer; a longer one is a code, or a date
 MICRO = ("normal", "reduce")
 
@@ -32,7 +33,8 @@ def is_arc(text: str) -> bool:
         return True
     bare = SCRIPT.sub(" ", text)
     found = re.findall(r"-?\d+", bare) if INTEGERS.fullmatch(bare) else []
-    return len(found) >= LEAST and all(len(one) <= MOST_DIGITS for one in found)
+    least = LEAST_LISTED if LIST.fullmatch(text.strip()) else LEAST
+    return len(found) >= least and all(len(one) <= MOST_DIGITS for one in found)
 
 
 def read_arc(text: str) -> tuple[Architecture, str]:
