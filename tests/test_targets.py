@@ -124,6 +124,22 @@ def test_links_that_lead_nowhere_are_one_line(place: Path, command: str, capsys:
         assert (place / name).is_symlink()
 
 
+@pytest.mark.parametrize("words", [["--all"], ["--all", "--csv", "no/methods.csv"], ["darts", "--no-counts"]])
+def test_a_page_that_has_no_folder_is_refused_before_anything_is_printed(
+    place: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = [] if "--csv" in words else ["--out", "no/page.html"]
+    assert main(["explain", *words, *out]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and "there is no folder no; make it first" in said.err and said.err.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder in which no file can be made")
+def test_a_folder_that_makes_no_files_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "darts", "--no-counts", "--out", "/proc/page.html"]) == 2
+    assert "no file can be made in /proc; give another folder" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("words", [["search", "darts"], ["train", "DARTS_V2"], ["export", "DARTS_V2", "--to", "torch"]])
 def test_a_link_that_leads_nowhere_is_no_place_for_a_folder(
     place: Path, words: list[str], capsys: pytest.CaptureFixture[str], global_rng: None

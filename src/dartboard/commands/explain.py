@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dartboard.commands.flags import parse
@@ -9,6 +10,8 @@ from dartboard.errors import InputError, unknown
 from dartboard.methods import METHODS, check_pair
 from dartboard.methods.explained import record_of
 from dartboard.methods.explained.record import THROUGH, Record
+from dartboard.paths import check_path
+from dartboard.runs.targets import check_folder
 from dartboard.spaces import SPACES
 
 if TYPE_CHECKING:
@@ -38,6 +41,10 @@ class ExplainFlags:
 def execute(words: list[str]) -> None:
     """Raises InputError (unknown method, one without a record, a space that it cannot search ...)."""
     flags = parse(ExplainFlags, words, "explain", MISSING)
+    for name, path in (("--out", flags.out), ("--csv", flags.csv)):
+        if path is not None:
+            check_path(path, name)
+            check_folder(Path(path))
     if flags.all:
         if not flags.counts:
             raise InputError("--all counts no steps, so --no-counts changes nothing; leave it out")

@@ -44,13 +44,22 @@ def mode_of(path: Path) -> int | None:
 
 def write_ordinary(path: Path, data: bytes | str, mode: int | None) -> None:
     """Replaces the file at the end of all links, or makes it. Raises as `write_target`."""
+    check_folder(path)
+    real = Path(os.path.realpath(path))
+    try:
+        replace_file(real, data, part=f".{uuid.uuid4().hex[:12]}{PART}")
+    except FileNotFoundError as error:  # of folders such as /proc, which make no files
+        raise InputError(f"cannot write {path}: no file can be made in {real.parent}; give another folder") from error
+    if mode is not None and stat.S_IMODE(mode) != stat.S_IMODE(os.stat(real).st_mode):
+        os.chmod(real, stat.S_IMODE(mode))
+
+
+def check_folder(path: Path) -> None:
+    """Raises InputError if there is no folder for the file at the end of all links."""
     real = Path(os.path.realpath(path))
     if not real.parent.is_dir():
         folder = (real if path.is_symlink() else path).parent
         raise InputError(f"cannot write {path}: there is no folder {folder}; make it first")
-    replace_file(real, data, part=f".{uuid.uuid4().hex[:12]}{PART}")
-    if mode is not None and stat.S_IMODE(mode) != stat.S_IMODE(os.stat(real).st_mode):
-        os.chmod(real, stat.S_IMODE(mode))
 
 
 def write_into(path: Path, data: bytes | str) -> None:
