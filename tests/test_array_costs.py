@@ -39,7 +39,7 @@ def table_of(space: SearchSpace, sizes: dict[str, int]) -> LatencyTable:
     rng, timed = Random(1), FAMILIES[space.family].timed
     assert timed is not None
     layers = {key_of(layer, CONDITIONS): rng.uniform(0.01, 1.0) for layer in timed.of_space(space, sizes)}
-    return LatencyTable("made up", space.name, sizes, CONDITIONS, layers, Line(0.3, 1.7))
+    return LatencyTable("made up", space.name, sizes, CONDITIONS, layers, Line(0.3, 1.7, -0.4))
 
 
 def other_sizes(space: SearchSpace) -> dict[str, int]:

@@ -129,6 +129,10 @@ def test_a_median_and_the_distance_of_quartiles() -> None:
 def test_a_line_is_fitted_by_relative_errors() -> None:
     line = fitted([1.0, 2.0, 3.0], [3.0, 5.0, 7.0])
     assert (line.constant_ms, line.slope) == (pytest.approx(1.0), pytest.approx(2.0))
+    entering = [3.0, 1.0, 2.0, 5.0]
+    line = fitted([1.0, 2.0, 3.0, 4.0], [3.0 - 0.5 * one + 2.0 * n for n, one in enumerate(entering)], entering)
+    assert (line.constant_ms, line.slope, line.reordering_ms) == pytest.approx((1.0, 2.0, -0.5))
+    assert line.at(4.0, 5.0) == pytest.approx(1.0 + 8.0 - 2.5)
     # by hand, of points (0, 1) and (0, 2): the c that minimises (c - 1)^2 + (c / 2 - 1)^2 is 1.2
     assert fitted([0.0, 0.0], [1.0, 2.0]).at(0.0) == pytest.approx(1.2)
 
@@ -224,6 +228,7 @@ def test_a_layer_that_is_not_in_the_table_is_refused(table: tuple[Path, dict[str
         {"layers": {"a": {"median_ms": -1.0}}},
         {"layers": {"a": {"median_ms": float("nan")}}},
         {"slope": float("nan")},
+        {"reordering_ms": float("inf")},
         {"conditions": {"device": "cpu", "device_name": "x", "threads": "1"}},
         {"conditions": {"device": "cpu", "device_name": "x", "threads": 1, "memory_format": "x"}},
     ],

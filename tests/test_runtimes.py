@@ -187,9 +187,15 @@ def test_a_table_by_onnxruntime_says_so(tmp_path: Path, capsys: pytest.CaptureFi
     assert all(key.endswith(" onnxruntime") for key in table.layers)
     assert record["measured"]["onnxruntime"] == runtimes.version("onnxruntime")
     first = record["networks"]["fitted"][0]
-    assert table.predict_ms(from_json(first["architecture"])) == pytest.approx(first["predicted_ms"])
+    architecture = from_json(first["architecture"])
+    assert table.predict_ms(architecture) == pytest.approx(first["predicted_ms"])
+    layers = timed_of(SPACES["nasbenchmacro"]).of_network(architecture, table.sizes)
+    alone = record["constant_ms"] + record["slope"] * sum(map(table.of_layer, layers))
+    entering = sum(layer.channels * layer.side**2 for layer in layers) / 1e6
+    assert first["predicted_ms"] == pytest.approx(alone + record["reordering_ms"] * entering)
+    assert record["reordering_ms"] != 0.0
     capsys.readouterr()
     assert main(["latency", "show", out]) == 0
     told = capsys.readouterr().out
     assert f"onnxruntime {runtimes.version('onnxruntime')}, exported by torch {torch.__version__}" in told
-    assert "CPU time of the one thread" in told
+    assert "CPU time of the one thread" in told and "ms a million numbers that enter them" in told

@@ -162,7 +162,10 @@ def told(record: Mapping[str, Any]) -> Iterator[str]:
     by = f"onnxruntime {made['onnxruntime']}, exported by " if "onnxruntime" in made else ""
     yield f"batch {one['batch_size']}, {one['memory_format']}, {one['number_format']}, {by}torch {made['torch']}"
     yield f"{made['clock']}, {made['rounds']} rounds, load average {load} on {made['cores']} cores, {made['created']}"
-    yield f"latency = {record['constant_ms']:.4g} ms + {record['slope']:.4g} x the sum of its layers"
+    line = f"{record['constant_ms']:.4g} ms + {record['slope']:.4g} x the sum of its layers"
+    if reordering := record.get("reordering_ms", 0.0):
+        line += f" {'-' if reordering < 0 else '+'} {abs(reordering):.4g} ms a million numbers that enter them"
+    yield f"latency = {line}"
     yield f"on {checked['by_layers']['n']} networks that nothing was fitted on:"
     for name, word in (("by_layers", "layers"), ("by_macs", "multiply-adds")):
         found = checked[name]

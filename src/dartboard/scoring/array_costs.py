@@ -32,7 +32,7 @@ Counts = Callable[[Rows], Costs]
 class Lookup:
     """The costs of the parts at a place. columns: that decide, (k,); steps: what a place in each counts, (k,); numbers:
     of each setting parameters, multiply-adds, bit operations, bytes of weights and of maps that live at one time,
-    (settings, 5); layers_ms: medians of its layers, (settings,)."""
+    (settings, 5); layers_ms: what its layers add to latency, (settings,)."""
 
     columns: NDArray[np.int64]
     steps: NDArray[np.int64]
@@ -61,7 +61,7 @@ def lookup_of(place: Place, columns: Columns, table: LatencyTable | None) -> Loo
         if part is not None:
             found.numbers[setting] = numbers_of(columns.space.family, part)
             if table is not None:
-                found.layers_ms[setting] = sum(table.of_layer(layer) for layer in part.layers)
+                found.layers_ms[setting] = sum(map(table.adds_ms, part.layers))
     return found
 
 
@@ -100,7 +100,7 @@ def counting(
         found: dict[str, NDArray[Any]] = {"params": params, "macs": macs, "bitops": bitops, "memory_mb": memory / MB}
         if table is not None:  # equation (1) of scoring/latency.py
             layers_ms = np.stack([lookup.layers_ms[setting] for lookup, setting in pairs]).sum(axis=0)
-            found["latency_ms"] = np.asarray(table.line.constant_ms + table.line.slope * layers_ms)
+            found["latency_ms"] = np.asarray(table.line.constant_ms + layers_ms)
         return found
 
     return counts

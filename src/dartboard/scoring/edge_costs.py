@@ -76,7 +76,7 @@ def with_latencies(edges: EdgeCosts, space: SearchSpace, table: LatencyTable) ->
     of_edge = timed_of(space).of_edge
     assert of_edge is not None  # of a family with parts
     added = {
-        part: {**costs, LATENCY: table.line.slope * sum(map(table.of_layer, of_edge(part, table.sizes)))}
+        part: {**costs, LATENCY: sum(map(table.adds_ms, of_edge(part, table.sizes)))}
         for part, costs in edges.added.items()
     }
     first = space.smallest()

@@ -1,10 +1,12 @@
 """Tables of latency: what every layer of a space takes on one device, and the latency of a network by their sum.
 
-    latency(network) = constant + slope * sum of the medians of its layers                                           (1)
+    latency(network) = constant + sum over its layers of (slope * median + reordering * numbers of its map)          (1)
 
 A layer that is timed by itself finds its map and its weights in the cache, and a network has calls around its layers:
-so constant and slope are fitted on networks timed as a whole. Tables of layers that are added up are Once-for-All's
-(Cai et al., ICLR 2020); the slope is this house's. Nothing here imports torch.
+so constant and slope are fitted on networks timed as a whole. onnxruntime computes in a layout of its own, into which a
+layer by itself has to bring its map, and its result back, and a layer inside a network does not: `reordering`, which is
+then negative, is fitted with them; with torch it is 0. Tables of layers that are added up are Once-for-All's (Cai et
+al., ICLR 2020); slope and reordering are this house's. Nothing here imports torch.
 """
 
 import math
@@ -36,22 +38,24 @@ MAX_DAMAGE = "it is no table of latencies; make one with: dartboard latency buil
 
 @dataclass(frozen=True)
 class Line:
-    """Milliseconds as a straight line of a number."""
+    """Milliseconds as a straight line of a number, and of how many millions of numbers are brought into a layout."""
 
     constant_ms: float
     slope: float
+    reordering_ms: float = 0.0
 
-    def at(self, number: float) -> float:
-        return self.constant_ms + self.slope * number
+    def at(self, number: float, millions: float = 0.0) -> float:
+        return self.constant_ms + self.slope * number + self.reordering_ms * millions
 
 
-def fitted(numbers: Sequence[float], measured_ms: Sequence[float]) -> Line:
-    """The line through these points with the least squared relative errors: the sum of ((c + s x - t) / t)^2."""
+def fitted(numbers: Sequence[float], measured_ms: Sequence[float], millions: Sequence[float] | None = None) -> Line:
+    """The line through these points with the least squared relative errors: the sum of ((c + s x + r m - t) / t)^2.
+    millions: as in Line; None: r is 0."""
     times = np.asarray(measured_ms, dtype=np.float64)
-    rows = np.stack([1.0 / times, np.asarray(numbers, dtype=np.float64) / times], axis=1)
+    columns = [np.ones(len(times)), numbers, *([] if millions is None else [millions])]
+    rows = np.stack([np.asarray(column, dtype=np.float64) / times for column in columns], axis=1)
     largest = np.maximum(np.abs(rows).max(axis=0), 1e-300)  # columns of one size: multiply-adds are millions
-    found = np.linalg.lstsq(rows / largest, np.ones(len(times)), rcond=None)[0] / largest
-    return Line(float(found[0]), float(found[1]))
+    return Line(*map(float, np.linalg.lstsq(rows / largest, np.ones(len(times)), rcond=None)[0] / largest))
 
 
 def timed_of(space: SearchSpace) -> TimedLayers:
@@ -82,8 +86,12 @@ class LatencyTable:
 
     def predict_ms(self, architecture: Architecture) -> float:
         """Latency of an architecture's network by equation (1). Raises InputError for a layer that is not there."""
-        timed = timed_of(SPACES[self.space])
-        return self.line.at(sum(self.of_layer(layer) for layer in timed.of_network(architecture, self.sizes)))
+        layers = timed_of(SPACES[self.space]).of_network(architecture, self.sizes)
+        return self.line.constant_ms + sum(map(self.adds_ms, layers))
+
+    def adds_ms(self, layer: Layer) -> float:
+        """What a layer adds in equation (1). Raises InputError as `of_layer`."""
+        return self.line.slope * self.of_layer(layer) + self.line.reordering_ms * layer.millions
 
     @cached_property
     def between(self) -> Between | None:
@@ -190,7 +198,7 @@ def table_from(record: Mapping[str, Any], path: str) -> LatencyTable:
     try:
         layers = {str(key): float(value["median_ms"]) for key, value in record["layers"].items()}
         sizes = {str(name): int(size) for name, size in record["sizes"].items()}
-        line = Line(float(record["constant_ms"]), float(record["slope"]))
+        line = Line(float(record["constant_ms"]), float(record["slope"]), float(record.get("reordering_ms", 0.0)))
         found = LatencyTable(path, record["space"], sizes, Conditions(**record["conditions"]), layers, line)
         if not is_sound(found):
             raise ValueError("numbers or conditions that no build writes")
@@ -205,7 +213,7 @@ def is_sound(table: LatencyTable) -> bool:
     """Whether times are finite and not negative, and conditions such as a build has."""
     one, times = table.conditions, [*table.layers.values()]
     has_times = bool(times) and all(0 <= time < math.inf for time in times)
-    has_line = math.isfinite(table.line.constant_ms) and math.isfinite(table.line.slope)
+    has_line = all(map(math.isfinite, asdict(table.line).values()))
     counts = all(isinstance(number, int) and number > 0 for number in (one.threads, one.batch_size))
     words = all(isinstance(word, str) for word in (table.space, one.device, one.device_name, one.number_format))
     known = one.memory_format in ("channels_first", "channels_last") and one.runtime in ("torch", "onnxruntime")
@@ -215,5 +223,4 @@ def is_sound(table: LatencyTable) -> bool:
 def as_record(table: LatencyTable) -> dict[str, Any]:
     """What stands first in a table's file; its layers follow with their spread."""
     about = {"format": FORMAT, "space": table.space, "sizes": dict(table.sizes)}
-    line = {"constant_ms": table.line.constant_ms, "slope": table.line.slope}
-    return {**about, "conditions": asdict(table.conditions), **line}
+    return {**about, "conditions": asdict(table.conditions), **asdict(table.line)}

@@ -24,6 +24,11 @@ class Layer:
         return " ".join([self.kind, *(f"{name}={value}" for name, value in words)])
 
     @property
+    def millions(self) -> float:
+        """Numbers of the map of an image that it takes, in millions."""
+        return self.channels * self.side**2 / 1e6
+
+    @property
     def weights(self) -> "Layer":
         """The same for any map: layers with equal weights are one module."""
         return Layer(self.kind, self.channels, 0, self.settings)

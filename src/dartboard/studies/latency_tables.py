@@ -197,17 +197,21 @@ def fit(
     """
     by_sum = LatencyTable(str(out), plan.space.name, plan.sizes, plan.conditions, of_layers, Line(0.0, 1.0))
     sums = [by_sum.predict_ms(one) for one in chosen]
+    timed = timed_of(plan.space)
+    millions = [sum(layer.millions for layer in timed.of_network(one, plan.sizes)) for one in chosen]
     sizes: dict[str, Any] = dict(plan.sizes)
     macs = [count(one, **sizes).macs for one in chosen]
     times, first = [one["measured_ms"] for one in measured], plan.fitted
-    of_sums, of_macs = fitted(sums[:first], times[:first]), fitted(macs[:first], times[:first])
-    for one, total, number in zip(measured, sums, macs, strict=True):
-        one |= {"predicted_ms": of_sums.at(total), "macs": number, "by_macs_ms": of_macs.at(number)}
+    reordered = None if plan.conditions.runtime == "torch" else millions[:first]
+    of_sums, of_macs = fitted(sums[:first], times[:first], reordered), fitted(macs[:first], times[:first])
+    for one, total, own, number in zip(measured, sums, millions, macs, strict=True):
+        one |= {"predicted_ms": of_sums.at(total, own), "macs": number, "by_macs_ms": of_macs.at(number)}
     table = LatencyTable(str(out), plan.space.name, plan.sizes, plan.conditions, of_layers, of_sums)
     unseen = measured[first:]
+    by_macs = {"constant_ms": of_macs.constant_ms, "slope": of_macs.slope}
     checked = {
         "by_layers": agreement([one["predicted_ms"] for one in unseen], times[first:]),
-        "by_macs": {**agreement([one["by_macs_ms"] for one in unseen], times[first:]), **asdict(of_macs)},
+        "by_macs": {**agreement([one["by_macs_ms"] for one in unseen], times[first:]), **by_macs},
         "spread": float(sum(one["spread_ms"] / one["measured_ms"] for one in unseen) / len(unseen)),
     }
     return table, checked
