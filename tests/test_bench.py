@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import bench_page
 import forms
 import growth
 import identities
+import latency_of_maps
 import path_steps
 import peak_memory
 
@@ -133,3 +135,19 @@ def test_an_identity_left_out_changes_nothing_but_time(capsys: pytest.CaptureFix
     identities.main(["--quick", "--repeats", "1", "--batch-size", "4", "--threads", threads, "--only", *names])
     told = capsys.readouterr().out
     assert all(f"| {name} |" in told for name in names) and told.count("\n") == 2 + len(names)
+
+
+def test_operations_are_timed_of_so_many_maps_in_turn(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], global_rng: None
+) -> None:
+    seen = []
+
+    def clock(call: object, maps: Sequence[torch.Tensor], calls: int) -> float:
+        seen.append(len({x.data_ptr() for x in maps}))
+        return 0.001 * len(maps)
+
+    monkeypatch.setattr(latency_of_maps, "seconds_of_call", clock)
+    monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
+    latency_of_maps.main(["--channels", "2", "--side", "4", "--repeats", "1"])
+    assert seen == 4 * [1, 2, 4, 8, 16, 64]
+    assert "| max_pool_3x3 | 1.000 | 2.000 | 4.000 | 8.000 | 16.000 | 64.000 | 0.02 |" in capsys.readouterr().out
