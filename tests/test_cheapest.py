@@ -15,9 +15,9 @@ from dartboard.spaces.search_space import Architecture, SearchSpace
 
 FEW = ("sep_conv_3x3", "avg_pool_3x3", "max_pool_3x3", "identity")
 SMALL = [
-    enas_micro.space("small", "made up", 3),
+    pytest.param(enas_micro.space("small", "made up", 3), marks=pytest.mark.slow),
     enas_macro.space("small", "made up", 4),
-    nasnet.space("small", "made up", 2),
+    pytest.param(nasnet.space("small", "made up", 2), marks=pytest.mark.slow),
     nas_rl.space("small", "made up", (4,)),
     nas_rl.space("strides", "made up", (4,), strides=nas_rl.STRIDES),
     enas_micro.space("small", "made up", 2, FEW[:1] + FEW[3:]),
@@ -66,7 +66,7 @@ def test_nothing_that_is_drawn_or_next_to_it_costs_less(space: SearchSpace) -> N
 
 
 def test_a_limit_that_nothing_is_within_is_told_the_least_number() -> None:
-    space = SMALL[0]
+    space = enas_micro.space("small", "made up", 3)
     least = min(counting(space)(one).params for one in cheapest(space))
     with pytest.raises(InputError, match=f"has {least:,} parameters; give a --limit above that"):
         sample_within(space, Random(0), [Limit("params", least - 1)], counting(space))

@@ -76,7 +76,11 @@ def test_the_first_network_of_each_method_is_within_a_latency(method: str, table
 
 @pytest.mark.parametrize(
     ("method", "name", "cells"),
-    [("enas", "enas_micro", 5), ("enas", "enas_macro", 12), ("random_search_ws", "enas_micro", 5)],
+    [
+        ("enas", "enas_macro", 12),
+        pytest.param("enas", "enas_micro", 5, marks=pytest.mark.slow),
+        pytest.param("random_search_ws", "enas_micro", 5, marks=pytest.mark.slow),
+    ],
 )
 def test_searches_of_cells_of_blocks_and_of_chains_with_skips_draw_within_a_latency(
     method: str, name: str, cells: int, tmp_path: Path
@@ -91,7 +95,7 @@ def test_searches_of_cells_of_blocks_and_of_chains_with_skips_draw_within_a_late
     assert len(found) > 1 and max(counted) <= times[6] * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("name", ["nasnet", "nas_rl-12"])
+@pytest.mark.parametrize("name", ["nas_rl-12", pytest.param("nasnet", marks=pytest.mark.slow)])
 def test_searches_by_trials_of_spaces_without_a_supernet_draw_within_a_latency(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,7 +104,9 @@ def search(method: str, table: LatencyTable, limit_ms: float, *more: str) -> int
     return main(["search", method, *WORDS, *given, *more])
 
 
-@pytest.mark.parametrize(("method", "name"), [("darts", "nasbench201"), ("gdas", "darts")])
+@pytest.mark.parametrize(
+    ("method", "name"), [("darts", "nasbench201"), pytest.param("gdas", "darts", marks=pytest.mark.slow)]
+)
 def test_a_search_derives_within_a_latency_and_says_what_the_table_predicts(
     method: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,18 +58,20 @@ def test_a_table_predicts_networks_that_were_never_timed(table: tuple[Path, dict
         assert found.predict_ms(one) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["darts", "nasbench201", "enas_micro", "nasnet"])
+@pytest.mark.parametrize("name", ["darts", "nasbench201", "enas_micro", pytest.param("nasnet", marks=pytest.mark.slow)])
 def test_a_table_of_cells_predicts_networks_that_were_never_timed(name: str, tmp_path: Path) -> None:
     """Independent answer as above: what joins, and pools, have no multiply-adds and take no time."""
     space, sizes = SPACES[name], {**SMALL, "cells": 5}
-    record = build(plan(space=space, sizes=sizes), tmp_path / "t.json", clock_of_macs())
+    record = build(plan(space=space, sizes=sizes, checked=2), tmp_path / "t.json", clock_of_macs())
     assert record["constant_ms"] == pytest.approx(CONSTANT_MS, rel=1e-4)
     found, one = read_table(str(tmp_path / "t.json")), space.sample(Random(9))
     assert found.predict_ms(one) == pytest.approx(CONSTANT_MS + MS_OF_MAC * count(one, **sizes).macs, rel=1e-4)
     assert "--cells 5" in command_of(space, sizes, 1) and "--cells" not in command_of(SPACE, own_sizes(SPACE), 1)
 
 
-@pytest.mark.parametrize("name", ["enas_macro", "nas_rl-12", "nas_rl-strides"])
+@pytest.mark.parametrize(
+    "name", ["enas_macro", "nas_rl-12", pytest.param("nas_rl-strides", marks=pytest.mark.slow)]
+)
 def test_a_table_of_layers_that_take_several_maps_predicts_networks_too(name: str, tmp_path: Path) -> None:
     """As above; multiply-adds grow with width and pixels, so those of layers between timed ones are exact."""
     space = SPACES[name]

@@ -598,6 +598,7 @@ def test_equal_epochs_are_equal_steps_where_images_differ(
     assert "epochs = 1\n" in told.out and "an epoch is 2 steps, more than --budget 1steps" in told.err
 
 
+@pytest.mark.slow
 def test_the_dry_run_tells_the_time_of_every_kind_of_stage_and_makes_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

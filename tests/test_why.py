@@ -257,6 +257,7 @@ def test_the_command_a_second_time_does_nothing_again(
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_a_study_stopped_by_its_time_limit_goes_on_by_resume(
     found: Path, studied: tuple[Path, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
