@@ -42,7 +42,7 @@ def page_html(found: "Sequence[Point]", run: str, images: int, scoring: str = ""
     low, high = (words.short_count(one.cost.macs).replace(" ", NO_BREAK) for one in (chosen[0], best))
     title = f"From {low} to {high} multiply-adds"
     lede = (
-        f"{words.count(len(found))} networks of one supernet, {Path(run).name}, scored on {words.count(images)} val "
+        f"{words.count(len(found))} networks of the supernet in {Path(run).name}, scored on {words.count(images)} val "
         "images by its weights, each with statistics of its own at its own resolution. None was trained further, and "
         "no test image was read."
     )
