@@ -20,6 +20,7 @@ def ms_of(layer: Layer) -> float:
     """A time by formula: in proportion to width and pixels, with a rest of each, by the settings."""
     settings = dict(layer.settings)
     weight = settings.get("height", 1) * settings.get("width", 1) * settings.get("outputs", 1)
+    weight *= settings.get("maps", 1) + 4
     return 1e-9 * weight * (layer.channels + 5) * (layer.side**2 + 3)  # type: ignore[no-any-return]
 
 
@@ -44,7 +45,11 @@ def test_a_layer_lies_between_layers_of_its_own_settings_and_its_weights_sum_to_
     timed = set(layers_of_space(SPACES[name], SIZES))
     for layer in {layer for _ in range(50) for layer in layers_of_network(SPACES[name].sample(rng), SIZES)}:
         found = lies(layer)
-        assert {(one.kind, one.settings) for one, _ in found} == {(layer.kind, layer.settings)}
+        maps = dict(layer.settings).get("maps")
+        if maps is None:
+            assert {(one.kind, one.settings) for one, _ in found} == {(layer.kind, layer.settings)}
+        else:
+            assert sum(weight * dict(one.settings)["maps"] for one, weight in found) == pytest.approx(maps)
         assert sum(weight for _, weight in found) == pytest.approx(1.0)
         assert sum(weight * one.channels for one, weight in found) == pytest.approx(layer.channels)
         assert sum(weight * one.side**2 for one, weight in found) == pytest.approx(layer.side**2)

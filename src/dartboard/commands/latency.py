@@ -12,7 +12,6 @@ from dartboard.config import check_ranges
 from dartboard.errors import InputError, InterruptedRunError, unknown
 from dartboard.formats.files import shown
 from dartboard.paths import quoted
-from dartboard.runs.atomic_files import make_folders, writing
 from dartboard.runs.json_files import read_json
 from dartboard.runs.limits import catching_signals, limits_of
 from dartboard.spaces import SPACES
@@ -62,7 +61,7 @@ class BuildFlags:
     def __post_init__(self) -> None:
         check_ranges(self, threads="[1, 1024]", batch_size="[1, 4096]", channels="[1, 65536]", classes="[1, 1e6]")
         check_ranges(self, in_channels="[1, 4096]", image_size="[1, 4096]", rounds="[3, 10000]", seed="[0, 1e18]")
-        check_ranges(self, fitted="[3, 1000]", checked="[20, 1000]", cells="[3, 1000]")
+        check_ranges(self, fitted="[4, 1000]", checked="[20, 1000]", cells="[3, 1000]")
         if self.space not in SPACES:
             raise unknown("space", self.space, SPACES)
         for is_given, name, why in (
@@ -101,7 +100,7 @@ def show(words: list[str]) -> None:
     table_from(record, flags.file)
     try:
         lines = list(told(record))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"{quoted(flags.file)} is damaged: {MAX_DAMAGE}") from error
     print("\n".join(lines))
 
@@ -124,8 +123,6 @@ def build(words: list[str]) -> None:
         if reason := stops.reason():
             raise InterruptedRunError(f"stopped by {reason[0]}; whole rounds stay", reason[1])
 
-    with writing(out.parent):
-        make_folders(out.parent)
     with reporting_stops("the same command: dartboard latency build ..."), catching_signals(stops):
         print("\n".join(told(latency_tables.build(plan, out, check=check))))
     print(f"table: {shown(out)}; use it with --latency {quoted(str(out))} --limit latency_ms<=...")

@@ -222,7 +222,7 @@ def latency_lines(run: Run, limit: str, latency: str | None) -> list[str]:
     from dartboard.studies import measured_latency
 
     if not measured_latency.is_measured(run):
-        if not measured_latency.serves_here(latency):
+        if not measured_latency.serves_here(run, latency):
             return [f"the latency was not measured: {latency} is gone, or of another device"]
         measured_latency.of_search(run, read_table(latency), limits_from(limit))
     return latency_words.of_run(run.folder)

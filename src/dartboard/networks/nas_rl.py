@@ -36,7 +36,13 @@ def joined(maps: Sequence[Tensor]) -> Tensor:
     if len(maps) == 1:
         return maps[0]
     height, width = (max(one.shape[side] for one in maps) for side in (2, 3))
-    return torch.cat([F.pad(one, (0, width - one.shape[3], 0, height - one.shape[2])) for one in maps], dim=1)
+    return torch.cat([padded(one, height, width) for one in maps], dim=1)
+
+
+def padded(x: Tensor, height: int, width: int) -> Tensor:
+    """A map with zeros on the right and below up to these sides; one that has them is not copied."""
+    more = (0, width - x.shape[3], 0, height - x.shape[2])
+    return F.pad(x, more) if any(more) else x
 
 
 class Convolution(nn.Module):
@@ -102,15 +108,15 @@ def check_layers(cells: int, number: int) -> None:
 
 
 class Joined(nn.Module):
-    """Maps side by side, by themselves: both halves of the map that it is given."""
+    """Maps side by side, by themselves: parts of the map that it is given."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, maps: int) -> None:
         super().__init__()
-        self.first = channels // 2
+        self.maps = min(maps, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: (B, C, H, W), and so is what comes out."""
-        return joined([x[:, : self.first], x[:, self.first :]])
+        return joined(x.tensor_split(self.maps, dim=1))
 
 
 def timed_convolution(channels: int, height: int, width: int, stride: int, outputs: int) -> Convolution:

@@ -11,7 +11,7 @@ al., ICLR 2020); slope and reordering are this house's. Nothing here imports tor
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from dartboard.errors import InputError
 from dartboard.paths import quoted
 from dartboard.runs.json_files import read_json
 from dartboard.scoring.conditions import Conditions as Conditions
+from dartboard.scoring.cost_by_table import CostByTable
 from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace
@@ -181,9 +182,7 @@ def with_latency(
     cost: "Callable[[Architecture], Cost]", table: LatencyTable | None
 ) -> "Callable[[Architecture], Cost]":
     """The costs with the latency that the table predicts; as they are without a table."""
-    if table is None:
-        return cost
-    return lambda architecture: replace(cost(architecture), latency_ms=table.predict_ms(architecture))
+    return cost if table is None else CostByTable(cost, table.predict_ms)
 
 
 def read_table(path: str) -> LatencyTable:
@@ -202,7 +201,7 @@ def table_from(record: Mapping[str, Any], path: str) -> LatencyTable:
         found = LatencyTable(path, record["space"], sizes, Conditions(**record["conditions"]), layers, line)
         if not is_sound(found):
             raise ValueError("numbers or conditions that no build writes")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"{quoted(path)} is damaged: {MAX_DAMAGE}") from error
     if found.space not in SPACES:
         raise InputError(f"{quoted(path)} is of the space {found.space!r}, which dartboard does not know here")

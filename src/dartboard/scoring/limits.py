@@ -1,12 +1,13 @@
 """Limits on what an architecture may cost, and draws within them. Nothing here imports torch."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
 from dartboard.errors import InputError, unknown
+from dartboard.scoring.cost_by_table import CostByTable
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.search_space import Architecture, SearchSpace, quote
 
@@ -27,6 +28,7 @@ EXAMPLE = "macs<=330M or params<=3M,macs<=330M"
 BAND = re.compile(r"\s*(\d+(?:\.\d+)?)([kKMG]?)\s*-\s*(\d+(?:\.\d+)?)([kKMG]?)\s*")
 MOST_DRAWS = 1000  # draws of which none fits, after which to say so
 FIRST_DRAWS = 10  # after so many, where the smallest does not fit either and nothing that was drawn costs less
+LATENCY = "latency_ms"
 # As many where no family knows the smallest: of memory, since a network with more weights may have smaller maps.
 GUESSED, GUESSED_DRAWS = ("memory_mb",), 200
 
@@ -110,28 +112,75 @@ def sample_within(
 
     draw: another way to draw from the space, such as a mutation. Raises InputError, naming what the smallest costs,
     if that is over a limit, or if of 1,000 draws none is within them all. If a draw costs less than what the family
-    calls its cheapest architectures, the smallest that was drawn stands for them; for memory it may always do so.
+    calls its cheapest architectures, the smallest that was drawn stands for them; for memory it may always do so, and
+    for latency the fastest that is found by the table.
     """
     draw = draw or space.sample
     if not limits:
         return draw(rng)
     first = [cost(one) for one in cheapest(space)]
     least = [min(getattr(one, limit.name) for one in first) for limit in limits]  # by limit, of what was counted
-    number, few = 0, GUESSED_DRAWS if any(limit.name in GUESSED for limit in limits) else FIRST_DRAWS
-    while number < (MOST_DRAWS if within(least, limits) else few):
-        architecture, number = draw(rng), number + 1
+    few = GUESSED_DRAWS if any(limit.name in GUESSED for limit in limits) else FIRST_DRAWS
+    for number in range(MOST_DRAWS):
+        if number == few and not within(least, limits):
+            least = lower(least, [cost(one) for one in fastest(space, limits, cost)], limits)
+        if number >= few and not within(least, limits):
+            raise refusal(space, limits, least)
+        architecture = draw(rng)
+        if is_too_slow(architecture, limits, cost):
+            continue
         found = cost(architecture)
         if fits(found, limits):
             return architecture
-        least = [min(one, getattr(found, limit.name)) for one, limit in zip(least, limits, strict=True)]
-    why = f"none of {MOST_DRAWS:,} draws is within --limit; " if within(least, limits) else ""
-    raise refusal(space, limits, least, why)
+        least = lower(least, [found], limits)
+    names = smallest_in_words(space, limits, least)
+    why = f"none of {MOST_DRAWS:,} draws is within --limit, though {names}"
+    raise InputError(f"{why}: such architectures are too rare to be drawn; give a larger --limit")
+
+
+def lower(least: Sequence[float], costs: "Sequence[Cost]", limits: Sequence[Limit]) -> list[float]:
+    """The smallest of each limit's cost, of what was known and of these costs."""
+    return [min(one, *(getattr(cost, limit.name) for cost in costs)) for one, limit in zip(least, limits, strict=True)]
+
+
+def is_too_slow(architecture: Architecture, limits: Sequence[Limit], cost: "Callable[[Architecture], Cost]") -> bool:
+    """Whether a table of latencies alone says that an architecture is beyond a limit, before anything is counted."""
+    if not isinstance(cost, CostByTable):
+        return False
+    return any(limit.name == LATENCY and cost.predict_ms(architecture) > limit.at_most for limit in limits)
+
+
+def fastest(
+    space: SearchSpace, limits: Sequence[Limit], cost: "Callable[[Architecture], Cost]"
+) -> Sequence[Architecture]:
+    """Where latency is limited, what is found by the table from the cheapest architectures: of all that differ in one
+    choice the fastest is taken, until none is faster. The cheapest themselves where no table says it."""
+    if not isinstance(cost, CostByTable) or all(limit.name != LATENCY for limit in limits):
+        return cheapest(space)
+    found = min(cheapest(space), key=cost.predict_ms)
+    while cost.predict_ms(step := min(neighbours(space, found), key=cost.predict_ms)) < cost.predict_ms(found):
+        found = step
+    return (found,)
+
+
+def neighbours(space: SearchSpace, architecture: Architecture) -> Iterator[Architecture]:
+    """The architecture, and all that differ in one choice; what comes to exist by that has its first option."""
+    values = dict(architecture.choices)
+    yield architecture
+    for choice in space.choices:
+        for option in choice.options if choice.name in values else ():
+            changed = {**values, choice.name: option}
+            yield space.walk(lambda one, changed=changed: changed.get(one.name, one.options[0]))  # type: ignore[misc]
 
 
 def refusal(space: SearchSpace, limits: Sequence[Limit], least: Sequence[float], why: str = "") -> InputError:
     """What to say where nothing is within the limits. least: by limit, the smallest cost that was found."""
+    return InputError(f"{why}{smallest_in_words(space, limits, least)}; give a --limit above that")
+
+
+def smallest_in_words(space: SearchSpace, limits: Sequence[Limit], least: Sequence[float]) -> str:
     names = ", ".join(in_words(limit.name, one) for one, limit in zip(least, limits, strict=True))
-    return InputError(f"{why}the smallest architecture of {space.name} has {names}; give a --limit above that")
+    return f"the smallest architecture of {space.name} has {names}"
 
 
 def cheapest(space: SearchSpace) -> Sequence[Architecture]:

@@ -293,14 +293,14 @@ def in_layers(layers: Sequence[Layer], sizes: Sizes) -> Iterator[Timed]:
     for layer in layers:
         width, side = together(layer.inputs or (0,))
         if len(layer.inputs) > 1:
-            yield nas_rl_timed.joined(width, side)
+            yield nas_rl_timed.joined(width, side, len(layer.inputs))
         outputs = width_of(layer.filters, sizes["channels"])
         yield nas_rl_timed.convolution(width, side, (layer.height, layer.width), layer.step, outputs)
         maps.append((outputs, halved(side, layer.step)))
     loose = dangling(layers)
     width, side = together(loose)
     if len(loose) > 1:
-        yield nas_rl_timed.joined(width, side)
+        yield nas_rl_timed.joined(width, side, len(loose))
     yield nas_rl_timed.head(width, side, sizes)
 
 

@@ -3,12 +3,12 @@
 What a convolution takes has as many widths as there are sums of its inputs' filters: too many to be timed. Its
 time grows with its width, and with the pixels of its map, nearly in proportion. So some widths are timed, each three
 times the one before, and some sides, each half of the one before; times between two of them lie on a straight line of
-the width, and of the pixels.
+the width, and of the pixels; what joins maps takes longer the more they are, too.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from dartboard.spaces.search_space import SearchSpace, Value
@@ -30,9 +30,9 @@ def convolution(channels: int, side: int, sides: tuple[int, int], stride: int, o
     return Layer("convolution", channels, side, settings)
 
 
-def joined(channels: int, side: int) -> Layer:
+def joined(channels: int, side: int, maps: int) -> Layer:
     """Several maps side by side, so many channels together."""
-    return Layer("join", channels, side)
+    return Layer("join", channels, side, (("maps", maps),))
 
 
 def head(channels: int, side: int, sizes: Sizes) -> Layer:
@@ -66,13 +66,15 @@ def sides_of(space: SearchSpace, image_size: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Grid:
-    """What is timed of a space. image: channels and side; widths, sides: of maps, from small to large."""
+    """What is timed of a space. image: channels and side; widths, sides: of maps, from small to large;
+    numbers: of maps that are joined."""
 
     space: SearchSpace
     sizes: Sizes
     image: tuple[int, int]
     widths: tuple[int, ...]
     sides: tuple[int, ...]
+    numbers: tuple[int, ...]
 
     def layers(self) -> Iterator[Layer]:
         """All layers that are timed, each once."""
@@ -85,7 +87,7 @@ class Grid:
         ):
             yield convolution(channels, side, (height, width), stride, own)
         for channels, side in maps:
-            yield joined(channels, side)
+            yield from (joined(channels, side, number) for number in self.numbers)
             yield head(channels, side, self.sizes)
 
     def between(self, layer: Layer) -> list[tuple[Layer, float]]:
@@ -93,15 +95,20 @@ class Grid:
         if layer.kind == "convolution" and (layer.channels, layer.side) == self.image:
             return [(layer, 1.0)]
         found = product(places_on(self.widths, layer.channels, 1), places_on(self.sides, layer.side, 2))
+        if layer.kind != "join":
+            return [(replace(layer, channels=width, side=side), one * other) for (width, one), (side, other) in found]
+        numbers = places_on(self.numbers, dict(layer.settings)["maps"], 1)
         return [
-            (Layer(layer.kind, width, side, layer.settings), one * other) for (width, one), (side, other) in found
+            (joined(width, side, number), one * other * third)
+            for ((width, one), (side, other)), (number, third) in product(found, numbers)
         ]
 
 
 def grid(space: SearchSpace, sizes: Sizes) -> Grid:
     """What is timed of a space at these sizes."""
     image = (sizes["in_channels"], sizes["image_size"])
-    return Grid(space, sizes, image, widths_of(space, sizes["channels"]), sides_of(space, image[1]))
+    numbers = tuple(sorted({2, max(2, *space.choices[0].options)}))
+    return Grid(space, sizes, image, widths_of(space, sizes["channels"]), sides_of(space, image[1]), numbers)
 
 
 def places_on(known: Sequence[int], number: int, power: int) -> list[tuple[int, float]]:

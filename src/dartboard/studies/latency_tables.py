@@ -5,10 +5,13 @@ of scoring/latency.py's equation (1), and beside it a line through multiply-adds
 A round is written when it ends, so that a build that was stopped continues.
 """
 
+import fcntl
 import hashlib
 import json
+import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +23,9 @@ import torch
 import dartboard
 from dartboard import networks
 from dartboard.analysis.statistics import kendall_tau
-from dartboard.errors import InputError
-from dartboard.runs.atomic_files import replace_file
+from dartboard.errors import InputError, InUseError
+from dartboard.runs import allocator
+from dartboard.runs.atomic_files import make_folders, replace_file, writing
 from dartboard.runs.json_files import as_json
 from dartboard.runs.pace import seconds_in_words
 from dartboard.runs.streams import stream_seed
@@ -137,6 +141,7 @@ def rounds_of(plan: Plan, things: Sequence[Timed], pieces: Pieces, clock: Clock,
 
     if "calls" not in pieces:
         pieces.add("calls", calls=calls_of(things, checked))
+    check_rounds(pieces, len(things))
     calls, left = pieces["calls"]["calls"], [n for n in range(plan.rounds) if f"round/{n}" not in pieces]
     countdown = Countdown(len(left), "rounds")
     for number in left:
@@ -148,6 +153,45 @@ def rounds_of(plan: Plan, things: Sequence[Timed], pieces: Pieces, clock: Clock,
         countdown.advance(f"round {number + 1}")
 
 
+def check_rounds(pieces: Pieces, number: int) -> None:
+    """Raises InputError unless the numbers of calls, and each round, are of so many things and can have been taken."""
+    found = [pieces["calls"].get("calls"), *(one.get("ms") for one in pieces.under("round/").values())]
+    if not all(isinstance(one, list) and len(one) == number and all(map(is_time, one)) for one in found):
+        raise InputError(f"{pieces.path} is damaged; delete it, and the table is built from the start")
+
+
+def is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+@contextmanager
+def own_measurements(out: Path) -> Iterator[None]:
+    """The file of measurements beside a table, taken for this process; it and its folder stay only where a round was
+    measured. Raises InUseError; InputError also where memory does not suffice."""
+    path, folders = out.parent / (out.name + ROUNDS), [one for one in out.parents if not one.exists()]
+    is_new = not path.exists()
+    with writing(out.parent):
+        make_folders(out.parent)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InUseError(f"another process builds {out}; stop it first, or give another --out") from error
+        try:
+            yield
+        except (InputError, RuntimeError, MemoryError) as error:
+            if is_new and b'"round/' not in path.read_bytes():
+                path.unlink()
+                for folder in folders:
+                    folder.rmdir()
+            if isinstance(error, InputError) or not allocator.out_of_memory(error):
+                raise
+            raise InputError("too little memory for these layers; give fewer --channels, or smaller images") from error
+    finally:
+        os.close(descriptor)
+
+
 # --- The table -------------------------------------------------------------------------------------------------------
 
 
@@ -156,11 +200,23 @@ def build(
 ) -> dict[str, Any]:
     """Measures, fits, checks, writes the table, and returns the content of its file.
 
-    Raises InputError for a space that is not timed by layers, and for measurements of another build beside the file.
+    Raises InputError for a space that is not timed by layers, for measurements of another build beside the file, or
+    damaged ones, and where memory does not suffice; InUseError while another process builds the same table.
     """
     layers, chosen = list(timed_of(plan.space).of_space(plan.space, plan.sizes)), drawn(plan)
-    pieces, load = measurements(plan, out), [os.getloadavg()[0]]
-    rounds_of(plan, timed(plan, layers, chosen, check), pieces, clock, check)
+    load = [os.getloadavg()[0]]
+    with own_measurements(out):
+        pieces = measurements(plan, out)
+        rounds_of(plan, timed(plan, layers, chosen, check), pieces, clock, check)
+        record = written(plan, out, layers, chosen, pieces, load)
+        pieces.path.unlink()
+    return record
+
+
+def written(
+    plan: Plan, out: Path, layers: Sequence[Layer], chosen: Sequence[Architecture], pieces: Pieces, load: list[float]
+) -> dict[str, Any]:
+    """The content of the table's file, of all rounds. load: of the machine when they began."""
     rounds = [pieces[f"round/{number}"]["ms"] for number in range(plan.rounds)]
     middle, spread = medians(rounds)
     of_layers = {key_of(layer, plan.conditions): ms for layer, ms in zip(layers, middle, strict=False)}
@@ -180,7 +236,6 @@ def build(
         },
     }
     replace_file(out, as_json(record))
-    pieces.path.unlink()
     return record
 
 

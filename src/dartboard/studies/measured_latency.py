@@ -25,6 +25,7 @@ from dartboard.scoring.limits import Limit
 from dartboard.scoring.scorers import Score
 from dartboard.scoring.stopwatch import Clock, Placing, calls_of, clock_words, medians, one_round, seconds_of_call
 from dartboard.search import paths
+from dartboard.search.given_tables import check_file_of
 from dartboard.search.proposals import Trial
 from dartboard.search.trial_log import NEXT_BEST
 from dartboard.studies.latency_tables import timed_network
@@ -140,10 +141,14 @@ def is_measured(run: Run) -> bool:
     return (run.folder / MEASURED / LATENCY).is_file()
 
 
-def serves_here(path: str) -> bool:
-    """Whether a table is there, and of this device and number of threads: a finished run may lie on another one."""
+def serves_here(run: Run, path: str) -> bool:
+    """Whether a table is there, and of this device and number of threads: a finished run may lie on another one.
+
+    Raises InputError for another table than that of the run's start.
+    """
     if not Path(path).is_file():
         return False
+    check_file_of(run.folder, run.environment, "latency", path)
     conditions = read_table(path).conditions
     here = (device_name(pick_device(conditions.device)), torch.get_num_threads())
     return here == (conditions.device_name, conditions.threads)
