@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -14,8 +16,18 @@ from dartboard.devices import processor
 from dartboard.errors import InputError
 from dartboard.methods import method_module
 from dartboard.scoring.cost import Cost, count
-from dartboard.scoring.latency import Conditions, own_sizes, read_table
-from dartboard.scoring.limits import Limit, check_table, in_words, limits_from
+from dartboard.scoring.cost_by_table import CostByTable
+from dartboard.scoring.latency import Conditions, own_sizes, read_table, with_latency
+from dartboard.scoring.limits import (
+    Limit,
+    cheapest,
+    check_table,
+    fastest,
+    in_words,
+    limits_from,
+    neighbours,
+    sample_within,
+)
 from dartboard.search import trials
 from dartboard.search.given_tables import note_latency
 from dartboard.spaces import SPACES
@@ -132,6 +144,45 @@ def test_a_limit_that_nothing_is_within_names_the_smallest(table: Path, capsys: 
     assert main([*words, "--dry-run"]) == 2
     smallest = read_table(str(table)).predict_ms(SPACE.smallest())
     assert f"has {smallest:.4g} ms of latency by the table; give a --limit above that" in capsys.readouterr().err
+
+
+def test_limits_that_only_faster_ones_than_the_cheapest_meet_are_not_refused_as_below_the_smallest(
+    tmp_path: Path,
+) -> None:
+    """A table on which average pools, which cost nothing, are slow, and identities are not layers."""
+    space, sizes = SPACES["enas_micro"], {"channels": 4, "cells": 5, **latency_table.DIGITS}
+    by_macs = read_table(str(latency_table.by_formula("enas_micro", sizes, tmp_path / "table.json")))
+    layers = {key: ms + 0.05 * ("pool" in key) for key, ms in by_macs.layers.items()}
+    table = replace(by_macs, layers=layers, known={})
+    costs = with_latency(partial(count, **sizes), table)
+    slow = min(table.predict_ms(one) for one in cheapest(space))
+    (fast,) = fastest(space, limits_from("latency_ms<=1"), costs)
+    assert table.predict_ms(fast) < slow - 0.5
+    assert all(table.predict_ms(one) >= table.predict_ms(fast) for one in neighbours(space, fast))
+    with pytest.raises(InputError, match=f"has {table.predict_ms(fast):.4g} ms of latency by the table; give a"):
+        sample_within(space, Random(0), limits_from(f"latency_ms<={table.predict_ms(fast) - 0.001}"), costs)
+    with pytest.raises(InputError, match=r"none of 1,000 draws is within --limit, though .*: such archit"):
+        sample_within(space, Random(0), limits_from(f"latency_ms<={table.predict_ms(fast) + 0.001}"), costs)
+
+
+def test_draws_that_the_table_says_are_too_slow_are_not_counted() -> None:
+    counted, times = list[Architecture](), {}
+
+    def count_one(one: Architecture) -> Cost:
+        counted.append(one)
+        return count(one, **latency_table.DIGITS, channels=4, cells=4)
+
+    costs = CostByTable(count_one, lambda one: times.setdefault(one, 3.0 if len(times) < 5 else 0.1))
+    found = sample_within(SPACE, Random(0), limits_from("latency_ms<=0.2"), costs)
+    assert counted[-1] == found and times[found] == 0.1
+    assert len(counted) == len(cheapest(SPACE)) + 1 < len(times)
+
+
+def test_a_dry_run_by_trials_knows_the_table_and_the_limit(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["search", "random_search", *SHORT, "--batch-size", "32", "--dry-run", "--latency"]
+    assert main([*words, "nowhere.json", "--limit", "latency_ms<=3"]) == 2
+    assert main([*words, str(table), "--limit", "latency_ms<=0.001"]) == 2
+    assert capsys.readouterr().err.count("\n") == 2
 
 
 @pytest.mark.parametrize("method", ["bignas", "random_search", "ofa", "spos", "gdas", "darts"])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dartboard.cli import main
-from dartboard.errors import InputError, InterruptedRunError
+from dartboard.errors import InputError, InterruptedRunError, InUseError
 from dartboard.scoring.cost import count
 from dartboard.scoring.latency import Conditions, Line, command_of, fitted, key_of, own_sizes, read_table, timed_of
 from dartboard.scoring.stopwatch import Placing, calls_of, clock_words, medians, one_round, seconds_of_call
@@ -20,7 +20,9 @@ from dartboard.spaces import SPACES
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.mobilenet_timed import of_space
 from dartboard.spaces.timed_layers import Layer
-from dartboard.studies.latency_tables import ROUNDS, Plan, agreement, build, drawn
+from dartboard.studies import latency_tables
+from dartboard.studies.latency_tables import ROUNDS, Plan, agreement, build, check_rounds, drawn, own_measurements
+from dartboard.studies.pieces import Pieces
 from latency_table import CONSTANT_MS, MS_OF_MAC, by_formula, clock_of_macs
 
 SPACE = SPACES["bignas-8"]
@@ -122,6 +124,48 @@ def test_a_stopped_build_continues_with_the_rounds_that_are_left(tmp_path: Path)
     build(plan(), tmp_path / "t.json", clock)
     assert len(timed) == num_things
     assert not (tmp_path / f"t.json{ROUNDS}").exists()
+
+
+@pytest.mark.parametrize("ms", [[0.1], ["a"] * 2, [float("nan")] * 2, 3, None, [0.0] * 2])
+def test_damaged_rounds_are_refused_in_one_line(ms: object, tmp_path: Path) -> None:
+    pieces = Pieces(tmp_path, "t.json.rounds.jsonl")
+    pieces.add_all({"calls": {"calls": [3, 3]}, "round/0": {"ms": [0.1, 0.2]}})
+    check_rounds(pieces, 2)
+    (tmp_path / "t.json.rounds.jsonl").open("a").write(json.dumps({"key": "round/1", "ms": ms}) + "\n")
+    with pytest.raises(InputError, match="is damaged; delete it, and the table is built from the start"):
+        check_rounds(Pieces(tmp_path, "t.json.rounds.jsonl"), 2)
+
+
+def test_what_is_refused_leaves_nothing_and_measured_rounds_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "deep" / "t.json"
+    words = ["latency", "build", "--space", "shufflenetv2-8", "--image-size", "2", "--out", str(out)]
+    assert main(words) == 2
+    assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "new").exists()
+
+    def no_memory(*words: Any) -> list[Any]:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr(latency_tables, "timed", no_memory)
+    with pytest.raises(InputError, match="too little memory for these layers; give fewer --channels"):
+        build(plan(), out, clock_of_macs())
+    assert not (tmp_path / "new").exists()
+    monkeypatch.undo()
+
+    def stop() -> None:
+        raise InterruptedRunError("stopped", 130)
+
+    with pytest.raises(InterruptedRunError):
+        build(plan(), out, clock_of_macs(), stop)
+    with pytest.raises(InputError, match="of a build with other settings; delete it"):
+        build(plan(seed=1), out, clock_of_macs())
+    assert (out.parent / f"t.json{ROUNDS}").exists()
+
+
+def test_a_table_that_another_process_builds_is_refused(tmp_path: Path) -> None:
+    with own_measurements(tmp_path / "t.json"), pytest.raises(InUseError, match="another process builds"):
+        build(plan(), tmp_path / "t.json", clock_of_macs())
 
 
 def test_a_median_and_the_distance_of_quartiles() -> None:
@@ -231,6 +275,8 @@ def test_a_layer_that_is_not_in_the_table_is_refused(table: tuple[Path, dict[str
         {"layers": {"a": {"median_ms": float("nan")}}},
         {"slope": float("nan")},
         {"reordering_ms": float("inf")},
+        {"slope": 10**400},
+        {"sizes": {"channels": float("inf")}},
         {"conditions": {"device": "cpu", "device_name": "x", "threads": "1"}},
         {"conditions": {"device": "cpu", "device_name": "x", "threads": 1, "memory_format": "x"}},
     ],

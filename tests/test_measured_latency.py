@@ -122,7 +122,7 @@ def test_networks_are_measured_again_by_the_runtime_of_the_table(
 
         table = one.table if path is None else read_table(str(path))
         _, timed = held(replace(one, table=table), replace(answer, ranked=answer.ranked[:1]), clock)
-        by_runtime[timed.runtime] = seen
+        by_runtime[timed.table.conditions.runtime] = seen
     assert by_runtime.pop("onnxruntime") == {Session}
     assert Session not in by_runtime.pop("torch") and not by_runtime
 
@@ -278,10 +278,18 @@ def test_where_a_search_misses_its_limit_the_next_best_is_written_and_can_be_tra
     within = run.folder / MEASURED / WITHIN_LIMIT
     missed, other, met, train = latency_words.of_run(run.folder)
     assert missed.startswith("limit missed: ") and "the next best was taken" in other and " ms met" in met
-    assert train.endswith(f"dartboard train {within}")
+    assert train.endswith(f"train it: dartboard train {within} --channels 4 --cells 4")
     words = ["train", str(within), "--data", "digits", "--max-images", "64", "--epochs", "1", "--channels", "4"]
     assert main([*words, "--batch-size", "16", "--out", str(tmp_path / "trained")]) == 0
     assert Run.open(tmp_path / "trained").architecture == best[2].architecture
+
+
+def test_batches_and_the_layout_of_a_measurement_are_told(one: Trained, answer: Answer) -> None:
+    assert one.table is not None
+    conditions = replace(one.table.conditions, batch_size=3, memory_format="channels_last")
+    other = replace(one, table=replace(one.table, conditions=conditions, known=one.table.known))
+    _, timed = held(other, answer, slower(lambda place: False, answer))
+    assert "; torch, batches of 3 images, channels last, " in next(latency_words.lines(timed.record(), ""))
 
 
 @pytest.mark.usefixtures("idle")
@@ -304,6 +312,9 @@ def test_a_finished_search_without_its_table_still_says_what_it_found(
     shutil.rmtree(search[0] / MEASURED)
     assert main(["resume", str(search[0])]) == 0
     assert f"the latency was not measured: {table} is gone, or of another device" in capsys.readouterr().out
+    table.write_bytes(kept.replace(b'"slope": ', b'"slope": 3'))
+    assert main(["resume", str(search[0])]) == 2
+    assert "is not that of the start of" in capsys.readouterr().err and not (search[0] / MEASURED).exists()
     table.write_bytes(kept)
     monkeypatch.setattr(measured_latency, "device_name", lambda device: "another")
     assert main(["resume", str(search[0])]) == 0 and "was not measured" in capsys.readouterr().out

@@ -269,6 +269,8 @@ def dry_run(header: Mapping[str, str], setup: Setup, config: Any, seeds: int) ->
         print(f"{resolved(header, setup, config)}\n{trials}, each scored by the weights of {config.shared_weights}")
         return None
     data = work.load_or_shapes(setup)
+    if config.limit:
+        check_limits(space, config, data)
     job = trial_job(header, setup, config, data, middle_space(header["method"], config, space))
     print(resolved(header, setup, config))
     work.say_where_absent(setup)

@@ -15,9 +15,13 @@ def of_run(folder: Path) -> list[str]:
     path, within = folder / MEASURED / LATENCY, folder / MEASURED / WITHIN_LIMIT
     if not path.is_file():
         return []
-    more = [f"the network within the limit: {within}; train it: dartboard train {quoted(str(within))}"]
+    found = read_json(path)
+    train = f"dartboard train {quoted(str(within))}"
+    if "channels" in found:
+        train += f" --channels {found['channels']} --cells {found['cells']}"
+    more = [f"the network within the limit: {within}; with other sizes it takes another time; train it: {train}"]
     again = f"when it is idle, delete {path.parent} and type: dartboard resume {quoted(str(folder))}"
-    return [*lines(read_json(path), again), *(more if within.is_file() else [])]
+    return [*lines(found, again), *(more if within.is_file() else [])]
 
 
 def block(folder: Path) -> Html | None:
@@ -35,10 +39,12 @@ def lines(found: Mapping[str, Any], again: str) -> Iterator[str]:
         yield f"limit missed: a network{of}, {times}{then}"
     word = "" if found["limit_ms"] is None else f"; limit of {found['limit_ms']:g} ms"
     word += "" if not word else " met" if found["is_met"] else " missed"
+    images = f", batches of {found['batch_size']} images" if found.get("batch_size", 1) > 1 else ""
+    layout = ", channels last" if found.get("memory_format") == "channels_last" else ""
     load = f"load average {found['load_average']:.1f} on {found['cores']} cores"
     yield (
         f"latency measured {found['measured_ms']:.4g} ms (quartiles {found['spread_ms']:.2g} apart), by the table "
-        f"{found['predicted_ms']:.4g}{word}; {found.get('runtime', 'torch')}, {found['clock']}, {load}"
+        f"{found['predicted_ms']:.4g}{word}; {found.get('runtime', 'torch')}{images}{layout}, {found['clock']}, {load}"
     )
     if found["load_average"] > found["cores"]:
         yield f"the machine is busy, and networks take longer than alone; {again}"

@@ -56,13 +56,12 @@ class Measured:
 @dataclass(frozen=True)
 class Latencies:
     """limit_ms: None without a limit on latency; taken: the network of the answer; missed: better ones beyond the
-    limit; is_met: whether the one that is taken is within it."""
+    limit; table: whose conditions they were timed under; is_met: whether the one that is taken is within the limit."""
 
     limit_ms: float | None
     taken: Measured
     missed: tuple[Measured, ...]
-    runtime: str
-    clock: str
+    table: LatencyTable
     load_average: float
 
     @property
@@ -71,7 +70,11 @@ class Latencies:
 
     def record(self) -> dict[str, Any]:
         """As files have it."""
-        about = {"limit_ms": self.limit_ms, "is_met": self.is_met, "runtime": self.runtime, "clock": self.clock}
+        under, sizes = self.table.conditions, self.table.sizes
+        about: dict[str, Any] = {"limit_ms": self.limit_ms, "is_met": self.is_met, "runtime": under.runtime}
+        about |= {"clock": clock_words(under.device, under.threads)}
+        about |= {"batch_size": under.batch_size, "memory_format": under.memory_format}
+        about |= {"channels": sizes["channels"], "cells": sizes["cells"]}
         about |= {"load_average": self.load_average, "cores": os.cpu_count() or 1}
         return {**self.taken.record(), **about, "missed": [one.record() for one in self.missed]}
 
@@ -102,7 +105,7 @@ def held(
     for found in one_by_one(one.table, answer.ranked, clock, check):
         if limit_ms is None or found.measured_ms <= limit_ms or is_given:
             chosen = replace(answer, best=found.trial, cost=one.count(found.trial.architecture))
-            return chosen, Latencies(limit_ms, found, tuple(missed), *by_what(one.table), load)
+            return chosen, Latencies(limit_ms, found, tuple(missed), one.table, load)
         missed.append(found)
     fastest = min(missed, key=lambda found: found.measured_ms)
     times = f"{fastest.measured_ms:.4g} ms (by the table {fastest.predicted_ms:.4g})"
@@ -116,12 +119,6 @@ def held(
 def limit_of(limits: Sequence[Limit]) -> float | None:
     """The limit on latency, in milliseconds."""
     return min((limit.at_most for limit in limits if limit.name == "latency_ms"), default=None)
-
-
-def by_what(table: LatencyTable) -> tuple[str, str]:
-    """Runtime and clock of the measurements."""
-    conditions = table.conditions
-    return conditions.runtime, clock_words(conditions.device, conditions.threads)
 
 
 def one_by_one(
@@ -174,7 +171,7 @@ def of_search(
         missed.append(found)
     else:
         found, *missed = missed
-    record = Latencies(limit_ms, found, tuple(missed), *by_what(table), load).record()
+    record = Latencies(limit_ms, found, tuple(missed), table, load).record()
     (folder / WITHIN_LIMIT).unlink(missing_ok=True)  # of a measurement that was stopped
     if found.trial.architecture != run.architecture:
         replace_file(folder / WITHIN_LIMIT, as_json(found.trial.architecture.to_json()))
