@@ -5,8 +5,8 @@ A time is the median of a few calls, each behind two that are not timed (torch.u
 CPU is timed by what it computes: on an idle machine that is the wall clock's time, on a busy one it is without the time
 in which other processes had the core. Several threads, and a GPU, are timed by the wall clock.
 
-Sixteen images are taken in turn, one a call or in batches. A processor learns which way the comparisons of one map go, and a max
-pool of the same map again and again takes less than of new ones (benchmarks/latency_of_maps.py).
+Sixteen images are taken in turn, one a call or in batches. A processor learns which way the comparisons of one map go,
+and a max pool of the same map again and again takes less than of new ones (benchmarks/latency_of_maps.py).
 """
 
 import math
