@@ -178,6 +178,21 @@ def test_draws_that_the_table_says_are_too_slow_are_not_counted() -> None:
     assert len(counted) == len(cheapest(SPACE)) + 1 < len(times)
 
 
+def test_slow_draws_are_counted_while_another_limit_is_not_known_to_be_met() -> None:
+    """Memory has no cheapest architecture: what is too slow may be the first that shows that its limit can be met."""
+    named, real = set(cheapest(SPACE)), count(SPACE.smallest(), **latency_table.DIGITS, channels=4, cells=4)
+    times: dict[Architecture, float] = {}
+
+    def by_number(one: Architecture) -> float:
+        return times.setdefault(one, 3.0 if one in named or len(times) < 220 else 0.1)
+
+    costs = CostByTable(lambda one: replace(real, memory_mb=9.0 if one in named else 1.0), by_number)
+    found = sample_within(SPACE, Random(0), limits_from("memory_mb<=2,latency_ms<=4"), costs)
+    assert times[found] == 3.0
+    later = sample_within(SPACE, Random(0), limits_from("memory_mb<=2,latency_ms<=0.2"), costs)
+    assert times[later] == 0.1
+
+
 def test_a_dry_run_by_trials_knows_the_table_and_the_limit(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["search", "random_search", *SHORT, "--batch-size", "32", "--dry-run", "--latency"]
     assert main([*words, "nowhere.json", "--limit", "latency_ms<=3"]) == 2

@@ -17,13 +17,13 @@ from dartboard import networks
 from dartboard.errors import InputError
 from dartboard.scoring.cost import count, num_params
 from dartboard.scoring.latency import LatencyTable, timed_of
+from dartboard.scoring.limits import LATENCY
 from dartboard.scoring.multiplications import Multiplications, with_bits
 from dartboard.spaces.families import FAMILIES
 from dartboard.spaces.family import Part
 from dartboard.spaces.search_space import Architecture, SearchSpace
 
 SUMMED = ("params", "macs", "bitops")  # the costs that are counted and sums
-LATENCY = "latency_ms"
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from dartboard.spaces.search_space import Architecture, SearchSpace, quote
 if TYPE_CHECKING:
     from dartboard.scoring.cost import Cost
 
+LATENCY = "latency_ms"  # the cost that a table says, and nobody counts
 # Fields of a Cost that can be limited, in words.
 NAMES = {
     "params": "parameters",
     "macs": "multiply-adds of an image",
     "bitops": "bit operations of an image",
     "memory_mb": "MB of float32 weights and live maps",  # an MB is 10^6 bytes
-    "latency_ms": "ms of latency by the table",
+    LATENCY: "ms of latency by the table",
 }
 SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 LIMIT = re.compile(r"\s*(\w+)\s*<=\s*(\d+(?:\.\d+)?)\s*([kKMGT]?)\s*")
@@ -28,7 +29,6 @@ EXAMPLE = "macs<=330M or params<=3M,macs<=330M"
 BAND = re.compile(r"\s*(\d+(?:\.\d+)?)([kKMG]?)\s*-\s*(\d+(?:\.\d+)?)([kKMG]?)\s*")
 MOST_DRAWS = 1000  # draws of which none fits, after which to say so
 FIRST_DRAWS = 10  # after so many, where the smallest does not fit either and nothing that was drawn costs less
-LATENCY = "latency_ms"
 # As many where no family knows the smallest: of memory, since a network with more weights may have smaller maps.
 GUESSED, GUESSED_DRAWS = ("memory_mb",), 200
 
@@ -65,7 +65,7 @@ def limits_from(text: str) -> tuple[Limit, ...]:
 
 def check_table(text: str, table: str | None) -> None:
     """Raises InputError for --limit that names latency_ms without a table that says what takes how long."""
-    if any(limit.name == "latency_ms" for limit in limits_from(text)) and table is None:
+    if any(limit.name == LATENCY for limit in limits_from(text)) and table is None:
         make = "dartboard latency build --space SPACE --out FILE"
         raise InputError(f"--limit latency_ms needs a table of this device: {make}, then --latency FILE")
 
@@ -127,8 +127,8 @@ def sample_within(
         if number >= few and not within(least, limits):
             raise refusal(space, limits, least)
         architecture = draw(rng)
-        if is_too_slow(architecture, limits, cost):
-            continue
+        if not is_open(least, limits) and is_too_slow(architecture, limits, cost):
+            continue  # what is counted would decide nothing
         found = cost(architecture)
         if fits(found, limits):
             return architecture
@@ -140,7 +140,13 @@ def sample_within(
 
 def lower(least: Sequence[float], costs: "Sequence[Cost]", limits: Sequence[Limit]) -> list[float]:
     """The smallest of each limit's cost, of what was known and of these costs."""
-    return [min(one, *(getattr(cost, limit.name) for cost in costs)) for one, limit in zip(least, limits, strict=True)]
+    pairs = zip(least, limits, strict=True)
+    return [min([one, *(getattr(cost, limit.name) for cost in costs)]) for one, limit in pairs]
+
+
+def is_open(least: Sequence[float], limits: Sequence[Limit]) -> bool:
+    """Whether nothing is known yet that is within some limit on what is counted."""
+    return any(limit.name != LATENCY and one > limit.at_most for one, limit in zip(least, limits, strict=True))
 
 
 def is_too_slow(architecture: Architecture, limits: Sequence[Limit], cost: "Callable[[Architecture], Cost]") -> bool:
@@ -154,9 +160,9 @@ def fastest(
     space: SearchSpace, limits: Sequence[Limit], cost: "Callable[[Architecture], Cost]"
 ) -> Sequence[Architecture]:
     """Where latency is limited, what is found by the table from the cheapest architectures: of all that differ in one
-    choice the fastest is taken, until none is faster. The cheapest themselves where no table says it."""
+    choice the fastest is taken, until none is faster. None where no table says it."""
     if not isinstance(cost, CostByTable) or all(limit.name != LATENCY for limit in limits):
-        return cheapest(space)
+        return ()
     found = min(cheapest(space), key=cost.predict_ms)
     while cost.predict_ms(step := min(neighbours(space, found), key=cost.predict_ms)) < cost.predict_ms(found):
         found = step
@@ -173,9 +179,9 @@ def neighbours(space: SearchSpace, architecture: Architecture) -> Iterator[Archi
             yield space.walk(lambda one, changed=changed: changed.get(one.name, one.options[0]))  # type: ignore[misc]
 
 
-def refusal(space: SearchSpace, limits: Sequence[Limit], least: Sequence[float], why: str = "") -> InputError:
+def refusal(space: SearchSpace, limits: Sequence[Limit], least: Sequence[float]) -> InputError:
     """What to say where nothing is within the limits. least: by limit, the smallest cost that was found."""
-    return InputError(f"{why}{smallest_in_words(space, limits, least)}; give a --limit above that")
+    return InputError(f"{smallest_in_words(space, limits, least)}; give a --limit above that")
 
 
 def smallest_in_words(space: SearchSpace, limits: Sequence[Limit], least: Sequence[float]) -> str:

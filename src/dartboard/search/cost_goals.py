@@ -12,9 +12,9 @@ from dartboard.data import Data
 from dartboard.runs.run import Run
 from dartboard.runs.streams import stream_seed
 from dartboard.scoring.cost import Cost, cost_of
-from dartboard.scoring.edge_costs import LATENCY, EdgeCosts, edge_costs, with_latencies
+from dartboard.scoring.edge_costs import EdgeCosts, edge_costs, with_latencies
 from dartboard.scoring.latency import LatencyTable, sizes_on, table_for, with_latency
-from dartboard.scoring.limits import limits_from
+from dartboard.scoring.limits import LATENCY, limits_from
 from dartboard.search.expected_cost import ExpectedCost, expected_cost
 from dartboard.search.given_tables import note_latency
 from dartboard.search.limited_derivation import Limited, Weights, first_within

@@ -19,13 +19,13 @@ from dartboard.errors import InputError, unknown
 from dartboard.spaces import nas_rl_timed
 from dartboard.spaces.family import Family
 from dartboard.spaces.graph import Graph
-from dartboard.spaces.nas_rl_timed import width_of
+from dartboard.spaces.nas_rl_timed import LEAST, width_of
 from dartboard.spaces.search_space import Architecture, Choice, SearchSpace, Value, quote
 from dartboard.spaces.timed_layers import Between, Sizes, TimedLayers, halved
 from dartboard.spaces.timed_layers import Layer as Timed
 
 SIDES = (1, 3, 5, 7)  # of a filter: its heights, its widths
-FILTERS = (24, 36, 48, 64)
+FILTERS = (LEAST, 36, 48, 64)
 STRIDES = (1, 2, 3)  # of the space that has them; otherwise all are 1
 DEPTHS = tuple(range(6, 40))  # where the paper's search begins, to the layers of its largest network
 END = "out"  # of a text

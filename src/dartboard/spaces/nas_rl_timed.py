@@ -14,7 +14,7 @@ from itertools import product
 from dartboard.spaces.search_space import SearchSpace, Value
 from dartboard.spaces.timed_layers import Layer, Sizes, halved
 
-LEAST = 24  # filters that become `channels`
+LEAST = 24  # filters of a layer, which become `channels`
 STEP = 3  # from one width that is timed to the next
 SMALLEST_SIDE = 4  # from which one goes to the smallest side that there is
 
@@ -81,7 +81,7 @@ class Grid:
         maps = [*product(self.widths, self.sides)]
         strides = options(self.space, "stride") or (1,)
         filters = [*product(options(self.space, "height"), options(self.space, "width"), strides)]
-        outputs = [width_of(filters, self.sizes["channels"]) for filters in options(self.space, "filters")]
+        outputs = [width_of(number, self.sizes["channels"]) for number in options(self.space, "filters")]
         for (channels, side), (height, width, stride), own in product(
             dict.fromkeys([self.image, *maps]), filters, dict.fromkeys(outputs)
         ):

@@ -33,6 +33,7 @@ from dartboard.scoring.cost import count
 from dartboard.scoring.latency import Conditions, LatencyTable, Line, as_record, fitted, key_of, timed_of
 from dartboard.scoring.runtimes import Call, version
 from dartboard.scoring.stopwatch import (
+    IMAGES,
     Clock,
     Maps,
     Placing,
@@ -69,7 +70,7 @@ class Plan:
     def words(self) -> str:
         """All that decides what is timed, as one line."""
         return json.dumps(
-            [self.space.name, dict(self.sizes), asdict(self.conditions), self.fitted, self.checked, self.seed]
+            [self.space.name, dict(self.sizes), asdict(self.conditions), self.fitted, self.checked, self.seed, IMAGES]
         )
 
 
@@ -216,7 +217,7 @@ def build(
 def written(
     plan: Plan, out: Path, layers: Sequence[Layer], chosen: Sequence[Architecture], pieces: Pieces, load: list[float]
 ) -> dict[str, Any]:
-    """The content of the table's file, of all rounds. load: of the machine when they began."""
+    """Writes the table of all rounds, and returns the content of its file. load: of the machine when they began."""
     rounds = [pieces[f"round/{number}"]["ms"] for number in range(plan.rounds)]
     middle, spread = medians(rounds)
     of_layers = {key_of(layer, plan.conditions): ms for layer, ms in zip(layers, middle, strict=False)}
